@@ -1,0 +1,17 @@
+"""Train Keras and TensorFlow models inside a Spark job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["train", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # The child imports no pyspark and the task no TensorFlow, so the package's face loads nothing by itself.
+    if name == "train":
+        from sparktrain.driver import train
+
+        return train
+    raise AttributeError(f"module 'sparktrain' has no attribute {name!r}")

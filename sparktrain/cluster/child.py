@@ -1,0 +1,123 @@
+"""The training process: a fresh interpreter that a task starts, feeds an order, listens to, and can kill.
+
+A fresh one and never a fork: TensorFlow hangs after a fork, can't change its GPUs or threads once used, and blocks in
+native code when a peer dies. A process that can be killed ends all that.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from typing import Callable, Mapping
+
+from sparktrain.interfaces.messages import Failure, Finished, Log, Message, Order, decode, encode_order
+
+_LAST_LINES = 40
+_EVENTS = "SPARKTRAIN_EVENTS"
+
+
+class Child:
+    """One `python -m sparktrain.worker`.
+
+    Args:
+        environment: the child's whole environment.
+        on_message: called with what the child reports and with what it prints, from threads of this object.
+        folder: its working folder.
+    """
+
+    def __init__(self, environment: Mapping[str, str], on_message: Callable[[Message], None], folder: str) -> None:
+        self._on_message = on_message
+        self._last_lines: deque[str] = deque(maxlen=_LAST_LINES)
+        self._outcome: Finished | Failure | None = None
+        self._killed: str | None = None
+        events, events_in_child = os.pipe()
+        try:
+            # Its own process group, so that a kill reaches what the user's code has started, too.
+            self._process = subprocess.Popen(
+                [sys.executable, "-u", "-m", "sparktrain.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=[events_in_child],
+                env={**environment, _EVENTS: str(events_in_child)},
+                cwd=folder,
+                start_new_session=True,
+            )
+        finally:
+            os.close(events_in_child)
+        self._threads = [
+            threading.Thread(target=self._relay_output, name="child-output", daemon=True),
+            threading.Thread(target=self._relay_events, args=(events,), name="child-events", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def _relay_output(self) -> None:
+        for raw in self._process.stdout:
+            line = raw.decode(errors="replace").rstrip("\n")
+            self._last_lines.append(line)
+            self._on_message(Log(line))
+
+    def _relay_events(self, events: int) -> None:
+        with os.fdopen(events, "rb") as lines:
+            for line in lines:
+                message = decode(line)
+                if isinstance(message, (Finished, Failure)):
+                    self._outcome = message   # told by `wait`, when the process has ended
+                else:
+                    self._on_message(message)
+
+    def order(self, order: Order) -> None:
+        """Tell the child what to do. A child that has already ended is noticed by `wait`, not here."""
+        try:
+            self._process.stdin.write(encode_order(order).encode() + b"\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass
+
+    def kill(self, reason: str) -> None:
+        """End the child and all that it started, at once. Safe to call from any thread, at any time."""
+        if self._killed is None:
+            self._killed = reason
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass   # it has ended by itself
+
+    def wait(self) -> Finished | Failure:
+        """Wait for the child's end and say how it ended."""
+        status = self._process.wait()
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)   # what the user's code may have left running
+        except ProcessLookupError:
+            pass
+        for thread in self._threads:
+            thread.join(timeout=2)
+        self._process.stdin.close()
+        if self._killed is not None:
+            return Failure("echo", "Stopped", self._killed)
+        if self._outcome is not None and (status == 0 or isinstance(self._outcome, Failure)):
+            return self._outcome
+        return Failure("lost", "WorkerLost", describe_exit(status), "\n".join(self._last_lines))
+
+
+def describe_exit(status: int) -> str:
+    """What an exit status that nobody explained says, and where to look."""
+    if status >= 0:
+        return f"the training process ended with exit status {status} before it had finished; its last lines are above"
+    name = signal.Signals(-status).name
+    hints = {
+        "SIGKILL": "killed from outside, most often for memory: see the node's kernel log or the cluster manager's, and "
+        "lower the batch size or give the worker more memory",
+        "SIGSEGV": "a crash in native code: its last lines are above",
+        "SIGABRT": "native code gave up: its last lines are above",
+    }
+    return f"the training process was ended by {name}" + (f" ({hints[name]})" if name in hints else "")

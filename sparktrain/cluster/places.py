@@ -1,0 +1,37 @@
+"""Which worker gets which rank: plain functions of the hosts."""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+from sparktrain.interfaces.launch import Place
+
+
+def places(hosts: Sequence[str]) -> list[Place]:
+    """Give each part's worker its place: ranks ordered by host, and by part within a host.
+
+    Args:
+        hosts: the host of each part's task.
+
+    Returns:
+        Each part's place, in the order of the parts.
+    """
+    parts = sorted(range(len(hosts)), key=lambda part: (hosts[part], part))
+    on_host: dict[str, list[int]] = {}
+    for part in parts:
+        on_host.setdefault(hosts[part], []).append(part)
+    result: list[Place | None] = [None] * len(hosts)
+    for rank, part in enumerate(parts):
+        host = hosts[part]
+        local_rank = on_host[host].index(part)
+        across = [other for other, members in on_host.items() if len(members) > local_rank]
+        result[part] = Place(
+            rank=rank,
+            size=len(hosts),
+            host=host,
+            local_rank=local_rank,
+            local_size=len(on_host[host]),
+            cross_rank=across.index(host),
+            cross_size=len(across),
+        )
+    return result

@@ -1,0 +1,114 @@
+"""Where workers can run: what the cluster has, what a job needs, and waiting for it with a limit."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+from pyspark import SparkContext
+
+
+class NoSlots(RuntimeError):
+    """The cluster hasn't the slots that the job needs; the message has the numbers."""
+
+
+class ClusterRefused(ValueError):
+    """The Spark application is configured in a way that training can't work with."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What a Spark application has.
+
+    Attributes:
+        executors: how many executors are up; 1 in local mode.
+        cores: of each executor.
+        task_cpus: cores that Spark gives a task (spark.task.cpus).
+        local: whether driver and executor are one process (local[N]), where every core is a slot.
+    """
+
+    executors: int
+    cores: int
+    task_cpus: int
+    local: bool
+
+    def hold(self, workers: int) -> bool:
+        return workers <= (self.cores // self.task_cpus if self.local else self.executors)
+
+    def threads(self, workers: int) -> int:
+        """How many threads a worker may use."""
+        return max(1, self.cores // workers if self.local else self.cores)
+
+    @property
+    def needs_profile(self) -> bool:
+        """Whether a task must ask for a whole executor, so that no two workers share one."""
+        return not self.local and self.cores // self.task_cpus > 1
+
+
+def _count(context: SparkContext) -> Slots:
+    conf = context.getConf()
+    task_cpus = int(conf.get("spark.task.cpus", "1"))
+    if context.master.startswith("local") and not context.master.startswith("local-cluster"):
+        return Slots(1, context.defaultParallelism, task_cpus, local=True)
+    executors = len(context._jsc.sc().statusTracker().getExecutorInfos()) - 1   # one of them is the driver
+    in_master = re.fullmatch(r"local-cluster\[\s*\d+\s*,\s*(\d+)\s*,\s*\d+\s*\]", context.master)
+    if in_master:
+        cores = int(in_master.group(1))
+    elif "spark.executor.cores" in dict(conf.getAll()):
+        cores = int(conf.get("spark.executor.cores"))
+    elif context.master == "yarn":
+        cores = 1   # YARN's default for spark.executor.cores
+    else:
+        cores = max(1, context.defaultParallelism // max(1, executors))   # standalone: all of a node's
+    return Slots(executors, cores, task_cpus, local=False)
+
+
+def check_application(context: SparkContext) -> None:
+    """Refuse what a barrier stage can't run under.
+
+    Raises:
+        ClusterRefused: naming the setting and what to set instead.
+    """
+    if context.getConf().get("spark.dynamicAllocation.enabled", "false").lower() == "true":
+        raise ClusterRefused(
+            "spark.dynamicAllocation.enabled is true, and Spark runs no barrier stage under it (SPARK-24942): "
+            "submit with --conf spark.dynamicAllocation.enabled=false and --num-executors set to the workers you want"
+        )
+
+
+def wait_for_slots(
+    context: SparkContext, workers: int, timeout: float, on_waiting: Callable[[str], None] = lambda text: None
+) -> Slots:
+    """Wait until every worker has a slot of its own.
+
+    Counting first matters: a barrier stage that asks for more than there is waits ten minutes and then fails.
+
+    Args:
+        workers: how many are needed.
+        timeout: seconds.
+        on_waiting: told what is waited for, when it changes.
+
+    Raises:
+        NoSlots: they didn't come in time.
+    """
+    deadline = time.monotonic() + timeout
+    said = None
+    while True:
+        slots = _count(context)
+        if slots.hold(workers):
+            return slots
+        have = slots.cores // slots.task_cpus if slots.local else slots.executors
+        unit = f"task slots in {context.master}" if slots.local else f"executors of {slots.cores} cores"
+        if slots.local or time.monotonic() > deadline:
+            raise NoSlots(
+                f"training.workers asks for {workers} workers, one an executor, and this application has {have} {unit}"
+                + ("" if slots.local else f" after {timeout:.0f} s (cluster.slots_timeout)")
+                + f": submit with --num-executors {workers} (or --master local-cluster[{workers},1,1024] on one machine), "
+                f"free the cluster, or set training.workers to {max(1, have)}"
+            )
+        if said != have:
+            said = have
+            on_waiting(f"waiting for executors: {have} of {workers} are up (at most {timeout:.0f} s)")
+        time.sleep(0.2)

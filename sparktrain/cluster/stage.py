@@ -1,0 +1,233 @@
+"""One attempt, seen from the driver: the barrier stage runs, the channel tells how it goes, one cause ends it."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import Callable
+
+from pyspark import inheritable_thread_target
+from pyspark.errors import PySparkException
+from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
+from pyspark.sql import DataFrame
+from py4j.protocol import Py4JError
+
+from sparktrain.cluster.channel import Server
+from sparktrain.cluster.places import places
+from sparktrain.cluster.slots import Slots
+from sparktrain.cluster.task import Task
+from sparktrain.interfaces.messages import EpochEnd, Failure, Finished, Message, Phase, Progress
+
+_ECHO_GRACE = 1.0      # seconds in which a worker's own failure may still arrive after its peers' echoes of it
+_STOP_GRACE = 2.0      # seconds that the tasks have to end by themselves before Spark cancels them
+_CAUSES = ("code", "input", "lost", "echo")   # the likeliest root cause first
+
+
+@dataclass(frozen=True)
+class WorkerFailure:
+    """The one failure that ended an attempt."""
+
+    part: int
+    rank: int | None   # None: it failed before all workers were there, so no ranks were given
+    host: str
+    failure: Failure
+
+    def __str__(self) -> str:
+        worker = f"rank {self.rank}" if self.rank is not None else f"part {self.part}"
+        return f"{worker} on {self.host}"
+
+
+class AttemptFailed(RuntimeError):
+    """A worker failed. `failure` says which, where and why; `retryable` whether another attempt may go better."""
+
+    def __init__(self, failure: WorkerFailure) -> None:
+        self.failure = failure
+        super().__init__(f"{failure}: {failure.failure.error}: {failure.failure.message}")
+
+    @property
+    def retryable(self) -> bool:
+        return self.failure.failure.cause in ("lost", "echo")
+
+
+class StageFailed(RuntimeError):
+    """Spark itself failed before any worker said a word, mostly while it prepared the rows."""
+
+
+def root_cause(failures: list[WorkerFailure]) -> WorkerFailure:
+    """Choose the cause among what several workers told: the peers' echoes of a failure are none.
+
+    Args:
+        failures: in the order in which they arrived; not empty.
+    """
+    return min(failures, key=lambda failure: _CAUSES.index(failure.failure.cause))
+
+
+class Attempt:
+    """Run one attempt and wait for its end.
+
+    Args:
+        frame: the dealt-out rows, one partition a worker.
+        task: what the tasks run; its driver address and secret are set here.
+        slots: what the application has.
+        parts: how many workers.
+        on_message: told (part, message) of everything the workers say, one call at a time.
+        port: the control channel's, 0 for any free one.
+        stall_timeout: seconds without any step, while training, after which the attempt is ended.
+    """
+
+    def __init__(
+        self,
+        frame: DataFrame,
+        task: Task,
+        slots: Slots,
+        parts: int,
+        on_message: Callable[[int, Message], None],
+        port: int = 0,
+        stall_timeout: float = 300,
+    ) -> None:
+        self._frame = frame
+        self._task = task
+        self._slots = slots
+        self._parts = parts
+        self._on_message = on_message
+        self._port = port
+        self._stall_timeout = stall_timeout
+        self._context = frame.sparkSession.sparkContext
+        self._changed = threading.Condition()
+        self._failures: list[WorkerFailure] = []
+        self._finished: dict[int, Finished] = {}
+        self._training: set[int] = set()
+        self._last_step = time.monotonic()
+        self._stage_error: BaseException | None = None
+        self._stage_ended = False
+
+    def run(self) -> list[Finished]:
+        """Train.
+
+        Returns:
+            How each part's worker ended.
+
+        Raises:
+            AttemptFailed: a worker failed.
+            StageFailed: Spark failed.
+            KeyboardInterrupt: after every worker was ended.
+        """
+        secret = secrets.token_bytes(32)
+        conf = self._context.getConf()
+        host = conf.get("spark.driver.host")
+        self._server = Server(
+            self._parts, secret, self._receive, self._lose, conf.get("spark.driver.bindAddress", host), self._port
+        )
+        task = replace(self._task, driver=(host, self._server.port), secret=secret)
+        tag = f"sparktrain-{task.run}-{secrets.token_hex(4)}"
+        stage = threading.Thread(
+            target=inheritable_thread_target(self._frame.sparkSession)(self._run_stage),
+            args=(task, tag),
+            name="attempt-stage",
+            daemon=True,
+        )
+        stage.start()
+        try:
+            self._watch()
+        finally:
+            if not self._stage_ended:
+                self._server.stop(self._reason())
+                stage.join(_STOP_GRACE)
+                if stage.is_alive():
+                    self._context.cancelJobsWithTag(tag)
+                    stage.join(30)
+            self._server.close()
+        if self._failures:
+            raise AttemptFailed(root_cause(self._failures))
+        if self._stage_error is not None:
+            raise StageFailed(spark_cause(self._stage_error)) from self._stage_error
+        return [self._finished[part] for part in range(self._parts)]
+
+    def _run_stage(self, task: Task, tag: str) -> None:
+        profile = None
+        if self._slots.needs_profile:
+            # Task requests alone: the preparation keeps all cores, and no two workers share an executor.
+            profile = ResourceProfileBuilder().require(TaskResourceRequests().cpus(self._slots.cores)).build
+        try:
+            self._context.addJobTag(tag)
+            self._context.setLocalProperty("spark.job.description", f"sparktrain: training {task.run}")
+            self._frame.mapInArrow(task, "part int", barrier=True, profile=profile).collect()
+        except (PySparkException, Py4JError) as error:
+            self._stage_error = error
+        finally:
+            with self._changed:
+                self._stage_ended = True
+                self._changed.notify_all()
+
+    def _failed(self, part: int, failure: Failure) -> None:
+        hosts = self._server.hosts
+        rank = places([hosts[p] for p in range(self._parts)])[part].rank if len(hosts) == self._parts else None
+        self._failures.append(WorkerFailure(part, rank, hosts[part], failure))
+
+    def _receive(self, part: int, message: Message) -> None:
+        with self._changed:
+            if isinstance(message, Failure):
+                self._failed(part, message)
+            elif isinstance(message, Finished):
+                self._finished[part] = message
+            elif isinstance(message, Phase) and message.name == "train":
+                self._training.add(part)
+            elif isinstance(message, Phase):
+                self._training.discard(part)
+            if isinstance(message, (Progress, EpochEnd, Phase)):
+                self._last_step = time.monotonic()
+            self._changed.notify_all()
+        self._on_message(part, message)
+
+    def _lose(self, part: int) -> None:
+        with self._changed:
+            if part in self._finished or any(failure.part == part for failure in self._failures):
+                return
+            message = "its Spark task is gone: the executor or its Python process was killed, or the node was lost"
+            self._failed(part, Failure("lost", "TaskLost", message))
+            self._changed.notify_all()
+
+    def _watch(self) -> None:
+        """Until the stage has ended, or a failure is known and its cause had time to arrive."""
+        with self._changed:
+            while not self._stage_ended and not self._failures:
+                self._changed.wait(timeout=1)
+                self._check_stall()
+            if self._stage_ended and not self._failures and self._stage_error is None:
+                return
+            deadline = time.monotonic() + _ECHO_GRACE
+            while time.monotonic() < deadline and not self._certain():
+                self._changed.wait(timeout=deadline - time.monotonic())
+
+    def _certain(self) -> bool:
+        return any(failure.failure.cause in ("code", "input") for failure in self._failures)
+
+    def _check_stall(self) -> None:
+        waited = time.monotonic() - self._last_step
+        if self._training and waited > self._stall_timeout:
+            part = min(self._training)
+            message = (
+                f"no worker has made a step for {waited:.0f} s (cluster.stall_timeout is {self._stall_timeout:.0f}): "
+                "one of them hangs or its node does; raise the limit if a step may take that long"
+            )
+            self._failed(part, Failure("lost", "Stalled", message))
+
+    def _reason(self) -> str:
+        if not self._failures:
+            return "the run was interrupted"
+        cause = root_cause(self._failures)
+        return f"{cause} failed: {cause.failure.error}"
+
+
+def spark_cause(error: BaseException) -> str:
+    """The innermost reason in Spark's exception, without its stack of wrappers."""
+    text = str(error)
+    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+    while java is not None and java.getCause() is not None:
+        java = java.getCause()
+    if java is not None:
+        text = str(java.getMessage() or java.toString())
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
+    return "\n".join(lines[:40])

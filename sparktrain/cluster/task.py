@@ -1,0 +1,229 @@
+"""What runs on the executor: one barrier task fills the segments, starts the child that trains on them, and watches it.
+
+It never imports TensorFlow. It is pickled to the executors, so it holds plain values only.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterable, Iterator
+
+import pyarrow
+from pyspark import BarrierTaskContext
+
+from sparktrain import feed
+from sparktrain.cluster.channel import Client, Stopped
+from sparktrain.cluster.child import Child
+from sparktrain.cluster.places import places
+from sparktrain.engines import launch
+from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, Phase, Source
+
+_TELL_EVERY = 0.5   # seconds
+
+
+@dataclass(frozen=True)
+class Task:
+    """All that the tasks of one attempt share. Call it in a barrier mapInArrow."""
+
+    run: str
+    engine: str
+    driver: tuple[str, int]
+    secret: bytes
+    layout: dict[str, Any]      # feed.Layout.to_json
+    model: Source
+    fit: Fit
+    seed: int
+    output: str
+    hadoop: dict[str, str]
+    threads: int
+    environment: dict[str, str]   # of the child, over this process's own
+
+    def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+        _Attempt(self, BarrierTaskContext.get()).run(batches)
+        yield from ()
+
+
+class _Attempt:
+    """One worker's task, while it runs."""
+
+    def __init__(self, task: Task, context: BarrierTaskContext) -> None:
+        self._task = task
+        self._part = context.partitionId()
+        self._gpus = context.resources()["gpu"].addresses if "gpu" in context.resources() else []
+        # Executors advertise the address by which others reach them; a task's own host name may resolve to nothing.
+        self._host = context.getTaskInfos()[self._part].address.rsplit(":", 1)[0]
+        self._folder = _work_folder(task.run, self._part)
+        self._child: Child | None = None
+        self._outcome: Finished | Failure | None = None
+        self._stop_reason: str | None = None
+        self._starting = threading.Lock()
+
+    def run(self, batches: Iterable[pyarrow.RecordBatch]) -> None:
+        engine = launch(self._task.engine)
+        client = Client(self._task.driver, self._task.secret, self._part, self._host, self._stop)
+        self._client = client
+        try:
+            client.send(Phase("start"))
+            self._start_child()
+            shard = self._fill(batches)
+            self._train(shard, engine)
+        except (Stopped, WorkerFailed):
+            raise   # the driver knows
+        except BaseException as error:
+            client.send(_failure(error, self._folder))
+            raise
+        finally:
+            self._stop("the task has ended")
+            if self._child is not None:
+                self._watcher.join()
+            engine.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            client.close()
+
+    def _stop(self, reason: str) -> None:
+        with self._starting:
+            self._stop_reason = reason
+            if self._child is not None:
+                self._child.kill(reason)
+
+    def _start_child(self) -> None:
+        threads = str(self._task.threads)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),   # with what Spark shipped
+            "CUDA_VISIBLE_DEVICES": ",".join(self._gpus),
+            "OMP_NUM_THREADS": threads,
+            "TF_NUM_INTRAOP_THREADS": threads,
+            "TF_NUM_INTEROP_THREADS": threads,
+            "TMPDIR": str(self._folder),
+            **self._task.environment,
+        }
+        with self._starting:
+            if self._stop_reason is not None:
+                raise Stopped(self._stop_reason)
+            self._child = Child(environment, self._client.send, str(self._folder))
+        # Watched from its start: a child that dies while the rows are still coming ends the attempt at once.
+        self._watcher = threading.Thread(target=self._watch, name="child-watch", daemon=True)
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        self._outcome = self._child.wait()
+        if self._stop_reason is None:
+            self._client.send(self._outcome)
+
+    def _fill(self, batches: Iterable[pyarrow.RecordBatch]) -> feed.Shard:
+        """Write this part's rows to segments and agree on shapes and counts with the other parts."""
+        writer = feed.SegmentWriter(self._folder / "segments", feed.Layout.from_json(self._task.layout))
+        self._client.send(Phase("fill"))
+        rows = size = 0
+        told = time.monotonic()
+        for batch in batches:
+            if self._stop_reason is not None:
+                raise Stopped(self._stop_reason)
+            writer.write(batch)
+            rows += batch.num_rows
+            size += batch.nbytes
+            if time.monotonic() - told > _TELL_EVERY:
+                told = time.monotonic()
+                self._client.send(Filling(rows, size))
+        filled = writer.close()
+        self._client.send(Filling(rows, size))
+        self._client.send(Phase("join"))
+        parts = self._client.gather(json.dumps(filled.to_json()))
+        return feed.Shard(
+            self._folder / "segments",
+            filled,
+            feed.agree([json.loads(part) for part in parts]),
+            part=self._part,
+            seed=self._task.seed,
+            batch_sizes=self._task.fit.batch_sizes,
+        )
+
+    def _train(self, shard: feed.Shard, engine: Any) -> None:
+        hosts = self._client.gather(self._host)
+        all_places = places(hosts)
+        place = all_places[self._part]
+
+        def gather_by_rank(value: str) -> list[str]:
+            values = self._client.gather(value)
+            by_rank = {all_places[part].rank: values[part] for part in range(len(values))}
+            return [by_rank[rank] for rank in range(len(values))]
+
+        disk = sum(path.stat().st_size for path in (self._folder / "segments").iterdir())
+        inputs = {name: [list(shape), str(dtype)] for name, (shape, dtype) in shard.inputs.items()}
+        self._client.send(
+            Joined(place.rank, shard.rows, shard.validation_rows, disk, shard.schedule.steps, inputs)
+        )
+        environment = dict(engine.join(place, gather_by_rank))
+        self._child.order(
+            Order(
+                run=self._task.run,
+                engine=self._task.engine,
+                rank=place.rank,
+                size=place.size,
+                part=self._part,
+                environment=environment,
+                feed=shard.to_json(),
+                model=self._task.model,
+                fit=self._task.fit,
+                seed=self._task.seed,
+                output=self._task.output,
+                hadoop=self._task.hadoop,
+            )
+        )
+        self._watcher.join()
+        if self._stop_reason is not None:
+            raise Stopped(self._stop_reason)
+        if isinstance(self._outcome, Failure):
+            raise WorkerFailed(f"rank {place.rank} on {place.host}: {self._outcome.error}: {self._outcome.message}")
+
+
+class WorkerFailed(RuntimeError):
+    """Ends the Spark task; the driver knows the failure itself through the control channel."""
+
+
+def _failure(error: BaseException, folder: Path) -> Failure:
+    if isinstance(error, feed.BadInput):
+        return Failure("input", type(error).__name__, str(error))
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        free = shutil.disk_usage(folder).free
+        message = (
+            f"no space left for the segments in {folder} ({free / 1e9:.1f} GB free on {socket.gethostname()}): "
+            "give Spark larger local dirs (spark.local.dir, or YARN's local-dirs), more workers, or sample fewer rows"
+        )
+        return Failure("input", "NoSpace", message)
+    return Failure("code", type(error).__name__, str(error), traceback.format_exc())
+
+
+def _work_folder(run: str, part: int) -> Path:
+    """A new folder in Spark's local dirs, after removing what killed tasks have left in them."""
+    local_dirs = [Path(path) for path in os.environ["SPARK_LOCAL_DIRS"].split(",")]
+    for left in (path for folder in local_dirs for path in folder.glob("sparktrain-*-pid*")):
+        pid = int(left.name.rsplit("pid", 1)[1])
+        if not _alive(pid):
+            shutil.rmtree(left, ignore_errors=True)
+    roomiest = max(local_dirs, key=lambda path: shutil.disk_usage(path).free)
+    folder = roomiest / f"sparktrain-{run}-{part}-{secrets.token_hex(4)}-pid{os.getpid()}"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass   # alive, and somebody else's
+    return True

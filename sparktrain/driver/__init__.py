@@ -1,0 +1,17 @@
+"""What a program calls: `train` on a frame, `run_job` and `main` on a configuration."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["Given", "Result", "main", "run_job", "train"]
+
+_WHERE = {"Given": "run_job", "Result": "result", "main": "program", "run_job": "run_job", "train": "train"}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when asked for: the launcher checks a configuration without waiting for pyspark's import.
+    if name in _WHERE:
+        return getattr(import_module(f"sparktrain.driver.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'sparktrain.driver' has no attribute {name!r}")

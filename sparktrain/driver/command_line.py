@@ -1,0 +1,55 @@
+"""The command `sparktrain`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Sequence
+
+import sparktrain
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="sparktrain", description=sparktrain.__doc__)
+    parser.add_argument("--version", action="version", version=sparktrain.__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    config = commands.add_parser("config", help="what a job's YAML may say")
+    config.add_argument("--schema", action="store_true", help="as JSON Schema, for editors")
+    config.add_argument("--reference", action="store_true", help="as Markdown: docs/configuration.md")
+    validate = commands.add_parser(
+        "validate", help="check a job's command line without Spark", add_help=False, prefix_chars="\0"
+    )
+    validate.add_argument("arguments", nargs="*")
+    options = parser.parse_args(argv)
+    return {"config": _config, "validate": _validate}[options.command](options, parser)
+
+
+def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from sparktrain.config import reference, schema
+
+    if options.schema == options.reference:
+        parser.error("config takes --schema or --reference")
+    print(json.dumps(schema(), indent=2) if options.schema else reference(), end="\n" if options.schema else "")
+    return 0
+
+
+def _validate(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    """What the launcher asks before spark-submit: exit status 2, and the JSON line, for what can't work."""
+    from sparktrain.config import ConfigError
+    from sparktrain.driver.request import arguments, load_job, new_run_id
+    from sparktrain.driver.result import Result, exit_status, say
+
+    given = arguments().parse_args(options.arguments)
+    try:
+        load_job(given)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        result = Result(run=given.run_id or new_run_id(), status="refused", reason=str(error))
+        say(result, given.result)
+        return exit_status(result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""The user's functions: found where the job looks for them, and handed to the child by name or by value."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import difflib
+import importlib
+import os
+import sys
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import cloudpickle
+
+from sparktrain.config import Problem
+from sparktrain.interfaces.messages import Source
+
+
+def search_folders(config_file: str | Path | None = None) -> list[str]:
+    """Where `module:function` is looked up: the YAML's own folder, the current folder, PYTHONPATH."""
+    folders = [str(Path(config_file).resolve().parent)] if config_file is not None else []
+    folders += [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return list(dict.fromkeys(str(Path(folder).resolve()) for folder in folders if Path(folder).exists()))
+
+
+def find_module(name: str, folders: Sequence[str]) -> ModuleSpec | None:
+    """A module's spec, without importing it: from the folders first, then from what is installed."""
+    path: Sequence[str] = [*folders, *sys.path]
+    spec = None
+    parts = name.split(".")
+    for depth in range(len(parts)):
+        spec = PathFinder.find_spec(".".join(parts[: depth + 1]), list(path))
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations or []
+    return spec
+
+
+def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | None:
+    """See that `module:function` is there, without importing it (a builder's module imports TensorFlow).
+
+    Returns:
+        None where it is, else where it was looked for and what the module does define.
+    """
+    module, _, function = name.partition(":")
+    spec = find_module(module, folders)
+    if spec is None:
+        return Problem(key, name, f"no module {module!r} in the YAML's folder, the current folder or on PYTHONPATH",
+                       f"looked in {', '.join(folders)}")
+    if spec.origin is None or not spec.origin.endswith(".py"):
+        return None   # compiled, or a package without a file: only an import can tell
+    body = ast.parse(Path(spec.origin).read_text(), spec.origin).body
+    names = {name for node in body for name in _bound(node)}
+    if function in names or "*" in names:
+        return None
+    defined = [node.name for node in body if isinstance(node, ast.FunctionDef)]
+    nearest = difflib.get_close_matches(function, defined, n=1)
+    return Problem(key, name, f"no function {function!r} in {spec.origin}, which defines {', '.join(defined) or 'none'}",
+                   f"did you mean {module}:{nearest[0]}?" if nearest else "")
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    """The names that a statement at a module's top binds."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [alias.asname or alias.name for alias in node.names]
+    if isinstance(node, ast.Assign):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    if isinstance(node, (ast.If, ast.Try)):
+        return [name for inner in node.body for name in _bound(inner)]
+    return []
+
+
+def resolve(name: str, folders: Sequence[str]) -> Callable[..., Any]:
+    """Import `module:function`."""
+    module, _, function = name.partition(":")
+    for folder in reversed(folders):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    return getattr(importlib.import_module(module), function)
+
+
+def source(function: str | Callable[..., Any], args: dict[str, Any] | None = None) -> Source:
+    """What the child needs to load a function.
+
+    A function of a module that can be imported goes by its name, one of a script or a notebook by value.
+    """
+    args = args or {}
+    if isinstance(function, str):
+        return Source(function=function, args=args)
+    importable = function.__module__ != "__main__" and "<" not in function.__qualname__
+    if importable:
+        return Source(function=f"{function.__module__}:{function.__qualname__}", args=args)
+    return Source(pickle=base64.b64encode(cloudpickle.dumps(function)).decode(), args=args)

@@ -1,0 +1,132 @@
+"""A run's folder: written apart under `_runs`, complete or not there."""
+
+from __future__ import annotations
+
+import getpass
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import socket
+from datetime import datetime, timezone
+from typing import Any, Mapping
+
+from pyspark.sql import SparkSession
+
+from sparktrain.storage import open_folder
+
+_RUNNING = "running.json"   # who works on a run; it is never in a complete one
+
+
+class RunTaken(ValueError):
+    """The run id belongs to another run."""
+
+
+def now() -> str:
+    """The time, ISO 8601, UTC, to the millisecond."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def hadoop_settings(spark: SparkSession) -> dict[str, str]:
+    """What storage needs of Hadoop's configuration as the driver's JVM has it."""
+    conf = spark.sparkContext._jsc.hadoopConfiguration()
+    prefixes = ("dfs.namenode.http", "dfs.namenode.rpc-address", "dfs.nameservices", "dfs.ha.namenodes", "dfs.http.policy")
+    settings = {"fs.defaultFS": conf.get("fs.defaultFS")}
+    for prefix in prefixes:
+        found = conf.getPropsWithPrefix(prefix)
+        settings.update({prefix + rest: found[rest] for rest in found})
+    return settings
+
+
+def qualified(spark: SparkSession, path: str) -> str:
+    """A path as Spark reads it: without a scheme it lies on the default file system.
+
+    A scheme that Hadoop has no file system for is left to fsspec.
+    """
+    if "://" in path and not path.startswith(("hdfs:", "file:")):
+        return path
+    jvm = spark.sparkContext._jvm
+    hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
+    conf = spark.sparkContext._jsc.hadoopConfiguration()
+    url = hadoop_path.getFileSystem(conf).makeQualified(hadoop_path).toString()
+    return "file://" + url.removeprefix("file:") if url.startswith("file:/") and not url.startswith("file://") else url
+
+
+class RunFolder:
+    """One run's folder while it is being made.
+
+    Args:
+        url: output.path, the folder of all runs of a job.
+        run: the run's id.
+        hadoop: what storage needs of Hadoop's configuration.
+    """
+
+    def __init__(self, url: str, run: str, hadoop: Mapping[str, str]) -> None:
+        self.run = run
+        self.root = open_folder(url, hadoop)
+        self.staged = self.root.join("_runs", run)
+        self.final = self.root.join(run)
+
+    def finished_summary(self) -> dict[str, Any] | None:
+        """The summary of the run of this id, if it is complete."""
+        return json.loads(self.final.read_text("summary.json")) if self.final.exists("summary.json") else None
+
+    def claim(self, who: Mapping[str, Any]) -> None:
+        """Make the run id this process's own.
+
+        Raises:
+            RunTaken: it is another's, alive or dead.
+        """
+        mine = json.dumps({**who, "host": socket.gethostname(), "pid": os.getpid(), "user": getpass.getuser(), "since": now()})
+        if not self.staged.claim(_RUNNING, mine.encode()):
+            other = self.staged.read_text(_RUNNING)
+            raise RunTaken(
+                f"run id {self.run!r} is taken by a run that is alive or was killed: {other}. Choose another --run-id, "
+                f"or, if it is dead, remove {self.staged.url}"
+            )
+
+    def write_json(self, name: str, content: Any) -> None:
+        self.staged.write_text(name, json.dumps(content, indent=2, default=str) + "\n")
+
+    def publish(self, summary: Mapping[str, Any]) -> None:
+        """Make the run seen, whole: summary.json last, then one rename."""
+        self.write_json("summary.json", summary)
+        self.staged.remove(_RUNNING)
+        self.root.publish(f"_runs/{self.run}", self.run)
+
+    def discard(self) -> None:
+        """Leave nothing of a run that failed."""
+        if self.staged.exists():
+            self.staged.remove(recursive=True)
+
+
+def versions() -> dict[str, str]:
+    """Of what the result depends on, as installed with the driver."""
+    found = {"python": platform.python_version()}
+    for name in ("sparktrain", "pyspark", "keras", "tensorflow", "tensorflow-cpu", "horovod", "pyarrow", "numpy"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue   # not every engine's packages are everywhere
+    return found
+
+
+def curves(history: Mapping[str, list[float]]) -> bytes:
+    """A PNG picture of the history: each metric by epoch, its validation beside it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    names = [name for name in history if not name.startswith("val_")]
+    figure = Figure(figsize=(4.5 * max(1, len(names)), 3.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    for place, name in enumerate(names):
+        axes = figure.add_subplot(1, len(names), place + 1, title=name, xlabel="epoch")
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            if key in history:
+                axes.plot(range(1, len(history[key]) + 1), history[key], marker="o", label=label)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=110)
+    return picture.getvalue()

@@ -1,0 +1,63 @@
+"""What a rehearsal (--check) tells: shapes, class counts, steps an epoch, effective batch, disk a worker."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any, Mapping
+
+from pyspark.sql import functions as F
+from rich.table import Table
+
+from sparktrain.config import Job
+from sparktrain.data import VALIDATION, Prepared
+from sparktrain.interfaces.messages import Joined
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """Numbers of a run that has not been made. Disk is bytes a worker, estimated from the rehearsal's rows."""
+
+    rows: int
+    validation_rows: int
+    inputs: dict[str, Any]
+    classes: dict[str, int] | None
+    steps_per_epoch: int
+    batch: int
+    disk_per_worker: int
+    parameters: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def table(self) -> Table:
+        table = Table(show_header=False, title="rehearsal: one step was made, nothing is kept", title_justify="left")
+        table.add_row("rows", f"{self.rows:,} training, {self.validation_rows:,} validation")
+        for name, (shape, dtype) in self.inputs.items():
+            table.add_row(f"input {name}", f"{tuple(shape)} {dtype}")
+        for label, count in (self.classes or {}).items():
+            table.add_row(f"class {label}", f"{count:,} training rows")
+        table.add_row("steps an epoch", f"{self.steps_per_epoch:,}")
+        table.add_row("effective batch", f"{self.batch:,}")
+        table.add_row("disk a worker", f"{self.disk_per_worker / 1e6:,.1f} MB")
+        table.add_row("parameters", f"{self.parameters:,}")
+        return table
+
+
+def rehearsal(job: Job, prepared: Prepared, joined: Mapping[int, Joined], summary: Mapping[str, Any]) -> Rehearsal:
+    """Count what a run would train on, and scale up what the rehearsal's few rows took."""
+    counts = {row[0]: row[1] for row in prepared.frame.groupBy(F.col(VALIDATION)).count().collect()}
+    rows, validation_rows = counts.get(False, 0), counts.get(True, 0)
+    seen = sum(part.training_rows + part.validation_rows for part in joined.values())
+    size = sum(part.disk for part in joined.values())
+    return Rehearsal(
+        rows=rows,
+        validation_rows=validation_rows,
+        inputs=next(iter(joined.values())).inputs,
+        classes={str(label): count for label, count in prepared.counts_after.items()} if prepared.counts_after else None,
+        # The parts differ by chance; an even deal is what to expect
+        steps_per_epoch=math.ceil(rows / summary["batch"]),
+        batch=summary["batch"],
+        disk_per_worker=math.ceil(size / max(1, seen) * (rows + validation_rows) / len(joined)),
+        parameters=summary["parameters"],
+    )

@@ -1,0 +1,118 @@
+"""What a run leaves: its end as one JSON object, its model, its folder."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sparktrain.data import Prepared
+
+
+@dataclass
+class Result:
+    """How a run ended.
+
+    Attributes:
+        run: its id.
+        output: the URL of its folder; None where there is none.
+        status: finished | checked | refused | failed | stopped.
+        rows: training rows, after sampling.
+        epochs: epochs trained.
+        attempts: how often it was tried.
+        seconds: wall time of the whole run.
+        metrics: of the last epoch, or of the best with `save: best`; over all workers' rows.
+        reason: why it didn't finish.
+        history: metric by epoch.
+        summary: what summary.json holds.
+        prepared: the rows as they were prepared, while the Spark session lives.
+    """
+
+    run: str
+    status: str
+    output: str | None = None
+    rows: int = 0
+    epochs: int = 0
+    workers: int = 0
+    engine: str | None = None
+    attempts: int = 0
+    seconds: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+    reason: str | None = None
+    history: dict[str, list[float]] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+    prepared: Prepared | None = None
+    hadoop: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON line's content; `reason` is there only where the run did not finish."""
+        content = {
+            "run": self.run,
+            "output": self.output,
+            "status": self.status,
+            "rows": self.rows,
+            "epochs": self.epochs,
+            "workers": self.workers,
+            "engine": self.engine,
+            "attempts": self.attempts,
+            "seconds": round(self.seconds, 3),
+            # JSON has no NaN
+            "metrics": {name: value if math.isfinite(value) else None for name, value in self.metrics.items()},
+        }
+        if self.reason is not None:
+            content["reason"] = self.reason
+        return content
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict())
+
+    @property
+    def model(self) -> Any:
+        """The trained model, a plain compiled `keras.Model`, loaded anew at each call."""
+        import keras
+
+        from sparktrain.storage import open_folder
+
+        with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
+            path = f"{folder}/model.keras"
+            open_folder(self.output, self.hadoop).download("model.keras", path)
+            return keras.models.load_model(path)
+
+    def save(self, url: str) -> str:
+        """Keep the run's folder at another place.
+
+        Args:
+            url: the folder that the run's files are written into; it must not hold a run yet.
+
+        Returns:
+            The URL.
+        """
+        from sparktrain.storage import open_folder
+
+        target = open_folder(url, self.hadoop)
+        if target.exists("summary.json"):
+            raise FileExistsError(f"{target.url} holds a run already: save to another folder")
+        with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
+            whole = Path(folder, "run")
+            open_folder(self.output, self.hadoop).download("", str(whole))
+            for path in sorted(whole.iterdir(), key=lambda path: path.name == "summary.json"):
+                target.upload(str(path), path.name)   # summary.json last: complete is what has it
+        return target.url
+
+
+def say(result: Result, path: str | None = None) -> None:
+    """Print the result's line, the last on standard output, and write it to a file where asked."""
+    line = result.to_json()
+    if path is not None:
+        Path(path).write_text(line + "\n")
+    sys.stderr.flush()
+    print(line, flush=True)
+
+
+def exit_status(result: Result) -> int:
+    return {"finished": 0, "checked": 0, "refused": 2}.get(result.status, 1)

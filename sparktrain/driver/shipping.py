@@ -1,0 +1,118 @@
+"""What the user's modules need, shipped to the executors: the modules that lie in his own folders, as one zip."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import sys
+import tempfile
+import zipfile
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Iterable, Iterator, Sequence
+
+from pyspark import SparkContext
+
+_LARGEST = 64 << 20   # bytes; more is data, and belongs on the storage
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+class TooLarge(ValueError):
+    """What the user's modules need is too large to be code."""
+
+
+def own_modules(modules: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
+    """The top-level modules and packages in the folders that the given modules need, themselves included.
+
+    Imports are read from the source, also those inside functions, so nothing is imported to find them.
+
+    Args:
+        modules: names such as `jobs.flights`.
+        folders: where the user's own code lies; what is installed is on the executors already.
+
+    Returns:
+        From each top-level name to its file or folder.
+    """
+    found: dict[str, Path] = {}
+    waiting = [name.split(".")[0] for name in modules]
+    while waiting:
+        name = waiting.pop()
+        if name in found or name == "sparktrain" or name in sys.stdlib_module_names:
+            continue
+        path = _own_path(name, folders)
+        if path is None:
+            continue
+        found[name] = path
+        for file in [path] if path.is_file() else _python_files(path):
+            waiting.extend(_imports(file))
+    return found
+
+
+def _own_path(name: str, folders: Sequence[str]) -> Path | None:
+    spec = PathFinder.find_spec(name, list(folders))
+    if spec is None:
+        return None
+    if spec.submodule_search_locations is not None:
+        path = Path(next(iter(spec.submodule_search_locations)))
+    elif spec.origin is not None and spec.origin.endswith(".py"):
+        path = Path(spec.origin)
+    else:
+        return None
+    return None if any(part in _INSTALLED for part in path.parts) else path
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    return (file for file in _files(folder) if file.suffix == ".py")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name == "__pycache__":
+            continue
+        if path.is_dir():
+            yield from _files(path)
+        else:
+            yield path
+
+
+def _imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(), str(file))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module.split(".")[0]
+
+
+def ship(context: SparkContext, modules: Iterable[str], folders: Sequence[str]) -> dict[str, str]:
+    """Hand the modules and what they need of the user's own to every executor.
+
+    Returns:
+        The SHA-256 of each file shipped, by its name in the zip.
+
+    Raises:
+        TooLarge: they hold more than 64 MiB.
+    """
+    content = {}
+    for name, path in own_modules(modules, folders).items():
+        root = path.parent
+        for file in [path] if path.is_file() else _files(path):
+            content[str(file.relative_to(root))] = file
+    size = sum(file.stat().st_size for file in content.values())
+    if size > _LARGEST:
+        largest = max(content.values(), key=lambda file: file.stat().st_size)
+        raise TooLarge(
+            f"the modules {', '.join(sorted(modules))} and what lies beside them hold {size / 1e6:.0f} MB, and at most "
+            f"{_LARGEST / 1e6:.0f} MB of code is shipped (the largest file is {largest}): move data to the storage"
+        )
+    if not content:
+        return {}
+    digests = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in content.items()}
+    whole = hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()[:12]
+    archive = Path(tempfile.mkdtemp(prefix="sparktrain-code-")) / f"sparktrain_code_{whole}.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
+        for folder in sorted({str(parent) for name in content for parent in Path(name).parents if str(parent) != "."}):
+            target.mkdir(folder)   # a package without __init__.py is found in a zip only by its folder's entry
+        for name, file in sorted(content.items()):
+            target.write(file, name)
+    context.addPyFile(str(archive))
+    return digests

@@ -1,0 +1,91 @@
+"""Training from a program or a notebook: the job's words as keyword arguments."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping, Sequence
+
+from pyspark.sql import DataFrame
+
+from sparktrain.config import Job
+from sparktrain.driver.result import Result
+from sparktrain.driver.run_job import Given, run_job
+
+
+def train(
+    frame: DataFrame,
+    model: Callable[..., Any] | Any,
+    *,
+    features: Sequence[str] | Mapping[str, Any],
+    label: str | Mapping[str, Any],
+    weight: str | None = None,
+    validation: Mapping[str, Any] | None = None,
+    sample: Mapping[str, Any] | None = None,
+    pipeline: str | None = None,
+    keep: str | None = None,
+    args: Mapping[str, Any] | None = None,
+    engine: str | None = None,
+    workers: int | None = None,
+    batch_size: int | None = None,
+    global_batch_size: int | None = None,
+    epochs: int | None = None,
+    scale_learning_rate: Mapping[str, float] | None = None,
+    early_stopping: Mapping[str, Any] | None = None,
+    save: str | None = None,
+    class_weight: Mapping[Any, float] | None = None,
+    callbacks: Callable[[], Sequence[Any]] | str | None = None,
+    cluster: Mapping[str, Any] | None = None,
+    output: str | None = None,
+    name: str = "train",
+    seed: int | None = None,
+    run_id: str | None = None,
+) -> Result:
+    """Train a Keras model on a frame, one worker an executor.
+
+    Every word means what it means in a job's YAML (docs/configuration.md), and its default is the same; what is left
+    out, or None, takes it.
+
+    Args:
+        frame: the rows; every column is taken as it is.
+        model: a function that returns a compiled Keras model, called as model(**args) in every worker, or a compiled
+            model. A function of a script or a notebook goes by value, one of a module by its name.
+        features: columns in the order of the model's inputs, or columns by the inputs' names.
+        label: a column, or {"column": ..., "classes": [...]}.
+        callbacks: a function that returns Keras callbacks, called in every worker.
+        output: the folder under which the run's own folder is kept; without it the run lies in a scratch folder of the
+            default file system until `Result.save` keeps it.
+
+    Returns:
+        The finished run: `model`, `history`, `metrics`, `summary`, `save(url)`.
+
+    Raises:
+        ConfigError: words that can't work, all of them at once.
+        InputError: the frame hasn't the columns or the rows.
+        NoSlots: the application hasn't the executors.
+        AttemptFailed: a worker failed; the message is its own, with rank and host.
+
+    Example:
+        >>> result = sparktrain.train(frame, build_model, features=["history", "flight"], label="late",
+        ...                           engine="horovod", workers=2, batch_size=64, epochs=5)   # doctest: +SKIP
+    """
+    sections: dict[str, dict[str, Any]] = {
+        "data": dict(features=features, label=label, weight=weight, validation=validation, sample=sample,
+                     pipeline=pipeline, keep=keep),
+        "model": dict(args=dict(args) if args else None),
+        "training": dict(engine=engine, workers=workers, batch_size=batch_size, global_batch_size=global_batch_size,
+                         epochs=epochs, scale_learning_rate=scale_learning_rate, early_stopping=early_stopping,
+                         save=save, class_weight=class_weight,
+                         callbacks=callbacks if isinstance(callbacks, str) else None),
+        "output": dict(path=output),
+        "cluster": dict(cluster or {}),
+    }
+    given = {key: {word: value for word, value in words.items() if value is not None} for key, words in sections.items()}
+    given["name"] = name
+    if seed is not None:
+        given["seed"] = seed
+    job = Job.from_mapping(given)
+    return run_job(
+        frame.sparkSession,
+        job,
+        run_id=run_id,
+        given=Given(frame=frame, model=model, callbacks=None if isinstance(callbacks, str) else callbacks),
+    )

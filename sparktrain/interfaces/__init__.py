@@ -1,0 +1,1 @@
+"""What passes between the rooms: small, without effects, and importing nothing of ours."""

@@ -1,0 +1,63 @@
+"""What training asks of the workers' collective, whichever engine brings it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Sequence
+
+
+class PeerLost(RuntimeError):
+    """A collective operation failed because another worker is gone.
+
+    It is an echo, never a cause: whoever reports it waits for the peer's own failure to be told first.
+    """
+
+
+class Collective(ABC):
+    """The workers of one attempt, seen from one of them.
+
+    Every method that moves data is collective: all workers must call it, in the same order. A worker that
+    never does leaves the others waiting until the task kills them.
+
+    Attributes:
+        rank: this worker's number, 0 to size - 1; rank 0 saves and reports.
+        size: how many workers there are.
+    """
+
+    rank: int
+    size: int
+
+    @abstractmethod
+    def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
+        """Sum each tensor over all workers, inside a TensorFlow graph.
+
+        Args:
+            tensors: dense floating-point tensors, the same shapes and dtypes on every worker.
+
+        Returns:
+            Tensors of the same shapes and dtypes. With one worker, the tensors themselves.
+        """
+
+    @abstractmethod
+    def gather(self, value: Any) -> list[Any]:
+        """Hand every worker's value, any picklable object, to every worker, in the order of their ranks.
+
+        Raises:
+            PeerLost: another worker is gone.
+        """
+
+    @abstractmethod
+    def broadcast(self, value: Any) -> Any:
+        """Hand rank 0's value, any picklable object (NumPy arrays included), to every worker.
+
+        Raises:
+            PeerLost: another worker is gone.
+        """
+
+    @abstractmethod
+    def is_echo(self, error: BaseException) -> bool:
+        """Whether an exception that came out of training only says that another worker is gone."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Leave the collective. Safe to call twice, and when a peer is gone."""

@@ -1,0 +1,176 @@
+"""What passes between driver, task and child: plain dataclasses, as JSON on every wire."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Source:
+    """Something of the user's that the child loads: exactly one of the three is set.
+
+    function: `module:function`, looked up on the child's path.
+    pickle:   a function by value (cloudpickle, base64), from a notebook or a script.
+    file:     the URL of a `.keras` file.
+    """
+
+    function: str | None = None
+    pickle: str | None = None
+    file: str | None = None
+    args: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How to train; the words are those of the job's `training` section."""
+
+    epochs: int
+    batch_sizes: tuple[int, ...]                    # of each part, in the order of the parts
+    callbacks: Source | None = None
+    warmup_epochs: float | None = None              # None: the learning rate is not scaled
+    early_stopping: dict[str, Any] | None = None    # arguments of keras.callbacks.EarlyStopping
+    save: str = "last"                              # last | best
+    class_weight: dict[int, float] | None = None
+    rehearsal: bool = False                         # one step, nothing saved
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a task tells its child once the rows lie in segments: one JSON line on the child's stdin."""
+
+    run: str
+    engine: str
+    rank: int
+    size: int
+    part: int                   # which of the N parts of the frame this worker has; fixed while ranks may move
+    environment: dict[str, str]  # of the engine's launch
+    feed: dict[str, Any]        # feed's own description of this worker's segments (feed.Shard.to_json)
+    model: Source
+    fit: Fit
+    seed: int
+    output: str                 # URL of the folder that rank 0 writes model.keras and logs/ into
+    hadoop: dict[str, str]      # Hadoop's settings that storage needs
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A worker entered a phase: start, fill, join, build, train, save, done."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Filling:
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A worker's rows lie in segments, and all agree on what they are."""
+
+    rank: int
+    training_rows: int
+    validation_rows: int
+    disk: int                        # bytes of its segments
+    steps: int                       # an epoch
+    inputs: dict[str, Any]           # name -> [shape of a row, dtype]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands, a few times a second at most; rows are this worker's, since training began."""
+
+    epoch: int      # from 1
+    epochs: int
+    step: int       # of this epoch, from 1
+    steps: int
+    rows: int
+    logs: dict[str, float]
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    epoch: int      # from 1
+    seconds: float
+    logs: dict[str, float]   # over all workers' rows
+
+
+@dataclass(frozen=True)
+class Log:
+    """Lines that a worker wrote to its standard output or error."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A worker's end by failure.
+
+    cause: what to do about it. `code`: an exception of the user's code; `input`: a row, a shape or a label that
+    can't be trained on; `lost`: the process was killed; `echo`: only another worker's failure seen from here.
+    """
+
+    cause: str
+    error: str        # the exception's class, or how the process ended
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A child's end. Rank 0's history and notes are the run's."""
+
+    history: dict[str, list[float]]
+    rows: int                       # rows this worker trained on, all epochs together
+    steps: int
+    seconds: dict[str, float]       # of each phase
+    epochs: int = 0
+    stopped_early: bool = False
+    best_epoch: int | None = None   # with `save: best`
+    notes: list[str] = field(default_factory=list)
+    parameters: int = 0             # of the model
+    inputs: dict[str, Any] = field(default_factory=dict)   # name -> [shape, dtype], as fed
+    peak_memory: int = 0            # bytes resident, the largest seen
+
+
+Message = Phase | Filling | Joined | Progress | EpochEnd | Log | Failure | Finished
+_KINDS = {kind.__name__: kind for kind in (Phase, Filling, Joined, Progress, EpochEnd, Log, Failure, Finished)}
+
+
+def encode(message: Message) -> str:
+    """One line of JSON, without its newline."""
+    return json.dumps({"kind": type(message).__name__, **asdict(message)})
+
+
+def decode(line: str | bytes) -> Message:
+    """The message of a line that `encode` made.
+
+    Raises:
+        ValueError: the line is no message of ours.
+    """
+    fields = json.loads(line)
+    try:
+        return _KINDS[fields.pop("kind")](**fields)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not a message between driver, task and child: {line[:200]!r}") from error
+
+
+def encode_order(order: Order) -> str:
+    """One line of JSON, without its newline."""
+    return json.dumps(asdict(order))
+
+
+def decode_order(line: str | bytes) -> Order:
+    fields = json.loads(line)
+    fit = fields["fit"]
+    fit["batch_sizes"] = tuple(fit["batch_sizes"])
+    if fit["class_weight"] is not None:   # JSON's keys are strings
+        fit["class_weight"] = {int(label): weight for label, weight in fit["class_weight"].items()}
+    if fit["callbacks"] is not None:
+        fit["callbacks"] = Source(**fit["callbacks"])
+    fields["fit"] = Fit(**fit)
+    fields["model"] = Source(**fields["model"])
+    return Order(**fields)
