@@ -17,7 +17,7 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator
 
 import pyarrow
 from pyspark import BarrierTaskContext
@@ -26,7 +26,7 @@ from sparktrain import feed
 from sparktrain.cluster.channel import Client, Stopped
 from sparktrain.cluster.child import Child
 from sparktrain.cluster.places import places
-from sparktrain.engines import launch
+from sparktrain.interfaces.launch import Launch
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, Phase, Source
 
 _TELL_EVERY = 0.5   # seconds
@@ -38,6 +38,7 @@ class Task:
 
     run: str
     engine: str
+    launch: Callable[[], Launch]   # the engine's Spark side
     driver: tuple[str, int]
     secret: bytes
     layout: dict[str, Any]      # feed.Layout.to_json
@@ -70,7 +71,7 @@ class _Attempt:
         self._starting = threading.Lock()
 
     def run(self, batches: Iterable[pyarrow.RecordBatch]) -> None:
-        engine = launch(self._task.engine)
+        engine = self._task.launch()
         client = Client(self._task.driver, self._task.secret, self._part, self._host, self._stop)
         self._client = client
         try:
@@ -150,7 +151,7 @@ class _Attempt:
             batch_sizes=self._task.fit.batch_sizes,
         )
 
-    def _train(self, shard: feed.Shard, engine: Any) -> None:
+    def _train(self, shard: feed.Shard, engine: Launch) -> None:
         hosts = self._client.gather(self._host)
         all_places = places(hosts)
         place = all_places[self._part]

@@ -47,8 +47,8 @@ def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | Non
     module, _, function = name.partition(":")
     spec = find_module(module, folders)
     if spec is None:
-        return Problem(key, name, f"no module {module!r} in the YAML's folder, the current folder or on PYTHONPATH",
-                       f"looked in {', '.join(folders)}")
+        expected = "expected a module in the YAML's folder, the current folder or on PYTHONPATH"
+        return Problem(key, f"{name}: there is no module {module!r}", expected, f"looked in {', '.join(folders)}")
     if spec.origin is None or not spec.origin.endswith(".py"):
         return None   # compiled, or a package without a file: only an import can tell
     body = ast.parse(Path(spec.origin).read_text(), spec.origin).body
@@ -57,8 +57,12 @@ def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | Non
         return None
     defined = [node.name for node in body if isinstance(node, ast.FunctionDef)]
     nearest = difflib.get_close_matches(function, defined, n=1)
-    return Problem(key, name, f"no function {function!r} in {spec.origin}, which defines {', '.join(defined) or 'none'}",
-                   f"did you mean {module}:{nearest[0]}?" if nearest else "")
+    return Problem(
+        key,
+        f"{name}: there is no function {function!r} in {spec.origin}",
+        f"it defines {', '.join(defined) or 'none'}",
+        f"did you mean {module}:{nearest[0]}?" if nearest else "",
+    )
 
 
 def _bound(node: ast.stmt) -> list[str]:

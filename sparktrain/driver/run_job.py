@@ -7,6 +7,7 @@ import json
 import tempfile
 import time
 from collections import defaultdict
+from functools import partial
 from typing import Any, Callable, Sequence
 
 from pyspark.ml import PipelineModel
@@ -24,6 +25,7 @@ from sparktrain.driver.progress import Watch, end_table
 from sparktrain.driver.request import new_run_id
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
+from sparktrain.engines import launch
 from sparktrain.interfaces.messages import EpochEnd, Finished, Fit, Joined, Message, Phase, Source
 from sparktrain.storage import open_folder
 from sparktrain.storage.runs import resolve as resolve_run
@@ -177,6 +179,7 @@ class _Run:
         task = Task(
             run=self.id,
             engine=training.engine,
+            launch=partial(launch, training.engine),
             driver=("", 0),
             secret=b"",
             layout=layout(self.job.data, prepared.classes).to_json(),

@@ -1,0 +1,189 @@
+"""How fast do rows get from Parquet files to the workers, and from the workers' disks into batches?
+
+Filling: Parquet files -> content hash -> shuffle to one partition a worker in hash order -> segments on local disks.
+Beside it, over the same files on the same executors: a bare `repartition` + mapInArrow whose rows are dropped, and
+TensorFlowOnSpark's own feed, a row at a time. Later epochs: batches in a new order from the segments, beside a bare
+reader that copies the memory-mapped rows out in the order of the file.
+
+    python benchmarks/feed.py [--rows 200000] [--repeats 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy
+import pyarrow
+import pyarrow.parquet
+from pyspark.sql import DataFrame, SparkSession
+
+from report import Measured, Target, report
+from sparktrain import feed
+from sparktrain.config import Job
+from sparktrain.data import VALIDATION, deal, prepare
+
+WIDTH = 784   # floats a row
+WORKERS = 2
+BATCH = 64
+ROW_BYTES = 4 * WIDTH
+LAYOUT = feed.Layout(
+    inputs=(feed.Input("x", (feed.Column("x"),)),), label="y", classes=None, weight=None, validation=VALIDATION
+)
+
+
+def write_rows(folder: Path, rows: int, files: int = 8) -> None:
+    random = numpy.random.default_rng(7)
+    for file in range(files):
+        count = rows // files
+        values = random.random(count * WIDTH, dtype="float32")
+        offsets = numpy.arange(0, count * WIDTH + 1, WIDTH, dtype="int32")
+        table = pyarrow.table({
+            "x": pyarrow.ListArray.from_arrays(offsets, values),
+            "y": random.integers(0, 10, count, dtype="int32"),
+        })
+        pyarrow.parquet.write_table(table, folder / f"part-{file}.parquet", compression="none", use_dictionary=False)
+
+
+def fill(batches):
+    """As the training task does, up to where the child would begin."""
+    with tempfile.TemporaryDirectory(dir=os.environ["SPARK_LOCAL_DIRS"].split(",")[0]) as folder:
+        writer = feed.SegmentWriter(Path(folder) / "segments", LAYOUT)
+        for batch in batches:
+            writer.write(batch)
+        writer.close()
+    yield from ()
+
+
+def drop(batches):
+    for _ in batches:
+        pass
+    yield from ()
+
+
+def feed_node(args, context):
+    """TensorFlowOnSpark's own way: the training process takes rows from its queue."""
+    rows = context.get_data_feed(train_mode=True)
+    while not rows.should_stop():
+        rows.next_batch(1024)
+
+
+def seconds(function) -> float:
+    begun = time.perf_counter()
+    function()
+    return time.perf_counter() - begun
+
+
+def ours(spark: SparkSession, source: str) -> None:
+    job = Job.from_mapping({"data": {"path": source, "features": ["x"], "label": "y", "keep": "none"}})
+    prepared = prepare(spark, job.data, seed=job.seed)
+    deal(prepared.frame, WORKERS, job.seed).mapInArrow(fill, "part int", barrier=True).collect()
+    prepared.release()
+
+
+def bare(frame: DataFrame) -> None:
+    frame.repartition(WORKERS).mapInArrow(drop, "part int", barrier=True).collect()
+
+
+def row_feed(spark: SparkSession, frame: DataFrame, rows: int) -> float:
+    """MB/s of TensorFlowOnSpark's InputMode.SPARK."""
+    from tensorflowonspark import TFCluster
+
+    some = frame.limit(rows).repartition(WORKERS).cache()
+    some.count()
+    cluster = TFCluster.run(
+        spark.sparkContext, feed_node, {}, WORKERS, num_ps=0, input_mode=TFCluster.InputMode.SPARK
+    )
+    took = seconds(lambda: cluster.train(some.rdd.map(list), 1))
+    cluster.shutdown()
+    some.unpersist()
+    return rows * ROW_BYTES / 1e6 / took
+
+
+def epochs(folder: Path, rows: int, repeats: int) -> tuple[list[float], list[float]]:
+    """MB/s of one worker's later epochs: ours, and a bare memory-mapped reader's."""
+    writer = feed.SegmentWriter(folder / "segments", LAYOUT)
+    random = numpy.random.default_rng(7)
+    step = 10_000
+    for begin in range(0, rows, step):
+        values = random.random(step * WIDTH, dtype="float32")
+        offsets = numpy.arange(0, step * WIDTH + 1, WIDTH, dtype="int32")
+        writer.write(pyarrow.RecordBatch.from_pydict({
+            "x": pyarrow.ListArray.from_arrays(offsets, values),
+            "y": numpy.zeros(step, "int32"),
+            VALIDATION: numpy.zeros(step, bool),
+        }))
+    filled = writer.close()
+    shard = feed.Shard(folder / "segments", filled, feed.agree([filled.to_json()]), part=0, seed=7, batch_sizes=(BATCH,))
+    plain = folder / "plain.bin"
+    random.random(rows * WIDTH, dtype="float32").tofile(plain)
+
+    def read_plain() -> None:
+        mapped = numpy.memmap(plain, "float32", "r", shape=(rows, WIDTH))
+        for begin in range(0, rows, BATCH):
+            mapped[begin : begin + BATCH].copy()
+
+    def read_ours(epoch: int) -> None:
+        for _ in shard.epoch(epoch):
+            pass
+
+    size = rows * ROW_BYTES / 1e6
+    read_plain(), read_ours(0)   # both from the page cache, as later epochs are
+    got_ours, got_plain = [], []
+    for repeat in range(repeats):
+        got_plain.append(size / seconds(read_plain))
+        got_ours.append(size / seconds(lambda: read_ours(1 + repeat)))
+    return got_ours, got_plain
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--fed-rows", type=int, default=8_000, help="for the row feed, which is slow")
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    with tempfile.TemporaryDirectory(prefix="sparktrain-feed-") as folder:
+        got_epochs, plain_epochs = epochs(Path(folder), options.rows // 2, 2 * options.repeats + 1)
+        source = Path(folder) / "rows"
+        source.mkdir()
+        write_rows(source, options.rows)
+        spark = (
+            SparkSession.builder.master(f"local-cluster[{WORKERS},1,2048]").appName("benchmark-feed")
+            .config("spark.ui.enabled", "false")
+            .config("spark.shuffle.compress", "false")
+            .config("spark.sql.execution.arrow.maxRecordsPerBatch", "4096")
+            .getOrCreate()
+        )
+        spark.sparkContext.setLogLevel("OFF")
+        frame = spark.read.parquet(f"file://{source}")
+        size = options.rows * ROW_BYTES / 1e6
+        bare(frame), ours(spark, f"file://{source}")   # warm: code compiled, files cached
+        filling, dropping, feeding = [], [], []
+        for _ in range(options.repeats):
+            dropping.append(size / seconds(lambda: bare(frame)))
+            filling.append(size / seconds(lambda: ours(spark, f"file://{source}")))
+            feeding.append(row_feed(spark, frame, options.fed_rows))
+        spark.stop()
+    measured = [
+        Measured("filling: Parquet to segments", "MB/s", filling),
+        Measured("a bare repartition + mapInArrow, rows dropped", "MB/s", dropping),
+        Measured("TensorFlowOnSpark, a row at a time", "MB/s", feeding),
+        Measured("later epochs: shuffled batches from segments", "MB/s of one worker", got_epochs),
+        Measured("a bare memory-mapped reader, in file order", "MB/s of one worker", plain_epochs),
+    ]
+    ratio = lambda one, other: measured[one].median / measured[other].median   # noqa: E731
+    report("feed", f"Feeding rows of {WIDTH} floats to {WORKERS} workers", measured, [
+        Target("filling over the row feed", ratio(0, 2), 30),
+        Target("filling over the bare stage", ratio(0, 1), 0.9),
+        Target("epochs over the bare reader", ratio(3, 4), 0.8),
+    ])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""What a JSON Schema says, in words: which keys there are, and what each allows."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
+
+from pydantic import BaseModel
+
+from sparktrain.config import not_built
+from sparktrain.config.kinds import FUNCTION, NAME, SIZE
+from sparktrain.config.yamltext import dotted
+
+Node = Mapping[str, Any]
+_NAMED = {FUNCTION: "module:function", SIZE: "a size such as 800m, 8g or 1t",
+          NAME: "a name of letters, digits, ., _ and -"}
+_BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
+ITEM = "NAME"
+
+
+class Key(NamedTuple):
+    """A key of the schema: `node` is what it allows, `section` the key it is in, `required` whether it must be."""
+
+    name: str
+    section: str
+    node: Node
+    required: bool
+
+
+@cache
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """A model's JSON Schema, with what isn't built yet said in the descriptions."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
+    for part in [schema, *schema["$defs"].values()]:
+        for name, node in part.get("properties", {}).items():
+            node.pop("title", None)
+            if "$ref" in node:  # pydantic leaves out a description that the section has itself
+                node.setdefault("description", _alternatives(schema, node)[0]["description"])
+            node["description"] = " ".join(node["description"].split())
+    for key in keys(schema):
+        key.node["description"] += not_built.note(key.name)
+    return schema
+
+
+def keys(schema: Node) -> Iterator[Key]:
+    """Every key of a schema, sections before what is in them. NAME in a key stands for a name that the job gives."""
+    yield from _keys(schema, schema, "")
+
+
+def _keys(schema: Node, node: Node, section: str) -> Iterator[Key]:
+    for part in _alternatives(schema, node):
+        for name, inner in part.get("properties", {}).items():
+            key = dotted(section, name)
+            yield Key(key, section, inner, name in part.get("required", ()))
+            yield from _keys(schema, inner, key)
+        if isinstance(part.get("additionalProperties"), dict):
+            yield from _keys(schema, part["additionalProperties"], dotted(section, ITEM))
+
+
+def at(schema: Node, parts: Sequence[str | int]) -> Node | None:
+    """What the schema allows at a key, given by its parts; None: it has no such key."""
+    node: Node = schema
+    for part in parts:
+        found = next((inner for one in _alternatives(schema, node) if (inner := _inside(one, part)) is not None), None)
+        if found is None:
+            return None
+        node = found
+    return node
+
+
+def _inside(node: Node, part: str | int) -> Node | None:
+    if part in node.get("properties", {}):
+        return node["properties"][part]
+    if node.get("type") == "array" and isinstance(part, int):
+        return node.get("items")
+    more = node.get("additionalProperties")
+    return more if isinstance(more, dict) else None
+
+
+def about(schema: Node, section: str) -> str:
+    """What a section's own description says."""
+    node = at(schema, section.split(".") if section else ())
+    said = [part["description"] for part in _alternatives(schema, node or {}) if "properties" in part]
+    return " ".join(said[0].split()) if said else ""
+
+
+def names(schema: Node, node: Node) -> list[str]:
+    """The keys that may stand in a mapping."""
+    return [name for part in _alternatives(schema, node) for name in part.get("properties", {})]
+
+
+def words(schema: Node, node: Node) -> list[str]:
+    """The words that a value may be, where it is one of a few."""
+    return [word for part in _alternatives(schema, node)
+            for word in part.get("enum", [part["const"]] if "const" in part else [])]
+
+
+def allowed(schema: Node, node: Node) -> str:
+    """What a key allows, in words, such as "a whole number, at least 1"."""
+    parts = [part for part in _alternatives(schema, node) if part.get("type") != "null"]
+    said = list(dict.fromkeys(_said(schema, part) for part in parts))
+    return " or ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+
+
+def _alternatives(schema: Node, node: Node) -> list[Node]:
+    if "$ref" in node:
+        return _alternatives(schema, schema["$defs"][node["$ref"].rpartition("/")[2]])
+    for union in ("anyOf", "oneOf"):
+        if union in node:
+            return [part for one in node[union] for part in _alternatives(schema, one)]
+    return [node]
+
+
+def _said(schema: Node, node: Node) -> str:
+    if "const" in node:
+        return str(node["const"])
+    if "enum" in node:
+        return " | ".join(str(word) for word in node["enum"])
+    bounds = [f"{said} {node[bound]}" for bound, said in _BOUNDS.items() if bound in node]
+    kind = node.get("type")
+    if kind == "string":
+        return _NAMED.get(node.get("pattern", ""), "a string")
+    if kind in ("integer", "number"):
+        return ("a whole number" if kind == "integer" else "a number") + (f" ({', '.join(bounds)})" if bounds else "")
+    if kind == "array":
+        return f"[{allowed(schema, node['items'])}, …]"
+    if kind == "object":
+        more = node.get("additionalProperties")
+        if isinstance(more, dict):
+            return f"{{{ITEM}: {allowed(schema, more)}, …}}"
+        return f"{{{', '.join(node['properties'])}}}" if "properties" in node else "a mapping"
+    return {"boolean": "true or false"}.get(kind or "", "any value")

@@ -1,0 +1,48 @@
+"""A job's file."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Sequence
+
+from sparktrain.config import check, overrides as settings, yamltext
+from sparktrain.config.errors import ConfigError, Problem
+from sparktrain.config.job import Job
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Job:
+    """Read a job from its YAML file.
+
+    Args:
+        path: the file, UTF-8.
+        overrides: `a.b=c` each, as from `--set`: a dotted key and its value as YAML. They are put over the file's
+            values in their order.
+
+    Returns:
+        The whole job: rows, model and output are named.
+
+    Raises:
+        ConfigError: with every problem that was found, each with its key, its place (file and line, or the
+            `--set`), what came, what is allowed and, for a misspelling, the nearest name.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([_unreadable(path, error)], str(path)) from error
+    mapping, places, problems = yamltext.parse(text, str(path))
+    if mapping is None and problems:
+        raise ConfigError(problems, str(path))
+    mapping = {} if mapping is None else mapping
+    if isinstance(mapping, dict):
+        problems += settings.apply(mapping, places, overrides)
+    return check.validate(Job, mapping, whole=True, places=places, source=str(path), found=problems)
+
+
+def _unreadable(path: Path, error: OSError | UnicodeDecodeError) -> Problem:
+    others = [str(other) for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+    near = get_close_matches(str(path), others, 1)
+    said = error.strerror if isinstance(error, OSError) else f"not UTF-8: {error.reason} at byte {error.start}"
+    return Problem(str(path), said or str(error), "a job's YAML, in UTF-8",
+                   f"did you mean {near[0]}?" if near else "")

@@ -1,0 +1,90 @@
+"""The forms that a job's features and label may have, and the one form that they are read in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from sparktrain.config.kinds import Class, Count, Number, Section, Text, as_list, as_mapping, as_text, by_form
+
+
+class Feature(Section):
+    """One column of an input, and how its values become an array."""
+
+    column: Text
+    """The column's name."""
+    shape: list[Count] | None = None
+    """The shape that one row's numbers are given, such as [28, 28]. Without it, found from the data."""
+    length: Count | None = None
+    """Sequences of different lengths are padded or cut to this many items."""
+    pad: Number = 0.0
+    """The value that short sequences are padded with; with `length`."""
+    side: Literal["pre", "post"] = "pre"
+    """Where sequences are padded and cut: `pre` before the first item (as Keras does), `post` after the last; with
+    `length`."""
+
+
+class Label(Section):
+    """The label's column and the classes that it may hold."""
+
+    column: Text
+    """The label's column."""
+    classes: Annotated[list[Class], Field(min_length=2)] | None = None
+    """The classes, in the order of the model's outputs: the first is trained as 0. Integers, strings or booleans."""
+
+
+Columns = Annotated[list[Text], Field(min_length=1)]
+OneInput = Annotated[
+    Annotated[Text, as_text] | Annotated[Columns, as_list] | Annotated[Feature, as_mapping],
+    by_form,
+]
+Features = Annotated[
+    Annotated[Columns, as_list] | Annotated[dict[Text, OneInput], Field(min_length=1), as_mapping],
+    by_form,
+]
+LabelForm = Annotated[Annotated[Text, as_text] | Annotated[Label, as_mapping], by_form]
+
+
+@dataclass(frozen=True)
+class ColumnSpec:
+    """One column of an input.
+
+    Attributes:
+        column: its name.
+        shape: of one row's array; None: found from the data.
+        length: what sequences are padded or cut to, in items; None: they are not.
+        pad: what short sequences are padded with.
+        side: where they are padded and cut, `pre` (at the front) or `post`.
+    """
+
+    column: str
+    shape: tuple[int, ...] | None = None
+    length: int | None = None
+    pad: float = 0
+    side: str = "pre"
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One of the model's inputs: several columns are put side by side on the last axis."""
+
+    name: str
+    columns: tuple[ColumnSpec, ...]
+
+
+def specs(features: list[str] | dict[str, str | list[str] | Feature]) -> tuple[InputSpec, ...]:
+    """The inputs, in the model's order, whichever form the job gives them in."""
+    if isinstance(features, list):
+        return tuple(InputSpec(name, (ColumnSpec(name),)) for name in features)
+    return tuple(InputSpec(name, _columns(feature)) for name, feature in features.items())
+
+
+def _columns(feature: str | list[str] | Feature) -> tuple[ColumnSpec, ...]:
+    if isinstance(feature, str):
+        return (ColumnSpec(feature),)
+    if isinstance(feature, list):
+        return tuple(ColumnSpec(column) for column in feature)
+    shape = None if feature.shape is None else tuple(feature.shape)
+    return (ColumnSpec(feature.column, shape, feature.length, feature.pad, feature.side),)

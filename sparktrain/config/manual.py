@@ -1,0 +1,48 @@
+"""docs/configuration.md, written from the schema."""
+
+from __future__ import annotations
+
+import json
+
+from sparktrain.config import describe
+from sparktrain.config.job import schema
+
+_INTRODUCTION = """\
+# What a job's YAML may say
+
+Written from the schema by `sparktrain.config.reference()`; a test keeps it in step. `conf/every-key.yaml` is the same
+as a file to start from, and `sparktrain config --schema` prints the JSON Schema from which editors complete: begin a
+job's file with `# yaml-language-server: $schema=` and where it lies.
+
+YAML is read as version 1.2: `true` and `false` are booleans, `on`, `off`, `yes` and `no` are strings. Any key can be
+set on the command line: `--set training.epochs=3`, `--set data.features='[history, flight]'`,
+`--set training.batch_size=null`. `module:function` is looked up in the YAML's own folder, the current folder and on
+PYTHONPATH. NAME stands for a name of your own.
+"""
+
+
+def reference() -> str:
+    """The whole schema as Markdown: a table a section with each key's type, default and meaning."""
+    tree = schema()
+    keys = list(describe.keys(tree))
+    sections = list(dict.fromkeys(key.section for key in keys))
+    lines = [_INTRODUCTION]
+    for section in sections:
+        lines += [f"## `{section}`" if section else "## At the top", "", describe.about(tree, section), "",
+                  "| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+        for key in (key for key in keys if key.section == section):
+            a_section = not section and key.name in sections
+            kind = "a section of its own" if a_section else describe.allowed(tree, key.node)
+            cells = [f"`{key.name}`", kind, _default(key), key.node["description"]]
+            lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+        lines.append("")
+    return "\n".join(lines[:-1]) + "\n"
+
+
+def _default(key: describe.Key) -> str:
+    if key.required:
+        return "required"
+    if "default" not in key.node:
+        return ""
+    default = key.node["default"]
+    return f"`{default:g}`" if isinstance(default, float) else f"`{json.dumps(default)}`"

@@ -1,0 +1,65 @@
+"""What the contract has and this version hasn't: refused by name, never ignored.
+
+To build one of these, delete its entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Callable, Iterator
+
+from sparktrain.config.errors import Problem, show
+from sparktrain.config.kinds import Section
+
+if TYPE_CHECKING:
+    from sparktrain.config.job import Job
+
+
+@dataclass(frozen=True)
+class NotBuilt:
+    """A value, or every value, of a key that can't be had yet.
+
+    Attributes:
+        key: `section.key`.
+        asked: whether a job's value asks for it.
+        what: which values those are, for the documentation; empty: all.
+        instead: what is built.
+    """
+
+    key: str
+    asked: Callable[[Any], bool]
+    what: str
+    instead: str
+
+
+NOT_BUILT = (
+    NotBuilt("data.prepared", lambda value: value is not None, "", "data.path, data.table and data.sql are"),
+    NotBuilt("data.keep", lambda value: value == "storage", "storage", "disk and none are"),
+    NotBuilt("training.engine", lambda value: value in ("tensorflowonspark", "mirrored"),
+             "tensorflowonspark and mirrored", "horovod and single are"),
+    NotBuilt("training.workers", lambda value: not isinstance(value, int), "{min, max}", "a number of workers is"),
+    NotBuilt("training.gpus_per_worker", lambda value: value not in ("auto", 0), "a number of GPUs",
+             "auto is (0 means none)"),
+    NotBuilt("training.split", lambda value: value == "epochs", "epochs", "rows is"),
+    NotBuilt("training.average", lambda value: value != "step", "epoch and a number of steps", "step is"),
+    NotBuilt("training.checkpoint", lambda value: value is not None, "", "leave it out"),
+    NotBuilt("training.max_failures", lambda value: value != 0, "any but 0", "0 is: the first failure ends the run"),
+    NotBuilt("training.time_limit", lambda value: value is not None, "", "leave it out"),
+)
+
+
+def refuse(job: Job) -> Iterator[Problem]:
+    """What the job asks for that isn't built."""
+    for one in NOT_BUILT:
+        section, _, name = one.key.partition(".")
+        value = getattr(getattr(job, section), name)
+        if one.asked(value):
+            plain = value.model_dump() if isinstance(value, Section) else value
+            came = ("this key" if not one.what else plain if isinstance(plain, str) else show(plain))
+            yield Problem(one.key, f"{came} is not built yet", "", one.instead)
+
+
+def note(key: str) -> str:
+    """What the documentation adds to a key; empty: all of it is built."""
+    return next((f" Not built yet: {one.what}." if one.what else " Not built yet." for one in NOT_BUILT
+                 if one.key == key), "")

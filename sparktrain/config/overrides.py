@@ -1,0 +1,75 @@
+"""`--set a.b=c`: a job's keys from the command line."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Sequence
+
+from sparktrain.config.errors import Problem, show
+from sparktrain.config.yamltext import dotted, parse, scalar
+
+_PART = re.compile(r"""\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^."'=\s]+))\s*(?P<end>\.|$)""")
+
+
+def apply(mapping: dict[str, Any], places: dict[str, str], overrides: Sequence[str]) -> list[Problem]:
+    """Put the values of `--set` into a job's mapping, the later ones over the earlier.
+
+    Args:
+        mapping: the job's sections; changed.
+        places: where each key was said; changed.
+        overrides: `a.b=c` each, `c` as YAML. A part of the key may be quoted, to keep its dots or its digits a
+            string.
+
+    Returns:
+        What can't be read or put anywhere.
+    """
+    problems = []
+    for override in overrides:
+        place = f"--set {override}"
+        dotted_key, equals, text = override.partition("=")
+        parts = _parts(dotted_key)
+        if not equals or parts is None:
+            problems.append(Problem(place, "not of the form key=value", "a dotted key, = and a value as YAML",
+                                    "such as --set training.epochs=3"))
+            continue
+        value, _, wrong = parse(text, place)
+        if wrong:
+            problems.extend(Problem(dotted_key, problem.came, "a value as YAML", "quote the value", place)
+                            for problem in wrong)
+            continue
+        problem = _put(mapping, places, parts, value, place)
+        if problem is not None:
+            problems.append(problem)
+    return problems
+
+
+def _parts(key: str) -> list[Any] | None:
+    parts, position, more = [], 0, True
+    while more:
+        found = _PART.match(key, position)
+        if found is None:
+            return None
+        quoted = found["double"] if found["double"] is not None else found["single"]
+        parts.append(quoted if quoted is not None else scalar(found["bare"]))
+        position, more = found.end(), found["end"] == "."
+    return parts
+
+
+def _put(mapping: dict[str, Any], places: dict[str, str], parts: list[Any], value: Any, place: str) -> Problem | None:
+    at, key = mapping, ""
+    for part in parts[:-1]:
+        key = dotted(key, part)
+        if at.get(part) is None:
+            at[part] = {}
+            places[key] = place
+        if not isinstance(at[part], dict):
+            return Problem(key, f"{show(at[part])} stands there, which has no keys of its own", "a mapping there",
+                           f"set the whole of it: --set '{key}={{…}}'", place)
+        at[part] = dict(at[part])  # a YAML alias may share it
+        at = at[part]
+    at[parts[-1]] = value
+    key = dotted(key, parts[-1])
+    for known in [known for known in places if known.startswith((f"{key}.", f"{key}["))]:
+        del places[known]
+    places[key] = place
+    return None

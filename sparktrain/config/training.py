@@ -1,0 +1,152 @@
+"""What a job says of its model and of how it is trained."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from sparktrain.config.kinds import (SIZE, Args, Class, Count, Flag, Function, NotNegative, Positive, Section, Text,
+                                     Whole, as_mapping, as_number, as_text, by_form)
+
+ONE_WORKER = ("single", "mirrored")
+
+
+class Model(Section):
+    """The model: exactly one of `build` and `load`."""
+
+    build: Function | None = None
+    """A function that returns a compiled Keras model."""
+    load: Text | None = None
+    """The URL of a run to go on from (…/latest for the newest): its model, its pipeline, its classes."""
+    args: Args = {}
+    """Keyword arguments of `build`."""
+
+
+class WorkerRange(Section):
+    """Any number of workers between two bounds, as many as there are slots."""
+
+    min: Count
+    """The fewest workers to start with."""
+    max: Count
+    """The most workers to take."""
+
+
+class ScaleLearningRate(Section):
+    """The learning rate is multiplied by the number of workers (Goyal et al. 2017)."""
+
+    warmup_epochs: NotNegative = 1.0
+    """Epochs over which the scaled learning rate is reached, linearly."""
+
+
+class EarlyStopping(Section):
+    """When to stop before the last epoch; the words and defaults of keras.callbacks.EarlyStopping."""
+
+    monitor: Text = "val_loss"
+    """The metric that is watched; those that begin with val_ need `data.validation`."""
+    patience: Annotated[Whole, Field(ge=0)] = 0
+    """Epochs without improvement after which training stops."""
+    min_delta: NotNegative = 0.0
+    """The least change that counts as an improvement, in the metric's own unit."""
+    mode: Literal["auto", "min", "max"] = "auto"
+    """Whether the metric is to fall or to rise; auto: by its name."""
+    restore_best_weights: Flag = False
+    """Whether the model ends with the weights of its best epoch."""
+
+
+class Checkpoint(Section):
+    """When the state of training is written, to go on from after a failure."""
+
+    every: Annotated[
+        Annotated[Literal["epoch"], as_text] | Annotated[Count, as_number],
+        by_form,
+    ] = "epoch"
+    """After every epoch, or after a number of steps."""
+    keep: Count = 2
+    """How many checkpoints are kept, the newest."""
+
+
+class Training(Section):
+    """How the model is trained."""
+
+    engine: Literal["horovod", "tensorflowonspark", "mirrored", "single"] = "horovod"
+    """What brings the workers together and averages their gradients."""
+    workers: Annotated[
+        Annotated[Count, as_number] | Annotated[WorkerRange, as_mapping],
+        by_form,
+    ] = 2
+    """How many processes train, each on an executor of its own; single and mirrored have one, and need not say so."""
+    gpus_per_worker: Annotated[
+        Annotated[Literal["auto"], as_text] | Annotated[Whole, Field(ge=0), as_number],
+        by_form,
+    ] = "auto"
+    """GPUs of each worker; auto: those that Spark gives its executor."""
+    batch_size: Count | None = None
+    """Rows a step of each worker; 64 where neither this nor `global_batch_size` is given."""
+    global_batch_size: Count | None = None
+    """Rows a step of all workers together, dealt out as evenly as it goes; instead of `batch_size`."""
+    epochs: Count = 5
+    """How many times the training rows are gone through."""
+    split: Literal["rows", "epochs"] = "rows"
+    """rows: each worker has 1/N of the rows, in all epochs. epochs: each has all rows, in an order of its own, for
+    1/N of the epochs."""
+    average: Annotated[
+        Annotated[Literal["step", "epoch"], as_text] | Annotated[Count, as_number],
+        by_form,
+    ] = "step"
+    """When workers average: gradients at every step, or weights after every epoch or number of steps."""
+    scale_learning_rate: ScaleLearningRate | None = None
+    """Multiply the learning rate by the number of workers. Without it, it stays as the model has it."""
+    early_stopping: EarlyStopping | None = None
+    """Stop before the last epoch when a metric no longer improves. Without it, all epochs are trained."""
+    save: Literal["last", "best"] = "last"
+    """Which epoch's model is saved: the last, or the one with the best validation."""
+    class_weight: Annotated[dict[Class, NotNegative], Field(min_length=1)] | None = None
+    """Weights in the loss by class, such as {0: 1, 1: 5}; classes not named weigh 1."""
+    callbacks: Function | None = None
+    """A function that returns a list of Keras callbacks."""
+    checkpoint: Checkpoint | None = None
+    """When the state of training is written. Without it, never."""
+    max_failures: Annotated[Whole, Field(ge=0)] = 0
+    """How many times a run goes on after losing a worker."""
+    time_limit: Positive | None = None
+    """Minutes after which training ends and what there is is saved. Without it, there is no limit."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        if values.get("batch_size") is None and values.get("global_batch_size") is None:
+            values["batch_size"] = 64
+        if values.get("engine") in ONE_WORKER:
+            values.setdefault("workers", 1)
+        return values
+
+    def batch_sizes(self, workers: int) -> tuple[int, ...]:
+        """Rows a step of each worker, the first ones having one more where it doesn't divide evenly."""
+        if self.batch_size is not None:
+            return (self.batch_size,) * workers
+        size, more = divmod(self.global_batch_size, workers)
+        return tuple(size + (worker < more) for worker in range(workers))
+
+
+class Cluster(Section):
+    """What the workers need of the cluster."""
+
+    worker_memory: Annotated[str, Field(pattern=SIZE)] | None = None
+    """Memory of one worker's training process, such as 800m, 8g or 1t. Without it, what Spark's settings leave."""
+    slots_timeout: Positive = 600.0
+    """Seconds to wait for as many slots as there are workers."""
+    stall_timeout: Positive = 300.0
+    """Seconds of training without a step of any worker after which the attempt is ended."""
+    driver_port: Annotated[Whole, Field(ge=0, le=65535)] = 0
+    """The driver's port that workers report to; 0: any free one."""
+
+
+class Output(Section):
+    """Where the run's folder goes."""
+
+    path: Text | None = None
+    """The URL of the folder that runs are written under, each in a folder named by its run id."""

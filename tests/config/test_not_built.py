@@ -1,0 +1,38 @@
+"""What isn't built is refused by name, never ignored."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparktrain.config.not_built import NOT_BUILT
+
+ASKED = {
+    "data.prepared": "hdfs:///prepared/flights",
+    "data.keep": "storage",
+    "training.engine": "tensorflowonspark",
+    "training.workers": {"min": 2, "max": 8},
+    "training.gpus_per_worker": 1,
+    "training.split": "epochs",
+    "training.average": "epoch",
+    "training.checkpoint": {"every": "epoch", "keep": 2},
+    "training.max_failures": 3,
+    "training.time_limit": 60,
+}
+
+
+@pytest.mark.parametrize("key", [one.key for one in NOT_BUILT])
+def test_what_is_not_built_is_refused_by_name(wrong, key):
+    instead_of = {"data.path": None} if key == "data.prepared" else {}
+    [problem] = wrong({key: ASKED[key], **instead_of})
+    assert problem.key == key
+    assert "is not built yet" in str(problem) and problem.hint
+
+
+def test_the_refusal_names_what_is_built_instead(wrong):
+    [problem] = wrong({"training.engine": "tensorflowonspark"})
+    assert str(problem) == "training.engine: tensorflowonspark is not built yet; horovod and single are"
+
+
+def test_saying_the_default_of_a_key_that_is_not_built_is_no_error(good):
+    assert good({"training.checkpoint": None, "training.time_limit": None, "training.max_failures": 0,
+                 "training.split": "rows", "training.average": "step", "training.gpus_per_worker": "auto"}) == good()

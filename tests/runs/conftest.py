@@ -1,0 +1,53 @@
+"""Rows and a user's modules for whole runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy
+import psutil
+import pytest
+
+USERS = Path(__file__).resolve().parent.parent / "users"
+
+
+@pytest.fixture(autouse=True)
+def users_modules(monkeypatch):
+    """A user's folder is on his PYTHONPATH, and not on the executors': what a run needs of it is shipped."""
+    monkeypatch.setenv("PYTHONPATH", str(USERS))
+    monkeypatch.syspath_prepend(str(USERS))
+    yield
+    sys.modules.pop("small", None)
+
+
+@pytest.fixture(scope="session")
+def rows():
+    """300 rows (x: 4 floats, y: 0 or 1, number: 0 to 299) as plain NumPy."""
+    random = numpy.random.default_rng(7)
+    x = random.normal(size=(300, 4)).astype("float32")
+    y = (x @ [0.5, -1.0, 2.0, 0.0] > 0).astype("int32")
+    return x, y, numpy.arange(300)
+
+
+@pytest.fixture(scope="session")
+def frame(spark, rows):
+    x, y, number = rows
+    data = [(each.tolist(), int(label), int(n)) for each, label, n in zip(x, y, number)]
+    return spark.createDataFrame(data, "x array<float>, y int, number int").repartition(5)
+
+
+@pytest.fixture
+def no_children():
+    """After the test, no training process that was not there before is left."""
+
+    def training():
+        found = set()
+        for process in psutil.process_iter(["cmdline"]):
+            if "sparktrain.worker" in (process.info["cmdline"] or ()):
+                found.add(process.pid)
+        return found
+
+    before = training()
+    yield
+    assert training() <= before

@@ -1,0 +1,135 @@
+"""The main job by its command, in a user's own folder: his data, his builder, his YAML, no line of ours changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+pytestmark = pytest.mark.real
+
+MODEL = '''
+import words
+
+
+def prepare(frame, factor):
+    return frame.withColumn("flight", frame.distance * factor)
+
+
+def build_model(units):
+    import keras
+
+    inputs = keras.Input((1,), name="flight")
+    hidden = keras.layers.Dense(units, activation="relu")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(len(words.CLASSES), activation="softmax")(hidden))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def tell(end):
+    open("told.json", "w").write(end["status"])
+'''
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A folder outside the project."""
+    (tmp_path / "mine.py").write_text(MODEL)
+    (tmp_path / "words.py").write_text("CLASSES = ['near', 'far']\n")
+    distance = [float(number % 100) for number in range(200)]
+    table = pyarrow.table({"distance": distance, "where": ["far" if d >= 50 else "near" for d in distance]})
+    (tmp_path / "rows").mkdir()
+    pyarrow.parquet.write_table(table, tmp_path / "rows" / "part-0.parquet")
+    job = {
+        "name": "mine",
+        "data": {
+            "path": f"file://{tmp_path}/rows",
+            "preprocess": "mine:prepare",
+            "args": {"factor": 0.01},
+            "validation": {"fraction": 0.2},
+            "sample": {"per_class": 60},
+            "features": ["flight"],
+            "label": {"column": "where", "classes": ["near", "far"]},
+        },
+        "model": {"build": "mine:build_model", "args": {"units": 8}},
+        "training": {"engine": "single", "batch_size": 16, "epochs": 2},
+        "output": {"path": f"file://{tmp_path}/models"},
+        "on_end": "mine:tell",
+    }
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
+    return tmp_path
+
+
+def submit(home: Path, *arguments: str, timeout: float = 240) -> tuple[int, dict, str]:
+    """Run the launcher as a user does; the exit status, the JSON line, what it showed."""
+    command = [str(ROOT / "spark-submit.sh"), "--master", "local[2]", "jobs/train.py", "--config", "job.yaml", *arguments]
+    environment = {**os.environ, "PYTHONPATH": "", "SPARK_LOCAL_IP": "127.0.0.1"}
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=timeout)
+    lines = done.stdout.strip().splitlines()
+    assert lines, done.stderr[-3000:]
+    return done.returncode, json.loads(lines[-1]), done.stderr
+
+
+def test_a_users_own_job_trains_and_its_model_is_there(home):
+    status, end, shown = submit(home, "--set", "training.epochs=3", "--run-id", "one", "--result", "end.json")
+    assert status == 0, shown[-3000:]
+    assert end["status"] == "finished" and end["epochs"] == 3 and end["rows"] == 120 and end["run"] == "one"
+    run = home / "models" / "one"
+    assert (run / "model.keras").exists() and json.loads((run / "classes.json").read_text()) == ["near", "far"]
+    assert json.loads((home / "end.json").read_text()) == end
+    assert (home / "told.json").read_text() == "finished"
+    lineage = json.loads((run / "lineage.json").read_text())
+    assert lineage["classes_after_sampling"] == {"near": 60, "far": 60}
+    assert set(lineage["code"]) == {"mine.py", "words.py"}
+    # what was trained is what the YAML beside it says
+    assert yaml.safe_load((run / "job.yaml").read_text())["training"]["epochs"] == 3
+
+
+def test_a_rehearsal_tells_shapes_counts_steps_and_leaves_nothing(home):
+    status, end, shown = submit(home, "--check")
+    assert status == 0 and end["status"] == "checked" and end["rows"] == 120
+    for word in ("input flight", "(1,)", "class near", "60", "steps an epoch", "disk a worker"):
+        assert word in shown, shown[-3000:]
+    assert not (home / "models").exists() or not any((home / "models").glob("[!_]*"))
+
+
+def test_a_misspelled_key_is_refused_before_spark_starts(home):
+    begun = time.monotonic()
+    status, end, shown = submit(home, "--set", "training.epoch=3", "--set", "model.build=mine:build")
+    assert status == 2 and end["status"] == "refused"
+    assert "training.epoch" in shown and "epochs" in shown
+    assert time.monotonic() - begun < 20
+    status, end, shown = submit(home, "--set", "model.build=mine:bild_model")
+    assert status == 2 and "mine:build_model" in end["reason"]
+
+
+def test_a_missing_column_is_refused_before_any_row_is_read(home):
+    status, end, shown = submit(home, "--set", "data.features=[flihgt]")
+    assert status == 2 and end["status"] == "refused", shown[-3000:]
+    assert "flihgt" in end["reason"] and "flight" in end["reason"]
+
+
+def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(home):
+    status, end, shown = submit(home, "--set", "data.label={column: where, classes: [near, away]}",
+                                "--set", "data.sample=null")
+    assert status == 1 and end["status"] == "failed"
+    assert "far" in end["reason"] and "where" in end["reason"]
+    assert not list((home / "models").glob("[!_]*"))
+
+
+def test_a_plain_spark_submit_trains_the_same(home):
+    command = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[1]", str(ROOT / "jobs" / "train.py"),
+               "--config", "job.yaml", "--run-id", "plain"]
+    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads(done.stdout.strip().splitlines()[-1])["output"].endswith("/models/plain")

@@ -1,0 +1,167 @@
+"""Whole runs from Python: rows of a frame in, a plain Keras model out, on a real cluster with real Horovod."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy
+import pytest
+
+import sparktrain
+from sparktrain.cluster.stage import AttemptFailed, StageFailed
+from sparktrain.config import ConfigError
+
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
+
+
+def local(url: str) -> Path:
+    return Path(url.removeprefix("file://"))
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory):
+    return f"file://{tmp_path_factory.mktemp('models')}"
+
+
+def train(frame, model, output, **words):
+    words = {"features": ["x"], "label": "y", "batch_size": 16, "epochs": 2, "workers": 2, "output": output, **words}
+    return sparktrain.train(frame, model, **words)
+
+
+@pytest.fixture(scope="module")
+def small():
+    import small
+
+    return small
+
+
+@pytest.fixture(scope="module")
+def result(frame, output, small):
+    """One run that several tests look at."""
+    return train(frame, small.build, output, args={"units": 5}, validation={"fraction": 0.2}, epochs=3,
+                 callbacks="small:note_ranks", run_id="first")
+
+
+def test_two_workers_train_every_row_and_leave_a_complete_run(result, frame):
+    assert result.status == "finished" and result.workers == 2 and result.epochs == 3
+    summary = json.loads((local(result.output) / "summary.json").read_text())
+    assert summary["rows"] + summary["validation_rows"] == 300 and 30 < summary["validation_rows"] < 90
+    assert len(result.history["loss"]) == len(result.history["val_auc"]) == 3
+    assert result.metrics["loss"] == pytest.approx(result.history["loss"][-1])
+    names = {path.name for path in local(result.output).iterdir()}
+    assert {"model.keras", "history.json", "history.png", "summary.json", "lineage.json", "job.yaml", "logs"} <= names
+    assert not (local(result.output).parent / "_runs" / "first").exists()
+
+
+def test_the_model_is_plain_keras_without_sparktrain(result, rows, tmp_path):
+    model = result.model
+    assert model.layers[1].units == 5
+    x = rows[0]
+    numpy.save(tmp_path / "x.npy", x)
+    code = (
+        "import sys, numpy, keras; model = keras.models.load_model(sys.argv[1]);"
+        "numpy.save('predicted.npy', model.predict(numpy.load('x.npy'), verbose=0)); model.optimizer.learning_rate;"
+        "assert 'sparktrain' not in sys.modules and type(model.optimizer) is keras.optimizers.SGD, type(model.optimizer)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(local(result.output) / "model.keras")], check=True, timeout=120,
+                   cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
+    assert numpy.array_equal(numpy.load(tmp_path / "predicted.npy"), model.predict(x, verbose=0))
+
+
+def test_a_finished_run_id_answers_with_its_result(result, frame, output, small):
+    again = train(frame, small.build_failing, output, run_id="first")
+    assert again.metrics == pytest.approx(result.metrics) and again.output == result.output
+
+
+def test_the_same_configuration_gives_the_same_weights_whatever_the_partitions(result, frame, output, small):
+    again = train(frame.repartition(2).orderBy("number"), small.build, output, args={"units": 5},
+                  validation={"fraction": 0.2}, epochs=3)
+    for one, other in zip(result.model.get_weights(), again.model.get_weights()):
+        assert numpy.array_equal(one, other)
+    assert again.history == result.history
+    assert again.run != result.run
+
+
+def test_save_keeps_a_run_elsewhere_whole(result, tmp_path):
+    url = result.save(f"file://{tmp_path}/kept")
+    assert (local(url) / "model.keras").read_bytes() == (local(result.output) / "model.keras").read_bytes()
+    with pytest.raises(FileExistsError, match="another folder"):
+        result.save(url)
+
+
+@pytest.mark.parametrize("engine, workers", [("horovod", 3), ("single", 1)])
+def test_every_row_is_trained_on_exactly_once_an_epoch(frame, output, small, engine, workers):
+    result = train(frame, small.build_counting, output, label="number", engine=engine, workers=workers, epochs=2)
+    assert result.history["ids"] == [sum(range(300))] * 2
+    assert result.rows == 300
+
+
+def test_training_goes_on_from_a_finished_run(result, frame, output, small):
+    import keras
+
+    more = train(frame, keras.models.load_model(local(result.output) / "model.keras"), output, epochs=1)
+    assert more.history["loss"][0] < result.history["loss"][0]
+
+
+def test_an_exception_in_the_builder_is_told_first_with_rank_and_traceback(frame, output, small):
+    with pytest.raises(AttemptFailed) as caught:
+        train(frame, small.build_failing, output, run_id="failing")
+    failure = caught.value.failure
+    assert failure.rank in (0, 1) and failure.host
+    assert failure.failure.error == "KeyError" and "the builder's own mistake" in failure.failure.message
+    assert "in build_failing" in failure.failure.traceback
+    assert not list(local(output).glob("**/failing")), "nothing is left of a run that failed"
+
+
+@pytest.mark.parametrize("callbacks, error", [("small:fail_one", "ZeroDivisionError"), ("small:kill_one", "WorkerLost")])
+def test_the_one_worker_that_fails_is_named_and_not_its_peers(frame, output, small, callbacks, error):
+    with pytest.raises(AttemptFailed) as caught:
+        train(frame, small.build, output, callbacks=callbacks, epochs=3)
+    assert caught.value.failure.rank == 1
+    assert caught.value.failure.failure.error == error
+    if error == "WorkerLost":
+        assert "SIGKILL" in str(caught.value) and "memory" in str(caught.value)
+
+
+def test_a_killed_worker_ends_the_run_within_five_seconds(frame, output, small):
+    import psutil
+
+    ended: list[float] = []
+
+    def run():
+        with pytest.raises(AttemptFailed):
+            train(frame, small.build_slow, output, label="number", epochs=100)
+        ended.append(time.monotonic())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 90
+    victims: list[psutil.Process] = []
+    while len(victims) < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
+        victims = [p for p in psutil.process_iter(["cmdline"]) if "sparktrain.worker" in (p.info["cmdline"] or ())
+                   and p.cpu_times().user > 3]   # past its imports
+    assert len(victims) == 2
+    killed = time.monotonic()
+    victims[0].parent().kill()   # Spark's Python process, and its child with it
+    thread.join(60)
+    assert ended and ended[0] - killed < 5
+
+
+def test_a_frame_that_fails_in_spark_shows_sparks_own_cause(spark, frame, output, small):
+    from pyspark.sql import functions as F
+
+    bad = frame.withColumn("y", F.when(F.col("number") == 7, F.raise_error(F.lit("row 7 is bad"))).otherwise(F.col("y")))
+    with pytest.raises((StageFailed, AttemptFailed), match="row 7 is bad"):
+        train(bad, small.build, output, keep="none")
+
+
+def test_words_that_cannot_work_are_refused_together(frame, small):
+    with pytest.raises(ConfigError) as caught:
+        train(frame, small.build, None, engine="hovorod", batch_size=0)
+    assert "training.engine" in str(caught.value) and "training.batch_size" in str(caught.value)

@@ -1,0 +1,82 @@
+"""The rooms and who may know whom: the arrows of the design point one way."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "sparktrain"
+
+MAY_IMPORT = {
+    "config": set(),
+    "storage": set(),
+    "data": {"config", "storage"},
+    "feed": set(),
+    "interfaces": set(),
+    "engines": {"interfaces"},
+    "training": {"feed", "interfaces", "storage"},
+    "worker": {"config", "interfaces", "engines", "training", "feed", "storage"},
+    "cluster": {"config", "interfaces", "feed"},
+    "driver": {"config", "storage", "data", "feed", "interfaces", "engines", "training", "cluster"},
+    "sandbox": set(),
+}
+NOT_BY = {
+    "pyspark": {"config", "storage", "feed", "interfaces", "training", "worker", "engines", "sandbox"},
+    "tensorflow": {"config", "storage", "data", "feed", "interfaces", "cluster", "driver", "sandbox"},
+    "keras": {"config", "storage", "data", "feed", "interfaces", "cluster", "sandbox"},
+    "horovod": {"config", "storage", "data", "feed", "interfaces", "training", "worker", "cluster", "driver", "sandbox"},
+}
+
+
+def _room(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def _imports() -> list[tuple[str, str, str]]:
+    """(room, file, imported module) of every import statement, those inside functions too."""
+    found = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        if file == PACKAGE / "__init__.py":
+            continue   # the package's face
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{file}: a relative import"
+                names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names if node.module == "sparktrain"]
+            else:
+                continue
+            found += [(_room(file), str(file), name) for name in names]
+    return found
+
+
+def test_every_room_imports_only_the_rooms_it_may_know():
+    wrong = []
+    for room, file, name in _imports():
+        parts = name.split(".")
+        if parts[0] == "sparktrain" and len(parts) > 1 and parts[1] not in MAY_IMPORT[room] | {room, "__version__"}:
+            wrong.append(f"{file} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_frameworks_stay_in_their_rooms():
+    wrong = [f"{file} imports {name}" for room, file, name in _imports() if room in NOT_BY.get(name.split(".")[0], ())]
+    # Result.model hands a program its trained model
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("modules, never", [
+    (["sparktrain.worker", "sparktrain.training.keras", "sparktrain.engines.horovod.collective"], "pyspark"),
+    (["sparktrain.cluster.task", "sparktrain.engines.horovod.launch", "sparktrain.engines.single.launch"], "tensorflow"),
+    (["sparktrain.driver.run_job", "sparktrain.driver.program"], "tensorflow"),
+    (["sparktrain.driver.request"], "pyspark"),
+    (["sparktrain.engines.horovod.launch"], "sparktrain.engines.horovod.collective"),
+])
+def test_a_process_loads_nothing_that_is_not_its_own(modules, never):
+    code = f"import sys, {', '.join(modules)}; sys.exit({never!r} in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=PACKAGE.parent)

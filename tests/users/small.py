@@ -1,0 +1,106 @@
+"""A user's module: small models, a preprocessing, callbacks, and the ways in which a user's code fails."""
+
+import os
+import signal
+import time
+
+TARGET = [0.5, -1.0, 2.0, 0.0]
+
+
+def prepare(frame, scale=1.0):
+    from pyspark.sql import functions as F
+
+    return frame.withColumn("x", F.transform("x", lambda value: (value * F.lit(scale)).cast("float")))
+
+
+def build(units=4, optimizer="sgd"):
+    import keras
+
+    x = keras.Input((4,), name="x")
+    hidden = keras.layers.Dense(units, activation="tanh")(x)
+    model = keras.Model(x, keras.layers.Dense(1, activation="sigmoid")(hidden))
+    model.compile(optimizer, "binary_crossentropy", metrics=[keras.metrics.AUC(name="auc"), "accuracy"])
+    return model
+
+
+def build_counting():
+    """Its metric `ids` sums the rows' numbers, so an epoch that misses or repeats a row shows."""
+    import keras
+
+    class Ids(keras.metrics.Metric):
+        def __init__(self):
+            super().__init__(name="ids")
+            self.total = self.add_variable((), "zeros", dtype="float32", name="total")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.total.assign_add(keras.ops.sum(y_true))
+
+        def result(self):
+            return self.total
+
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, keras.layers.Dense(1)(x))
+    model.compile("sgd", "mse", metrics=[Ids()])
+    model.optimizer.learning_rate = 0.0   # the label is a row's number; nothing is to be learnt
+    return model
+
+
+def build_failing():
+    raise KeyError("the builder's own mistake")
+
+
+def build_slow():
+    """Trains long enough to be killed."""
+    import keras
+
+    class Slow(keras.layers.Layer):
+        def call(self, inputs):
+            import tensorflow as tf
+
+            def wait(values):
+                time.sleep(0.05)
+                return values
+
+            result = tf.numpy_function(wait, [inputs], tf.float32)
+            result.set_shape(inputs.shape)
+            return tf.stop_gradient(result)
+
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, keras.layers.Dense(1)(Slow()(x)))
+    model.compile("sgd", "mse")
+    return model
+
+
+def kill_one():
+    """Callbacks: the worker of rank 1 is killed in its second epoch, as the kernel does for memory."""
+    import keras
+
+    class Kill(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1 and os.environ.get("HOROVOD_RANK") == "1":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return [Kill()]
+
+
+def fail_one():
+    """Callbacks: the worker of rank 1 raises in its second epoch."""
+    import keras
+
+    class Fail(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1 and os.environ.get("HOROVOD_RANK") == "1":
+                raise ZeroDivisionError("rank 1's own mistake")
+
+    return [Fail()]
+
+
+def note_ranks():
+    """Callbacks that a run must bear: one that watches every epoch's metrics."""
+    import keras
+
+    class Note(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            print(f"epoch {epoch} loss {logs['loss']:.6f}")
+
+    return [Note()]
