@@ -1,0 +1,11 @@
+"""What goes wrong with a storage, said to a user."""
+
+from __future__ import annotations
+
+
+class StorageError(RuntimeError):
+    """A storage could not do what was asked. The message names the URL, what failed and what to do."""
+
+
+class NotFound(StorageError):
+    """There is no such file or folder."""

@@ -1,0 +1,217 @@
+"""A folder on any storage: what the rest of sparktrain reads and writes with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Callable, Iterator, Mapping, TypeVar
+
+from sparktrain.storage.errors import NotFound, StorageError
+from sparktrain.storage.hadoop import hadoop_settings, user_name, web_addresses, with_authority
+from sparktrain.storage.local import LocalStore
+from sparktrain.storage.objects import ObjectStore
+from sparktrain.storage.retries import retry
+from sparktrain.storage.store import Kind, Store, is_part, part_name
+from sparktrain.storage.urls import Location, parse
+
+Result = TypeVar("Result")
+_LAST = "summary.json"           # what a published folder gets last: only then is it complete
+_CLAIM = ".sparktrain-claim"     # in a folder that is being copied to its place
+
+
+def open_folder(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> Folder:
+    """The folder of a URL, which need not exist yet. Nothing is asked of the storage before it is used.
+
+    Args:
+        url: `hdfs://HOST:PORT/x`, `hdfs://NAMESERVICE/x`, `hdfs:///x` (on fs.defaultFS), `file:///x`, a path (of this
+            machine, relative to the current folder), or another scheme that fsspec knows.
+        hadoop: what `hadoop_settings` found; where empty, it is looked for again, here.
+
+    Raises:
+        StorageError: the URL's scheme, host or name service means nothing here.
+    """
+    location = parse(url)
+    if location.scheme == "file":
+        return Folder(LocalStore(), location)
+    if location.scheme != "hdfs":
+        return Folder(ObjectStore(location), location)
+    from sparktrain.storage.webhdfs import HdfsStore   # its HTTP library takes long to import
+
+    settings = hadoop or hadoop_settings()
+    location = with_authority(location, settings)
+    return Folder(HdfsStore(web_addresses(location, settings), user_name()), location)
+
+
+class Folder:
+    """A folder on some storage. Names are relative to it and may have several segments (`logs/train`).
+
+    Every method raises StorageError (NotFound where something is missing) with the URL, what failed and what to do,
+    and ValueError for a name that leads out of the folder. Connections that break are tried again: for 4 seconds
+    with a store that has never answered, for a minute with one that has.
+    """
+
+    def __init__(self, store: Store, location: Location) -> None:
+        self._store = store
+        self._location = location
+
+    @property
+    def url(self) -> str:
+        """Absolute, so that Spark and other machines take it for the same place (`file://` and host included)."""
+        return str(self._location)
+
+    def __repr__(self) -> str:
+        return f"Folder({self.url!r})"
+
+    def join(self, *names: str) -> Folder:
+        return Folder(self._store, self._location.join(*names))
+
+    def exists(self, name: str = "") -> bool:
+        """Whether a file or folder is there."""
+        return self._ask("look for", name, self._store.kind) is not None
+
+    def list(self) -> list[str]:
+        """The names of the files and folders in it, sorted; without files that are still being written."""
+        return sorted(name for name in self._ask("list", "", self._store.entries) if not _ours(name))
+
+    def size(self, name: str = "") -> int:
+        """The bytes of a file, or of all files in a folder."""
+        return sum(self._ask("measure", file, self._store.size) for file in self._files(name))
+
+    def read_bytes(self, name: str) -> bytes:
+        return self._ask("read", name, self._store.read)
+
+    def read_text(self, name: str) -> str:
+        return self.read_bytes(name).decode()
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Make or replace a file, which is seen with its new content or as it was, never in between."""
+        self._ask("write", name, lambda path: self._store.write(path, data))
+
+    def write_text(self, name: str, text: str) -> None:
+        self.write_bytes(name, text.encode())
+
+    def upload(self, local_path: str | os.PathLike[str], name: str) -> None:
+        """Stream a local file, or all files of a local folder, each of which is seen whole or not at all.
+
+        Files that are there already are replaced, others stay; folders without files are left out.
+        """
+        local = Path(local_path)
+        if not local.exists():
+            raise NotFound(f"{self._url(name)}: nothing to upload, {local} does not exist on this machine")
+        if local.is_file():
+            return self._ask("write", name, lambda path: self._store.write(path, local))
+        for file in sorted(path for path in local.rglob("*") if path.is_file()):
+            self.upload(file, f"{name}/{file.relative_to(local).as_posix()}")
+
+    def download(self, name: str, local_path: str | os.PathLike[str]) -> None:
+        """Stream a file, or all files of a folder, to `local_path` itself; each appears whole or not at all."""
+        local = Path(local_path)
+        files = list(self._files(name))
+        for file in files:
+            target = local / file[len(name):].lstrip("/")
+            part = target.parent / part_name()
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                self._ask("read", file, lambda path: self._store.fetch(path, part))
+                os.replace(part, target)
+            except OSError as error:
+                raise StorageError(f"{self._url(file)}: can't be downloaded to {target}: {error}") from error
+            finally:
+                part.unlink(missing_ok=True)
+        if not files:
+            local.mkdir(parents=True, exist_ok=True)
+
+    def remove(self, name: str = "", recursive: bool = False) -> None:
+        """Remove a file, an empty folder or, with `recursive`, a folder and all in it. Nothing there is fine."""
+        kind = self._ask("look for", name, self._store.kind)
+        if kind == "folder" and not recursive and self._ask("list", name, self._store.entries):
+            raise StorageError(f"{self._url(name)}: can't be removed: the folder is not empty. Pass recursive=True "
+                               "to remove all that is in it")
+        if kind is not None:
+            try:
+                self._ask("remove", name, self._store.remove)
+            except NotFound:
+                pass   # another was faster, and it is gone all the same
+
+    def claim(self, name: str, data: bytes) -> bool:
+        """Make a file if there is none: of all who try, on whichever machine, exactly one gets True."""
+        return self._ask("claim", name, lambda path: self._store.claim(path, data), again=False)
+
+    def publish(self, staged: str, final: str) -> None:
+        """Move a complete folder to where it is seen: it appears whole, once, and replaces nothing.
+
+        Where the store has no atomic rename the files are copied, `summary.json` last: what has it is complete. A
+        copy that was cut off goes on where the same `staged` is published again.
+
+        Args:
+            staged: the name of a folder that has all its files, `summary.json` among them.
+            final: the name it is to have. Of two who publish different folders under it, one fails.
+        """
+        if not self.exists(f"{staged}/{_LAST}"):
+            raise NotFound(f"{self._url(staged)}: can't be published: it has no {_LAST}, so it is not complete")
+        for leftover in list(self._files(staged, hidden=True)):   # of writers that were killed
+            self._ask("remove", leftover, self._store.remove)
+        taken = StorageError(f"{self._url(final)}: can't be published from {self._url(staged)}: something is there "
+                             "already, and a finished run is never replaced. Choose another run id, or remove it")
+        if not self._store.renames:
+            return self._copy(staged, final, taken)
+        source = self._location.join(staged).path
+        try:
+            self._ask("publish", final, lambda path: self._store.move(source, path), again=False,
+                      passing=FileExistsError)
+        except FileExistsError as error:
+            raise taken from error
+
+    def _copy(self, staged: str, final: str, taken: StorageError) -> None:
+        claim, last = f"{final}/{_CLAIM}", f"{final}/{_LAST}"
+        token = self._url(staged).encode()
+        if self.exists(final) and not self.exists(claim):
+            raise taken
+        if not self.claim(claim, token) and self.read_bytes(claim) != token:
+            raise taken
+        if self.exists(last):   # published between the look and the claim
+            self.remove(claim)
+            raise taken
+        names = sorted((name[len(staged) + 1:] for name in self._files(staged)), key=lambda name: name == _LAST)
+        for name in names:
+            source = self._location.join(staged, name).path
+            self._ask("write", f"{final}/{name}", lambda path: self._store.copy(source, path))
+        self.remove(claim)
+        self.remove(staged, recursive=True)
+
+    def _files(self, name: str, hidden: bool = False) -> Iterator[str]:
+        """The names of all files at and under `name`; with `hidden`, only of those that were never finished."""
+        kind = self._ask("look for", name, self._store.kind)
+        if kind is None:
+            raise NotFound(f"{self._url(name)}: there is no such file or folder. Check the name.")
+        yield from self._under(name, kind, hidden)
+
+    def _under(self, name: str, kind: Kind, hidden: bool) -> Iterator[str]:
+        if kind == "file":
+            if _ours(name.rpartition("/")[2]) == hidden:
+                yield name
+            return
+        for child, its_kind in sorted(self._ask("list", name, self._store.entries).items()):
+            yield from self._under(f"{name}/{child}" if name else child, its_kind, hidden)
+
+    def _url(self, name: str) -> str:
+        return str(self._location.join(name) if name else self._location)
+
+    def _ask(self, action: str, name: str, call: Callable[[str], Result],
+             again: bool = True, passing: type[Exception] | tuple[type[Exception], ...] = ()) -> Result:
+        """Let the store do something at `name`, again if it may pass, and say its errors in words."""
+        path = (self._location.join(name) if name else self._location).path
+        try:
+            return retry(lambda: call(path), self._store.transient, self._store.delays) if again else call(path)
+        except passing:
+            raise
+        except Exception as error:
+            explanation = self._store.explain(error)
+            if explanation is None:
+                raise
+            kind = NotFound if explanation.missing else StorageError
+            raise kind(f"{self._url(name)}: can't {action} it: {explanation.reason}. {explanation.advice}") from error
+
+
+def _ours(name: str) -> bool:
+    return name == _CLAIM or is_part(name)

@@ -1,0 +1,91 @@
+"""The finished runs under an output folder: which there are, which is the latest, and where a run's URL leads."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from datetime import datetime, timezone
+from typing import Mapping
+
+from sparktrain.storage.errors import NotFound, StorageError
+from sparktrain.storage.folder import Folder, open_folder
+from sparktrain.storage.urls import parse
+
+LATEST = "latest"
+_SUMMARY = "summary.json"
+
+
+def complete_runs(folder: Folder) -> list[str]:
+    """The ids of the runs that are whole: those with a `summary.json` that says when they `finished`.
+
+    Args:
+        folder: what `output.path` names; it need not exist.
+
+    Returns:
+        Run ids, the last finished first. Times without a zone are taken as UTC.
+    """
+    try:
+        names = folder.list()
+    except NotFound:
+        return []
+    finished = {name: time for name in names if not name.startswith(("_", "."))
+                if (time := _finished(folder, name)) is not None}
+    return sorted(finished, key=lambda run: (finished[run], run), reverse=True)
+
+
+def latest(folder: Folder) -> str:
+    """The id of the run that finished last.
+
+    Raises:
+        NotFound: no run is complete.
+    """
+    runs = complete_runs(folder)
+    if not runs:
+        raise NotFound(f"{folder.url}: there is no finished run. Check the path, or let a job finish whose "
+                       "output.path it is")
+    return runs[0]
+
+
+def resolve(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> str:
+    """The URL of a finished run's folder, for `…/latest` or `…/RUN`.
+
+    Args:
+        url: of a run, under its `output.path`; `latest` is never the name of a folder.
+        hadoop: as for `open_folder`.
+
+    Raises:
+        NotFound: there is no such run, or it is not complete. The message has the names of those there are.
+        StorageError: the storage can't be read.
+    """
+    location = parse(url)
+    if not location.name:
+        raise StorageError(f"{url}: expected the folder of a run or `latest`, such as {location.join(LATEST)}")
+    folder = open_folder(str(location.parent), hadoop)
+    if location.name == LATEST:
+        return folder.join(latest(folder)).url
+    if _finished(folder, location.name) is None:
+        raise NotFound(f"{folder.join(location.name).url}: not a finished run. {_instead(folder, location.name)}")
+    return folder.join(location.name).url
+
+
+def _finished(folder: Folder, run: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(json.loads(folder.read_bytes(f"{run}/{_SUMMARY}"))["finished"])
+    except NotFound:
+        return None
+    except (ValueError, KeyError, TypeError):   # another program's folder: ours write it whole
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def _instead(folder: Folder, run: str) -> str:
+    """What a user may have meant: the folder of runs itself, or another run."""
+    inside = complete_runs(folder.join(run))
+    if inside:
+        return f"It holds runs: {folder.join(run, LATEST).url} is the latest"
+    runs = complete_runs(folder)
+    if not runs:
+        return f"There is none at {folder.url}"
+    close = difflib.get_close_matches(run, runs, n=3) or runs[:3]
+    return f"Finished runs at {folder.url}, {len(runs)} in all: {', '.join(close)}, or `{LATEST}`"

@@ -1,0 +1,51 @@
+"""Which runs are seen, in which order, and where `latest` leads."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sparktrain.storage import NotFound
+from sparktrain.storage.runs import complete_runs, latest, resolve
+
+
+def _run(folder, run: str, finished: str) -> None:
+    folder.write_text(f"_runs/{run}/summary.json", json.dumps({"finished": finished}))
+    folder.publish(f"_runs/{run}", run)
+
+
+def test_latest_is_the_run_that_finished_last_whatever_its_name(folder, reopen):
+    assert complete_runs(folder) == []
+    _run(folder, "b", "2025-03-01T10:00:00+00:00")
+    _run(folder, "z", "2025-03-01T09:59:59.5+00:00")
+    _run(folder, "a", "2025-03-01T11:30:00+02:00")   # half past nine in UTC
+    _run(folder, "m", "2025-03-01T10:00:01Z")
+    assert complete_runs(reopen()) == ["m", "b", "z", "a"]
+    assert latest(folder) == "m"
+    assert resolve(f"{folder.url}/latest") == f"{folder.url}/m"
+    assert resolve(f"{folder.url}/b/") == f"{folder.url}/b"
+
+
+def test_what_is_not_a_complete_run_is_not_seen(folder):
+    done = json.dumps({"finished": "2025-03-01T10:00:00+00:00"})
+    folder.write_text("_runs/one/summary.json", done)        # complete, not published
+    folder.write_text("_runs/summary.json", done)
+    folder.write_text("copied/model.keras", "half")          # being copied to its place
+    folder.write_text("other/summary.json", "{}")            # another program's
+    folder.write_text("broken/summary.json", "{'")
+    folder.write_text("notes.txt", "a file")
+    assert complete_runs(folder) == []
+    with pytest.raises(NotFound, match="no finished run"):
+        resolve(f"{folder.url}/latest")
+    with pytest.raises(NotFound, match="copied: not a finished run"):
+        resolve(f"{folder.url}/copied")
+
+
+def test_a_wrong_run_is_refused_with_the_runs_there_are(folder):
+    _run(folder, "2025-03-01-nightly", "2025-03-01T10:00:00+00:00")
+    with pytest.raises(NotFound, match="1 in all: 2025-03-01-nightly, or `latest`"):
+        resolve(f"{folder.url}/2025-03-01-nightli")
+    parent, _, name = folder.url.rpartition("/")
+    with pytest.raises(NotFound, match=f"It holds runs: .*{name}/latest"):
+        resolve(folder.url)
