@@ -35,3 +35,13 @@ def spark():
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="session")
+def hdfs(tmp_path_factory):
+    """A real NameNode and two DataNodes; name it before `spark` where Spark is to find it without an address."""
+    from sparktrain.sandbox import Sandbox
+
+    with Sandbox(tmp_path_factory.mktemp("hdfs")) as sandbox, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HADOOP_CONF_DIR", str(sandbox.conf_dir))
+        yield sandbox

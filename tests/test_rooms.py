@@ -73,7 +73,7 @@ def test_frameworks_stay_in_their_rooms():
 @pytest.mark.parametrize("modules, never", [
     (["sparktrain.worker", "sparktrain.training.keras", "sparktrain.engines.horovod.collective"], "pyspark"),
     (["sparktrain.cluster.task", "sparktrain.engines.horovod.launch", "sparktrain.engines.single.launch"], "tensorflow"),
-    (["sparktrain.driver.run_job", "sparktrain.driver.program"], "tensorflow"),
+    (["sparktrain.driver.run", "sparktrain.driver.program"], "tensorflow"),
     (["sparktrain.driver.request"], "pyspark"),
     (["sparktrain.engines.horovod.launch"], "sparktrain.engines.horovod.collective"),
 ])

@@ -101,8 +101,10 @@ class _Attempt:
     def _start_child(self) -> None:
         threads = str(self._task.threads)
         environment = {
+            "TF_CPP_MIN_LOG_LEVEL": "2",   # its notices of the processor and the like; a user's own setting wins
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),   # with what Spark shipped
+            # With what Spark shipped, which it names relative to the executor's folder
+            "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path),
             "CUDA_VISIBLE_DEVICES": ",".join(self._gpus),
             "OMP_NUM_THREADS": threads,
             "TF_NUM_INTRAOP_THREADS": threads,

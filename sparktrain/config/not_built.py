@@ -44,6 +44,7 @@ NOT_BUILT = (
     NotBuilt("training.average", lambda value: value != "step", "epoch and a number of steps", "step is"),
     NotBuilt("training.checkpoint", lambda value: value is not None, "", "leave it out"),
     NotBuilt("training.max_failures", lambda value: value != 0, "any but 0", "0 is: the first failure ends the run"),
+    NotBuilt("cluster.worker_memory", lambda value: value is not None, "", "leave it out"),
     NotBuilt("training.time_limit", lambda value: value is not None, "", "leave it out"),
 )
 

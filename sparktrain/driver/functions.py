@@ -10,7 +10,7 @@ import os
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Iterable, Sequence
 
 import cloudpickle
 
@@ -23,6 +23,18 @@ def search_folders(config_file: str | Path | None = None) -> list[str]:
     folders = [str(Path(config_file).resolve().parent)] if config_file is not None else []
     folders += [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return list(dict.fromkeys(str(Path(folder).resolve()) for folder in folders if Path(folder).exists()))
+
+
+def own_folders(functions: Iterable[Any]) -> list[str]:
+    """The folders that the modules of functions given by a program were imported from, but for what is installed."""
+    found = []
+    for function in functions:
+        module = sys.modules.get(getattr(function, "__module__", None) or "")
+        file = getattr(module, "__file__", None)
+        if file is not None and module.__name__ != "__main__":
+            depth = module.__name__.count(".") + (Path(file).name == "__init__.py")
+            found.append(str(Path(file).resolve().parents[depth]))
+    return list(dict.fromkeys(found))
 
 
 def find_module(name: str, folders: Sequence[str]) -> ModuleSpec | None:
@@ -47,7 +59,7 @@ def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | Non
     module, _, function = name.partition(":")
     spec = find_module(module, folders)
     if spec is None:
-        expected = "expected a module in the YAML's folder, the current folder or on PYTHONPATH"
+        expected = "a module in the YAML's folder, the current folder or on PYTHONPATH"
         return Problem(key, f"{name}: there is no module {module!r}", expected, f"looked in {', '.join(folders)}")
     if spec.origin is None or not spec.origin.endswith(".py"):
         return None   # compiled, or a package without a file: only an import can tell
@@ -60,7 +72,7 @@ def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | Non
     return Problem(
         key,
         f"{name}: there is no function {function!r} in {spec.origin}",
-        f"it defines {', '.join(defined) or 'none'}",
+        f"one of {', '.join(defined)}" if defined else "a function",
         f"did you mean {module}:{nearest[0]}?" if nearest else "",
     )
 

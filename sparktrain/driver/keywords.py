@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 
 from sparktrain.config import Job
 from sparktrain.driver.result import Result
-from sparktrain.driver.run_job import Given, run_job
+from sparktrain.driver.run import Given, run_job
 
 
 def train(

@@ -11,7 +11,7 @@ from sparktrain.interfaces.messages import Finished
 
 if TYPE_CHECKING:
     from sparktrain.config import Job
-    from sparktrain.driver.run_job import Given
+    from sparktrain.driver.run import Given
 
 
 def class_weights(training: Training, classes: Sequence | None) -> dict[int, float] | None:

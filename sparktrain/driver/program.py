@@ -18,7 +18,7 @@ from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.output import RunTaken
 from sparktrain.driver.request import arguments, load_job, new_run_id
 from sparktrain.driver.result import Result, exit_status, say
-from sparktrain.driver.run_job import run_job
+from sparktrain.driver.run import run_job
 from sparktrain.driver.shipping import TooLarge
 
 _REFUSED = (ConfigError, ClusterRefused, RunTaken, TooLarge, MissingColumn)

@@ -66,7 +66,7 @@ class Watch:
 
     def note(self, text: str) -> None:
         """Something that stays on the screen."""
-        self.console.print(Text(text))
+        self.console.print(Text(text), soft_wrap=True)
 
     def message(self, part: int, message: Message) -> None:
         """What a worker told."""
@@ -83,7 +83,8 @@ class Watch:
                 self._progress[part] = message
             rank = self._ranks.get(part)
         if isinstance(message, Log):
-            self.console.print(Text.assemble((f"[{'part ' + str(part) if rank is None else rank}] ", "cyan"), message.text))
+            worker = f"[part {part}] " if rank is None else f"[{rank}] "
+            self.console.print(Text.assemble((worker, "cyan"), message.text), soft_wrap=True)
         elif isinstance(message, EpochEnd) and rank == 0:
             self.note(f"epoch {message.epoch}: {_metrics(message.logs)} · {message.seconds:.1f} s")
         self._show(self._workers_line())
@@ -121,7 +122,7 @@ class Watch:
             if not due or line == self._line:
                 return
             self._plain_at, self._line = time.monotonic(), line
-        self.console.print(Text(line))
+        self.console.print(Text(line), soft_wrap=True)
 
 
 def training_line(progress: Mapping[int, Progress], seconds: float) -> str:

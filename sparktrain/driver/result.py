@@ -44,9 +44,9 @@ class Result:
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     reason: str | None = None
-    history: dict[str, list[float]] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
-    prepared: Prepared | None = None
+    history: dict[str, list[float]] = field(default_factory=dict, repr=False)
+    summary: dict[str, Any] = field(default_factory=dict, repr=False)
+    prepared: Prepared | None = field(default=None, repr=False)
     hadoop: dict[str, str] = field(default_factory=dict, repr=False)
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 
 from sparktrain.cluster.slots import Slots, check_application, wait_for_slots
-from sparktrain.cluster.stage import Attempt
+from sparktrain.cluster.stage import Attempt, StageFailed
 from sparktrain.cluster.task import Task
 from sparktrain.config import Job
-from sparktrain.data import VALIDATION, Prepared, deal, prepare
-from sparktrain.driver.functions import resolve, search_folders, source
+from sparktrain.data import VALIDATION, Prepared, deal, explain, prepare
+from sparktrain.driver.functions import own_folders, resolve, search_folders, source
 from sparktrain.driver.output import RunFolder, curves, hadoop_settings, now, qualified, versions
 from sparktrain.driver.plan import class_weights, held_back_by, layout, modules_of
 from sparktrain.driver.progress import Watch, end_table
@@ -76,9 +76,9 @@ def run_job(
         ConfigError, InputError, NoSlots, ClusterRefused, RunTaken: nothing was trained.
         AttemptFailed, StageFailed: a worker or Spark failed; the failure names its cause.
     """
+    where = [*(folders or search_folders()), *own_folders((given.model, given.preprocess, given.callbacks))]
     with watch or Watch(spark.sparkContext) as shown:
-        run = _Run(spark, job, run_id or new_run_id(), check, given, folders or search_folders(), shown)
-        return run.go()
+        return _Run(spark, job, run_id or new_run_id(), check, given, where, shown).go()
 
 
 class _Run:
@@ -211,7 +211,11 @@ class _Run:
             port=self.job.cluster.driver_port,
             stall_timeout=self.job.cluster.stall_timeout,
         )
-        finished = attempt.run()
+        try:
+            finished = attempt.run()
+        except StageFailed as error:
+            known = explain(error.__cause__)   # a file or a record that can't be read
+            raise known or error from error.__cause__
         self.moments["end"].append(time.monotonic())
         return finished
 

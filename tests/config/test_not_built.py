@@ -17,6 +17,7 @@ ASKED = {
     "training.checkpoint": {"every": "epoch", "keep": 2},
     "training.max_failures": 3,
     "training.time_limit": 60,
+    "cluster.worker_memory": "8g",
 }
 
 

@@ -55,7 +55,7 @@ def jobs(draw: st.DrawFn) -> dict[str, Any]:
     model = draw(st.sampled_from([{"load": "hdfs:///a/latest"}, {"build": "a:b", "args": draw(ARGS)}]))
     return {"name": "a-job", "seed": draw(st.integers(0, 99)), "data": data, "model": model,
             "training": {**batch, **training}, "output": {"path": draw(TEXT)},
-            "cluster": draw(st.sampled_from([{}, {"worker_memory": "8g", "stall_timeout": 0.5}]))}
+            "cluster": draw(st.sampled_from([{}, {"driver_port": 7077, "stall_timeout": 0.5}]))}
 
 
 KEYS = st.sampled_from(["data", "training", "features", "label", "sample", "fractions", "validation", "workers", "path",

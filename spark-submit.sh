@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# Trains. Makes the environment first where there is none.
+set -euo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+# shellcheck source=environment/ensure.sh
+. "$ROOT/environment/ensure.sh"
+
+usage() {
+    cat <<'TEXT'
+./spark-submit.sh
+    The quickstart: a Hadoop on this machine, real data on it, and an LSTM trained by two workers.
+
+./spark-submit.sh [spark-submit's options] jobs/train.py --config FILE.yaml [--set KEY=VALUE]... [--run-id ID] [--check]
+    A job. spark-submit's usual options are in conf/spark-defaults.conf; `--master yarn` and all the others go before
+    the program. The current folder stays what it is: paths and modules of your own are found in it.
+
+The last line on standard output is one JSON object that says how the run ended, and so does the exit status: 0 where
+the model is on the storage, 2 where the configuration can't work, else 1.
+TEXT
+}
+
+# The end of a run that never came to Spark, told as every other end is.
+fail() {
+    local reason=${1//\\/\\\\}
+    reason=${reason//\"/\\\"}
+    printf '{"run": null, "output": null, "status": "failed", "rows": 0, "epochs": 0, "workers": 0, "engine": null, '
+    printf '"attempts": 0, "seconds": 0.0, "metrics": {}, "reason": "%s"}\n' "$reason"
+    exit 1
+}
+
+# Sets PROGRAM, the index of the first of spark-submit's arguments that is no option of its own, and MASTER, where it
+# is to run. Only a program of the project's jobs/ may be named without its folder.
+read_arguments() {
+    PROGRAM=0 MASTER=""
+    local properties="" index=1 option value
+    while [[ $index -le $# ]]; do
+        option=${!index}
+        case $option in
+            -v | --verbose | -h | --help | --version | --supervise | --usage-error) index=$((index + 1)) && continue ;;
+            --*=*) value=${option#*=} option=${option%%=*} index=$((index + 1)) ;;
+            -*) index=$((index + 1)) value=""
+                if [[ $index -le $# ]]; then value=${!index}; fi
+                index=$((index + 1)) ;;
+            *) PROGRAM=$index && break ;;
+        esac
+        case $option in
+            --master) MASTER=$value ;;
+            --conf | -c) case $value in spark.master=*) MASTER=${MASTER:-${value#*=}} ;; esac ;;
+            --properties-file) properties=$value ;;
+        esac
+    done
+    properties=${properties:-$SPARK_CONF_DIR/spark-defaults.conf}
+    if [[ -z $MASTER && -f $properties ]]; then
+        MASTER=$(sed -n 's/^[[:space:]]*spark\.master[[:space:]=:]*\([^[:space:]]*\).*/\1/p' "$properties" | tail -n 1)
+    fi
+}
+
+# What Spark reads from its environment.
+set_up_spark() {
+    export SPARK_CONF_DIR=${SPARK_CONF_DIR:-$ROOT/conf}
+    read_arguments "$@"
+    export PYSPARK_DRIVER_PYTHON=$PYTHON
+    case $MASTER in
+        local*)
+            export PYSPARK_PYTHON=$PYTHON
+            # All of it is on this machine; its name may lead elsewhere (a VPN) or nowhere.
+            export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1} ;;
+        *) export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$PYTHON} ;;   # executors may have theirs in another place
+    esac
+    if [[ $PYTHON == "$ROOT/.venv/"* ]]; then
+        local own
+        own=$(echo "$ROOT"/.venv/lib/python3*/site-packages/pyspark)
+        if [[ -n ${SPARK_HOME:-} && ! $SPARK_HOME -ef $own ]]; then
+            say "the environment's own Spark is used, not SPARK_HOME=$SPARK_HOME"
+        fi
+        export SPARK_HOME=$own
+    fi
+    if [[ -z ${HADOOP_CONF_DIR:-}${YARN_CONF_DIR:-} ]]; then use_running_sandbox; fi
+}
+
+# Without a Hadoop of the user's own, hdfs:///... is the sandbox's, while it is up.
+use_running_sandbox() {
+    # This file is there while it is up, so that no Python starts where none is.
+    if [[ -f ${XDG_DATA_HOME:-${HOME:-}/.local/share}/sparktrain/sandbox/state.json ]] &&
+        "$PYTHON" -P -m sparktrain.sandbox status >/dev/null 2>&1; then
+        HADOOP_CONF_DIR=$("$PYTHON" -P -m sparktrain.sandbox conf)
+        export HADOOP_CONF_DIR
+        say "Hadoop is the sandbox that is running"
+    fi
+}
+
+submit() {
+    if [[ -n ${SPARK_HOME:-} ]]; then exec "$SPARK_HOME/bin/spark-submit" "$@"; fi
+    exec "$(dirname "$PYTHON")/spark-submit" "$@"
+}
+
+quickstart() {
+    say "starting a Hadoop on this machine; it stays up until: $PYTHON -m sparktrain.sandbox stop"
+    "$PYTHON" -P -m sparktrain.sandbox start >&2 || fail "the sandbox Hadoop did not start"
+    HADOOP_CONF_DIR=$("$PYTHON" -P -m sparktrain.sandbox conf) || fail "the sandbox Hadoop did not stay up"
+    export HADOOP_CONF_DIR
+    cd "$ROOT"
+    set -- --master "local-cluster[2,1,1024]" jobs/quickstart.py --config conf/quickstart.yaml
+    if [[ -n $WITHOUT_HOROVOD ]]; then
+        say "Horovod is not installed: $WITHOUT_HOROVOD. So one worker trains, with engine single."
+        set -- "$@" --set training.engine=single --set training.workers=1
+    fi
+    set_up_spark "$@"
+    submit "$@"
+}
+
+job() {
+    set_up_spark "$@"
+    if [[ $PROGRAM != 0 ]]; then
+        local program=${!PROGRAM} rest=$((PROGRAM + 1))
+        if [[ ! -e $program && $program == jobs/*.py && -e $ROOT/$program ]]; then
+            program=$ROOT/$program
+            set -- "${@:1:PROGRAM-1}" "$program" "${@:rest}"
+        fi
+        # The configuration is checked before Spark starts, by the programs of the project that take one.
+        if [[ $program -ef $ROOT/jobs/${program##*/} && " ${*:rest} " == *" --config"[\ =]* ]]; then
+            "$PYTHON" -P -m sparktrain.driver.command_line validate "${@:rest}" || exit $?
+        fi
+    fi
+    submit "$@"
+}
+
+case ${1:-} in -h | --help) usage && exit ;; esac
+ensure base || fail "$PROBLEM"
+if [[ $# == 0 ]]; then quickstart; else job "$@"; fi

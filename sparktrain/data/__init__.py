@@ -1,0 +1,8 @@
+"""From files, tables or a frame of the caller's to the frame that is trained on. Spark only."""
+
+from sparktrain.data.dealing import deal
+from sparktrain.data.errors import InputError, MissingColumn, explain
+from sparktrain.data.identity import ROW, VALIDATION
+from sparktrain.data.prepare import Prepared, prepare
+
+__all__ = ["ROW", "VALIDATION", "InputError", "MissingColumn", "Prepared", "deal", "explain", "prepare"]

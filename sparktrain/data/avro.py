@@ -1,0 +1,122 @@
+"""Avro files, read by fastavro: Spark's own reader is a package for the JVM that pyspark does not bring."""
+
+from __future__ import annotations
+
+import io
+import struct
+import uuid
+import zlib
+from typing import Any, BinaryIO, Iterator, Mapping
+
+import fastavro
+from fastavro.schema import SchemaParseException
+from pyspark.sql import types as T
+
+from sparktrain.data.errors import InputError
+from sparktrain.data.records import Damage
+
+# What fastavro raises over bytes that are not what the schema says.
+_DAMAGE = (ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error, UnicodeDecodeError, OverflowError,
+           MemoryError, StopIteration, TypeError)
+_TYPES = {"boolean": T.BooleanType(), "int": T.IntegerType(), "long": T.LongType(), "float": T.FloatType(),
+          "double": T.DoubleType(), "bytes": T.BinaryType(), "string": T.StringType(), "enum": T.StringType(),
+          "fixed": T.BinaryType()}
+_LOGICAL = {"date": T.DateType(), "timestamp-millis": T.TimestampType(), "timestamp-micros": T.TimestampType(),
+            "local-timestamp-millis": T.TimestampNTZType(), "local-timestamp-micros": T.TimestampNTZType(),
+            "uuid": T.StringType()}
+_UNREAD = ("time-millis", "time-micros", "duration", "timestamp-nanos", "local-timestamp-nanos")
+
+
+def decode(stream: BinaryIO, path: str, schema: T.StructType) -> Iterator[dict[str, Any] | Damage]:
+    """Each record's values by column. A field that a file lacks is null."""
+    number = 1
+    names = schema.fieldNames()
+    try:
+        reader = fastavro.reader(stream)
+        for record in reader:
+            yield {name: _plain(record[name]) for name in names if name in record}
+            number += 1
+    except _DAMAGE as error:   # fastavro finds the records only one after the other
+        yield Damage(number, f"{type(error).__name__}: {error}", True)
+
+
+def infer(start: bytes, path: str) -> T.StructType:
+    """The columns that a file's header describes.
+
+    Args:
+        start: the file's first bytes, with the whole of the header.
+        path: the file's.
+    """
+    try:
+        described = fastavro.reader(io.BytesIO(start)).writer_schema
+    except (*_DAMAGE, SchemaParseException) as error:
+        raise InputError(f"the columns can't be found from {path}: its header is no Avro file's "
+                         f"({type(error).__name__}: {error}).") from error
+    kind = spark_type(described, {}, path)
+    if not isinstance(kind, T.StructType):
+        raise InputError(f"{path} holds values of type {kind.simpleString()}; expected records with named fields.")
+    return kind
+
+
+def spark_type(described: Any, named: dict[str, T.DataType], path: str) -> T.DataType:
+    """Spark's type for an Avro schema.
+
+    Args:
+        described: the schema, as in the file's header.
+        named: types that were described further up, by their names; grows.
+        path: the file's.
+
+    Raises:
+        InputError: Spark has no type for it.
+    """
+    if isinstance(described, list):
+        return _union([spark_type(one, named, path) for one in described if one != "null"], described, path)
+    if isinstance(described, str):
+        described = {"type": described}
+    kind, logical = described["type"], described.get("logicalType")
+    if isinstance(kind, (dict, list)):
+        return spark_type(kind, named, path)
+    if logical in _UNREAD:
+        raise InputError(f"{path}: values of type {logical} can't be read. Write them as a long.")
+    if logical == "decimal":
+        result: T.DataType = T.DecimalType(described["precision"], described.get("scale", 0))
+    elif logical in _LOGICAL:
+        result = _LOGICAL[logical]
+    elif kind in ("record", "error"):
+        result = T.StructType([T.StructField(field["name"], spark_type(field["type"], named, path))
+                               for field in described["fields"]])
+    elif kind == "array":
+        result = T.ArrayType(spark_type(described["items"], named, path))
+    elif kind == "map":
+        result = T.MapType(T.StringType(), spark_type(described["values"], named, path))
+    elif kind in _TYPES:
+        result = _TYPES[kind]
+    elif kind in named:
+        result = named[kind]
+    else:
+        raise InputError(f"{path}: type {kind!r} can't be read: it is unknown, or a record that contains itself.")
+    if "name" in described:
+        named[described["name"]] = result
+        if described.get("namespace"):
+            named[f"{described['namespace']}.{described['name']}"] = result
+    return result
+
+
+def _union(kinds: list[T.DataType], described: Any, path: str) -> T.DataType:
+    distinct = list(dict.fromkeys(kinds))
+    if len(distinct) == 1:
+        return distinct[0]
+    if distinct and all(isinstance(kind, (T.IntegerType, T.LongType)) for kind in distinct):
+        return T.LongType()
+    if distinct and all(isinstance(kind, (T.FloatType, T.DoubleType)) for kind in distinct):
+        return T.DoubleType()
+    raise InputError(f"{path}: a column that may be any of {described} can't be read. Expected one type, or null and "
+                     "one type.")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list) else value

@@ -1,0 +1,111 @@
+"""The rows counted by class and by the first bits of a hash: what is told of them, and what sampling goes by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (BooleanType, DataType, DateType, FractionalType, IntegralType, StringType)
+
+from sparktrain.data.errors import InputError
+from sparktrain.data.identity import ROW, VALIDATION, column, derived_hash
+
+MAX_CLASSES = 10_000
+BITS = 10   # of the hash, that rows are counted by
+CLASS, HASH, BUCKET = "_sparktrain_class", "_sparktrain_hash", "_sparktrain_bucket"
+
+
+@dataclass(frozen=True)
+class Census:
+    """How many rows there are.
+
+    Attributes:
+        counts: training rows of each class, in the classes' order; None where the label has none.
+        rows: training rows.
+        validation_rows: those marked for validation.
+        frame: the rows counted, with their class and the hash that sampling goes by in CLASS and HASH.
+        buckets: training rows by CLASS and BUCKET, the first BITS bits of the hash, in `count`; kept in memory.
+    """
+
+    counts: dict[Any, int] | None
+    rows: int
+    validation_rows: int
+    frame: DataFrame
+    buckets: DataFrame
+
+    @property
+    def keys(self) -> dict[Any, int]:
+        """As `counts`, with one class of all rows where the label has none."""
+        return {0: self.rows} if self.counts is None else self.counts
+
+    def release(self) -> None:
+        self.buckets.unpersist()
+
+
+def is_discrete(kind: DataType) -> bool:
+    """Whether values of a type can be classes at all."""
+    return isinstance(kind, (StringType, BooleanType, IntegralType, FractionalType, DateType))
+
+
+def count(frame: DataFrame, label: str, seed: int, needs_classes: str | None) -> Census:
+    """Count the rows, in one pass over them.
+
+    Args:
+        frame: rows with ROW and VALIDATION.
+        label: the column of the classes.
+        seed: of the hash that sampling goes by.
+        needs_classes: the configuration's key that only makes sense with classes; None where none does.
+
+    Raises:
+        InputError: the label is null or NaN in training rows, or has no classes though they are needed.
+    """
+    kind = frame.schema[label].dataType
+    rows = frame.withColumn(HASH, derived_hash("sample", F.lit(seed).cast("bigint"), column(ROW)))
+    if is_discrete(kind):
+        census = _by_class(rows.withColumn(CLASS, column(label)), label)
+        if census is not None:
+            return census
+        reason = f"has more than {MAX_CLASSES} different values"
+    else:
+        reason = f"is {kind.simpleString()}"
+    if needs_classes:
+        raise InputError(f"{needs_classes} needs a label of classes, but column {label!r} {reason}. "
+                         "Use data.sample.fraction.")
+    rows = rows.withColumn(CLASS, F.lit(0))
+    buckets = _counted(rows)
+    training, validation = _totals(buckets)
+    return Census(None, sum(training.values()), validation, rows, buckets)
+
+
+def _by_class(rows: DataFrame, label: str) -> Census | None:
+    """The census by class; None where there are too many different labels to be classes."""
+    buckets = _counted(rows)
+    training, validation = _totals(buckets)
+    if len(training) > MAX_CLASSES:
+        buckets.unpersist()
+        return None
+    missing = sum(count for key, count in training.items() if key is None or key != key)
+    if missing:
+        buckets.unpersist()
+        raise InputError(f"the label column {label!r} is null or NaN in {missing} training rows. Leave them out with "
+                         f"data.where: \"{label} IS NOT NULL\", or fill them in data.preprocess.")
+    counts = {key: training[key] for key in sorted(training)}
+    return Census(counts, sum(counts.values()), validation, rows, buckets)
+
+
+def _counted(rows: DataFrame) -> DataFrame:
+    # Validation rows need no class, and their one bucket is null.
+    training = ~column(VALIDATION)
+    return rows.groupBy(F.when(training, column(CLASS)).alias(CLASS),
+                        F.when(training, F.shiftright(column(HASH), 64 - BITS)).alias(BUCKET)).count().persist()
+
+
+def _totals(buckets: DataFrame) -> tuple[dict[Any, int], int]:
+    """Training rows of each class, of which a few too many where there are too many, and validation rows."""
+    training = column(BUCKET).isNotNull()
+    totals = buckets.groupBy(CLASS, training.alias("training")).agg(F.sum("count").alias("rows"))
+    rows = totals.limit(MAX_CLASSES + 2).collect()
+    return ({row[CLASS]: row["rows"] for row in rows if row["training"]},
+            sum(row["rows"] for row in rows if not row["training"]))

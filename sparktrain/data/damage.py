@@ -1,0 +1,70 @@
+"""Files and records that Spark's own readers can't read: found and counted before the rows are used."""
+
+from __future__ import annotations
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from sparktrain.data.errors import InputError, explain, unreadable_file
+from sparktrain.data.files import normal
+from sparktrain.data.identity import column, hashable
+
+CORRUPT_RECORD = "_sparktrain_corrupt"
+_MOST_FILES = 100
+
+
+def set_aside(frame: DataFrame) -> tuple[DataFrame, list[str]]:
+    """The rows that can be read, and what the user is to be told of the others.
+
+    Spark can pass over damaged files by itself, but doesn't count them and keeps the part of a file that was read
+    before the damage, which depends on how it is split among tasks. So all rows are read once, only to find what is
+    damaged: a file that breaks off is left out whole, a record of text that can't be parsed alone.
+
+    Args:
+        frame: rows of files, not yet read; those of text with the records that can't be parsed in CORRUPT_RECORD.
+
+    Raises:
+        InputError: more than 100 files can't be read.
+    """
+    bad: dict[str, str] = {}
+    text = CORRUPT_RECORD in frame.columns
+    broken = F.count(column(CORRUPT_RECORD)) if text else F.lit(0)
+    content = F.bit_xor(F.xxhash64(*(hashable(column(field.name), field.dataType) for field in frame.schema.fields)))
+    while True:
+        kept = frame.where(~F.col("_metadata.file_path").isin(_spellings(bad))) if bad else frame
+        try:
+            counted = kept.groupBy(F.col("_metadata.file_path").alias("file")).agg(
+                broken.alias("broken"), content.alias("content"))
+            records = {row.file: row.broken for row in counted.where("broken > 0 AND content IS NOT NULL").collect()}
+            break
+        except (PySparkException, Py4JJavaError) as error:
+            file = unreadable_file(error)
+            if file is None or file in bad:
+                raise
+            bad[file] = str(explain(error))
+            if len(bad) > _MOST_FILES:
+                raise InputError(f"more than {_MOST_FILES} files can't be read, so something is wrong with all of "
+                                 f"them. The first: {next(iter(bad.values()))}") from error
+    if text:
+        kept = kept.where(column(CORRUPT_RECORD).isNull()).drop(CORRUPT_RECORD)
+    return kept, _told(bad, records)
+
+
+def _told(bad: dict[str, str], records: dict[str, int]) -> list[str]:
+    if not bad and not records:
+        return []
+    lines = [f"left out whole: {why.partition(' Repair or remove')[0]}" for why in bad.values()]
+    lines += [f"{file}: {count} records that can't be parsed were skipped" for file, count in sorted(records.items())]
+    return [f"data.corrupt: skip left out {len(bad)} files, and {sum(records.values())} records of {len(records)} "
+            "other files", *lines[:100]]
+
+
+def _spellings(files: dict[str, str]) -> list[str]:
+    """A place as `_metadata.file_path` may spell it: percent-encoded or not, with one slash or three."""
+    from urllib.parse import quote, unquote
+
+    plain = {normal(file) for file in files}
+    encoded = plain | {quote(unquote(file), safe="/:=@!$&'()*+,;~") for file in plain}
+    return sorted(encoded | {file.replace("file:/", "file:///", 1) for file in encoded if file.startswith("file:/")})

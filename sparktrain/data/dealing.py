@@ -1,0 +1,25 @@
+"""Dealing the rows out to the workers: the same rows in the same order each time."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from sparktrain.data.identity import ROW, column, derived_hash
+
+
+def deal(frame: DataFrame, parts: int, seed: int) -> DataFrame:
+    """The rows in `parts` partitions, each row's fixed by its content, and in the order of their hashes.
+
+    Equal rows go to the same part, where their order means nothing. Parts differ in size by chance, and may be empty.
+
+    Args:
+        frame: rows with their hash in the column ROW.
+        parts: how many partitions, at least 1.
+        seed: another seed deals the rows out in another way.
+
+    Returns:
+        A frame of exactly `parts` partitions, with the same columns. Nothing is computed yet.
+    """
+    part = F.pmod(derived_hash("deal", F.lit(seed).cast("bigint"), column(ROW)), F.lit(parts)).cast("int")
+    return frame.repartitionById(parts, part).sortWithinPartitions(ROW)

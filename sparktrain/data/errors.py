@@ -1,0 +1,76 @@
+"""What is said of rows that can't be used."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import Iterable, Sequence
+
+# Spark ships what failed on an executor as text: the exceptions' classes and parameters do not travel.
+_FILE = re.compile(r"\[FAILED_READ_FILE[^\]]*\] Encountered error while reading file (.+?)\.\s")
+_RECORD = re.compile(r"\[MALFORMED_RECORD_IN_PARSING[^\]]*\] (.+?\])\.")
+_CAUSE = re.compile(r"Caused by: (?:[\w$]+\.)*([\w$]+: .+)")
+_OURS = re.compile(r"sparktrain\.data\.errors\.InputError: (.+?)(?=\n\s*(?:\n|at |\S+\.\S+Exception)|\Z)", re.DOTALL)
+_ADVICE = "Repair or remove it, or set data.corrupt: skip to train without it."
+
+
+class InputError(ValueError):
+    """Rows, columns or files that can't be trained on: which, what was expected, and what to do."""
+
+
+class MissingColumn(InputError):
+    """The rows haven't a column that the job names; found before any row is read."""
+
+
+def nearest(name: object, among: Iterable[object]) -> str:
+    """` Did you mean 'x'?` where something like `name` is there, else nothing."""
+    known = {str(one).casefold(): str(one) for one in among}
+    found = difflib.get_close_matches(str(name).casefold(), known, n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(repr(known[one]) for one in found)}?" if found else ""
+
+
+def listed(values: Iterable[object], most: int = 40) -> str:
+    shown = list(values)
+    more = f" and {len(shown) - most} more" if len(shown) > most else ""
+    return ", ".join(str(value) for value in shown[:most]) + more
+
+
+def require_columns(needed: Sequence[str], there: Sequence[str], where: str) -> None:
+    """Refuse a frame without the columns that are needed.
+
+    Raises:
+        MissingColumn: names the missing columns, the nearest names, and what columns there are.
+    """
+    missing = [name for name in needed if name not in there]
+    if missing:
+        hints = "".join(nearest(name, there) for name in missing)
+        raise MissingColumn(f"{where} has no column {listed(map(repr, missing))}.{hints} "
+                            f"Its columns are: {listed(there)}.")
+
+
+def first_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def unreadable_file(error: BaseException) -> str | None:
+    """The file that Spark could not read, as Spark names it, where that is what an exception says."""
+    found = _FILE.search(str(error))
+    return found[1] if found else None
+
+
+def explain(error: BaseException) -> InputError | None:
+    """What to tell the user where an action over the rows failed because of what was read; None for other failures.
+
+    Args:
+        error: what Spark raised on the driver.
+    """
+    text = str(error)
+    ours = _OURS.search(text)
+    if ours:
+        return InputError(ours[1].strip())
+    file, record = unreadable_file(error), _RECORD.search(text)
+    if file is None and record is None:
+        return None
+    causes = _CAUSE.findall(text)
+    reason = record[1] if record else causes[-1] if causes else first_line(error)
+    return InputError(f"{file or 'a file of data.path'} can't be read: {reason.strip()}. {_ADVICE}")

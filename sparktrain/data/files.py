@@ -1,0 +1,122 @@
+"""The files behind a frame: found as Spark finds them, by Hadoop's own file systems, on the driver."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Iterable, Iterator, Sequence
+from urllib.parse import unquote
+
+from py4j.protocol import Py4JJavaError
+from pyspark.sql import SparkSession
+
+from sparktrain.data.errors import InputError, first_line
+
+_SLASHES = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):/+(?=/)")   # file:///x and file:/x are one place
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file as it was when the run read it.
+
+    Attributes:
+        path: with its scheme, not percent-encoded.
+        length: in bytes.
+        modified: milliseconds since 1970.
+    """
+
+    path: str
+    length: int
+    modified: int
+
+
+def list_files(spark: SparkSession, paths: Sequence[str]) -> list[InputFile]:
+    """All files at and under paths, which may be patterns, in the order of their names, without hidden ones.
+
+    Raises:
+        InputError: nothing is at a path, or it can't be listed.
+    """
+    found: dict[str, InputFile] = {}
+    for path in paths:
+        try:
+            statuses = list(_at(spark, path))
+        except Py4JJavaError as error:
+            reason = first_line(RuntimeError(str(error.java_exception)))
+            raise InputError(f"data.path: {path} can't be listed: {reason}") from error
+        if not statuses:
+            raise InputError(f"data.path: there is nothing at {path}.")
+        found |= {file.path: file for file in statuses}
+    return [found[path] for path in sorted(found)]
+
+
+def lineage(spark: SparkSession, urls: Iterable[str], most: int = 10_000) -> tuple[list[dict[str, Any]], list[str]]:
+    """Length and time of the files that a frame reads, and what the user is to be told.
+
+    Args:
+        spark: the session.
+        urls: as `DataFrame.inputFiles` gives them, percent-encoded.
+        most: how many files are described; of further ones only the number is told.
+    """
+    paths = sorted({unquote(url) for url in urls})
+    described: list[InputFile] = []
+    folders: dict[str, set[str]] = {}
+    for path in paths[:most]:
+        folders.setdefault(posixpath.dirname(path), set()).add(normal(path))
+    for folder, wanted in folders.items():
+        described += [file for file in _children(spark, folder) if normal(file.path) in wanted]
+    notes = [f"the lineage has {most} of {len(paths)} input files"] if len(paths) > most else []
+    return [asdict(file) for file in described], notes
+
+
+def normal(url: str) -> str:
+    """One spelling for each place: Spark writes `file:/x` and `file:///x`."""
+    return _SLASHES.sub(r"\1:", url)
+
+
+def read_start(spark: SparkSession, path: str, size: int, gzipped: bool) -> bytes:
+    """The first bytes of a file, by the driver's JVM: what Spark may read can be read."""
+    place, system = _place(spark, path)
+    stream = system.open(place)
+    try:
+        source = spark._jvm.java.util.zip.GZIPInputStream(stream) if gzipped else stream
+        return bytes(source.readNBytes(size))
+    finally:
+        stream.close()
+
+
+def _place(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    place = spark._jvm.org.apache.hadoop.fs.Path(path)
+    return place, place.getFileSystem(spark._jsc.hadoopConfiguration())
+
+
+def _at(spark: SparkSession, path: str) -> Iterator[InputFile]:
+    place, system = _place(spark, path)
+    for root in system.globStatus(place) or ():
+        if not root.isDirectory():
+            yield _described(root)
+            continue
+        prefix = len(root.getPath().toString())
+        children = system.listFiles(root.getPath(), True)
+        while children.hasNext():
+            file = _described(children.next())
+            if not any(_hidden(name) for name in file.path[prefix:].split("/")):
+                yield file
+
+
+def _children(spark: SparkSession, folder: str) -> Iterator[InputFile]:
+    try:
+        place, system = _place(spark, folder)
+        yield from (_described(status) for status in system.listStatus(place))
+    except Py4JJavaError as error:
+        raise InputError(f"{folder}, which the rows are read from, can't be listed: "
+                         f"{first_line(RuntimeError(str(error.java_exception)))}") from error
+
+
+def _described(status: Any) -> InputFile:
+    return InputFile(status.getPath().toString(), status.getLen(), status.getModificationTime())
+
+
+def _hidden(name: str) -> bool:
+    """Spark's own rule: a name such as `_c=1` is a partition's."""
+    return name.startswith(".") or name.endswith("._COPYING_") or (name.startswith("_") and "=" not in name)

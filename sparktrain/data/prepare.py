@@ -1,0 +1,307 @@
+"""From where the rows are to the frame that is trained on, in the order that keeps validation rows out of it all."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
+
+from py4j.protocol import Py4JJavaError
+from pyspark import StorageLevel
+from pyspark.errors import PySparkException
+from pyspark.ml import Estimator, PipelineModel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from sparktrain.data import census as counting
+from sparktrain.data import pipeline as stages
+from sparktrain.data import sampling, splitting
+from sparktrain.data.cutting import cut
+from sparktrain.data.errors import InputError, explain, listed, require_columns
+from sparktrain.data.files import lineage
+from sparktrain.data.identity import ROW, VALIDATION, column, row_hash
+from sparktrain.data.reading import Source, read_files, read_table
+
+if TYPE_CHECKING:
+    from sparktrain.config import Data
+
+_REPORTED_CLASSES = 1000
+
+
+@dataclass
+class Prepared:
+    """The frame that is trained on, and what is known of it.
+
+    Attributes:
+        frame: the columns that training needs, with ROW (bigint) and VALIDATION (boolean); lazy.
+        pipeline: fitted; None where there is none.
+        classes: what the label column holds, in the order of the model's outputs; None where it holds numbers.
+        label_names: what the numbers of the label column stand for, where the pipeline made them.
+        counts_before: training rows of each class before sampling; None where nobody asked for classes.
+        counts_after: the same after sampling.
+        rows: training rows after sampling; None where they were not counted.
+        validation_rows: rows marked for validation; None where they were not counted.
+        inputs: files read: path, length in bytes, modified in milliseconds since 1970.
+    """
+
+    frame: DataFrame
+    pipeline: PipelineModel | None = None
+    classes: list[Any] | None = None
+    label_names: list[str] | None = None
+    counts_before: dict[Any, int] | None = None
+    counts_after: dict[Any, int] | None = None
+    rows: int | None = None
+    validation_rows: int | None = None
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    _notes: list[str] = field(default_factory=list)
+    _sources: list[Source] = field(default_factory=list)
+    _steps: list[tuple[str, DataFrame]] = field(default_factory=list)
+    _kept: list[DataFrame] = field(default_factory=list)
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user is to be told; once the rows have been read, of what was passed over too."""
+        return [*self._notes, *(note for source in self._sources for note in source.notes())]
+
+    def release(self) -> None:
+        """Free what is kept of the frame on the executors. It can still be computed anew."""
+        while self._kept:
+            self._kept.pop().unpersist()
+
+    def why_empty(self) -> InputError:
+        """Which step left no training rows: to be asked once there were none."""
+        before = ""
+        for step, frame in self._steps:
+            if frame.isEmpty():
+                return InputError(f"there are no training rows: {step} leaves none{before}.")
+            before = f" of those that {step} gives"
+        return InputError(f"there are no training rows after the last step{before}.")
+
+
+def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | None = None,
+            preprocess: Callable[..., DataFrame] | None = None, columns: Sequence[str] | None = None,
+            pipeline: PipelineModel | None = None, classes: Sequence[Any] | None = None,
+            progress: Callable[[str], None] = lambda line: None) -> Prepared:
+    """Read, `where`, preprocess, mark validation rows, fit the pipeline on training rows, apply it, sample.
+
+    What the rows' columns are is checked before any row is read. Rows are read here only where something asks for
+    it: a pipeline to be fitted, a sample, or classes. With `data.keep: disk` they are computed once.
+
+    Args:
+        spark: the session.
+        data: the job's section.
+        seed: of the rows' hashes, and so of validation, sample and order.
+        frame: rows given by the caller; read as the section says where None.
+        preprocess: the function that `data.preprocess` names.
+        columns: that training needs; the section's where None.
+        pipeline: of the run that `model.load` goes on from; wins over `data.pipeline`.
+        classes: of that run, in the order of its model's outputs.
+        progress: told what is being done, in a few words.
+
+    Raises:
+        InputError: what came can't be trained on; says what, and what to do.
+    """
+    prepared = Prepared(frame=None)   # type: ignore[arg-type]   # set at the end
+    needed = list(columns if columns is not None else data.columns)
+    try:
+        with explained():
+            marked = _marked(spark, data, seed, frame, preprocess, prepared, progress)
+            _transform(spark, data, marked, needed, pipeline, classes, prepared, progress)
+            _sample(data, seed, prepared, progress)
+    except BaseException:
+        prepared.release()
+        raise
+    prepared.frame = prepared.frame.select(*map(column, [*needed, ROW, VALIDATION]))
+    return prepared
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Failures of Spark that are about what was read, as InputError."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        known = explain(error)
+        if known is None:
+            raise
+        raise known from error
+
+
+def _marked(spark: SparkSession, data: Data, seed: int, frame: DataFrame | None,
+            preprocess: Callable[..., DataFrame] | None, prepared: Prepared,
+            progress: Callable[[str], None]) -> DataFrame:
+    """The preprocessed rows with ROW and VALIDATION, kept as the job says."""
+    source = _source(spark, data, frame, progress)
+    rows = _shaped(source, data, preprocess, prepared._steps)
+    prepared._sources.append(source)
+    validation = data.validation
+    mark = F.lit(False)
+    if validation is not None and validation.path is not None:
+        held_out = read_files(spark, _paths(validation.path), data.format, options=data.options, schema=data.schema,
+                              skip=data.corrupt == "skip", key="data.validation.path")
+        prepared._sources.append(held_out)
+        others = _shaped(held_out, data, preprocess, [])
+        require_columns(rows.columns, others.columns, "data.validation.path: the frame after data.preprocess")
+        rows = _identified(rows, seed, F.lit(False)).unionByName(
+            _identified(others.select(*map(column, rows.columns)), seed, F.lit(True)))
+    else:
+        if validation is not None and validation.where is not None:
+            mark = splitting.by_condition(validation.where, rows)
+        elif validation is not None:
+            rows = rows.withColumn(ROW, row_hash(rows, seed))
+            mark = splitting.by_fraction(validation.fraction, validation.by, rows, seed)
+        rows = _identified(rows, seed, mark)
+    progress("listing the input files")
+    prepared.inputs, notes = lineage(spark, rows.inputFiles())
+    prepared.inputs += [vars(file) for one in prepared._sources for file in one.files]
+    prepared._notes += notes
+    return rows
+
+
+def _identified(rows: DataFrame, seed: int, mark: Any) -> DataFrame:
+    if ROW not in rows.columns:
+        rows = rows.withColumn(ROW, row_hash(rows, seed))
+    return rows.withColumn(VALIDATION, mark)
+
+
+def _source(spark: SparkSession, data: Data, frame: DataFrame | None, progress: Callable[[str], None]) -> Source:
+    if data.corrupt == "skip" and (frame is not None or data.path is None):
+        raise InputError("data.corrupt: skip is for files that data.path names: of a table, a query or a frame given "
+                         "it isn't known which files are read. Remove it, or name the files.")
+    if frame is not None:
+        if not isinstance(frame, DataFrame):
+            raise InputError(f"the rows to train on are a {type(frame).__name__}; expected a Spark DataFrame.")
+        if frame.isStreaming:
+            raise InputError("the rows to train on are a stream, which has no end; expected a DataFrame that has.")
+        return Source(frame, "the frame given")
+    if data.path is None:
+        return read_table(spark, data.table, data.sql)
+    progress(f"reading {data.format} files")
+    return read_files(spark, _paths(data.path), data.format, options=data.options, schema=data.schema,
+                      skip=data.corrupt == "skip")
+
+
+def _shaped(source: Source, data: Data, preprocess: Callable[..., DataFrame] | None,
+            steps: list[tuple[str, DataFrame]]) -> DataFrame:
+    rows = source.frame
+    steps.append((source.key, rows))
+    if data.where is not None:
+        rows = splitting.satisfying(rows, data.where, "data.where")
+        steps.append((f"data.where: {data.where!r}", rows))
+    if preprocess is not None:
+        rows = preprocess(rows, **data.args)
+        if not isinstance(rows, DataFrame):
+            raise InputError(f"data.preprocess: {getattr(preprocess, '__name__', preprocess)} returned a "
+                             f"{type(rows).__name__}; expected a Spark DataFrame.")
+        steps.append(("data.preprocess", rows))
+    ours = [name for name in rows.columns if name.startswith("_sparktrain_")]
+    if ours:
+        raise InputError(f"the frame has columns {listed(map(repr, ours))}: names that begin with _sparktrain_ are "
+                         "kept for sparktrain. Rename them in data.preprocess.")
+    names = [name.casefold() for name in rows.columns]
+    twice = sorted({name for name in rows.columns if names.count(name.casefold()) > 1})
+    if twice:
+        raise InputError(f"the frame has columns of the same name (Spark does not tell upper from lower case): "
+                         f"{listed(map(repr, twice))}. Drop or rename one in data.preprocess.")
+    return rows
+
+
+def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[str], loaded: PipelineModel | None,
+               classes: Sequence[Any] | None, prepared: Prepared, progress: Callable[[str], None]) -> None:
+    """Fit the pipeline where there is one to be fitted, apply it, and settle the classes."""
+    chosen: Any = loaded
+    if loaded is not None and data.pipeline is not None:
+        prepared._notes.append("data.pipeline is not used: the loaded model's own pipeline is")
+    elif data.pipeline is not None:
+        chosen = stages.load(spark, data.pipeline) if isinstance(data.pipeline, str) else data.pipeline
+    after = rows.columns if chosen is None else stages.columns_after(chosen, rows)
+    what = "the frame" if chosen is None else "the frame after the pipeline"
+    if after is not None:
+        require_columns(needed, [name for name in after if name not in (ROW, VALIDATION)], what)
+    if chosen is None:
+        rows = rows.select(*map(column, [*needed, ROW, VALIDATION]))
+    if data.keep == "disk":
+        rows = rows.persist(StorageLevel.DISK_ONLY)
+        prepared._kept.append(rows)
+    prepared._steps.append(("data.validation", rows.where(~column(VALIDATION))))
+    if isinstance(chosen, Estimator):
+        progress("fitting the pipeline on the training rows")
+        if rows.where(~column(VALIDATION)).isEmpty():
+            raise prepared.why_empty()
+        chosen = stages.fitted(chosen, rows.where(~column(VALIDATION)))
+    if chosen is not None:
+        prepared.pipeline = stages.fitted(chosen, rows)
+        rows = stages.applied(prepared.pipeline, rows)
+        require_columns(needed, rows.columns, what)
+        prepared._steps.append(("the pipeline", rows.where(~column(VALIDATION))))
+    prepared.frame = rows
+    _settle_classes(data, classes, prepared)
+
+
+def _settle_classes(data: Data, loaded: Sequence[Any] | None, prepared: Prepared) -> None:
+    """What the model's outputs stand for, in one order only.
+
+    Raises:
+        InputError: the pipeline or the job would put the classes of a trained model in another order.
+    """
+    names = stages.label_names(prepared.frame, data.label_column)
+    asked = data.classes
+    for mine, what in ((names, "the pipeline numbers the label's classes"), (asked, "data.label.classes is")):
+        if mine is not None and loaded is not None and list(mine) != list(loaded):
+            raise InputError(f"{what} {listed(mine)}, but the loaded model's outputs stand for {listed(loaded)}, in "
+                             "this order: training on would teach it wrong classes. Take its run's own pipeline and "
+                             "classes (leave data.pipeline and data.label.classes out), or train a new model.")
+    if names is not None and asked is not None and list(asked) != names:
+        raise InputError(f"the pipeline numbers the label's classes {listed(names)}, but data.label.classes is "
+                         f"{listed(asked)}. Leave data.label.classes out.")
+    prepared.label_names = names
+    if names is None:
+        chosen = asked if asked is not None else loaded
+        prepared.classes = None if chosen is None else list(chosen)
+
+
+def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str], None]) -> None:
+    sample = data.sample
+    if sample is None and prepared.classes is None and prepared.label_names is None:
+        return
+    needs = None if sample is None or sample.fraction is not None else (
+        "data.sample.per_class" if sample.per_class is not None else "data.sample.fractions")
+    progress("counting the rows of each class")
+    census = counting.count(prepared.frame, data.label_column, seed, needs)
+    try:
+        prepared.rows, prepared.validation_rows = census.rows, census.validation_rows
+        if not census.rows:
+            raise prepared.why_empty()
+        named = {key: _name(key, prepared.label_names) for key in census.keys}
+        if census.counts is not None and len(named) <= _REPORTED_CLASSES:
+            prepared.counts_before = prepared.counts_after = {named[key]: n for key, n in census.keys.items()}
+            prepared._notes += [f"class {one} has no training rows" for one in
+                                prepared.classes or prepared.label_names or () if one not in prepared.counts_before]
+        if sample is None:
+            return
+        progress("sampling the training rows")
+        by_name = {named[key]: n for key, n in census.keys.items()}
+        if sample.fraction is not None:
+            taken, notes = sampling.of_fraction(sample.fraction, by_name)
+        elif sample.per_class is not None:
+            taken, notes = sampling.of_per_class(sample.per_class, by_name)
+        else:
+            taken, notes = sampling.of_fractions(sample.fractions, by_name)
+        prepared._notes += notes
+        prepared.rows = sum(taken.values())
+        if not prepared.rows:
+            raise InputError(f"there are no training rows: data.sample leaves none of {census.rows}.")
+        if prepared.counts_before is not None:
+            prepared.counts_after = taken
+        prepared.frame = cut(census, {key: taken[named[key]] for key in census.keys})
+    finally:
+        census.release()
+
+
+def _name(key: Any, names: list[str] | None) -> Any:
+    known = names is not None and isinstance(key, float) and key.is_integer() and 0 <= key < len(names)
+    return names[int(key)] if known else key
+
+
+def _paths(paths: str | Sequence[str]) -> list[str]:
+    return [paths] if isinstance(paths, str) else list(paths)

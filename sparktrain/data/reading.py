@@ -1,0 +1,156 @@
+"""Where the rows come from: files of six formats, a table or a query."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Mapping, Sequence
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import AnalysisException, ParseException, PySparkException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from sparktrain.data import avro, tfrecord
+from sparktrain.data.damage import CORRUPT_RECORD, set_aside
+from sparktrain.data.errors import InputError, explain, first_line
+from sparktrain.data.files import InputFile, list_files, read_start
+from sparktrain.data.records import read_records, told
+
+_TEXT = ("csv", "json")
+_START = 32 << 20   # bytes in which a record file's header, or its first record, must lie
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows as they were read.
+
+    Attributes:
+        frame: the rows; nothing of them may have been read yet.
+        key: what named them, such as `data.path`.
+        files: those that Spark does not know to be behind the frame.
+        notes: tells what was passed over so far.
+    """
+
+    frame: DataFrame
+    key: str
+    files: list[InputFile] = field(default_factory=list)
+    notes: Callable[[], list[str]] = list
+
+
+def read_table(spark: SparkSession, table: str | None, sql: str | None) -> Source:
+    """The rows of a table of Spark's catalog, or of a query.
+
+    Raises:
+        InputError: there is no such table, or the query can't be understood.
+    """
+    key = "data.table" if table is not None else "data.sql"
+    try:
+        return Source(spark.table(table) if table is not None else spark.sql(sql), key)
+    except (AnalysisException, ParseException) as error:
+        raise InputError(f"{key}: {table or sql!r} can't be read: {first_line(error)}") from error
+
+
+def read_files(spark: SparkSession, paths: Sequence[str], format: str, *, options: Mapping[str, Any] | None = None,
+               schema: str | None = None, skip: bool = False, key: str = "data.path") -> Source:
+    """The rows of files.
+
+    Args:
+        spark: the session.
+        paths: files, folders or patterns.
+        format: parquet, orc, avro, csv, json or tfrecord.
+        options: of Spark's reader; for avro and tfrecord there are none.
+        schema: columns and types as Spark's DDL; without it they are found from the files.
+        skip: leave out, and count, files and records that can't be read.
+        key: what named the files.
+
+    Raises:
+        InputError: nothing is there, or it can't be read as what it is said to be.
+    """
+    options = dict(options or {})
+    columns = None if schema is None else _parsed(schema)
+    if format in ("avro", "tfrecord"):
+        return _read_records(spark, paths, format, options, columns, skip, key)
+    try:
+        return _read_native(spark, list(paths), format, options, columns, skip, key)
+    except (PySparkException, Py4JJavaError) as error:
+        known = explain(error)
+        raise known or InputError(f"{key}: {', '.join(paths)} can't be read as {format}: {first_line(error)}") \
+            from error
+
+
+def _parsed(schema: str) -> StructType:
+    try:
+        return StructType.fromDDL(schema)
+    except (PySparkException, Py4JJavaError) as error:
+        raise InputError(f"data.schema: {schema!r} is no list of columns and types: {first_line(error)} "
+                         "Expected Spark's DDL, such as 'id BIGINT, text STRING'.") from error
+
+
+def _read_native(spark: SparkSession, paths: list[str], format: str, options: dict[str, Any],
+                 schema: StructType | None, skip: bool, key: str) -> Source:
+    if format in _TEXT and not skip:
+        options.setdefault("mode", "FAILFAST")
+    if format == "csv" and schema is None:
+        options.setdefault("inferSchema", True)
+
+    def load(columns: StructType | None, some: Sequence[str] = paths, **more: Any) -> DataFrame:
+        reader = spark.read.format(format).options(**({"ignoreCorruptFiles": False} | options | more))
+        return (reader if columns is None else reader.schema(columns)).load(list(some))
+
+    if not skip:
+        return Source(load(schema), key)
+    if schema is None:
+        schema = _found_schema(spark, load, paths)
+    if format in _TEXT:
+        schema = StructType([one for one in schema.fields if one.name != CORRUPT_RECORD]).add(CORRUPT_RECORD, "string")
+        frame, notes = set_aside(load(schema, mode="PERMISSIVE", columnNameOfCorruptRecord=CORRUPT_RECORD))
+    else:
+        frame, notes = set_aside(load(schema))
+    return Source(frame, key, notes=lambda: notes)
+
+
+def _found_schema(spark: SparkSession, load: Callable[..., DataFrame], paths: list[str]) -> StructType:
+    """The columns, from whichever file can be read: Spark itself asks one, or all."""
+    more = {"columnNameOfCorruptRecord": CORRUPT_RECORD}
+    try:
+        return load(None, **more).schema
+    except (PySparkException, Py4JJavaError) as error:
+        for file in list_files(spark, paths)[:100]:
+            roots = [path for path in paths if file.path.startswith(path.rstrip("/") + "/")]
+            base = {"basePath": max(roots, key=len)} if roots else {}
+            try:
+                return load(None, [file.path], **more, **base).schema
+            except (PySparkException, Py4JJavaError):
+                continue
+        raise error
+
+
+def _read_records(spark: SparkSession, paths: Sequence[str], format: str, options: Mapping[str, Any],
+                  schema: StructType | None, skip: bool, key: str) -> Source:
+    if options:
+        raise InputError(f"data.options: there are none for {format}; what came is {dict(options)}. "
+                         "Files whose names end in .gz are unpacked.")
+    files = list_files(spark, paths)
+    reader = avro if format == "avro" else tfrecord
+    if schema is None:
+        schema = _first_schema(spark, files, reader.infer, skip)
+    if format == "tfrecord":
+        tfrecord.check_schema(schema)
+    frame, tally = read_records(spark, files, schema, reader.decode, skip)
+    return Source(frame, key, files, lambda: told(tally.value))
+
+
+def _first_schema(spark: SparkSession, files: list[InputFile], infer: Callable[[bytes, str], StructType],
+                  skip: bool) -> StructType:
+    refused: InputError | None = None
+    for file in files:
+        if not file.length:
+            continue
+        try:
+            return infer(read_start(spark, file.path, min(_START, file.length) if not file.path.endswith(".gz")
+                                    else _START, file.path.endswith(".gz")), file.path)
+        except InputError as error:
+            refused = refused or error
+            if not skip:
+                break
+    raise refused or InputError("the columns can't be found: all files are empty. Give them with data.schema.")

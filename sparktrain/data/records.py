@@ -1,0 +1,141 @@
+"""Files of records that Spark has no reader for: read in Python on the executors, a task a file."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import os
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Callable, Iterator, Mapping, Sequence
+
+import pyarrow as pa
+from pyspark.accumulators import Accumulator, AccumulatorParam
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
+
+from sparktrain.data.errors import InputError
+from sparktrain.data.files import InputFile
+from sparktrain.storage import hadoop_settings, open_folder
+
+_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A record that can't be read.
+
+    Attributes:
+        number: of the record in its file, from 1.
+        reason: what is wrong with it.
+        rest: whether nothing after it can be read either.
+    """
+
+    number: int
+    reason: str
+    rest: bool = False
+
+
+Decode = Callable[[BinaryIO, str, StructType], Iterator["dict[str, Any] | Damage"]]
+
+
+class Tally(AccumulatorParam):
+    """What was passed over: {file: (records, the number of the record from which the rest is lost, or 0)}.
+
+    By file, so that a file that is read twice, by a second attempt or an uncached frame, counts once.
+    """
+
+    def zero(self, value: dict) -> dict:
+        return {}
+
+    def addInPlace(self, value1: dict, value2: dict) -> dict:
+        return value1 | value2
+
+
+def read_records(spark: SparkSession, files: Sequence[InputFile], schema: StructType, decode: Decode,
+                 skip: bool) -> tuple[DataFrame, Accumulator]:
+    """The records of files as a frame. Nothing is read yet.
+
+    Args:
+        spark: the session.
+        files: what to read; one task reads a file.
+        schema: the columns.
+        decode: (file's bytes, its path, schema) -> each record's values by column, or what is wrong with it.
+        skip: pass over damaged records, and count them, instead of failing.
+
+    Returns:
+        The frame, and what was passed over so far (see Tally).
+    """
+    tally = spark.sparkContext.accumulator({}, Tally())
+    paths, settings = [file.path for file in files], hadoop_settings()
+    arrow = to_arrow_schema(schema)
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for index in batch.column(0).to_pylist():
+                path = paths[index]
+                with opened(path, settings) as stream:
+                    records = intact(decode(stream, path, schema), path, tally if skip else None)
+                    for some in iter(lambda: list(itertools.islice(records, _ROWS)), []):
+                        yield to_batch(some, arrow, path)
+
+    indices = spark.range(0, len(paths), 1, max(1, min(len(paths), 10_000)))
+    return indices.mapInArrow(read, schema), tally
+
+
+def intact(records: Iterator[dict[str, Any] | Damage], path: str, tally: Accumulator | None) -> Iterator[dict]:
+    """The records that could be read; the others are counted, or without a tally refused."""
+    passed, rest = 0, 0
+    for record in records:
+        if not isinstance(record, Damage):
+            yield record
+            continue
+        if tally is None:
+            raise InputError(f"{path}, record {record.number}, can't be read: {record.reason}. Repair or remove the "
+                             "file, or set data.corrupt: skip to train without what is damaged.")
+        passed += not record.rest
+        rest = record.number if record.rest else 0
+    if passed or rest:
+        tally.add({path: (passed, rest)})
+
+
+def to_batch(records: list[dict[str, Any]], schema: pa.Schema, path: str) -> pa.RecordBatch:
+    arrays = []
+    for field in schema:
+        try:
+            arrays.append(pa.array([record.get(field.name) for record in records], field.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+            raise InputError(f"{path}: column {field.name!r} can't be read as {field.type}: {error}. "
+                             "Give the columns and types with data.schema.") from error
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def told(passed: Mapping[str, tuple[int, int]]) -> list[str]:
+    """What the user is to be told of a tally, a line a file and one for all."""
+    if not passed:
+        return []
+    lines = [f"{path}: {count} damaged records were skipped" if not rest else
+             f"{path}: unreadable from record {rest} on, the rest of the file was skipped" +
+             (f", and {count} damaged records before" if count else "")
+             for path, (count, rest) in sorted(passed.items())]
+    cut = sum(1 for _, rest in passed.values() if rest)
+    return [f"data.corrupt: skip passed over {sum(count for count, _ in passed.values())} damaged records in "
+            f"{len(passed)} files, {cut} of which could not be read to their end", *lines[:100]]
+
+
+@contextmanager
+def opened(path: str, settings: Mapping[str, str]) -> Iterator[BinaryIO]:
+    """A file's bytes, unpacked where its name ends in .gz; from far away, by a copy on the local disk."""
+    folder, _, name = path.rpartition("/")
+    if folder.startswith("file:"):
+        local = "/" + path.removeprefix("file:").lstrip("/")
+        with gzip.open(local) if name.endswith(".gz") else open(local, "rb") as stream:
+            yield stream
+        return
+    scratch = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None
+    with tempfile.TemporaryDirectory(prefix="sparktrain-", dir=scratch) as directory:
+        open_folder(folder or "/", settings).download(name, f"{directory}/{name}")
+        with opened(f"file:{directory}/{name}", {}) as stream:
+            yield stream

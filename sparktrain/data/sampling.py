@@ -1,0 +1,112 @@
+"""How many rows of each class are taken, and where the cut is: decisions only, of plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Hashable, Iterable, Mapping, TypeVar
+
+from sparktrain.data.errors import InputError, listed, nearest
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """Where among rows in the order of their hashes the last one to be taken lies.
+
+    Attributes:
+        bucket: the number of the bucket of hashes that it lies in; all rows of lower buckets are taken.
+        need: how many rows of this bucket are taken, at least 1.
+        count: how many it has, at least `need`.
+    """
+
+    bucket: int
+    need: int
+    count: int
+
+
+def locate(buckets: Iterable[tuple[int, int]], need: int) -> Boundary:
+    """The boundary that takes exactly `need` rows.
+
+    Args:
+        buckets: number and count of rows of each bucket, in any order; numbers in the order of the hashes.
+        need: rows to be taken, from 1 to the sum of the counts.
+    """
+    for bucket, count in sorted(buckets):
+        if need <= count:
+            return Boundary(bucket, need, count)
+        need -= count
+    raise ValueError(f"{need} rows more to be taken than there are")
+
+
+def rounded(share: float, rows: int) -> int:
+    """`share` of `rows`, by the share's decimal digits as they were written, to the nearest even on a tie."""
+    return round(Fraction(str(share)) * rows)
+
+
+def apportion(total: int, counts: Mapping[Key, int]) -> dict[Key, int]:
+    """Take `total` rows from classes in proportion: by largest remainders, at least one of each that has any.
+
+    The sum is `total`, or the number of classes that have rows where that is more.
+    """
+    rows = sum(counts.values())
+    quotas = {key: Fraction(total * count, rows) for key, count in counts.items() if count}
+    taken = {key: max(1, int(quota)) for key, quota in quotas.items()}
+    spare = total - sum(taken.values())
+    # Sorted is stable: of equal claims, the classes that come first are served first.
+    for key in sorted(quotas, key=lambda key: taken[key] - quotas[key])[:max(0, spare)]:
+        taken[key] += 1
+    while spare < 0 and any(count > 1 for count in taken.values()):
+        key = max((key for key, count in taken.items() if count > 1), key=lambda key: taken[key] - quotas[key])
+        taken[key] -= 1
+        spare += 1
+    return {key: taken.get(key, 0) for key in counts}
+
+
+def of_fraction(fraction: float, counts: Mapping[Key, int]) -> tuple[dict[Key, int], list[str]]:
+    """How many rows of each class a share of all rows takes, and what the user is to be told."""
+    total = rounded(fraction, sum(counts.values()))
+    taken = apportion(total, counts)
+    more = sum(taken.values()) - total
+    notes = [f"data.sample.fraction {fraction} makes {total} rows; {more} more are taken, so that each of the "
+             f"{sum(1 for count in counts.values() if count)} classes keeps a row"] if more > 0 else []
+    return taken, notes
+
+
+def of_per_class(rows: int, counts: Mapping[Key, int]) -> tuple[dict[Key, int], list[str]]:
+    """How many rows of each class there are of at most `rows`, and what the user is to be told."""
+    notes = [f"class {key} has {count} rows, fewer than the {rows} asked for" for key, count in counts.items()
+             if count < rows]
+    if len(notes) > 20:
+        notes = [f"{len(notes)} classes have fewer rows than the {rows} asked for, such as {listed(notes, 3)}"]
+    return {key: min(rows, count) for key, count in counts.items()}, notes
+
+
+def of_fractions(fractions: Mapping[Any, float], counts: Mapping[Key, int]) -> tuple[dict[Key, int], list[str]]:
+    """How many rows of each class shares of named classes take: at least one of each; the others' all.
+
+    Raises:
+        InputError: a named class has no rows.
+    """
+    taken = dict(counts)
+    for named, share in fractions.items():
+        key = find_class(named, counts)
+        taken[key] = 0 if share == 0 else max(1, rounded(share, counts[key]))
+    return taken, []
+
+
+def find_class(named: Any, counts: Mapping[Key, int]) -> Key:
+    """The class that a configuration names; YAML's 1 is the column's 1.0 or "1" too.
+
+    Raises:
+        InputError: there is none; lists the classes there are.
+    """
+    for key in counts:
+        if key == named and isinstance(key, str) == isinstance(named, str):
+            return key
+    for key in counts:
+        if str(key).casefold() == str(named).casefold():
+            return key
+    raise InputError(f"data.sample.fractions names the class {named!r}, of which there are no training rows."
+                     f"{nearest(named, counts)} The classes there are: {listed(counts)}.")

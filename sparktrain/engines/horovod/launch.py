@@ -1,0 +1,85 @@
+"""Horovod's Spark side: rank 0's task holds the rendezvous through which the children's Gloo finds its peers."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from dataclasses import asdict
+from typing import Callable, Mapping
+
+import psutil
+from horovod.runner.common.util.hosts import SlotInfo
+from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer
+
+from sparktrain.interfaces.launch import Launch, Place
+
+_CYCLE_MILLISECONDS = "0.1"   # Horovod's own 1 ms is longer than a small model's whole step
+_TIMEOUT_SECONDS = "300"      # children start at different speeds; a dead peer's closed socket is seen at once anyway
+
+
+class EngineLaunch(Launch):
+    """Brings Horovod's workers together over Gloo, without MPI and without a port at the driver."""
+
+    def __init__(self) -> None:
+        self._server: RendezvousHTTPServer | None = None
+        self._thread: threading.Thread | None = None
+
+    def join(self, place: Place, gather: Callable[[str], list[str]]) -> Mapping[str, str]:
+        """See `Launch.join`. Calls `gather` twice."""
+        places = [Place(**json.loads(text)) for text in gather(json.dumps(asdict(place)))]
+        port = self._serve(places) if place.rank == 0 else 0
+        # The second gather also holds everyone back until the server knows whom to expect.
+        rendezvous = int(gather(str(port))[0])
+        interface = _interface(place.host)
+        return {
+            "HOROVOD_CONTROLLER": "gloo",
+            "HOROVOD_CPU_OPERATIONS": "gloo",
+            "HOROVOD_HOSTNAME": place.host,
+            "HOROVOD_RANK": str(place.rank),
+            "HOROVOD_SIZE": str(place.size),
+            "HOROVOD_LOCAL_RANK": str(place.local_rank),
+            "HOROVOD_LOCAL_SIZE": str(place.local_size),
+            "HOROVOD_CROSS_RANK": str(place.cross_rank),
+            "HOROVOD_CROSS_SIZE": str(place.cross_size),
+            "HOROVOD_GLOO_RENDEZVOUS_ADDR": places[0].host,
+            "HOROVOD_GLOO_RENDEZVOUS_PORT": str(rendezvous),
+            "HOROVOD_GLOO_TIMEOUT_SECONDS": _TIMEOUT_SECONDS,
+            "HOROVOD_CYCLE_TIME": _CYCLE_MILLISECONDS,
+            **({"HOROVOD_GLOO_IFACE": interface} if interface else {}),
+        }
+
+    def _serve(self, places: list[Place]) -> int:
+        self._server = RendezvousHTTPServer(("", 0), RendezvousHandler, 0)
+        self._server.daemon_threads = True
+        self._server.init(
+            [
+                SlotInfo(p.host, p.rank, p.local_rank, p.cross_rank, p.size, p.local_size, p.cross_size)
+                for p in places
+            ]
+        )
+        self._thread = threading.Thread(target=self._server.serve_forever, name="horovod-rendezvous", daemon=True)
+        self._thread.start()
+        return self._server.server_address[1]
+
+    def close(self) -> None:
+        """Close the rendezvous and its port."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.shutdown()
+            server.server_close()
+            self._thread.join()
+
+
+def _interface(host: str) -> str | None:
+    """The network interface that has this host's address; None lets Gloo choose."""
+    try:
+        address = socket.gethostbyname(host)
+    except OSError:
+        return None
+    for name, addresses in psutil.net_if_addrs().items():
+        if any(known.family == socket.AF_INET and known.address == address for known in addresses):
+            return name
+    if address.startswith("127."):
+        return _interface("127.0.0.1") if address != "127.0.0.1" else None
+    return None

@@ -1,0 +1,29 @@
+"""The single engine's collective: one worker, whose sums are its own values."""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+from sparktrain.interfaces.collective import Collective
+
+
+class EngineCollective(Collective):
+    """One worker alone."""
+
+    rank = 0
+    size = 1
+
+    def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
+        return list(tensors)
+
+    def gather(self, value: Any) -> list[Any]:
+        return [value]
+
+    def broadcast(self, value: Any) -> Any:
+        return value
+
+    def is_echo(self, error: BaseException) -> bool:
+        return False
+
+    def close(self) -> None:
+        """There is nobody to leave."""

@@ -1,0 +1,16 @@
+"""Arrow batches to segments on local disk, and segments to batches of named NumPy arrays by a pure schedule.
+
+Knows neither Spark nor a framework. Filling: `SegmentWriter`; agreeing with the other parts: `agree`; reading: `Shard`.
+"""
+
+from sparktrain.feed.agreement import agree
+from sparktrain.feed.errors import BadInput
+from sparktrain.feed.fill import SegmentWriter
+from sparktrain.feed.filled import Filled
+from sparktrain.feed.layout import Column, Input, Layout
+from sparktrain.feed.schedule import Schedule
+from sparktrain.feed.shard import Batch, Shard
+
+__all__ = [
+    "BadInput", "Batch", "Column", "Filled", "Input", "Layout", "Schedule", "SegmentWriter", "Shard", "agree",
+]

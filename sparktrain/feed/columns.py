@@ -1,0 +1,229 @@
+"""Arrow columns, as Spark hands them over, to dense NumPy arrays."""
+
+from __future__ import annotations
+
+import math
+from typing import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from sparktrain.feed.errors import BadInput, Fault
+from sparktrain.feed.layout import Column
+from sparktrain.feed.padding import pad
+from sparktrain.feed.vectors import dense_vectors, is_vector
+
+_DROP_OR_FILL = "Drop such rows with data.where, or fill them in data.preprocess or data.pipeline."
+
+
+def element_dtype(column: str, kind: pa.DataType) -> np.dtype:
+    """The dtype in which the model gets a column's numbers.
+
+    | Spark | model |
+    | --- | --- |
+    | float, double, decimal, ML vectors | float32, Keras's default float |
+    | tinyint, smallint, int | int32 |
+    | bigint | int64 |
+    | boolean | bool |
+    | arrays, nested ones too | as their elements |
+
+    Raises:
+        BadInput: a model can't be fed with the type.
+    """
+    leaf = kind
+    while _is_list(leaf):
+        leaf = leaf.value_type
+    types = pa.types
+    if types.is_boolean(leaf):
+        return np.dtype(np.bool_)
+    if types.is_int64(leaf) or types.is_uint32(leaf):
+        return np.dtype(np.int64)
+    if types.is_integer(leaf) and not types.is_uint64(leaf):
+        return np.dtype(np.int32)
+    if types.is_floating(leaf) or types.is_decimal(leaf) or is_vector(leaf):
+        return np.dtype(np.float32)
+    if types.is_string(leaf) or types.is_large_string(leaf) or types.is_binary(leaf) or types.is_large_binary(leaf):
+        hint = "Turn it into numbers in data.preprocess or data.pipeline (decode it, StringIndexer, OneHotEncoder)."
+    elif types.is_temporal(leaf):
+        hint = "Turn it into numbers in data.preprocess (dayofyear, hour, unix_timestamp, a difference of times)."
+    elif types.is_struct(leaf) or types.is_map(leaf):
+        hint = "Take the numbers out of it in data.preprocess, or assemble them with VectorAssembler."
+    else:
+        hint = "Turn it into numbers in data.preprocess or data.pipeline."
+    raise BadInput(
+        f"column {column!r} ({kind}): a model can't be fed with this type; expected numbers, booleans, arrays of "
+        f"them or Spark ML vectors. {hint}"
+    )
+
+
+def joined(parts: Sequence[tuple[tuple[int, ...], np.dtype]], shape_given: bool) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and dtype of one row of an input, from those of its columns.
+
+    One column stays as it is; a single number becomes (1,) unless its shape was given. Several are flattened and
+    concatenated in their common dtype: the one that all have; int64 for int32 with int64; else, booleans among
+    them always, float32.
+    """
+    if len(parts) == 1:
+        shape, dtype = parts[0]
+        return (shape if shape or shape_given else (1,)), dtype
+    dtypes = {dtype for _, dtype in parts}
+    if np.dtype(np.bool_) in dtypes or np.dtype(np.float32) in dtypes:
+        dtype = np.dtype(np.float32)
+    else:
+        dtype = np.result_type(*dtypes)
+    return (sum(math.prod(shape) for shape, _ in parts),), dtype
+
+
+def row_shape(array: pa.Array, column: Column) -> tuple[int, ...] | None:
+    """Shape of one row of a column, found from its first rows.
+
+    Args:
+        array: the column in a batch of at least one row.
+
+    Returns:
+        The shape, or None where all rows are empty sequences of arrays whose own shape is still to be seen.
+
+    Raises:
+        Fault: the rows can't have a shape.
+    """
+    if column.length is not None and column.shape is not None:
+        return column.shape
+    index = 0
+    if column.length is not None and _is_list(array.type) and not array.null_count:
+        index = int(np.argmax(_lengths(array)))
+    row = array.slice(index, 1)
+    if column.length is not None and _is_list(array.type) and not array.null_count and not _lengths(row)[0]:
+        nested = _is_list(array.type.value_type) or is_vector(array.type.value_type)
+        return None if nested else (column.length,)
+    return dense(row, column, None).shape[1:]
+
+
+def dense(array: pa.Array, column: Column, shape: tuple[int, ...] | None) -> np.ndarray:
+    """Rows of one column as a dense, checked array.
+
+    Args:
+        array: the column's rows.
+        column: how the model gets it.
+        shape: of one row, as `row_shape` found it; None: whatever comes.
+
+    Returns:
+        Array [n, *shape] of the dtype that `element_dtype` tells, finite throughout. A view of the Arrow buffer
+        where neither padding nor a cast was needed.
+
+    Raises:
+        Fault: nulls, NaN, infinities, rows of different shapes.
+    """
+    dtype = element_dtype(column.name, array.type)
+    offsets = None
+    if column.length is None:
+        rows = _rows(array)
+    else:
+        rows, offsets = _padded_elements(array, column, shape, dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        converted = rows.astype(dtype, copy=False)
+    if dtype.kind == "f" and not np.isfinite(converted).all():
+        raise _not_finite(rows, converted, offsets)
+    if offsets is not None:
+        converted = pad(converted, offsets, column.length, column.pad, column.side)
+    wanted = column.shape if column.shape is not None else shape
+    if wanted is None or converted.shape[1:] == wanted:
+        return converted
+    if column.shape is not None and math.prod(column.shape) == math.prod(converted.shape[1:]):
+        return converted.reshape(len(converted), *column.shape)
+    if column.shape is not None:
+        raise Fault(
+            0, f"a row of shape {list(converted.shape[1:])}", len(converted),
+            f"where shape {list(column.shape)} is asked for",
+            "Correct data.features, or the column in data.preprocess.",
+        )
+    raise _ragged(0, list(converted.shape[1:]), len(converted), list(wanted))
+
+
+def refuse_nulls(array: pa.Array) -> None:
+    """Raise a `Fault` if a value of the array itself is null."""
+    if array.null_count:
+        first = int(np.argmin(array.is_valid().to_numpy(zero_copy_only=False)))
+        raise Fault(first, "null", array.null_count, "can't be trained on", _DROP_OR_FILL)
+
+
+def _rows(array: pa.Array) -> np.ndarray:
+    refuse_nulls(array)
+    kind = array.type
+    if is_vector(kind):
+        return dense_vectors(array)
+    if pa.types.is_decimal(kind):
+        array = array.cast(pa.float64())
+    if not _is_list(kind):
+        return array.to_numpy(zero_copy_only=False)
+    lengths = _lengths(array)
+    length = int(lengths[0]) if len(lengths) else 0
+    other = np.flatnonzero(lengths != length)
+    if len(other):
+        raise _ragged(int(other[0]), [int(lengths[other[0]])], len(other), [length])
+    if len(lengths) and not length:
+        raise Fault(0, "an array without elements", len(lengths), "can't be trained on",
+                    "Drop such rows with data.where, or give the column a `length` to pad it to.")
+    elements = _of_elements(array, np.arange(len(array) + 1) * length)
+    return elements.reshape(len(array), length, *elements.shape[1:])
+
+
+def _padded_elements(
+    array: pa.Array, column: Column, shape: tuple[int, ...] | None, dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray]:
+    if not _is_list(array.type):
+        raise BadInput(
+            f"column {column.name!r} ({array.type}): length {column.length} was asked for, but only arrays can be "
+            "padded. Leave `length` out, or make the column an array in data.preprocess."
+        )
+    if dtype.kind != "f" and not float(column.pad).is_integer():
+        raise BadInput(
+            f"column {column.name!r} ({array.type}): pad is {column.pad}, but its elements are whole numbers. "
+            "Pad with a whole number, or cast the column to float in data.preprocess."
+        )
+    refuse_nulls(array)
+    offsets = np.concatenate([[0], np.cumsum(_lengths(array), dtype=np.int64)])
+    if offsets[-1]:
+        return _of_elements(array, offsets), offsets
+    # Only empty sequences: what their elements would look like is known from other rows or from the shape given.
+    known = shape if column.shape is None else column.shape
+    inner = known[1:] if known is not None and known[0] == column.length else ()
+    if column.shape is not None and not inner:
+        inner = (math.prod(column.shape) // column.length,)
+    return np.empty((0, *inner), dtype), offsets
+
+
+def _of_elements(array: pa.Array, offsets: np.ndarray) -> np.ndarray:
+    try:
+        return _rows(array.flatten())
+    except Fault as fault:
+        raise fault.within(int(np.searchsorted(offsets, fault.row, side="right")) - 1) from None
+
+
+def _not_finite(rows: np.ndarray, converted: np.ndarray, offsets: np.ndarray | None) -> Fault:
+    bad = ~np.isfinite(converted).reshape(len(converted), -1)
+    indices = np.flatnonzero(bad.any(axis=1))
+    value = rows.reshape(len(rows), -1)[indices[0]][int(np.argmax(bad[indices[0]]))]
+    if offsets is not None:
+        indices = np.unique(np.searchsorted(offsets, indices, side="right") - 1)
+    if np.isfinite(value):
+        return Fault(int(indices[0]), f"{value}", len(indices), "is larger than float32 can hold",
+                     "Scale the column in data.preprocess or data.pipeline.")
+    return Fault(int(indices[0]), f"{value}", len(indices), "can't be trained on", _DROP_OR_FILL)
+
+
+def _ragged(row: int, came: list[int], count: int, first: list[int]) -> Fault:
+    return Fault(
+        row, f"an array of shape {came}", count, f"where the first has {first}",
+        "All rows must have one shape: give the column a `length` to pad or cut it to, "
+        "or make its arrays equal in data.preprocess.",
+    )
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _lengths(array: pa.Array) -> np.ndarray:
+    if pa.types.is_fixed_size_list(array.type):
+        return np.full(len(array), array.type.list_size)
+    return np.diff(array.offsets.to_numpy())

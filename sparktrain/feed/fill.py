@@ -1,0 +1,269 @@
+"""Filling: record batches, as Spark's mapInArrow gives them, to segments of dense rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from sparktrain.feed.columns import dense, element_dtype, joined, row_shape
+from sparktrain.feed.errors import BadInput, Fault
+from sparktrain.feed.filled import Filled, segment_path
+from sparktrain.feed.labels import check_weight_type, label_dtype, labels, weights
+from sparktrain.feed.layout import Column, Layout
+from sparktrain.feed.segments import write_segment
+
+LABEL, WEIGHT, INPUT = "label", "weight", "input:"
+_CHUNK_BYTES = 1 << 20        # converted at once: stays in the processor's cache from check to copy
+_MOST_ROWS = 1 << 18          # of a segment: bounds the row numbers that reading shuffles
+
+
+@dataclass(frozen=True)
+class _Field:
+    """One array of the segments: an input, the label or the weight."""
+
+    name: str
+    columns: tuple[Column, ...]
+    shapes: tuple[tuple[int, ...], ...]    # of one row of each column
+    dtypes: tuple[np.dtype, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def row_bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "shape": list(self.shape),
+            "dtype": str(self.dtype),
+            "columns": [
+                {"column": column.name, "shape": list(shape), "dtype": str(dtype)}
+                for column, shape, dtype in zip(self.columns, self.shapes, self.dtypes)
+            ],
+        }
+
+
+class _Rows:
+    """One segment in the making: rows are copied into the same memory until it is full, then written."""
+
+    def __init__(self, folder: Path, fields: list[_Field], capacity: int, validation: bool):
+        self._folder, self._validation, self._capacity = folder, validation, capacity
+        self._fields = {field.name: np.empty((capacity, *field.shape), field.dtype) for field in fields}
+        self._used = 0
+        self.segments: list[int] = []
+        self.bytes = 0
+
+    def append(self, rows: dict[str, list[np.ndarray]], count: int) -> None:
+        """Copy rows, of each field the arrays of its columns, behind those that are there."""
+        done = 0
+        while done < count:
+            more = min(count - done, self._capacity - self._used)
+            for name, parts in rows.items():
+                target = self._fields[name][self._used:self._used + more]
+                if len(parts) == 1:
+                    target[...] = parts[0][done:done + more].reshape(target.shape)
+                else:
+                    column = 0
+                    for part in parts:
+                        flat = part[done:done + more].reshape(more, -1)
+                        target[:, column:column + flat.shape[1]] = flat
+                        column += flat.shape[1]
+            self._used += more
+            done += more
+            if self._used == self._capacity:
+                self.flush()
+
+    def flush(self) -> None:
+        if self._used:
+            path = segment_path(self._folder, len(self.segments), validation=self._validation)
+            self.bytes += write_segment(path, {name: rows[:self._used] for name, rows in self._fields.items()})
+            self.segments.append(self._used)
+            self._used = 0
+
+
+class SegmentWriter:
+    """Writes one part's rows to segments, checking each value on its way.
+
+    Dtypes are those that Keras users expect (`columns.element_dtype`): floats, doubles, decimals and ML vectors
+    become float32, whole numbers int32 or int64, booleans stay; `columns.joined` tells what several columns to one
+    input become. Labels: int32 class numbers where the layout has classes, else as inputs are; one number a row has
+    the shape (). Weights: float32, at least 0.
+
+    At most one segment of rows is held in memory, beside the batch that is being written.
+
+    Args:
+        folder: an empty or missing local folder.
+        layout: which columns become what.
+        segment_bytes: a segment is no larger, unless a single row is. With validation rows a quarter of the memory
+            is theirs.
+
+    Raises:
+        BadInput: by `write` and `close`: the rows can't be trained on.
+        OSError: a segment can't be written.
+    """
+
+    def __init__(self, folder: str | Path, layout: Layout, segment_bytes: int = 64 << 20):
+        self._folder = Path(folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._layout = layout
+        self._segment_bytes = segment_bytes
+        self._fields: list[_Field] | None = None
+        self._undecided: list[pa.RecordBatch] = []
+        self._rows = 0
+        self._label_range: tuple[float, float] | None = None
+        self._training: _Rows | None = None
+        self._validation: _Rows | None = None
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        """Convert, check and keep a batch's rows. The batch itself is not kept."""
+        if not batch.num_rows:
+            return
+        if self._fields is None:
+            self._undecided.append(batch)
+            self._decide(batch)
+            if self._fields is None:
+                return
+            batches, self._undecided = self._undecided, []
+        else:
+            batches = [batch]
+        for waiting in batches:
+            for start in range(0, waiting.num_rows, self._chunk_rows):
+                self._write(waiting.slice(start, self._chunk_rows))
+
+    def close(self) -> Filled:
+        """Write what is left and tell what there is."""
+        if self._undecided:
+            self._refuse_undecided()
+        stores = [store for store in (self._training, self._validation) if store is not None]
+        for store in stores:
+            store.flush()
+        told = {field.name: field.told() for field in self._fields or ()}
+        filled = Filled(
+            inputs={source.name: told[INPUT + source.name] for source in self._layout.inputs} if told else None,
+            label=told[LABEL]["columns"][0] if told else None,
+            label_range=None if self._label_range is None else list(self._label_range),
+            weighted=self._layout.weight is not None,
+            segments=self._training.segments if self._training else [],
+            validation_segments=self._validation.segments if self._validation else [],
+            bytes=sum(store.bytes for store in stores),
+        )
+        self._training = self._validation = None
+        return filled
+
+    def _decide(self, batch: pa.RecordBatch) -> None:
+        """Find shapes and dtypes in a first batch that shows them all, and make room for a segment."""
+        layout = self._layout
+        fields: list[_Field] = []
+        for source in layout.inputs:
+            dtypes = [element_dtype(column.name, self._column(batch, column.name).type) for column in source.columns]
+            shapes = [self._shape(batch, column) for column in source.columns]
+            if None in shapes:
+                return
+            shape, dtype = joined(list(zip(shapes, dtypes)), source.columns[0].shape is not None)
+            fields.append(_Field(INPUT + source.name, source.columns, tuple(shapes), tuple(dtypes), shape, dtype))
+        kind = self._column(batch, layout.label).type
+        dtype = label_dtype(layout.label, kind, layout.classes)
+        label = Column(layout.label)
+        shape = () if layout.classes is not None else self._shape(batch, label)
+        fields.append(_Field(LABEL, (label,), (shape,), (dtype,), shape, dtype))
+        if layout.weight is not None:
+            check_weight_type(layout.weight, self._column(batch, layout.weight).type)
+            dtype = np.dtype(np.float32)
+            fields.append(_Field(WEIGHT, (Column(layout.weight),), ((),), (dtype,), (), dtype))
+        row_bytes = sum(field.row_bytes for field in fields)
+        self._chunk_rows = max(1, min(_CHUNK_BYTES, self._segment_bytes) // row_bytes)
+        for_training = self._segment_bytes
+        if layout.validation is not None:
+            self._column(batch, layout.validation)
+            for_training = self._segment_bytes * 3 // 4
+            capacity = _capacity(self._segment_bytes - for_training, row_bytes)
+            self._validation = _Rows(self._folder, fields, capacity, validation=True)
+        self._training = _Rows(self._folder, fields, _capacity(for_training, row_bytes), validation=False)
+        self._fields = fields
+
+    def _shape(self, batch: pa.RecordBatch, column: Column) -> tuple[int, ...] | None:
+        array = self._column(batch, column.name)
+        with _Told(column.name, array, 0):
+            return row_shape(array, column)
+
+    def _column(self, batch: pa.RecordBatch, name: str) -> pa.Array:
+        index = batch.schema.get_field_index(name)
+        if index < 0:
+            raise BadInput(
+                f"column {name!r} is not, or not just once, among the columns that came: {batch.schema.names}. "
+                "Correct data.features, data.label or data.weight, or make the column in data.preprocess."
+            )
+        return batch.column(index)
+
+    def _refuse_undecided(self) -> None:
+        rows = sum(batch.num_rows for batch in self._undecided)
+        for source in self._layout.inputs:
+            for column in source.columns:
+                if all(self._shape(batch, column) is None for batch in self._undecided):
+                    kind = self._column(self._undecided[0], column.name).type
+                    raise BadInput(
+                        f"column {column.name!r} ({kind}): all {rows:,} rows of this part are empty sequences, so it "
+                        "is not known what shape their elements would have. Give the column its `shape`, "
+                        f"[{column.length}, ...], beside its `length`."
+                    )
+
+    def _write(self, batch: pa.RecordBatch) -> None:
+        rows = {field.name: list(self._converted(batch, field)) for field in self._fields}
+        low, high = rows[LABEL][0].min().item(), rows[LABEL][0].max().item()
+        before = self._label_range
+        self._label_range = (low, high) if before is None else (min(low, before[0]), max(high, before[1]))
+        marked = self._marked(batch)
+        if marked is None or not marked.any():
+            self._training.append(rows, batch.num_rows)
+        elif marked.all():
+            self._validation.append(rows, batch.num_rows)
+        else:
+            for store, kept in ((self._training, ~marked), (self._validation, marked)):
+                chosen = {name: [part[kept] for part in parts] for name, parts in rows.items()}
+                store.append(chosen, int(kept.sum()))
+        self._rows += batch.num_rows
+
+    def _converted(self, batch: pa.RecordBatch, field: _Field) -> Iterator[np.ndarray]:
+        for column, shape in zip(field.columns, field.shapes):
+            array = self._column(batch, column.name)
+            with _Told(column.name, array, self._rows):
+                if field.name == LABEL:
+                    yield labels(array, column.name, self._layout.classes, shape)
+                elif field.name == WEIGHT:
+                    yield weights(array, column.name)
+                else:
+                    yield dense(array, column, shape)
+
+    def _marked(self, batch: pa.RecordBatch) -> np.ndarray | None:
+        if self._layout.validation is None:
+            return None
+        mark = self._column(batch, self._layout.validation)
+        if not pa.types.is_boolean(mark.type) or mark.null_count:
+            raise BadInput(
+                f"column {self._layout.validation!r} ({mark.type}) marks validation rows: expected true or false in "
+                f"every row, {mark.null_count:,} of {batch.num_rows:,} are null."
+            )
+        return mark.to_numpy(zero_copy_only=False)
+
+
+class _Told:
+    """Turns a fault found in an array into the error that a user reads."""
+
+    def __init__(self, column: str, array: pa.Array, rows_before: int):
+        self._told = (column, str(array.type), rows_before, len(array))
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if isinstance(error, Fault):
+            raise error.told(*self._told) from None
+
+
+def _capacity(size: int, row_bytes: int) -> int:
+    return max(1, min(size // row_bytes, _MOST_ROWS))

@@ -1,0 +1,50 @@
+"""What one part knows about its rows once they lie in segments."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Filled:
+    """One part's rows on disk.
+
+    Attributes:
+        inputs: per input {"shape", "dtype", "columns"} of one row, the last a list of {"column", "shape", "dtype"};
+            None where the part has no rows.
+        label: {"column", "shape", "dtype"} of one row's label; None where the part has no rows.
+        label_range: least and greatest label, or None where the part has no rows.
+        weighted: whether rows have weights.
+        segments: training rows of each segment.
+        validation_segments: validation rows of each validation segment.
+        bytes: size of all files.
+    """
+
+    inputs: dict[str, dict[str, Any]] | None
+    label: dict[str, Any] | None
+    label_range: list[float] | None
+    weighted: bool
+    segments: list[int]
+    validation_segments: list[int]
+    bytes: int
+
+    @property
+    def rows(self) -> int:
+        return sum(self.segments)
+
+    @property
+    def validation_rows(self) -> int:
+        return sum(self.validation_segments)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Filled:
+        return cls(**fields)
+
+
+def segment_path(folder: Path, number: int, *, validation: bool = False) -> Path:
+    return folder / f"{'validation' if validation else 'training'}-{number:05d}.arrow"

@@ -1,0 +1,115 @@
+"""Which columns become which inputs, and where label, weight and validation mark are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the frame, as the model gets it.
+
+    Attributes:
+        name: the column.
+        shape: of one row, without the batch. None: as the data has it. Given: the row's numbers are reshaped to it,
+            and their count must be the same.
+        length: pad or cut the first axis of an array to this many elements. None: all rows must have one length.
+        pad: the element that padding puts.
+        side: "pre" pads and cuts at the front, as keras.utils.pad_sequences does by default; "post" at the end.
+    """
+
+    name: str
+    shape: tuple[int, ...] | None = None
+    length: int | None = None
+    pad: float = 0
+    side: str = "pre"
+
+    def __post_init__(self) -> None:
+        if self.shape is not None and any(size < 1 for size in self.shape):
+            raise ValueError(f"column {self.name!r}: shape is {list(self.shape)}, expected sizes of at least 1")
+        if self.length is not None and self.length < 1:
+            raise ValueError(f"column {self.name!r}: length is {self.length}, expected at least 1")
+        if self.side not in ("pre", "post"):
+            raise ValueError(f"column {self.name!r}: side is {self.side!r}, expected 'pre' or 'post'")
+        if not math.isfinite(self.pad):
+            raise ValueError(f"column {self.name!r}: pad is {self.pad}, expected a finite number")
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the model.
+
+    One column keeps its shape; a column of single numbers has the shape (1,), unless its `shape` is given as ().
+    Several columns are flattened per row and concatenated on one axis, in their order.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            raise ValueError(f"input {self.name!r} has no columns")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the model is fed with.
+
+    Attributes:
+        inputs: in the order of the model's inputs.
+        label: the label's column.
+        classes: the label's values in the order of their class numbers. None: the label is a number already.
+        weight: the column of sample weights, or None.
+        validation: the boolean column that marks validation rows, or None where there are none.
+    """
+
+    inputs: tuple[Input, ...]
+    label: str
+    classes: tuple[Any, ...] | None = None
+    weight: str | None = None
+    validation: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "inputs": [
+                {
+                    "name": source.name,
+                    "columns": [
+                        {
+                            "name": column.name,
+                            "shape": None if column.shape is None else list(column.shape),
+                            "length": column.length,
+                            "pad": column.pad,
+                            "side": column.side,
+                        }
+                        for column in source.columns
+                    ],
+                }
+                for source in self.inputs
+            ],
+            "label": self.label,
+            "classes": None if self.classes is None else list(self.classes),
+            "weight": self.weight,
+            "validation": self.validation,
+        }
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Layout:
+        return cls(
+            inputs=tuple(
+                Input(
+                    source["name"],
+                    tuple(
+                        Column(**{**column, "shape": None if column["shape"] is None else tuple(column["shape"])})
+                        for column in source["columns"]
+                    ),
+                )
+                for source in fields["inputs"]
+            ),
+            label=fields["label"],
+            classes=None if fields["classes"] is None else tuple(fields["classes"]),
+            weight=fields["weight"],
+            validation=fields["validation"],
+        )

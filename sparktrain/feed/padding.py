@@ -1,0 +1,38 @@
+"""Sequences of different lengths made one length."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def pad(elements: np.ndarray, offsets: np.ndarray, length: int, value: float, side: str) -> np.ndarray:
+    """Pad and cut sequences to one length.
+
+    With side "pre" the same as keras.utils.pad_sequences by default (padding="pre", truncating="pre"): padding goes
+    before the sequence, and of a longer one the last `length` elements are kept. With side "post" padding goes after
+    it and the first elements are kept (padding="post", truncating="post").
+
+    Args:
+        elements: [total, ...] of all sequences, one after another.
+        offsets: [n + 1] where each sequence begins and the last ends, from 0 to total.
+        value: what fills the gaps.
+
+    Returns:
+        [n, length, ...] of the elements' dtype. Shares memory with `elements` where nothing had to be done.
+    """
+    count = len(offsets) - 1
+    lengths = np.diff(offsets)
+    if (lengths == length).all():
+        return elements.reshape(count, length, *elements.shape[1:])
+    kept = np.minimum(lengths, length)
+    # How far the kept elements' places, in source and target, are ahead of their running number.
+    running = np.cumsum(kept) - kept
+    target = np.arange(count) * length - running
+    source = offsets[:-1] - running
+    if side == "pre":
+        target += length - kept
+        source = source + (lengths - kept)
+    number = np.arange(int(kept.sum()))
+    padded = np.full((count * length, *elements.shape[1:]), value, dtype=elements.dtype)
+    padded[np.repeat(target, kept) + number] = elements[np.repeat(source, kept) + number]
+    return padded.reshape(count, length, *elements.shape[1:])

@@ -1,0 +1,90 @@
+"""Segments: Arrow IPC files of one record batch each, read by mapping them into memory."""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import os
+import shutil
+from pathlib import Path
+from typing import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+
+def write_segment(path: Path, fields: Mapping[str, np.ndarray]) -> int:
+    """Write rows to a file that any Arrow reader can open.
+
+    Args:
+        path: the file to write.
+        fields: arrays [n, ...] by name, C-contiguous. Rows of more than one number become a fixed-size list; shape
+            and dtype go to the field's metadata (booleans are stored as a byte each, so that they can be mapped).
+
+    Returns:
+        The file's size in bytes.
+
+    Raises:
+        OSError: with a note about the space left, where the disk is full.
+    """
+    columns, schema = [], []
+    for name, rows in fields.items():
+        stored = rows.view(np.uint8) if rows.dtype == np.bool_ else rows
+        column = pa.array(stored.reshape(-1))
+        if rows.ndim > 1:
+            column = pa.FixedSizeListArray.from_arrays(column, math.prod(rows.shape[1:]))
+        columns.append(column)
+        metadata = {"shape": json.dumps(rows.shape[1:]), "dtype": str(rows.dtype)}
+        schema.append(pa.field(name, column.type, nullable=False, metadata=metadata))
+    batch = pa.record_batch(columns, schema=pa.schema(schema))
+    try:
+        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
+            writer.write_batch(batch)
+    except OSError as error:
+        error.add_note(
+            f"while writing rows to {path}, on a disk with {shutil.disk_usage(path.parent).free:,} bytes free. "
+            "All rows of a worker must fit into Spark's local directory (spark.local.dir; YARN's local dirs)."
+        )
+        raise
+    return path.stat().st_size
+
+
+class Segment:
+    """A segment mapped into memory, until it is closed.
+
+    Attributes:
+        fields: arrays [n, ...] by name, views of the mapped file. None may be alive when the segment is closed.
+        rows: n.
+    """
+
+    def __init__(self, path: Path):
+        with open(path, "rb") as file:
+            self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        if hasattr(mmap, "MADV_WILLNEED"):
+            self._map.madvise(mmap.MADV_WILLNEED)
+        batch = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(self._map))).get_batch(0)
+        self.rows: int = batch.num_rows
+        self.fields: dict[str, np.ndarray] = {}
+        for field, column in zip(batch.schema, batch.columns):
+            shape = json.loads(field.metadata[b"shape"])
+            stored = column.flatten() if shape else column
+            self.fields[field.name] = (
+                stored.to_numpy().view(field.metadata[b"dtype"].decode()).reshape(self.rows, *shape)
+            )
+
+    def close(self) -> None:
+        """Unmap the file, so that its pages no longer count as this process's memory.
+
+        Raises:
+            BufferError: a view of its fields is still alive.
+        """
+        self.fields.clear()
+        self._map.close()
+
+
+def read_ahead(path: Path) -> None:
+    """Ask the system to bring a file into its cache; it does not count as this process's memory."""
+    if hasattr(os, "posix_fadvise"):
+        with open(path, "rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)

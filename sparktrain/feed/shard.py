@@ -1,0 +1,208 @@
+"""One part's rows, epoch after epoch, in batches."""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+from pathlib import Path
+from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
+
+import numpy as np
+
+from sparktrain.feed import order
+from sparktrain.feed.fill import INPUT, LABEL, WEIGHT
+from sparktrain.feed.filled import Filled, segment_path
+from sparktrain.feed.schedule import Schedule
+from sparktrain.feed.segments import read_ahead
+from sparktrain.feed.window import Window
+
+WINDOW = 4                   # segments mapped at once
+_BLOCK_ROWS = 1 << 13        # planned at once, so that small batches cost little
+
+
+class Batch(NamedTuple):
+    """Rows to train on; an ordinary tuple (inputs, label, weight).
+
+    inputs: array [n, *shape] by the input's name. label: array [n, *shape]. weight: float32 array [n], or None.
+    n may be 0. The arrays are nobody else's.
+    """
+
+    inputs: dict[str, np.ndarray]
+    label: np.ndarray
+    weight: np.ndarray | None
+
+
+class Shard:
+    """One part's segments and what all parts agreed on: all that a training process needs of its rows.
+
+    Everything it hands out is a pure function of the segments, `seed`, `part`, the counts and batch sizes of all
+    parts and the epoch; of the same rows in the same segments it gives the same batches, to the bit. Memory does not
+    grow with the rows: a few segments are mapped at a time and unmapped after use.
+
+    Args:
+        folder: where this part's segments are.
+        filled: what `SegmentWriter.close` returned.
+        agreement: what `agree` returned.
+        part: this part's number.
+        seed: of the order of rows.
+        batch_sizes: the largest batch of each part.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        filled: Filled,
+        agreement: dict[str, Any],
+        part: int,
+        seed: int,
+        batch_sizes: Sequence[int],
+    ):
+        self.folder, self.filled, self.agreement = Path(folder), filled, agreement
+        self.part, self.seed = part, seed
+        self.schedule = Schedule(tuple(agreement["counts"]), tuple(batch_sizes))
+        self._names = [(name, INPUT + name) for name in agreement["inputs"]]
+        self._row_bytes = sum(
+            math.prod(shape) * dtype.itemsize for shape, dtype in (*self.inputs.values(), self.label)
+        ) + 4 * self.weighted
+
+    @property
+    def inputs(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+        """Shape and dtype of one row of each input."""
+        return {name: _kind(told) for name, told in self.agreement["inputs"].items()}
+
+    @property
+    def label(self) -> tuple[tuple[int, ...], np.dtype]:
+        """Shape and dtype of one row's label."""
+        return _kind(self.agreement["label"])
+
+    @property
+    def label_range(self) -> tuple[float, float]:
+        """Least and greatest label of all parts, validation rows included."""
+        low, high = self.agreement["label_range"]
+        return low, high
+
+    @property
+    def weighted(self) -> bool:
+        """Whether batches come with weights."""
+        return self.agreement["weighted"]
+
+    @property
+    def rows(self) -> int:
+        """Training rows of this part."""
+        return self.filled.rows
+
+    @property
+    def validation_rows(self) -> int:
+        """Validation rows of this part."""
+        return self.filled.validation_rows
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch (from 0): exactly `schedule.steps`, every row in one of them, some maybe empty."""
+        counts = self.filled.segments
+        keys = {"seed": self.seed, "part": self.part, "epoch": epoch}
+        groups = order.windows(len(counts), WINDOW, **keys)
+        batch_size = self.schedule.batch_sizes[self.part]
+        run = order.run_length(self.rows, self._row_bytes, batch_size)
+        return self._batches(
+            groups,
+            lambda window: order.shuffled([counts[number] for number in groups[window]], run, window=window, **keys),
+            self.schedule.sizes(self.part),
+            batch_size,
+            validation=False,
+        )
+
+    def validation(self, batch_size: int) -> Iterator[Batch]:
+        """The validation rows, the same batches every time: full ones and a shorter last one; none without rows."""
+        counts = self.filled.validation_segments
+        rows = self.validation_rows
+        return self._batches(
+            [[number] for number in range(len(counts))],
+            lambda window: np.arange(counts[window]),
+            (min(batch_size, rows - start) for start in range(0, rows, batch_size)),
+            batch_size,
+            validation=True,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "folder": str(self.folder),
+            "filled": self.filled.to_json(),
+            "agreement": self.agreement,
+            "part": self.part,
+            "seed": self.seed,
+            "batch_sizes": list(self.schedule.batch_sizes),
+        }
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Shard:
+        return cls(**{**fields, "filled": Filled.from_json(fields["filled"])})
+
+    def _batches(
+        self,
+        groups: Sequence[Sequence[int]],
+        rows_of: Callable[[int], np.ndarray],
+        sizes: Iterable[int],
+        batch_size: int,
+        validation: bool,
+    ) -> Iterator[Batch]:
+        """Cut the rows of windows, one window after another, to batches."""
+        window, rows = None, np.empty(0, np.int64)
+        windows = self._windows(groups, rows_of, validation)
+        sizes = iter(sizes)
+        try:
+            while block := list(islice(sizes, max(1, _BLOCK_ROWS // batch_size))):
+                while block:
+                    whole = _fitting(block, len(rows))
+                    if whole and window is not None:
+                        planned = sum(block[:whole])
+                        yield from map(self._batch, window.batches(rows[:planned], block[:whole]))
+                        rows = rows[planned:]
+                    elif whole:
+                        yield from (self._batch(self._no_rows()) for _ in range(whole))
+                    else:
+                        # A batch that this window can't fill alone.
+                        whole, missing, pieces = 1, block[0], []
+                        while missing:
+                            if not len(rows):
+                                window, rows = next(windows)
+                            taken = min(missing, len(rows))
+                            pieces.extend(window.batches(rows[:taken], [taken]))
+                            rows, missing = rows[taken:], missing - taken
+                        yield self._batch({name: np.concatenate([piece[name] for piece in pieces])
+                                           for name in pieces[0]})
+                    block = block[whole:]
+        finally:
+            windows.close()
+
+    def _windows(
+        self, groups: Sequence[Sequence[int]], rows_of: Callable[[int], np.ndarray], validation: bool
+    ) -> Iterator[tuple[Window, np.ndarray]]:
+        paths = [[segment_path(self.folder, number, validation=validation) for number in group] for group in groups]
+        for number, mapped in enumerate(paths):
+            for path in paths[number + 1] if number + 1 < len(paths) else ():
+                read_ahead(path)
+            window = Window(mapped)
+            try:
+                yield window, rows_of(number)
+            finally:
+                window.close()
+
+    def _batch(self, fields: dict[str, np.ndarray]) -> Batch:
+        return Batch({name: fields[field] for name, field in self._names}, fields[LABEL], fields.get(WEIGHT))
+
+    def _no_rows(self) -> dict[str, np.ndarray]:
+        kinds = {LABEL: self.label, **{field: self.inputs[name] for name, field in self._names}}
+        if self.weighted:
+            kinds[WEIGHT] = ((), np.dtype(np.float32))
+        return {field: np.empty((0, *shape), dtype) for field, (shape, dtype) in kinds.items()}
+
+
+def _fitting(sizes: Sequence[int], rows: int) -> int:
+    """How many of the first batches these rows are enough for."""
+    if sum(sizes) <= rows:
+        return len(sizes)
+    return int(np.searchsorted(np.cumsum(sizes), rows, side="right"))
+
+
+def _kind(told: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype]:
+    return tuple(told["shape"]), np.dtype(told["dtype"])

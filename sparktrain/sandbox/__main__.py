@@ -1,0 +1,91 @@
+"""python -m sparktrain.sandbox start | status | stop | conf: a real Hadoop on this machine, until it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from sparktrain.sandbox.errors import SandboxError
+from sparktrain.sandbox.sandbox import START_SECONDS, Sandbox
+
+UP, DOWN, PARTLY = 0, 1, 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m sparktrain.sandbox", description=__doc__)
+    parser.add_argument("command", choices=["start", "status", "stop", "conf"], help=(
+        "start: up until stop; status: 0 all serve, 1 none runs, 3 some do; stop: the data stays; "
+        "conf: print the folder for HADOOP_CONF_DIR"))
+    parser.add_argument("--home", help="the sandbox's folder (default: the user's own, in XDG_DATA_HOME)")
+    parser.add_argument("--timeout", type=float, default=START_SECONDS,
+                        help="seconds until it must serve (default: %(default)g)")
+    asked = parser.parse_args(arguments)
+    sandbox = Sandbox(asked.home, detached=True, timeout=asked.timeout, tell=_tell)
+    try:
+        return {"start": _start, "status": _status, "stop": _stop, "conf": _conf}[asked.command](sandbox)
+    except SandboxError as error:
+        _tell(str(error))
+        return DOWN
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        return 130
+
+
+def _start(sandbox: Sandbox) -> int:
+    began = time.monotonic()
+    was_up = _serves(sandbox)
+    sandbox.start()
+    _tell("was up already:" if was_up else f"up after {time.monotonic() - began:.1f} seconds:")
+    home = f" --home {sandbox.home.folder}" if sandbox.home.folder != sandbox.home.default() else ""
+    for name, value in (
+        ("files", sandbox.uri),
+        ("browse", f"{sandbox.web}/explorer.html"),
+        ("HADOOP_CONF_DIR", sandbox.conf_dir),
+        ("data and logs", sandbox.home.folder),
+        ("to end it", f"python -m sparktrain.sandbox stop{home}"),
+    ):
+        _tell(f"  {name:<16}{value}")
+    return UP
+
+
+def _status(sandbox: Sandbox) -> int:
+    states = sandbox.status()
+    if not states:
+        _tell(f"no sandbox was started in {sandbox.home.folder}")
+        return DOWN
+    print(f"{'process':<14}{'pid':<10}{'URL':<26}state")
+    for each in states:
+        state = "live" if each.lacks is None else f"{'not ready' if each.pid else 'dead'}: {each.lacks}"
+        print(f"{each.name:<14}{each.pid or '-':<10}{each.url:<26}{state}")
+    if all(each.lacks is None for each in states):
+        return UP
+    return PARTLY if any(each.pid for each in states) else DOWN
+
+
+def _stop(sandbox: Sandbox) -> int:
+    running = sandbox.home.state() is not None
+    sandbox.stop()
+    _tell(f"stopped; its data stays in {sandbox.home.folder}" if running else "no sandbox is running")
+    return UP
+
+
+def _conf(sandbox: Sandbox) -> int:
+    if not sandbox.home.ports():
+        raise SandboxError(f"No sandbox was started in {sandbox.home.folder}; python -m sparktrain.sandbox start")
+    print(sandbox.conf_dir)
+    return UP
+
+
+def _serves(sandbox: Sandbox) -> bool:
+    states = sandbox.status()
+    return bool(states) and all(each.lacks is None for each in states)
+
+
+def _tell(line: str) -> None:
+    print(f"sandbox: {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""A sandbox's folder: what lies where, and what it says about the processes that run."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Mapping
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+from sparktrain.sandbox.errors import SandboxError
+
+LOG4J = """\
+rootLogger.level = info
+rootLogger.appenderRef.error.ref = error
+appender.error.type = Console
+appender.error.name = error
+appender.error.target = SYSTEM_ERR
+appender.error.layout.type = PatternLayout
+appender.error.layout.pattern = %d{ISO8601} %p %c{1}: %m%n%ex
+# One line for each file and block would fill the disk of a sandbox that stays up.
+logger.state.name = org.apache.hadoop.hdfs.StateChange
+logger.state.level = warn
+logger.blocks.name = BlockStateChange
+logger.blocks.level = warn
+logger.audit.name = org.apache.hadoop.hdfs.server.namenode.FSNamesystem.audit
+logger.audit.level = warn
+logger.datanode.name = org.apache.hadoop.hdfs.server.datanode
+logger.datanode.level = warn
+"""
+
+
+class Home:
+    """The folder of one sandbox, which survives it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.conf = folder / "conf"
+        self.logs = folder / "logs"
+        self.data = folder / "data"
+        self.scratch = folder / "tmp"
+        self.log4j = folder / "log4j2.properties"
+        self.plan = folder / "plan.json"
+
+    @staticmethod
+    def default() -> Path:
+        """Returns the folder of the sandbox that is started without naming one."""
+        data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        return Path(data) / "sparktrain" / "sandbox"
+
+    def make(self) -> None:
+        """Makes what isn't there yet.
+
+        Raises:
+            SandboxError: Hadoop can't keep data at such a path.
+        """
+        if unquote(self.folder.as_uri()) != self.folder.as_uri() or "," in str(self.folder):
+            raise SandboxError(
+                f"Hadoop's DataNode can't keep data in {str(self.folder)!r}: its path may have no spaces, commas or "
+                "other characters that a URI escapes. Choose another folder with --home (home= in Python)."
+            )
+        for folder in (self.conf, self.logs, self.data, self.scratch):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.log4j.write_text(LOG4J)
+
+    def clear_scratch(self) -> None:
+        """Removes what daemons that were killed left; only while none runs."""
+        shutil.rmtree(self.scratch)
+        self.scratch.mkdir()
+
+    def ports(self) -> dict[str, dict[str, int]]:
+        """Returns the ports of the latest start; {} where there was none."""
+        file = self.folder / "ports.json"
+        return json.loads(file.read_text()) if file.exists() else {}
+
+    def keep_ports(self, ports: Mapping[str, Mapping[str, int]]) -> None:
+        """Writes the ports down for this start and the next one."""
+        (self.folder / "ports.json").write_text(json.dumps(ports, indent=1))
+
+    def write_sites(self, sites: Mapping[str, Mapping[str, str]]) -> None:
+        """Writes Hadoop's configuration files."""
+        for name, settings in sites.items():
+            root = ElementTree.Element("configuration")
+            for key, value in settings.items():
+                entry = ElementTree.SubElement(root, "property")
+                ElementTree.SubElement(entry, "name").text = key
+                ElementTree.SubElement(entry, "value").text = value
+            ElementTree.indent(root)
+            ElementTree.ElementTree(root).write(self.conf / name, encoding="utf-8", xml_declaration=True)
+
+    def state(self) -> dict | None:
+        """Returns what the running supervisor says of itself and of its processes; None if none runs."""
+        lock = self.folder / "supervisor.lock"
+        if not lock.exists():
+            return None
+        with open(lock) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return None
+            except BlockingIOError:
+                pass
+        try:
+            return json.loads((self.folder / "state.json").read_text())
+        except FileNotFoundError:
+            return None
+
+    def log(self, name: str) -> str:
+        """Returns what a process has written since it was started."""
+        log = self.logs / f"{name}.log"
+        return log.read_text(errors="replace") if log.exists() else ""
+
+    def log_tail(self, name: str, lines: int = 25) -> str:
+        """Returns the last lines of a process's log, indented, under the log's path."""
+        content = self.log(name).splitlines()
+        return "\n".join([f"The last lines of {self.logs / name}.log:", *(f"    {line}" for line in content[-lines:])])

@@ -1,0 +1,149 @@
+"""Where Java and Hadoop's classes are; what pyspark doesn't bring is fetched once into the user's cache."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Callable, Iterator
+from zipfile import ZipFile
+
+from sparktrain.sandbox.errors import SandboxError
+
+JAVA_VERSION = 17
+FETCH_SECONDS = 900
+HOW_TO_GET_JAVA = (
+    "Install one (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) "
+    "or set JAVA_HOME to the folder of an installed one."
+)
+
+
+def find_java() -> Path:
+    """Returns the `java` of JAVA_HOME, else of PATH.
+
+    Raises:
+        SandboxError: there is none, it doesn't run, or it is older than Java 17.
+    """
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=os.path.join(home, "bin")) if home else shutil.which("java")
+    if found is None:
+        where = f"JAVA_HOME={home} has no bin/java" if home else "there is no java on PATH and JAVA_HOME is not set"
+        raise SandboxError(f"The sandbox needs Java {JAVA_VERSION} or newer, and {where}. {HOW_TO_GET_JAVA}")
+    said = subprocess.run([found, "-version"], capture_output=True, text=True, timeout=60, check=False)
+    version = re.search(r'version "(?:1\.)?(\d+)', said.stderr + said.stdout)
+    if said.returncode or version is None:
+        raise SandboxError(f"`{found} -version` failed: {(said.stderr or said.stdout).strip()}. {HOW_TO_GET_JAVA}")
+    if int(version[1]) < JAVA_VERSION:
+        raise SandboxError(
+            f"The sandbox needs Java {JAVA_VERSION} or newer, and {found} is {version[1]}. {HOW_TO_GET_JAVA}"
+        )
+    return Path(found)
+
+
+def spark_jars() -> Path:
+    """Returns the folder of pyspark's jars, without importing pyspark."""
+    spec = importlib.util.find_spec("pyspark")
+    for location in (spec.submodule_search_locations or []) if spec else []:
+        if (jars := Path(location) / "jars").is_dir():
+            return jars
+    raise SandboxError(f"The sandbox runs on pyspark's jars; {sys.executable} has no pyspark: pip install pyspark")
+
+
+def class_path(java: Path, tell: Callable[[str], None]) -> list[str]:
+    """Returns the class path of Hadoop's daemons, of the Hadoop version that pyspark was built with.
+
+    Args:
+        java: the Java that runs Ivy where something has to be fetched.
+        tell: told what is being waited for.
+    """
+    jars = spark_jars()
+    client = next(iter(sorted(jars.glob("hadoop-client-api-*.jar"))), None)
+    if client is None:
+        raise SandboxError(f"{jars} has no hadoop-client-api jar: the sandbox needs a pyspark that comes with Hadoop")
+    version = client.stem.removeprefix("hadoop-client-api-")
+    daemons = fetch(java, "org.apache.hadoop", "hadoop-client-minicluster", version, tell)
+    unpacked = _unpacked(daemons, tell)
+    return [str(unpacked / "pages"), str(unpacked / "classes.jar"), f"{jars}/*"]
+
+
+def _unpacked(jar: Path, tell: Callable[[str], None]) -> Path:
+    """Returns a folder with the jar's classes, not compressed, in classes.jar, and its web pages in pages/.
+
+    Each start of a NameNode reads the whole jar twice in search of its REST resources, and unpacks the web pages:
+    this takes half of that start's processor time away.
+    """
+    folder = jar.with_suffix(".unpacked")
+    if not folder.exists():
+        with _locked(jar.parent), tempfile.TemporaryDirectory(dir=jar.parent) as scratch:
+            if not folder.exists():
+                tell("unpacking it (once) ...")
+                ready = Path(scratch) / "ready"
+                (ready / "pages").mkdir(parents=True)
+                with ZipFile(jar) as packed, ZipFile(ready / "classes.jar", "w") as classes:
+                    for entry in packed.infolist():
+                        if entry.filename.startswith("webapps/"):
+                            packed.extract(entry, ready / "pages")
+                        else:
+                            # Folders too: the REST resources are looked for by them.
+                            classes.writestr(entry.filename, packed.read(entry))
+                ready.rename(folder)
+    return folder
+
+
+def fetch(java: Path, group: str, module: str, version: str, tell: Callable[[str], None]) -> Path:
+    """Returns the path of a module's jar, fetched by Spark's Ivy when it is not in the user's cache.
+
+    Several processes may ask at once: one fetches, the others wait. Ivy checks the jar's checksum.
+
+    Raises:
+        SandboxError: Ivy found no such module or no way to it.
+    """
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparktrain" / "jars"
+    jar = cache / f"{module}-{version}.jar"
+    if jar.exists():
+        return jar
+    cache.mkdir(parents=True, exist_ok=True)
+    with _locked(cache):
+        if not jar.exists():
+            tell(f"fetching {module} {version} into {cache} (once) ...")
+            with tempfile.TemporaryDirectory(dir=cache) as scratch:
+                os.replace(_run_ivy(java, group, module, version, Path(scratch), jar), jar)
+    return jar
+
+
+@contextmanager
+def _locked(cache: Path) -> Iterator[None]:
+    with open(cache / "lock", "a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _run_ivy(java: Path, group: str, module: str, version: str, scratch: Path, jar: Path) -> Path:
+    """Lets Ivy put the jar into a scratch folder and returns where it is."""
+    command = [str(java), "-cp", f"{spark_jars()}/*", "org.apache.ivy.Main", "-cache", str(scratch / "ivy"),
+               "-dependency", group, module, version, "-notransitive", "-types", "jar",
+               "-retrieve", f"{scratch}/[artifact]-[revision].[ext]"]
+    settings = os.environ.get("SPARKTRAIN_IVY_SETTINGS")
+    if settings:
+        command += ["-settings", settings]
+    try:
+        said = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              timeout=FETCH_SECONDS, check=False)
+        output = said.stdout
+    except subprocess.TimeoutExpired:
+        output = f"no answer within {FETCH_SECONDS} seconds"
+    if not (scratch / jar.name).exists():
+        lines = "\n".join(line for line in output.splitlines() if line.strip(" .\t"))
+        raise SandboxError(
+            f"{group}:{module}:{version} could not be fetched by Spark's Ivy, which said:\n{lines[-3000:]}\n"
+            f"Without a way to Maven Central, name the Ivy settings of a mirror in SPARKTRAIN_IVY_SETTINGS=FILE, "
+            f"or put the jar at {jar} yourself."
+        )
+    return scratch / jar.name

@@ -1,0 +1,154 @@
+"""Gradient averaging by rows: what makes the steps of many workers the steps of one.
+
+A worker's gradient is the mean over its own rows of the step. Worker i with n_i rows and gradient g_i takes part with
+n_i * g_i, and all of them apply (sum of n_i g_i) / (sum of n_i), the mean over every row of the step. That is exact for
+losses that are means over rows; gradients are averaged before the optimizer clips or accumulates them.
+
+The user's optimizer and model stay what they are: the averaging hangs on the two instances while `averaging` is open,
+so custom training steps, several steps an execution and gradient accumulation all pass through it.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import Any, Callable, Iterator, Sequence
+
+import keras
+import tensorflow as tf
+
+from sparktrain.interfaces.collective import Collective
+from sparktrain.training.warmup import Warmup
+
+
+@contextmanager
+def averaging(
+    model: keras.Model, collective: Collective, *, empty_steps: bool, empty_validation: bool, warmup: Warmup | None
+) -> Iterator[None]:
+    """Let every optimizer of the model apply the gradient of all workers' rows.
+
+    Args:
+        model: compiled and built, with the state that a first step creates (see `create_state`).
+        collective: the workers; with one of them the model is left alone.
+        empty_steps: whether some step gives this worker no row. Such a step changes nothing here but by the
+            others' gradients: metrics and statistics stay as they were.
+        empty_validation: whether this worker has no validation row, and evaluates an empty batch.
+        warmup: of the learning rate, or None.
+    """
+    if collective.size == 1:
+        yield
+        return
+    rows = tf.Variable(0.0, trainable=False, name="rows_of_this_step")
+    own_step = model.train_step
+
+    def train_step(data: Any) -> Any:
+        count = _rows_of(data)
+        rows.assign(tf.cast(count, tf.float32))
+        if warmup is not None:
+            warmup.step()
+        if not empty_steps:
+            return own_step(data)
+        return _unless_empty(model, own_step, data, count)
+
+    own_test_step = model.test_step
+
+    def test_step(data: Any) -> Any:
+        return _unless_empty(model, own_test_step, data, _rows_of(data))
+
+    jit_compile = model.jit_compile
+    with ExitStack() as stack:
+        for optimizer in optimizers_of(model):
+            stack.enter_context(_shadowed(optimizer, "apply", _averaged(optimizer.apply, rows, collective)))
+        stack.enter_context(_shadowed(model, "train_step", train_step))
+        if empty_validation:
+            stack.enter_context(_shadowed(model, "test_step", test_step))
+        model.jit_compile = False   # XLA can't compile a collective
+        stack.callback(setattr, model, "jit_compile", jit_compile)
+        for function in ("train_function", "test_function"):   # what was traced before, or in here, is not kept
+            setattr(model, function, None)
+            stack.callback(setattr, model, function, None)
+        yield
+
+
+def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
+    """The optimizer that the model was compiled with, and those that a custom model holds beside it."""
+    found = [model.optimizer, *vars(model).values()]
+    return list({id(value): value for value in found if isinstance(value, keras.optimizers.Optimizer)}.values())
+
+
+def create_state(model: keras.Model, batch_spec: Any) -> None:
+    """Trace a training step, so that metrics and optimizer variables exist before the first one runs.
+
+    Args:
+        model: compiled and built; nothing of it changes but that its state exists.
+        batch_spec: the structure of tf.TensorSpec of a batch.
+    """
+    if not model.run_eagerly:
+        tf.function(model.train_step).get_concrete_function(batch_spec)
+
+
+def _rows_of(data: Any) -> tf.Tensor:
+    """How many rows a batch has: int32, in the graph."""
+    return tf.shape(keras.tree.flatten(data)[0])[0]
+
+
+def _unless_empty(model: keras.Model, step: Callable[[Any], Any], data: Any, count: tf.Tensor) -> Any:
+    """Run a step, and where the batch has no row keep metrics and statistics as they were before it.
+
+    Means over no rows are not numbers; they must not reach what is kept.
+    """
+    kept = state_of(model)
+    before = [tf.identity(variable.value) for variable in kept]
+    result = step(data)
+    for variable, value in zip(kept, before):
+        variable.assign(tf.where(count > 0, variable.value, value))
+    return result
+
+
+def state_of(model: keras.Model) -> list[keras.Variable]:
+    """What a step changes beside the weights that gradients train: metrics, statistics, seeds."""
+    metrics = [variable for metric in model.metrics for variable in metric.variables]
+    return list({id(variable): variable for variable in [*model.non_trainable_variables, *metrics]}.values())
+
+
+def _averaged(own_apply: Callable[..., Any], rows: tf.Variable, collective: Collective) -> Callable[..., Any]:
+    def apply(grads: Sequence[Any], trainable_variables: Any = None) -> Any:
+        return own_apply(_means(grads, rows, collective), trainable_variables)
+
+    return apply
+
+
+def _means(grads: Sequence[Any], rows: tf.Variable, collective: Collective) -> list[Any]:
+    """The gradients over all workers' rows; None where there was none."""
+    dense = {index: tf.convert_to_tensor(grad) for index, grad in enumerate(grads) if grad is not None}
+    groups: dict[tf.DType, list[int]] = {}
+    for index, grad in dense.items():
+        groups.setdefault(_wide(grad.dtype), []).append(index)
+    flat = [_weighted_sum(dtype, [dense[index] for index in group], rows) for dtype, group in groups.items()]
+    means: list[Any] = [None] * len(grads)
+    for group, total in zip(groups.values(), collective.sum_in_graph(flat)):
+        mean = total[1:] / total[0]
+        parts = tf.split(mean, [dense[index].shape.num_elements() for index in group])
+        for index, part in zip(group, parts):
+            means[index] = tf.cast(tf.reshape(part, dense[index].shape), dense[index].dtype)
+    return means
+
+
+def _wide(dtype: tf.DType) -> tf.DType:
+    return dtype if dtype == tf.float64 else tf.float32   # half precision is summed in single
+
+
+def _weighted_sum(dtype: tf.DType, grads: list[tf.Tensor], rows: tf.Variable) -> tf.Tensor:
+    """[n, n * g]: one flat tensor of one worker's share of the sums, shape [1 + elements]."""
+    count = tf.cast(rows, dtype)
+    flat = tf.concat([tf.ones([1], dtype), *(tf.cast(tf.reshape(grad, [-1]), dtype) for grad in grads)], axis=0)
+    return tf.where(count > 0, flat * count, tf.zeros_like(flat))
+
+
+@contextmanager
+def _shadowed(instance: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Put a function before a method of one instance. Not by setattr: Keras would track it."""
+    instance.__dict__[name] = function
+    try:
+        yield
+    finally:
+        del instance.__dict__[name]

@@ -1,0 +1,161 @@
+"""Callbacks in a fit of many workers: everyone sees the metrics of all rows, and everyone stops together."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable
+
+import keras
+
+from sparktrain.interfaces.collective import Collective
+from sparktrain.interfaces.messages import EpochEnd, Message, Progress
+from sparktrain.training.dataset import Feeding
+from sparktrain.training.errors import TrainingError
+from sparktrain.training.metrics import GlobalMetrics, finite
+from sparktrain.training.statistics import Statistics
+
+_PROGRESS_SECONDS = 0.25
+_BATCH_HOOKS = {
+    "on_train_batch_begin": "on_batch_begin",
+    "on_train_batch_end": "on_batch_end",
+    "on_test_batch_begin": None,
+    "on_test_batch_end": None,
+}
+
+
+class WorkerCallbacks(keras.callbacks.CallbackList):
+    """Keras's list of callbacks, with the workers' agreement before and after what it lists.
+
+    Before any callback sees an epoch's logs they are those of all workers' rows; after all of them have, a stop that
+    any worker's callback asked for is everyone's. A stop in the middle of an epoch waits for the epoch's end, as the
+    other workers' next step waits for this one. Batches call only the callbacks that listen to batches: Keras would
+    read every step's logs for nobody.
+
+    Args:
+        callbacks: what the list holds.
+        model: the one being trained.
+        collective: the workers.
+        feeding: this worker's batches, told which epoch begins.
+        report: takes progress (a few times a second at most) and epochs' ends.
+        epochs: how many there are to be.
+    """
+
+    def __init__(
+        self,
+        callbacks: list[keras.callbacks.Callback],
+        *,
+        model: keras.Model,
+        collective: Collective,
+        feeding: Feeding,
+        report: Callable[[Message], None],
+        epochs: int,
+    ) -> None:
+        super().__init__(
+            callbacks, add_history=True, model=model, verbose=0, epochs=epochs, steps=feeding.steps
+        )
+        self.metrics = GlobalMetrics(model, collective)
+        self._statistics = Statistics(model, collective) if collective.size > 1 else None
+        self._collective = collective
+        self._feeding = feeding
+        self._report = report
+        self._epochs = epochs
+        self._listeners = {hook: [c for c in self.callbacks if _listens(c, hook)] for hook in _BATCH_HOOKS}
+        self._epoch = 0
+        self._train_state: list[Any] | None = None
+        self._stop_asked = False
+        self._began = self._next_progress = 0.0
+        self.stopped_early = False
+        self.epochs_done = 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._epoch = epoch
+        self._feeding.epoch = epoch
+        self._began = time.monotonic()
+        self._train_state = None
+        super().on_epoch_begin(epoch, logs)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        for callback in self._listeners["on_train_batch_begin"]:
+            callback.on_train_batch_begin(batch, logs=None)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        now = time.monotonic()
+        listeners = self._listeners["on_train_batch_end"]
+        if now < self._next_progress and not listeners:
+            return
+        numbers = _numbers(logs)
+        for callback in listeners:
+            callback.on_train_batch_end(batch, logs=numbers)
+        if self.model.stop_training and self._collective.size > 1:
+            self._stop_asked = True
+            self.model.stop_training = False
+        if now >= self._next_progress:
+            self._next_progress = now + _PROGRESS_SECONDS
+            step = min(batch + 1, self._feeding.steps)
+            self._check(numbers, f"by step {step}")
+            rows = self._feeding.rows_until(self._epoch, step)
+            self._report(Progress(self._epoch + 1, self._epochs, step, self._feeding.steps, rows, numbers))
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        if self._collective.size > 1:
+            # Keras resets the metrics for the validation before it ends the epoch.
+            self._train_state = self.metrics.state()
+            self._statistics.average(self._feeding.epoch_rows)
+        super().on_test_begin(logs)
+
+    def on_test_batch_begin(self, batch: int, logs: Any = None) -> None:
+        for callback in self._listeners["on_test_batch_begin"]:
+            callback.on_test_batch_begin(batch, logs=None)
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        for callback in self._listeners["on_test_batch_end"]:
+            callback.on_test_batch_end(batch, logs=_numbers(logs))
+
+    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._collective.size > 1:
+            own = _numbers(logs)
+            logs.update(self.metrics.over_workers(own, self.metrics.state(), self._feeding.validation_rows))
+        super().on_test_end(logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        # Keras goes on with this very dictionary, so what changes in it is what everyone after sees.
+        logs.update(_numbers(logs))
+        if self._collective.size > 1:
+            if self._train_state is None:
+                self._statistics.average(self._feeding.epoch_rows)
+            state = self.metrics.state() if self._train_state is None else self._train_state
+            own = {name: value for name, value in logs.items() if not name.startswith("val_")}
+            logs.update(self.metrics.over_workers(own, state, self._feeding.epoch_rows))
+        self._check(logs, "at its end")
+        super().on_epoch_end(epoch, logs)
+        asked = self._collective.gather(bool(self.model.stop_training or self._stop_asked))
+        self.model.stop_training = any(asked)
+        self.epochs_done = epoch + 1
+        self.stopped_early = any(asked) and self.epochs_done < self._epochs
+        self._report(EpochEnd(epoch + 1, time.monotonic() - self._began, dict(logs)))
+
+    def _check(self, logs: dict[str, Any], where: str) -> None:
+        if not finite(logs):
+            raise TrainingError(
+                f"the loss became {logs['loss']} in epoch {self._epoch + 1}, seen {where}: a smaller learning rate, "
+                "clipping (the optimizer's clipnorm) or inputs of a smaller scale most often help"
+            )
+
+
+def _listens(callback: keras.callbacks.Callback, hook: str) -> bool:
+    names = [hook, *filter(None, [_BATCH_HOOKS[hook]])]
+    return any(
+        getattr(getattr(callback, name), "__func__", None) is not getattr(keras.callbacks.Callback, name)
+        for name in names
+    )
+
+
+def _numbers(logs: Any) -> dict[str, float]:
+    """Keras's logs as plain numbers, nested ones flattened, in the order of their names."""
+    plain: dict[str, float] = {}
+    for name, value in sorted((logs or {}).items()):
+        if isinstance(value, dict):
+            plain.update(_numbers(value))
+        else:
+            plain[name] = float(value)
+    return plain

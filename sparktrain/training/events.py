@@ -1,0 +1,40 @@
+"""Event files for TensorBoard, which needn't be installed to write them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+
+class EventWriter(keras.callbacks.Callback):
+    """Writes each epoch's metrics into `train/` and `validation/`, under the tags that Keras's own callback uses.
+
+    Args:
+        folder: made if it isn't there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+        self._writers: dict[str, tf.summary.SummaryWriter] = {}
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        for name, value in (logs or {}).items():
+            side, name = ("validation", name[4:]) if name.startswith("val_") else ("train", name)
+            self._write(side, f"epoch_{name}", value, epoch)
+        self._write("train", "epoch_learning_rate", float(self.model.optimizer.learning_rate), epoch)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        for writer in self._writers.values():
+            writer.close()
+
+    def _write(self, side: str, tag: str, value: float, step: int) -> None:
+        if side not in self._writers:
+            self._writers[side] = tf.summary.create_file_writer(str(self._folder / side))
+        data = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
+        with self._writers[side].as_default():
+            tf.summary.write(tag, value, step=step, metadata=tf.compat.v1.SummaryMetadata(plugin_data=data))

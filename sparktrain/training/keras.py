@@ -1,0 +1,189 @@
+"""A Keras fit of one worker among others."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable
+
+import keras
+import numpy as np
+
+from sparktrain.feed import Shard
+from sparktrain.interfaces.collective import Collective
+from sparktrain.interfaces.messages import Finished, Fit, Message, Order
+from sparktrain.storage import open_folder
+from sparktrain.training.averaging import averaging, create_state, optimizers_of
+from sparktrain.training.callbacks import WorkerCallbacks
+from sparktrain.training.dataset import Feeding
+from sparktrain.training.events import EventWriter
+from sparktrain.training.model import build, build_variables, check_label, input_template
+from sparktrain.training.phases import Phases
+from sparktrain.training.statistics import seed_worker, start_alike
+from sparktrain.training.user_callbacks import MonitorNamed, job_callbacks, user_callbacks
+from sparktrain.training.warmup import Warmup
+
+
+def train(order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]) -> Finished:
+    """Build the user's model, train it on this worker's rows together with the others, and save it at rank 0.
+
+    With one worker it is the plain Keras fit of the same batches. With more, every step applies the gradient of all
+    workers' rows, every epoch's metrics are those of all rows, and all workers end with the same weights.
+
+    Args:
+        order: what to train, and where rank 0 leaves `model.keras` and `logs/`.
+        shard: this worker's rows.
+        collective: joined already.
+        report: takes phases, progress and epochs' ends.
+
+    Returns:
+        What to tell of the run; seconds of the phases build, train and save.
+
+    Raises:
+        BadInput: the rows don't fit the model.
+        TrainingError: the user's code or configuration can't be trained.
+        PeerLost: another worker is gone.
+    """
+    phases = Phases(report)
+    phases.enter("build")
+    model = build(order.model, order.seed, order.hadoop)
+    feeding = _prepare(model, order, shard, collective)
+    with tempfile.TemporaryDirectory() as folder:
+        fitting = _Fitting(order, model, feeding, collective, Path(folder) / "logs")
+        phases.enter("train")
+        done = fitting.run(report)
+        if collective.rank == 0 and not order.fit.rehearsal:
+            phases.enter("save")
+            _save(model, Path(folder), order)
+    return Finished(
+        history=done.history,
+        rows=feeding.epoch_rows * done.epochs,
+        steps=feeding.steps * done.epochs,
+        seconds=phases.seconds(),
+        epochs=done.epochs,
+        stopped_early=done.stopped_early,
+        best_epoch=done.best_epoch,
+        notes=done.notes,
+        parameters=model.count_params(),
+        inputs={name: [list(shape), str(np.dtype(dtype))] for name, (shape, dtype) in shard.inputs.items()},
+    )
+
+
+def _prepare(model: keras.Model, order: Order, shard: Shard, collective: Collective) -> Feeding:
+    """Hold the rows against the model, and bring all workers' models to the same start."""
+    template = input_template(model, shard.inputs)
+    build_variables(model, template, shard)
+    check_label(model, shard.label, shard.label_range)
+    feeding = Feeding(
+        shard,
+        template,
+        batch_size=order.fit.batch_sizes[order.part],
+        class_weight=order.fit.class_weight,
+        validates=any(collective.gather(shard.validation_rows)),
+        one_step=order.fit.rehearsal,
+    )
+    if collective.size > 1:
+        if any(collective.gather(feeding.empty_steps)):   # on all workers, as their models are compared
+            create_state(model, feeding.training().element_spec)
+        start_alike(model, collective)
+        seed_worker(model, order.seed, order.part)
+    return feeding
+
+
+@dataclass(frozen=True)
+class _Done:
+    history: dict[str, list[float]]
+    epochs: int
+    stopped_early: bool
+    best_epoch: int | None
+    notes: list[str]
+
+
+class _Fitting:
+    """One call of Keras's fit, with what the order asks for around it."""
+
+    def __init__(
+        self, order: Order, model: keras.Model, feeding: Feeding, collective: Collective, logs: Path
+    ) -> None:
+        self._fit: Fit = order.fit
+        self._model = model
+        self._feeding = feeding
+        self._collective = collective
+        self._warmup = self._make_warmup()
+        asked, self._best = job_callbacks(self._fit)
+        self._callbacks: list[keras.callbacks.Callback] = [
+            MonitorNamed([callback.monitor for callback in asked]),
+            *asked,
+            *user_callbacks(self._fit, order.hadoop, collective.rank, collective.size),
+        ]
+        if collective.rank == 0 and not self._fit.rehearsal:
+            self._callbacks.append(EventWriter(logs))
+
+    def _make_warmup(self) -> Warmup | None:
+        if self._fit.warmup_epochs is None or self._collective.size == 1:
+            return None
+        steps = round(self._fit.warmup_epochs * self._feeding.steps)
+        return Warmup(optimizers_of(self._model), self._collective.size, steps)
+
+    def run(self, report: Callable[[Message], None]) -> _Done:
+        epochs = 1 if self._fit.rehearsal else self._fit.epochs
+        callbacks = WorkerCallbacks(
+            self._callbacks,
+            model=self._model,
+            collective=self._collective,
+            feeding=self._feeding,
+            report=report,
+            epochs=epochs,
+        )
+        with averaging(
+            self._model,
+            self._collective,
+            empty_steps=self._feeding.empty_steps,
+            empty_validation=self._feeding.validation_rows == 0,
+            warmup=self._warmup,
+        ):
+            history = self._run_keras(callbacks, epochs)
+        return _Done(
+            history=_plain(history.history),
+            epochs=callbacks.epochs_done,
+            stopped_early=callbacks.stopped_early,
+            best_epoch=None if self._best is None else self._best.best_epoch + 1,
+            notes=self._notes(callbacks),
+        )
+
+    def _run_keras(self, callbacks: WorkerCallbacks, epochs: int) -> keras.callbacks.History:
+        try:
+            return self._model.fit(
+                self._feeding.training(),
+                epochs=epochs,
+                steps_per_epoch=self._feeding.steps,
+                validation_data=self._feeding.validation() if self._feeding.validates else None,
+                callbacks=callbacks,
+                verbose=0,
+            )
+        except Exception as error:
+            if self._feeding.error is not None:
+                raise self._feeding.error from error
+            raise
+
+    def _notes(self, callbacks: WorkerCallbacks) -> list[str]:
+        notes = []
+        if self._warmup is not None:
+            notes.append(self._warmup.note())
+        if callbacks.metrics.averaged:
+            names = ", ".join(sorted(callbacks.metrics.averaged))
+            notes.append(f"averaged over the workers by rows, for their states are no sums: {names}")
+        return notes
+
+
+def _plain(history: dict[str, list[Any]]) -> dict[str, list[float]]:
+    return {name: [float(value) for value in values] for name, values in history.items()}
+
+
+def _save(model: keras.Model, folder: Path, order: Order) -> None:
+    local = folder / "model.keras"
+    model.save(local)
+    output = open_folder(order.output, order.hadoop)
+    output.upload(local, "model.keras")
+    output.upload(folder / "logs", "logs")

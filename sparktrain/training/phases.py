@@ -1,0 +1,34 @@
+"""Which phase a worker is in, told as it changes, and how long each one took."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable
+
+from sparktrain.interfaces.messages import Message, Phase
+
+
+class Phases:
+    """Tells each phase once and adds up its seconds."""
+
+    def __init__(self, report: Callable[[Message], None]) -> None:
+        self._report = report
+        self._seconds: dict[str, float] = {}
+        self._name: str | None = None
+        self._since = 0.0
+
+    def enter(self, name: str) -> None:
+        self._close()
+        self._name = name
+        self._report(Phase(name))
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds of every phase so far, the present one included."""
+        self._close()
+        return dict(self._seconds)
+
+    def _close(self) -> None:
+        now = time.monotonic()
+        if self._name is not None:
+            self._seconds[self._name] = self._seconds.get(self._name, 0.0) + now - self._since
+        self._since = now

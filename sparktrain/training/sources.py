@@ -1,0 +1,63 @@
+"""What the user brings to the child: a function by name or by value, or a saved model."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import tempfile
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Mapping
+
+import cloudpickle
+import keras
+
+from sparktrain.interfaces.messages import Source
+from sparktrain.storage import open_folder
+from sparktrain.training.errors import TrainingError
+
+
+def load(source: Source, hadoop: Mapping[str, str], what: str) -> Any:
+    """Bring what a source stands for: the function's result, or the model of a file.
+
+    Args:
+        source: exactly one of its three kinds is set.
+        hadoop: Hadoop's settings, for a file on HDFS.
+        what: what it is to be, for errors: "model.build".
+
+    Raises:
+        TrainingError: the name doesn't lead to a function, or the file is no model.
+    """
+    if source.file is not None:
+        return _load_file(source.file, hadoop)
+    if source.pickle is not None:
+        value = cloudpickle.loads(base64.b64decode(source.pickle))
+        if isinstance(value, keras.Model):
+            return value
+        return value(**source.args)
+    return _function(source.function, what)(**source.args)
+
+
+def _function(name: str, what: str) -> Any:
+    module_name, _, function_name = name.partition(":")
+    if not function_name:
+        raise TrainingError(f"{what}: {name!r} is not of the form module:function")
+    module = importlib.import_module(module_name)
+    function = getattr(module, function_name, None)
+    if callable(function):
+        return function
+    if function is not None:
+        raise TrainingError(f"{what}: {name!r} is a {type(function).__name__}, not a function")
+    near = get_close_matches(function_name, [name for name in vars(module) if not name.startswith("_")], 3)
+    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise TrainingError(f"{what}: {module.__file__} has no function {function_name!r}{hint}")
+
+
+def _load_file(url: str, hadoop: Mapping[str, str]) -> keras.Model:
+    folder, _, name = url.rstrip("/").rpartition("/")
+    if not name.endswith(".keras"):
+        raise TrainingError(f"{url} is not a saved Keras model: a path ending in .keras was expected")
+    with tempfile.TemporaryDirectory() as temporary:
+        local = Path(temporary, name)
+        open_folder(folder, hadoop).download(name, str(local))
+        return keras.models.load_model(local)

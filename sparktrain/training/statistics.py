@@ -1,0 +1,88 @@
+"""What every worker holds alike beside the trained weights: the start, and the statistics that batches leave behind."""
+
+from __future__ import annotations
+
+import zlib
+
+import keras
+import numpy as np
+
+from sparktrain.interfaces.collective import Collective
+from sparktrain.training.averaging import optimizers_of
+from sparktrain.training.errors import TrainingError
+
+_SEED = "seed_generator_state"   # Keras's name for the state of a layer's random numbers
+
+
+def start_alike(model: keras.Model, collective: Collective) -> None:
+    """Give every worker rank 0's weights and optimizer state. Collective. Seeds stay each worker's own.
+
+    Raises:
+        TrainingError: the workers built different models.
+    """
+    if collective.size == 1:
+        return
+    optimizer_variables = [variable for optimizer in optimizers_of(model) for variable in optimizer.variables]
+    variables = [variable for variable in [*model.variables, *optimizer_variables] if variable.name != _SEED]
+    shapes = collective.gather([tuple(variable.shape) for variable in variables])
+    if any(other != shapes[0] for other in shapes):
+        raise TrainingError(
+            "the model's builder made different models on different workers: "
+            f"{_count(shapes)} variables of their own shapes. It must depend on nothing but its args"
+        )
+    values = collective.broadcast([variable.numpy() for variable in variables] if collective.rank == 0 else None)
+    if collective.rank != 0:
+        for variable, value in zip(variables, values):
+            variable.assign(value)
+
+
+def _count(shapes: list[list]) -> str:
+    return ", ".join(f"worker {rank} has {len(each)}" for rank, each in enumerate(shapes))
+
+
+def seed_worker(model: keras.Model, seed: int, part: int) -> None:
+    """Give this worker random numbers of its own (dropout, augmentation), the same in every attempt."""
+    own = int(np.random.SeedSequence([seed, part]).generate_state(1, np.uint32)[0]) & 0x7FFFFFFF
+    keras.utils.set_random_seed(own)
+    for variable in model.non_trainable_variables:
+        if variable.name == _SEED:
+            state = variable.numpy()
+            variable.assign(np.array([(int(state[0]) + own) & 0x7FFFFFFF, state[1]], dtype=state.dtype))
+
+
+class Statistics:
+    """Keeps the statistics that training gathers outside of gradients (BatchNormalization's) alike on all workers.
+
+    Each worker gathers them over its own rows; at an epoch's end those that moved become the mean over the workers,
+    weighted by rows. So the model that is validated, and saved, is the same everywhere.
+
+    Args:
+        model: built, and alike on all workers.
+        collective: the workers.
+    """
+
+    def __init__(self, model: keras.Model, collective: Collective) -> None:
+        self._collective = collective
+        self._variables = [
+            variable for variable in model.non_trainable_variables if np.issubdtype(variable.numpy().dtype, np.floating)
+        ]
+        self._known = self._digests()
+
+    def average(self, rows: int) -> None:
+        """Collective. `rows` is how many this worker's statistics were gathered over since the last call."""
+        if not self._variables:   # alike on all workers, as the model is
+            return
+        moved = {
+            index: self._variables[index].numpy()
+            for index, (old, new) in enumerate(zip(self._known, self._digests()))
+            if old != new
+        }
+        told = [(weight, values) for weight, values in self._collective.gather((rows, moved)) if weight]
+        for index in sorted({index for _, values in told for index in values}):
+            both = [(weight, values[index]) for weight, values in told if index in values]
+            mean = np.average([value.astype(np.float64) for _, value in both], axis=0, weights=[w for w, _ in both])
+            self._variables[index].assign(mean.astype(both[0][1].dtype))
+        self._known = self._digests()
+
+    def _digests(self) -> list[int]:
+        return [zlib.crc32(np.ascontiguousarray(variable.numpy()).tobytes()) for variable in self._variables]

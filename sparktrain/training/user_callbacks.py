@@ -1,0 +1,84 @@
+"""The callbacks of a fit: the user's own, on the workers where they belong, and those that the job's words ask for."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+import keras
+
+from sparktrain.interfaces.messages import Fit
+from sparktrain.training.errors import TrainingError
+from sparktrain.training.sources import load
+
+_WRITERS = (
+    keras.callbacks.ModelCheckpoint,
+    keras.callbacks.TensorBoard,
+    keras.callbacks.CSVLogger,
+    keras.callbacks.RemoteMonitor,
+)
+
+
+def user_callbacks(fit: Fit, hadoop: Mapping[str, str], rank: int, size: int) -> list[keras.callbacks.Callback]:
+    """The user's callbacks that run on this worker.
+
+    All run on every worker, where they see the same logs, but for those that write files or talk to servers, which
+    run on rank 0: Keras's own (ModelCheckpoint, TensorBoard, CSVLogger, RemoteMonitor), and any callback with an
+    attribute `only_rank_0 = True`.
+
+    Raises:
+        TrainingError: what came are no callbacks, or one that can't work with several workers.
+    """
+    if fit.callbacks is None:
+        return []
+    came = load(fit.callbacks, hadoop, "training.callbacks")
+    callbacks = [came] if isinstance(came, keras.callbacks.Callback) else came
+    if not isinstance(callbacks, (list, tuple)) or not all(isinstance(c, keras.callbacks.Callback) for c in callbacks):
+        raise TrainingError(
+            f"training.callbacks: a list of keras.callbacks.Callback was expected, and {came!r} came"
+        )
+    for callback in callbacks:
+        if size > 1 and isinstance(callback, keras.callbacks.BackupAndRestore):
+            raise TrainingError(
+                "training.callbacks: BackupAndRestore would start rank 0 in another epoch than the other workers: "
+                "leave it out"
+            )
+    return [callback for callback in callbacks if rank == 0 or not _only_rank_0(callback)]
+
+
+def _only_rank_0(callback: keras.callbacks.Callback) -> bool:
+    return bool(getattr(callback, "only_rank_0", isinstance(callback, _WRITERS)))
+
+
+def job_callbacks(fit: Fit) -> tuple[list[keras.callbacks.Callback], keras.callbacks.EarlyStopping | None]:
+    """The callbacks of `early_stopping` and `save: best`.
+
+    Returns:
+        The callbacks, and the one of them that keeps the best epoch's weights, if any.
+    """
+    callbacks: list[keras.callbacks.Callback] = []
+    early: dict[str, Any] = dict(fit.early_stopping or {})
+    if early:
+        callbacks.append(keras.callbacks.EarlyStopping(**early))
+    best = None
+    if fit.save == "best":
+        kept = {name: early[name] for name in ("monitor", "mode") if name in early}
+        # Patience that never ends: only its memory of the best weights is wanted.
+        best = keras.callbacks.EarlyStopping(**kept, patience=fit.epochs + 1, restore_best_weights=True)
+        callbacks.append(best)
+    return callbacks, best
+
+
+class MonitorNamed(keras.callbacks.Callback):
+    """Refuses, at the first epoch's end, a monitor that no metric is named as."""
+
+    def __init__(self, monitors: list[str]) -> None:
+        super().__init__()
+        self._monitors = monitors
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        for monitor in self._monitors:
+            if monitor not in logs:
+                raise TrainingError(
+                    f"training.early_stopping monitors {monitor!r}, and the metrics are {', '.join(logs)}: "
+                    "name one of them, or give the model's metric that name"
+                )

@@ -1,0 +1,58 @@
+"""The learning rate times the number of workers, reached linearly.
+
+Goyal et al. 2017, "Accurate, Large Minibatch SGD" (arXiv:1706.02677), 2.1 and 2.2: k workers make steps of k times the
+rows, so the rate is multiplied by k, growing from the single worker's rate in equal amounts at every step of the
+warm-up.
+"""
+
+from __future__ import annotations
+
+from typing import Sequence
+
+import keras
+import tensorflow as tf
+
+from sparktrain.training.errors import TrainingError
+
+
+class Warmup:
+    """Scales the learning rate of the given optimizers, inside the training step's graph.
+
+    Args:
+        optimizers: built; each with a learning rate that is a plain number.
+        size: how many workers there are: what the rate is multiplied by in the end.
+        steps: of the warm-up; 0 scales at once.
+
+    Raises:
+        TrainingError: a learning rate follows a schedule, which can't be scaled from outside.
+    """
+
+    def __init__(self, optimizers: Sequence[keras.optimizers.Optimizer], size: int, steps: int) -> None:
+        for optimizer in optimizers:
+            if not isinstance(optimizer.learning_rate, keras.Variable):
+                raise TrainingError(
+                    f"training.scale_learning_rate can't scale the learning rate of {type(optimizer).__name__}: it "
+                    "follows a schedule. Scale the schedule in the model's builder and leave scale_learning_rate out, "
+                    "or give the optimizer a plain number"
+                )
+        self._size = size
+        self._steps = steps
+        self._step = tf.Variable(0.0, trainable=False, name="warmup_step")
+        self._rates = [(optimizer, float(optimizer.learning_rate.numpy())) for optimizer in optimizers]
+
+    def step(self) -> None:
+        """Set the rate of the step that begins. Once warm, the rate is left to the user's callbacks."""
+        share = tf.minimum(self._step / self._steps, 1.0) if self._steps else tf.constant(1.0)
+        warm = self._step > self._steps
+        for optimizer, rate in self._rates:
+            scaled = rate * (1.0 + (self._size - 1.0) * share)
+            optimizer.learning_rate = tf.where(warm, optimizer.learning_rate.value, scaled)
+        self._step.assign_add(1.0)
+
+    def note(self) -> str:
+        """What was done, for the run's summary."""
+        rates = ", ".join(f"{rate:g} to {rate * self._size:g}" for _, rate in self._rates)
+        return (
+            f"learning rate scaled by {self._size} workers, from {rates} over {self._steps} steps; "
+            "the saved model's optimizer keeps the scaled rate"
+        )

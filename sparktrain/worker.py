@@ -1,0 +1,143 @@
+"""The training process's main: it takes one order, joins the other workers, trains, and tells how it ended.
+
+`python -m sparktrain.worker`, started by a task: the order is one line on standard input, which then stays open for as
+long as the task lives; what happens is told on the pipe whose number is in SPARKTRAIN_EVENTS, a line a message.
+Standard output and error are the user's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import os
+import resource
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from sparktrain.interfaces.messages import Failure, Finished, Message, decode_order, encode
+from sparktrain.training.phases import Phases
+
+if TYPE_CHECKING:
+    from sparktrain.interfaces.collective import Collective
+
+_PACKAGE = Path(__file__).resolve().parent
+_PR_SET_PDEATHSIG = 1
+
+
+class Events:
+    """The pipe to the task; a task that is gone ends this process."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def send(self, message: Message) -> None:
+        data = encode(message).encode() + b"\n"
+        with self._lock:
+            try:
+                while data:
+                    data = data[os.write(self._descriptor, data):]
+            except BrokenPipeError:
+                os._exit(1)
+
+
+def main() -> None:
+    """Run one order. Exit status 0 after Finished, 1 after Failure."""
+    _die_with_parent()
+    events = Events(int(os.environ.pop("SPARKTRAIN_EVENTS")))
+    orders: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(orders,), name="orders", daemon=True).start()
+    collective: Collective | None = None
+    try:
+        phases = Phases(events.send)
+        phases.enter("start")
+        import tensorflow  # noqa: F401 - the slow part, while the task still fills its segments
+
+        order = decode_order(orders.get())
+        os.environ.update(order.environment)
+        phases.enter("join")
+        from sparktrain import engines
+        from sparktrain.feed import Shard
+        from sparktrain.training.keras import train
+
+        collective = engines.collective(order.engine)
+        before = phases.seconds()
+        finished = train(order, Shard.from_json(order.feed), collective, events.send)
+        collective.close()
+        phases.enter("done")
+        events.send(
+            dataclasses.replace(finished, seconds={**before, **finished.seconds}, peak_memory=peak_memory())
+        )
+    except BaseException as error:   # sys.exit() in the user's code is a failure, too
+        events.send(failure(error, collective))
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # At once: the peers see the closed connections, and no thread of TensorFlow's can hold this process.
+        os._exit(1)
+
+
+def failure(error: BaseException, collective: Collective | None) -> Failure:
+    """What an exception says of a worker's end: its cause, and the traceback from the user's code on."""
+    from sparktrain.feed import BadInput
+
+    if isinstance(error, BadInput):
+        return Failure("input", type(error).__name__, str(error))
+    cause = "echo" if collective is not None and collective.is_echo(error) else "code"
+    return Failure(cause, type(error).__name__, str(error), _trimmed(error))
+
+
+def _trimmed(error: BaseException) -> str:
+    """The traceback without this package's frames before the user's; empty where only this package has a part."""
+    first: TracebackType | None = error.__traceback__
+    while first is not None and _PACKAGE in Path(first.tb_frame.f_code.co_filename).resolve().parents:
+        first = first.tb_next
+    from sparktrain.training.errors import TrainingError
+
+    if isinstance(error, TrainingError):
+        return ""
+    return "".join(traceback.format_exception(type(error), error, first or error.__traceback__))
+
+
+def peak_memory() -> int:
+    """The largest resident size of this process so far, in bytes."""
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass   # no Linux
+    # On Linux this would count what the process was forked from, too.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _listen(orders: SimpleQueue[bytes]) -> None:
+    """Hand on the order; then wait for the end of standard input, which says that the task is gone."""
+    pending = b""
+    told = False
+    while chunk := os.read(0, 1 << 16):
+        pending += chunk
+        if not told and b"\n" in pending:
+            line, _, pending = pending.partition(b"\n")
+            orders.put(line)
+            told = True
+    os._exit(1)
+
+
+def _die_with_parent() -> None:
+    if not sys.platform.startswith("linux"):
+        return   # the end of standard input says it there
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

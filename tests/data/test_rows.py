@@ -1,0 +1,108 @@
+"""Rows go by their content: the same validation rows, sample and order however the source lies."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from pyspark.sql import functions as F
+
+from sparktrain.data import ROW, VALIDATION
+from sparktrain.data.identity import row_hash
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def source(spark):
+    """3,000 rows of classes 0 (2,400), 1 (570) and 2 (30); of class 0, 1,000 are equal and 600 are pairs."""
+    row = F.when(F.col("id") < 1000, 0).when(F.col("id") < 1600, F.floor(F.col("id") / 2)).otherwise(F.col("id"))
+    label = F.when(F.col("id") < 2400, 0).when(F.col("id") < 2970, 1).otherwise(2)
+    frame = spark.range(3000).select(row.alias("x"), F.array(row.cast("float"), F.lit(1.5)).alias("v"),
+                                     label.cast("int").alias("y")).cache()
+    frame.count()
+    yield frame
+    frame.unpersist()
+
+
+def arrangements(source):
+    """The same rows in one, in many uneven, and in other partitions in another order."""
+    return [source.coalesce(1), source.repartition(7, "x"), source.orderBy(F.desc("x")).repartition(3)]
+
+
+@pytest.mark.parametrize("sample", [None, {"fraction": 0.3}, {"per_class": 100}, {"fractions": {0: 0.25, 2: 0.001}}])
+def test_validation_sample_and_order_do_not_depend_on_the_source_s_partitions(source, prepared, dealt, sample):
+    words = dict(features=["x", "v"], validation={"fraction": 0.2}, sample=sample)
+    made = [prepared(frame, **words) for frame in arrangements(source)]
+    first = dealt(made[0], 3)
+    assert first == dealt(made[1], 3) == dealt(made[2], 3)
+    assert all(part == sorted(part, key=lambda row: row[3]) for part in first) and sum(map(len, first)) > 500
+    assert {row[4] for part in first for row in part} == {True, False}
+
+
+@pytest.mark.parametrize("sample, expected", [
+    ({"fraction": 0.1}, {0: 240, 1: 57, 2: 3}), ({"fraction": 0.0001}, {0: 1, 1: 1, 2: 1}),
+    ({"fraction": 1.0}, {0: 2400, 1: 570, 2: 30}), ({"per_class": 1000}, {0: 1000, 1: 570, 2: 30}),
+    ({"fractions": {0: 0.5, 1: 0.0001}}, {0: 1200, 1: 1, 2: 30}), ({"fractions": {0: 0, 1: 0.1}}, {1: 57, 2: 30})])
+def test_counts_come_out_as_asked_and_only_of_rows_that_are_there(source, prepared, sample, expected):
+    made = prepared(source, features=["x", "v"], sample=sample)
+    rows = Counter(tuple(map(str, row)) for row in made.frame.select("x", "v", "y").collect())
+    assert Counter(int(row[2]) for row in rows.elements()) == expected
+    assert {key: n for key, n in made.counts_after.items() if n} == expected and made.rows == sum(expected.values())
+    assert made.counts_before == {0: 2400, 1: 570, 2: 30}
+    assert rows <= Counter(tuple(map(str, row)) for row in source.select("x", "v", "y").collect())
+
+
+def test_equal_rows_at_the_cut_are_taken_as_often_as_is_missing(spark, prepared, training):
+    equal = spark.range(500).select(F.lit(1).alias("x"), F.lit("a").alias("y")).unionByName(
+        spark.range(40).select(F.lit(2).alias("x"), F.lit("b").alias("y")))
+    made = prepared(equal.repartition(5), sample={"fractions": {"a": 0.246, "b": 0.5}})
+    assert training(made) == {(1, "a"): 123, (2, "b"): 20}
+
+
+def test_a_sample_is_another_with_another_seed_and_validation_rows_stay_out_of_it(source, prepared, training):
+    words = dict(features=["x", "v"], validation={"fraction": 0.3}, sample={"per_class": 20})
+    made, other = prepared(source, **words), prepared(source, seed=8, **words)
+    assert set(map(str, training(made))) != set(map(str, training(other)))
+    assert made.frame.where(VALIDATION).count() == made.validation_rows
+    assert made.frame.where(f"NOT {VALIDATION}").count() == made.rows == 60
+    # of equal rows, all or none are for validation
+    sides = made.frame.groupBy("x").agg(F.count_distinct(VALIDATION).alias("sides"))
+    assert sides.where("sides > 1").isEmpty()
+
+
+def test_a_sample_of_a_label_that_is_a_measure_is_exact_too(spark, prepared):
+    frame = spark.range(12_000).select("id", F.col("id").alias("x"), (F.col("id") / 7).alias("y"))
+    made = prepared(frame, sample={"fraction": 0.25})
+    assert made.frame.count() == made.rows == 3000 and made.counts_before is None
+    array = frame.withColumn("y", F.array("y"))
+    assert prepared(array, sample={"fraction": 0.25}).frame.count() == 3000
+
+
+def test_validation_by_a_column_keeps_its_values_on_one_side_whatever_else_is_in_the_rows(spark, prepared):
+    frame = spark.range(2000).select((F.col("id") % 100).alias("who"), F.col("id").alias("x"), F.lit(0).alias("y"))
+    words = dict(features=["who", "x"], validation={"fraction": 0.3, "by": "who"})
+    tonight = prepared(frame, **words)
+    sides = {row.who: row.side for row in tonight.frame.groupBy("who").agg(
+        F.collect_set(VALIDATION).alias("side")).collect()}
+    assert all(len(side) == 1 for side in sides.values()) and 15 < sum(side[0] for side in sides.values()) < 45
+    tomorrow = prepared(frame.where("who < 50").withColumn("x", F.col("x") + 1), **words)
+    assert all(sides[row.who] == [row[VALIDATION]] for row in tomorrow.frame.collect())
+
+
+def test_rows_that_differ_only_in_where_a_null_is_differ_and_equal_maps_do_not(spark):
+    nulls = spark.createDataFrame([(None, 1), (1, None), (None, None), (0, None), (None, 0)], "a int, b int")
+    assert nulls.select(row_hash(nulls, 7)).distinct().count() == 5
+    maps = spark.sql("SELECT map('a', map(1, 'x', 2, 'y'), 'b', map()) m, array(struct(map('k', 1) AS i)) n UNION ALL "
+                     "SELECT map('b', map(), 'a', map(2, 'y', 1, 'x')), array(struct(map('k', 1)))  UNION ALL "
+                     "SELECT map('b', map(), 'a', map(2, 'y', 1, 'z')), array(null)")
+    hashes = [row[0] for row in maps.select(row_hash(maps, 7)).collect()]
+    assert hashes[0] == hashes[1] != hashes[2]
+    assert hashes[0] == maps.select("n", "m").select(row_hash(maps, 7)).first()[0]
+
+
+def test_a_part_may_be_empty_and_every_row_is_dealt_once(spark, prepared, dealt):
+    made = prepared(spark.range(5).select(F.col("id").alias("x"), F.lit(1).alias("y")))
+    parts = dealt(made, 8)
+    assert len(parts) == 8 and sorted(row[0] for part in parts for row in part) == [0, 1, 2, 3, 4]
+    assert dealt(made, 8, seed=8) != parts and made.frame.columns == ["x", "y", ROW, VALIDATION]

@@ -1,0 +1,51 @@
+"""What a sandbox says where it can't start."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from sparktrain.sandbox import Sandbox, SandboxError, java
+
+
+def test_a_machine_without_java_is_told_how_to_get_it(tmp_path, command):
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    environment.pop("JAVA_HOME", None)
+    ended = command("start", "--home", tmp_path / "home", env=environment)
+    assert ended.returncode == 1 and ended.stdout == ""
+    assert "there is no java on PATH" in ended.stderr
+    assert "apt-get install openjdk-17-jre-headless" in ended.stderr and "brew install" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_java_home_without_java_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(SandboxError, match=f"JAVA_HOME={tmp_path} has no bin/java"):
+        java.find_java()
+
+
+def test_a_java_that_is_too_old_is_named_with_its_version(tmp_path, monkeypatch):
+    program = tmp_path / "bin" / "java"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho 'openjdk version \"1.8.0_402\"' >&2\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(SandboxError, match=f"needs Java 17 or newer, and {program} is 8"):
+        java.find_java()
+
+
+def test_a_folder_that_hadoop_cannot_use_is_refused_before_anything_starts(tmp_path, command):
+    ended = command("start", "--home", tmp_path / "my data")
+    assert ended.returncode == 1
+    assert "my data" in ended.stderr and "--home" in ended.stderr
+    assert not (tmp_path / "my data").exists()
+
+
+def test_a_sandbox_that_was_never_started_says_so(tmp_path, command):
+    assert command("status", "--home", tmp_path).returncode == 1
+    ended = command("conf", "--home", tmp_path)
+    assert ended.returncode == 1 and ended.stdout == "" and "python -m sparktrain.sandbox start" in ended.stderr
+    with pytest.raises(SandboxError, match="never started"):
+        Sandbox(tmp_path).uri
+    assert command("stop", "--home", tmp_path).returncode == 0

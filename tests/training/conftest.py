@@ -1,0 +1,222 @@
+"""Real training processes without Spark: segments by feed, children as a task starts them, an engine's own launch."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+USER = Path(__file__).resolve().parent / "user"
+SEED = 7
+_DEADLINE = 150   # seconds
+
+
+@dataclass
+class Worker:
+    """What one training process told."""
+
+    outcome: Any
+    seconds: float                      # from the orders' start to its end
+    events: list[Any] = field(default_factory=list)
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    @property
+    def text(self) -> str:
+        from sparktrain.interfaces.messages import Log
+
+        return "\n".join(event.text for event in self.of(Log))
+
+
+@dataclass
+class Run:
+    workers: list[Worker]
+    shards: list[Any]
+    output: Path
+
+    @property
+    def model(self) -> Path:
+        return self.output / "model.keras"
+
+
+@pytest.fixture(scope="session")
+def user_module():
+    """The user's module that the children import by name, in this process."""
+    spec = importlib.util.spec_from_file_location("trained", USER / "trained.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["trained"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def make_rows():
+    return _make_rows
+
+
+@pytest.fixture(scope="session")
+def seed() -> int:
+    return SEED
+
+
+def _make_rows(count: int, start: int = 0) -> dict[str, np.ndarray]:
+    """Rows of which the first of every ten are for validation."""
+    random = np.random.default_rng(start + 1)
+    x = random.normal(size=(count, 4)).astype(np.float32)
+    noise = random.normal(size=count)
+    return {
+        "x": x,
+        "row": np.arange(start, start + count, dtype=np.float32),
+        "y": (x @ [0.5, -1.0, 2.0, 0.0] + noise > 0).astype(np.int64),
+        "validation": np.arange(count) % 10 == 0,
+    }
+
+
+def _layout():
+    from sparktrain.feed import Column, Input, Layout
+
+    inputs = (Input("x", (Column("x"),)), Input("row", (Column("row"),)))
+    return Layout(inputs=inputs, label="y", classes=None, weight=None, validation="validation")
+
+
+def _batch(rows: dict[str, np.ndarray]) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict(
+        {
+            "x": pa.array(list(rows["x"]), pa.list_(pa.float32())),
+            "row": pa.array(rows["row"]),
+            "y": pa.array(rows["y"]),
+            "validation": pa.array(rows["validation"]),
+        }
+    )
+
+
+@pytest.fixture
+def shards(tmp_path_factory):
+    """Write each part's rows to segments, as the tasks do."""
+
+    def write(parts: list[dict[str, np.ndarray]], batch_sizes: tuple[int, ...]) -> list[Any]:
+        from sparktrain.feed import SegmentWriter, Shard, agree
+
+        folders = [tmp_path_factory.mktemp("part") for _ in parts]
+        filled = []
+        for folder, rows in zip(folders, parts):
+            writer = SegmentWriter(folder, _layout())
+            writer.write(_batch(rows))
+            filled.append(writer.close())
+        agreement = agree([each.to_json() for each in filled])
+        return [
+            Shard(folder, each, agreement, part=part, seed=SEED, batch_sizes=batch_sizes)
+            for part, (folder, each) in enumerate(zip(folders, filled))
+        ]
+
+    return write
+
+
+@pytest.fixture
+def train(shards, tmp_path_factory):
+    """Train on the parts with real workers; returns when all have ended."""
+
+    def run(
+        parts: list[dict[str, np.ndarray]],
+        build: str,
+        args: dict[str, Any] | None = None,
+        *,
+        epochs: int = 2,
+        batch_size: int = 8,
+        engine: str = "horovod",
+        source: Any = None,
+        on_event: Any = None,
+        **fit: Any,
+    ) -> Run:
+        from sparktrain.interfaces.messages import Fit, Order, Source
+
+        sizes = (batch_size,) * len(parts)
+        written = shards(parts, sizes)
+        output = tmp_path_factory.mktemp("output")
+        if "callbacks" in fit:
+            fit["callbacks"] = Source(function=f"trained:{fit['callbacks']}")
+        order = Order(
+            run="test",
+            engine=engine,
+            rank=0,
+            size=len(parts),
+            part=0,
+            environment={},
+            feed={},
+            model=source or Source(function=f"trained:{build}", args=args or {}),
+            fit=Fit(epochs=epochs, batch_sizes=sizes, **fit),
+            seed=SEED,
+            output=str(output),
+            hadoop={},
+        )
+        orders = [replace(order, rank=r, part=r, feed=shard.to_json()) for r, shard in enumerate(written)]
+        return Run(_run(orders, engine, tmp_path_factory.mktemp("work"), on_event), written, output)
+
+    return run
+
+
+def _run(orders: list[Any], engine: str, folder: Path, on_event: Any) -> list[Worker]:
+    from sparktrain.cluster.child import Child
+    from sparktrain.engines import launch
+    from sparktrain.interfaces.launch import Place
+
+    size = len(orders)
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(USER)]),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "OMP_NUM_THREADS": "1",
+        "TF_NUM_INTRAOP_THREADS": "1",
+        "TF_NUM_INTEROP_THREADS": "1",
+    }
+    told = [""] * size
+    barrier = threading.Barrier(size)
+    workers = [Worker(None, 0.0) for _ in orders]
+    children: list[Child] = []
+    launches = [launch(engine) for _ in orders]
+
+    def gather(rank: int, value: str) -> list[str]:
+        told[rank] = value
+        barrier.wait(30)
+        values = list(told)
+        barrier.wait(30)
+        return values
+
+    def take(rank: int, event: Any) -> None:
+        workers[rank].events.append(event)
+        if on_event is not None:
+            on_event(rank, event, children)
+
+    def work(rank: int) -> None:
+        place = Place(rank, size, "127.0.0.1", rank, size, 0, 1)
+        joined = dict(launches[rank].join(place, lambda value: gather(rank, value)))
+        children[rank].order(replace(orders[rank], environment=joined))
+        workers[rank].outcome = children[rank].wait()
+        workers[rank].seconds = time.monotonic() - began
+
+    for rank in range(size):
+        children.append(Child(environment, lambda event, rank=rank: take(rank, event), str(folder)))
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
+    began = time.monotonic()
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, began + _DEADLINE - time.monotonic()))
+    finally:
+        for child in children:
+            child.kill("the test is over")
+        for each in launches:
+            each.close()
+    return workers

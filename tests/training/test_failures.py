@@ -1,0 +1,69 @@
+"""A worker's end by failure: its own mistake told whole, a peer's loss told as an echo, and at once."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import time
+
+import cloudpickle
+import pytest
+
+from sparktrain.interfaces.messages import Failure, Progress, Source
+
+pytestmark = pytest.mark.real
+
+
+def test_one_workers_exception_is_its_own_and_the_others_echo(train, make_rows):
+    parts = [make_rows(80), make_rows(80, start=1000)]
+    began = time.monotonic()
+    run = train(parts, "dense", epochs=2, callbacks="fail_on_one")
+    own, echo = run.workers[1].outcome, run.workers[0].outcome
+    assert (own.cause, own.error, own.message) == ("code", "ZeroDivisionError", "rank 1's own mistake")
+    assert "trained.py" in own.traceback and "on_train_batch_end" in own.traceback
+    assert "sparktrain/worker.py" not in own.traceback
+    assert isinstance(echo, Failure) and echo.cause == "echo", echo
+    assert run.workers[0].seconds - run.workers[1].seconds < 3
+    assert time.monotonic() - began < 100
+    assert not list(run.output.iterdir())
+
+
+def test_a_killed_worker_is_an_echo_to_the_others_at_once(train, make_rows):
+    killed = []
+
+    def kill(rank, event, children):
+        if rank == 1 and isinstance(event, Progress) and not killed:
+            os.kill(children[1].pid, signal.SIGKILL)
+            killed.append(time.monotonic())
+
+    parts = [make_rows(400), make_rows(400, start=1000)]
+    run = train(parts, "dense", epochs=20, callbacks="slowly", on_event=kill)
+    assert killed
+    lost, echo = run.workers[1].outcome, run.workers[0].outcome
+    assert lost.cause == "lost" and echo.cause == "echo", (lost, echo)
+    assert run.workers[0].seconds - run.workers[1].seconds < 3
+
+
+def test_a_builders_exception_comes_with_the_users_traceback(train, make_rows):
+    told = train([make_rows(30)], "failing", engine="single").workers[0].outcome
+    assert (told.cause, told.error) == ("code", "KeyError") and "the builder's own mistake" in told.traceback
+    assert told.traceback.splitlines()[1].strip().startswith("File") and "trained.py" in told.traceback.splitlines()[1]
+
+
+def test_a_loss_that_is_no_number_names_the_epoch(train, make_rows):
+    told = train([make_rows(30)], "exploding", engine="single").workers[0].outcome
+    assert told.cause == "code" and "nan in epoch 1" in told.message and not told.traceback
+
+
+def test_a_model_by_value_that_does_not_fit_the_rows_is_refused_before_a_step(train, make_rows):
+    def build(units):
+        import keras
+
+        model = keras.Sequential([keras.Input((units,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+        return model
+
+    source = Source(pickle=base64.b64encode(cloudpickle.dumps(build)).decode(), args={"units": 3})
+    told = train([make_rows(30)], "", engine="single", source=source).workers[0].outcome
+    assert told.cause == "input" and "1 inputs" in told.message and "x, row" in told.message

@@ -1,0 +1,71 @@
+"""Horovod's launch: where every worker finds the others, without TensorFlow, and without a port left behind."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from sparktrain.engines import launch
+from sparktrain.interfaces.launch import Place
+
+
+def _join(engine: str, places: list[Place]):
+    told = [""] * len(places)
+    barrier = threading.Barrier(len(places))
+    launches = [launch(engine) for _ in places]
+    joined: list[dict[str, str]] = [{} for _ in places]
+
+    def work(rank: int) -> None:
+        def gather(value: str) -> list[str]:
+            told[rank] = value
+            barrier.wait(10)
+            values = list(told)
+            barrier.wait(10)
+            return values
+
+        joined[rank] = dict(launches[rank].join(places[rank], gather))
+
+    threads = [threading.Thread(target=work, args=(rank,)) for rank in range(len(places))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    return launches, joined
+
+
+def test_all_workers_learn_rank_0s_rendezvous_and_their_own_places():
+    places = [Place(rank, 2, "127.0.0.1", rank, 2, 0, 1) for rank in range(2)]
+    launches, joined = _join("horovod", places)
+    try:
+        port = int(joined[0]["HOROVOD_GLOO_RENDEZVOUS_PORT"])
+        assert [each["HOROVOD_GLOO_RENDEZVOUS_PORT"] for each in joined] == [str(port)] * 2
+        assert [each["HOROVOD_RANK"] for each in joined] == ["0", "1"]
+        assert joined[1]["HOROVOD_LOCAL_RANK"] == "1" and joined[1]["HOROVOD_CROSS_SIZE"] == "1"
+        assert joined[0]["HOROVOD_GLOO_IFACE"] == "lo"
+        socket.create_connection(("127.0.0.1", port), 5).close()
+    finally:
+        for each in launches:
+            each.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), 5)
+    assert not [thread for thread in threading.enumerate() if thread.name == "horovod-rendezvous"]
+    launches[0].close()
+
+
+def test_single_refuses_more_than_one_worker():
+    with pytest.raises(ValueError, match="set training.workers to 1"):
+        launch("single").join(Place(0, 2, "here", 0, 2, 0, 1), lambda value: [value] * 2)
+
+
+@pytest.mark.real
+def test_the_task_side_imports_no_tensorflow_and_the_child_no_pyspark():
+    for program, absent in {
+        "from sparktrain.engines import launch; launch('horovod'); launch('single')": "tensorflow",
+        "import sparktrain.worker, sparktrain.training.keras, sparktrain.engines.horovod.collective": "pyspark",
+    }.items():
+        check = f"{program}; import sys; sys.exit({absent!r} in sys.modules)"
+        assert subprocess.run([sys.executable, "-c", check], timeout=120).returncode == 0

@@ -1,0 +1,131 @@
+"""A model that doesn't fit the rows is refused before the first step, in words that say what to change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.real
+
+ROWS = {"history": ((24, 5), np.float32), "flight": ((3,), np.float32)}
+
+
+@pytest.fixture(scope="module")
+def keras():
+    import keras
+
+    return keras
+
+
+def _model(keras, names=("history", "flight"), history=(24, 5), as_dict=False):
+    tensors = [keras.Input(history if name == "history" else (3,), name=name) for name in names]
+    flat = keras.layers.Concatenate()([keras.layers.Flatten()(tensor) for tensor in tensors])
+    inputs = dict(zip(names, tensors)) if as_dict else tensors
+    return keras.Model(inputs, keras.layers.Dense(3)(flat))
+
+
+def test_inputs_go_by_name_where_the_names_are_the_models_own(keras):
+    from sparktrain.training.model import input_template
+
+    swapped = dict(reversed(ROWS.items()))
+    assert input_template(_model(keras), swapped) == ("history", "flight")
+    assert input_template(_model(keras, as_dict=True), swapped) == {"history": "history", "flight": "flight"}
+
+
+def test_inputs_go_in_order_where_the_names_are_others(keras):
+    from sparktrain.training.model import input_template
+
+    rows = {"a": ROWS["history"], "b": ROWS["flight"]}
+    assert input_template(_model(keras), rows) == ("a", "b")
+    assert input_template(keras.Sequential([keras.Input((24, 5)), keras.layers.Flatten()]), {"a": rows["a"]}) == "a"
+
+
+def test_a_model_without_named_inputs_gets_one_array_or_a_dict(keras):
+    from sparktrain.training.model import input_template
+
+    class Own(keras.Model):
+        def call(self, inputs):
+            return inputs
+
+    assert input_template(Own(), {"a": ROWS["flight"]}) == "a"
+    assert input_template(Own(), ROWS) == {"history": "history", "flight": "flight"}
+
+
+def test_a_wrong_shape_names_the_input_what_came_and_what_the_model_takes(keras):
+    from sparktrain.feed import BadInput
+    from sparktrain.training.model import input_template
+
+    with pytest.raises(BadInput) as error:
+        input_template(_model(keras, history=(12, 5)), ROWS)
+    assert "'history'" in str(error.value) and "24x5" in str(error.value) and "12x5" in str(error.value)
+
+
+def test_a_wrong_number_of_inputs_names_both_sides(keras):
+    from sparktrain.feed import BadInput
+    from sparktrain.training.model import input_template
+
+    with pytest.raises(BadInput, match=r"2 inputs \(history of 24x5, flight of 3\).*bring 1 \(history\)"):
+        input_template(_model(keras), {"history": ROWS["history"]})
+
+
+@pytest.mark.parametrize("loss, units, label_range, told", [
+    ("sparse_categorical_crossentropy", 3, (0, 3), "classes 0 to 2"),
+    ("sparse_categorical_crossentropy", 3, (-1, 2), "from -1 to 2"),
+    ("binary_crossentropy", 1, (0, 2), "0 to 1"),
+    ("sparse_categorical_crossentropy", 3, (0, 2), None),
+    ("binary_crossentropy", 1, (0, 1), None),
+])
+def test_labels_outside_the_models_classes_are_refused(keras, loss, units, label_range, told):
+    from sparktrain.feed import BadInput
+    from sparktrain.training.model import check_label
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
+    for given in (loss, keras.losses.get(loss), type(keras.losses.get(loss))):
+        if isinstance(given, type):
+            continue
+        model.compile("sgd", given)
+        if told is None:
+            check_label(model, ((), np.int64), label_range)
+            continue
+        with pytest.raises(BadInput, match=told):
+            check_label(model, ((), np.int64), label_range)
+
+
+def test_class_numbers_for_a_one_hot_loss_name_the_loss_to_take(keras):
+    from sparktrain.feed import BadInput
+    from sparktrain.training.model import check_label
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    model.compile("sgd", "categorical_crossentropy")
+    with pytest.raises(BadInput, match="sparse_categorical_crossentropy"):
+        check_label(model, ((), np.int64), (0, 3))
+
+
+def test_a_builder_that_gives_no_compiled_model_is_told_what_to_return(keras, monkeypatch):
+    import sys
+    import types
+
+    from sparktrain.interfaces.messages import Source
+    from sparktrain.training.errors import TrainingError
+    from sparktrain.training.model import build
+
+    module = types.ModuleType("of_user")
+    module.nothing = lambda: 3
+    module.raw = lambda: keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
+    module.__file__ = "of_user.py"
+    monkeypatch.setitem(sys.modules, "of_user", module)
+    with pytest.raises(TrainingError, match="builtins.int and not a keras.Model"):
+        build(Source(function="of_user:nothing"), 7, {})
+    with pytest.raises(TrainingError, match="not compiled"):
+        build(Source(function="of_user:raw"), 7, {})
+    with pytest.raises(TrainingError, match="of_user.py has no function 'raws'; did you mean raw"):
+        build(Source(function="of_user:raws"), 7, {})
+
+
+def test_class_weights_follow_the_rows_classes():
+    from sparktrain.training.dataset import class_weights
+
+    weights = {0: 0.5, 2: 3.0}
+    assert class_weights(np.array([0, 1, 2]), weights).tolist() == [0.5, 1.0, 3.0]
+    assert class_weights(np.array([[2.0], [0.0]]), weights).tolist() == [3.0, 0.5]
+    assert class_weights(np.eye(3), weights).tolist() == [0.5, 1.0, 3.0]

@@ -1,0 +1,137 @@
+"""A user's module: models and callbacks that the workers train."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import keras
+import tensorflow as tf
+
+
+def _inputs():
+    return keras.Input((4,), name="x"), keras.Input((1,), name="row")
+
+
+def _optimizer(name, **arguments):
+    return {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[name](**arguments)
+
+
+def dense(optimizer="sgd", rate=0.1, clipnorm=None, steps_per_execution=1, accumulate=None):
+    x, row = _inputs()
+    hidden = keras.layers.Dense(6, activation="tanh")(x)
+    output = keras.layers.Dense(1, activation="sigmoid")(hidden)
+    model = keras.Model({"x": x, "row": row}, output)
+    model.compile(
+        _optimizer(optimizer, learning_rate=rate, clipnorm=clipnorm, gradient_accumulation_steps=accumulate),
+        "binary_crossentropy",
+        metrics=[keras.metrics.AUC(name="auc"), "accuracy"],
+        steps_per_execution=steps_per_execution,
+    )
+    return model
+
+
+class Counting(keras.Model):
+    """A training step of its own, and a metric that shows a row missed or seen twice."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.ids = keras.metrics.Sum(name="ids", dtype="float64")
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            prediction = self(x, training=True)
+            loss = tf.reduce_mean(keras.losses.binary_crossentropy(tf.cast(y, tf.float32)[:, None], prediction))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+        self.ids.update_state(x[1])
+        return {"ids": self.ids.result(), "loss_of_step": loss}
+
+    def test_step(self, data):
+        self.ids.update_state(data[0][1])
+        return {"ids": self.ids.result()}
+
+
+def counting(optimizer="sgd", rate=0.1):
+    x, row = _inputs()
+    hidden = keras.layers.Dense(6, activation="tanh")(x)
+    model = Counting([x, row], keras.layers.Dense(1, activation="sigmoid")(hidden))
+    model.compile(_optimizer(optimizer, learning_rate=rate))
+    return model
+
+
+def normalized():
+    """Statistics and random numbers: BatchNormalization and Dropout."""
+    x, row = _inputs()
+    hidden = keras.layers.Dropout(0.2)(keras.layers.BatchNormalization()(keras.layers.Dense(6)(x)))
+    model = keras.Model([x, row], keras.layers.Dense(1, activation="sigmoid")(hidden))
+    model.compile("adam", "binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")])
+    return model
+
+
+def failing():
+    raise KeyError("the builder's own mistake")
+
+
+def exploding():
+    return dense(rate=float("nan"))
+
+
+class Seen(keras.callbacks.Callback):
+    """Prints what a user's callback sees."""
+
+    def __init__(self, name):
+        super().__init__()
+        self.name = name
+
+    def on_epoch_end(self, epoch, logs=None):
+        shown = " ".join(f"{key}={value!r}" for key, value in sorted(logs.items()))
+        print(f"{self.name} epoch={epoch} {shown} rate={float(self.model.optimizer.learning_rate):.6g}", flush=True)
+
+
+class OnlyFirst(Seen):
+    only_rank_0 = True
+
+
+class StopInside(keras.callbacks.Callback):
+    """Asks on rank 1 to stop in the middle of the second epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if os.environ.get("HOROVOD_RANK") == "1" and self.epoch == 1 and batch == 2:
+            self.model.stop_training = True
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+
+class Checkpointing(keras.callbacks.ModelCheckpoint):
+    def on_train_begin(self, logs=None):
+        print("checkpointing here", flush=True)
+
+
+def watching():
+    return [Seen("everywhere"), OnlyFirst("first"), Checkpointing("checkpoint.keras")]
+
+
+def stopping():
+    return [Seen("everywhere"), StopInside()]
+
+
+class FailLater(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if os.environ.get("HOROVOD_RANK") == "1" and batch == 3:
+            raise ZeroDivisionError("rank 1's own mistake")
+
+
+class Slow(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        time.sleep(0.05)
+
+
+def fail_on_one():
+    return [FailLater()]
+
+
+def slowly():
+    return [Slow()]
