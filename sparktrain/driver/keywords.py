@@ -83,9 +83,12 @@ def train(
     if seed is not None:
         given["seed"] = seed
     job = Job.from_mapping(given)
-    return run_job(
+    result = run_job(
         frame.sparkSession,
         job,
         run_id=run_id,
         given=Given(frame=frame, model=model, callbacks=None if isinstance(callbacks, str) else callbacks),
     )
+    if result.prepared is not None:
+        result.prepared.release()   # a notebook trains many times in one application
+    return result

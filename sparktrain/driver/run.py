@@ -27,7 +27,7 @@ from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
 from sparktrain.engines import launch
 from sparktrain.interfaces.messages import EpochEnd, Finished, Fit, Joined, Message, Phase, Source
-from sparktrain.storage import open_folder
+from sparktrain.storage import StorageError, open_folder
 from sparktrain.storage.runs import resolve as resolve_run
 
 
@@ -70,7 +70,7 @@ def run_job(
         watch: tells how it goes; one on standard error if left out.
 
     Returns:
-        The result, `status` finished or checked.
+        The result, `status` finished or checked. Its `prepared` rows stay kept on the executors until they are released.
 
     Raises:
         ConfigError, InputError, NoSlots, ClusterRefused, RunTaken: nothing was trained.
@@ -120,7 +120,13 @@ class _Run:
                 prepared.release()
             raise
         finally:
-            self.folder.discard()   # published, there is nothing left to discard
+            self._discard()   # published, there is nothing left to discard
+
+    def _discard(self) -> None:
+        try:
+            self.folder.discard()
+        except StorageError as error:   # it must not hide why the run ended
+            self.watch.note(f"what the run had written is still there: {error}")
 
     def _slots(self) -> Slots:
         begun = time.monotonic()
