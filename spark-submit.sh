@@ -75,6 +75,9 @@ set_up_spark() {
         fi
         export SPARK_HOME=$own
     fi
+    # spark-submit gives a Python program pipes for its output: the terminal that progress is shown at is named to it.
+    unset SPARKTRAIN_TERMINAL
+    if [[ -t 2 ]]; then SPARKTRAIN_TERMINAL=$(tty <&2) && export SPARKTRAIN_TERMINAL; fi
     if [[ -z ${HADOOP_CONF_DIR:-}${YARN_CONF_DIR:-} ]]; then use_running_sandbox; fi
 }
 

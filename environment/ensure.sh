@@ -41,7 +41,7 @@ TEXT
         if [[ $status == 130 ]]; then PROBLEM="interrupted while the environment was made"; fi
         return 1
     fi
-    environment_is_current "$layer"
+    environment_is_current "$layer" || { PROBLEM="$ROOT/.venv is not what install.py should have made" && return 1; }
 }
 
 java_is_there() {

@@ -155,7 +155,9 @@ def main() -> None:
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         wheel = kept(folder) or build(horovod, constraint, folder)
-    run(sys.executable, "-m", "pip", "install", "--no-input", "--constraint", str(constraint), str(wheel))
+    install = (sys.executable, "-m", "pip", "install", "--no-input", "--constraint", str(constraint), str(wheel))
+    run(*install)
+    run(*install, "--no-deps", "--force-reinstall")   # pip takes one of this version, built for another TensorFlow, for it
     try:
         run(sys.executable, "-c", "import horovod.tensorflow as hvd; assert hvd.gloo_built(), 'built without Gloo'")
     except SystemExit:

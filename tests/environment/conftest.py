@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-TOOLS = ("bash", "cat", "cmp", "dirname", "env", "head", "ps", "sed", "sleep", "tail", "touch")
+TOOLS = ("bash", "cat", "cmp", "dirname", "env", "head", "ps", "sed", "sleep", "tail", "touch", "tty")
 
 
 @dataclass
@@ -38,9 +38,9 @@ class Machine:
         if "JAVA_HOME" in os.environ:
             self.variables["JAVA_HOME"] = os.environ["JAVA_HOME"]
 
-    def run(self, *command: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, cwd: Path | None = None, stderr: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, cwd=cwd or self.root, env={"PATH": str(self.bin), "HOME": str(self.root)} | self.variables,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True, timeout=120)
 
     def ensure(self, layer: str = "base") -> subprocess.CompletedProcess[str]:
         """What the commands do first; prints the interpreter and the reason to go without Horovod."""
