@@ -5,8 +5,9 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
-from typing import Sequence
+from typing import Callable, Sequence
 
+from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.text import Text
 
@@ -16,6 +17,7 @@ from sparktrain.config import ConfigError, Job
 from sparktrain.data import InputError, MissingColumn
 from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.output import RunTaken
+from sparktrain.driver.progress import make_console
 from sparktrain.driver.request import arguments, load_job, new_run_id
 from sparktrain.driver.result import Result, exit_status, say
 from sparktrain.driver.run import run_job
@@ -24,24 +26,36 @@ from sparktrain.driver.shipping import TooLarge
 _REFUSED = (ConfigError, ClusterRefused, RunTaken, TooLarge, MissingColumn)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    before: Callable[[SparkSession, Job], None] | None = None,
+    after: Callable[[SparkSession, Job, Result], None] | None = None,
+) -> int:
     """Run a job as spark-submit's program.
+
+    Args:
+        argv: the command line; the process's own if left out.
+        before: called when Spark is up, before the run begins.
+        after: called when the run has finished, or its rehearsal has passed.
 
     Returns:
         The exit status: 0 if the model is on the storage (or the rehearsal passed), 2 for a configuration that can't
         work, 1 otherwise.
     """
     options = arguments().parse_args(argv)
-    console = Console(stderr=True)
+    console = make_console()
     job, spark = None, None
     run_id = options.run_id or new_run_id()
     signal.signal(signal.SIGTERM, _interrupt)   # a scheduler's kill ends the workers as Ctrl-C does
     try:
         job, folders = load_job(options)
-        from pyspark.sql import SparkSession
-
         spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
+        if before is not None:
+            before(spark, job)
         result = run_job(spark, job, run_id=run_id, check=options.check, folders=folders)
+        if after is not None:
+            after(spark, job, result)
     except BaseException as error:
         result = failed(error, run_id, job, console)
     if job is not None and job.on_end is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from typing import Mapping
@@ -17,6 +18,15 @@ from sparktrain.interfaces.messages import EpochEnd, Filling, Joined, Log, Messa
 _PLAIN_EVERY = 10.0   # seconds between plain lines of the same phase
 
 
+def make_console() -> Console:
+    """Standard error, or the terminal behind it: spark-submit gives a Python program pipes, and the launcher names it."""
+    terminal = os.environ.get("SPARKTRAIN_TERMINAL")
+    if terminal is None:
+        return Console(stderr=True)
+    file = open(terminal, "w")   # for as long as the process lives
+    return Console(file=file, force_terminal=True, width=os.get_terminal_size(file.fileno()).columns)
+
+
 class Watch:
     """Tells a console how a run goes. Use it as a context manager.
 
@@ -26,7 +36,7 @@ class Watch:
     """
 
     def __init__(self, context: SparkContext, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or make_console()
         self._context = context
         self._live = Live("", console=self.console, refresh_per_second=4, transient=True) if self._terminal else None
         self._lock = threading.Lock()

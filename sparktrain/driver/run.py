@@ -14,7 +14,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 
 from sparktrain.cluster.slots import Slots, check_application, wait_for_slots
-from sparktrain.cluster.stage import Attempt, StageFailed
+from sparktrain.cluster.stage import Attempt, AttemptFailed, StageFailed
 from sparktrain.cluster.task import Task
 from sparktrain.config import Job
 from sparktrain.data import VALIDATION, Prepared, deal, explain, prepare
@@ -26,6 +26,7 @@ from sparktrain.driver.request import new_run_id
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
 from sparktrain.engines import launch
+from sparktrain.feed import NoRows
 from sparktrain.interfaces.messages import EpochEnd, Finished, Fit, Joined, Message, Phase, Source
 from sparktrain.storage import StorageError, open_folder
 from sparktrain.storage.runs import resolve as resolve_run
@@ -219,6 +220,10 @@ class _Run:
         )
         try:
             finished = attempt.run()
+        except AttemptFailed as error:
+            if error.failure.failure.error == NoRows.__name__:
+                raise prepared.why_empty() from error
+            raise
         except StageFailed as error:
             known = explain(error.__cause__)   # a file or a record that can't be read
             raise known or error from error.__cause__

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import atexit
 import hashlib
+import shutil
 import sys
 import tempfile
 import zipfile
+from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Iterable, Iterator, Sequence
@@ -83,6 +86,14 @@ def _imports(file: Path) -> Iterator[str]:
             yield node.module.split(".")[0]
 
 
+@cache
+def _archives() -> Path:
+    """This process's folder of zips; Spark serves them to the executors until the application ends."""
+    folder = Path(tempfile.mkdtemp(prefix="sparktrain-code-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def ship(context: SparkContext, modules: Iterable[str], folders: Sequence[str]) -> dict[str, str]:
     """Hand the modules and what they need of the user's own to every executor.
 
@@ -108,7 +119,8 @@ def ship(context: SparkContext, modules: Iterable[str], folders: Sequence[str]) 
         return {}
     digests = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in content.items()}
     whole = hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()[:12]
-    archive = Path(tempfile.mkdtemp(prefix="sparktrain-code-")) / f"sparktrain_code_{whole}.zip"
+    # Spark takes a file of a known name again only from the same place.
+    archive = _archives() / f"sparktrain_code_{whole}.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
         for folder in sorted({str(parent) for name in content for parent in Path(name).parents if str(parent) != "."}):
             target.mkdir(folder)   # a package without __init__.py is found in a zip only by its folder's entry

@@ -4,7 +4,7 @@ Knows neither Spark nor a framework. Filling: `SegmentWriter`; agreeing with the
 """
 
 from sparktrain.feed.agreement import agree
-from sparktrain.feed.errors import BadInput
+from sparktrain.feed.errors import BadInput, NoRows
 from sparktrain.feed.fill import SegmentWriter
 from sparktrain.feed.filled import Filled
 from sparktrain.feed.layout import Column, Input, Layout
@@ -12,5 +12,5 @@ from sparktrain.feed.schedule import Schedule
 from sparktrain.feed.shard import Batch, Shard
 
 __all__ = [
-    "BadInput", "Batch", "Column", "Filled", "Input", "Layout", "Schedule", "SegmentWriter", "Shard", "agree",
+    "BadInput", "Batch", "Column", "Filled", "Input", "Layout", "NoRows", "Schedule", "SegmentWriter", "Shard", "agree",
 ]

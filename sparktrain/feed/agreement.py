@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Sequence
 
-from sparktrain.feed.errors import BadInput
+from sparktrain.feed.errors import BadInput, NoRows
 
 
 def agree(filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -19,12 +19,13 @@ def agree(filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
         [least, greatest], "weighted", "counts" and "validation_counts" of each part, "bytes" of all segments.
 
     Raises:
-        BadInput: the parts have rows of different shapes, or there are no training rows.
+        BadInput: the parts have rows of different shapes.
+        NoRows: there are no training rows.
     """
     counts = [sum(part["segments"]) for part in filled]
     validation_counts = [sum(part["validation_segments"]) for part in filled]
     if not sum(counts):
-        raise BadInput(
+        raise NoRows(
             f"no training rows: all {len(filled)} parts are empty, with {sum(validation_counts):,} validation rows. "
             "Look at data.path, data.where, data.preprocess, data.sample and data.validation for what leaves none."
         )

@@ -75,7 +75,7 @@ def joined(parts: Sequence[tuple[tuple[int, ...], np.dtype]], shape_given: bool)
 
 
 def row_shape(array: pa.Array, column: Column) -> tuple[int, ...] | None:
-    """Shape of one row of a column, found from its first rows.
+    """Shape of one row of a column: the one given, or that of its first row. Values are not looked at.
 
     Args:
         array: the column in a batch of at least one row.
@@ -84,27 +84,38 @@ def row_shape(array: pa.Array, column: Column) -> tuple[int, ...] | None:
         The shape, or None where all rows are empty sequences of arrays whose own shape is still to be seen.
 
     Raises:
-        Fault: the rows can't have a shape.
+        Fault: a row is null.
+        BadInput: padding was asked for what is no array.
     """
-    if column.length is not None and column.shape is not None:
+    refuse_nulls(array)
+    if column.shape is not None:
         return column.shape
-    index = 0
-    if column.length is not None and _is_list(array.type) and not array.null_count:
-        index = int(np.argmax(_lengths(array)))
-    row = array.slice(index, 1)
-    if column.length is not None and _is_list(array.type) and not array.null_count and not _lengths(row)[0]:
-        nested = _is_list(array.type.value_type) or is_vector(array.type.value_type)
-        return None if nested else (column.length,)
-    return dense(row, column, None).shape[1:]
+    if column.length is None:
+        return _first_shape(array)
+    if not _is_list(array.type):
+        raise _not_to_be_padded(array, column)
+    longest = array.slice(int(np.argmax(_lengths(array))), 1).flatten()
+    if not len(longest) and (_is_list(longest.type) or is_vector(longest.type)):
+        return None
+    return column.length, *_first_shape(longest)
 
 
-def dense(array: pa.Array, column: Column, shape: tuple[int, ...] | None) -> np.ndarray:
+def _first_shape(array: pa.Array) -> tuple[int, ...]:
+    first = array.slice(0, 1)
+    if is_vector(array.type):
+        return dense_vectors(first).shape[1:]
+    if not _is_list(array.type) or not len(first):
+        return ()
+    return int(_lengths(first)[0]), *_first_shape(first.flatten())
+
+
+def dense(array: pa.Array, column: Column, shape: tuple[int, ...]) -> np.ndarray:
     """Rows of one column as a dense, checked array.
 
     Args:
         array: the column's rows.
         column: how the model gets it.
-        shape: of one row, as `row_shape` found it; None: whatever comes.
+        shape: of one row, as `row_shape` found it.
 
     Returns:
         Array [n, *shape] of the dtype that `element_dtype` tells, finite throughout. A view of the Arrow buffer
@@ -125,18 +136,17 @@ def dense(array: pa.Array, column: Column, shape: tuple[int, ...] | None) -> np.
         raise _not_finite(rows, converted, offsets)
     if offsets is not None:
         converted = pad(converted, offsets, column.length, column.pad, column.side)
-    wanted = column.shape if column.shape is not None else shape
-    if wanted is None or converted.shape[1:] == wanted:
+    came = converted.shape[1:]
+    if came == shape:
         return converted
-    if column.shape is not None and math.prod(column.shape) == math.prod(converted.shape[1:]):
-        return converted.reshape(len(converted), *column.shape)
-    if column.shape is not None:
+    if column.shape is None:
+        raise _ragged(0, list(came), len(converted), list(shape))
+    if math.prod(came) != math.prod(shape):
         raise Fault(
-            0, f"a row of shape {list(converted.shape[1:])}", len(converted),
-            f"where shape {list(column.shape)} is asked for",
+            0, f"a row of shape {list(came)}", len(converted), f"where shape {list(shape)} is asked for",
             "Correct data.features, or the column in data.preprocess.",
         )
-    raise _ragged(0, list(converted.shape[1:]), len(converted), list(wanted))
+    return converted.reshape(len(converted), *shape)
 
 
 def refuse_nulls(array: pa.Array) -> None:
@@ -168,13 +178,10 @@ def _rows(array: pa.Array) -> np.ndarray:
 
 
 def _padded_elements(
-    array: pa.Array, column: Column, shape: tuple[int, ...] | None, dtype: np.dtype
+    array: pa.Array, column: Column, shape: tuple[int, ...], dtype: np.dtype
 ) -> tuple[np.ndarray, np.ndarray]:
     if not _is_list(array.type):
-        raise BadInput(
-            f"column {column.name!r} ({array.type}): length {column.length} was asked for, but only arrays can be "
-            "padded. Leave `length` out, or make the column an array in data.preprocess."
-        )
+        raise _not_to_be_padded(array, column)
     if dtype.kind != "f" and not float(column.pad).is_integer():
         raise BadInput(
             f"column {column.name!r} ({array.type}): pad is {column.pad}, but its elements are whole numbers. "
@@ -185,11 +192,15 @@ def _padded_elements(
     if offsets[-1]:
         return _of_elements(array, offsets), offsets
     # Only empty sequences: what their elements would look like is known from other rows or from the shape given.
-    known = shape if column.shape is None else column.shape
-    inner = known[1:] if known is not None and known[0] == column.length else ()
-    if column.shape is not None and not inner:
-        inner = (math.prod(column.shape) // column.length,)
+    inner = shape[1:] if shape[0] == column.length else (math.prod(shape) // column.length,)
     return np.empty((0, *inner), dtype), offsets
+
+
+def _not_to_be_padded(array: pa.Array, column: Column) -> BadInput:
+    return BadInput(
+        f"column {column.name!r} ({array.type}): length {column.length} was asked for, but only arrays can be padded. "
+        "Leave `length` out, or make the column an array in data.preprocess."
+    )
 
 
 def _of_elements(array: pa.Array, offsets: np.ndarray) -> np.ndarray:

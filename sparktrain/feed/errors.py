@@ -7,6 +7,10 @@ class BadInput(ValueError):
     """Rows that can't be trained on. The message names the column, its type, what came and what to do."""
 
 
+class NoRows(BadInput):
+    """No part has a training row."""
+
+
 class Fault(Exception):
     """Something wrong with values of one column, found where neither the column nor earlier batches are known.
 

@@ -188,7 +188,7 @@ class SegmentWriter:
 
     def _shape(self, batch: pa.RecordBatch, column: Column) -> tuple[int, ...] | None:
         array = self._column(batch, column.name)
-        with _Told(column.name, array, 0):
+        with _Told(column.name, array, sum(waiting.num_rows for waiting in self._undecided[:-1])):
             return row_shape(array, column)
 
     def _column(self, batch: pa.RecordBatch, name: str) -> pa.Array:

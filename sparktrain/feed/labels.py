@@ -39,7 +39,7 @@ def label_dtype(column: str, kind: pa.DataType, classes: Sequence[Any] | None) -
     return np.dtype(np.int32) if dtype.kind == "b" else dtype
 
 
-def labels(array: pa.Array, column: str, classes: Sequence[Any] | None, shape: tuple[int, ...] | None) -> np.ndarray:
+def labels(array: pa.Array, column: str, classes: Sequence[Any] | None, shape: tuple[int, ...]) -> np.ndarray:
     """Labels [n, *shape] in the dtype that `label_dtype` tells.
 
     Raises:

@@ -1,10 +1,10 @@
 """In which order a part's rows are read: pure functions of (seed, part, epoch, segment row counts).
 
-The rows of a part already lie in the order of a hash of their content, so any stretch of a segment is a fair sample.
-On top of that every epoch takes the segments in a new order, a window of a few of them at a time, and shuffles the
-window's rows: one by one where all rows fit into a processor's cache; else in short runs, a few neighbours staying
-together, at boundaries that move with every epoch, because memory hands out a few rows in a row twice as fast as the
-same rows one by one.
+The rows of a part already lie in the order of a hash of their content, so any stretch of a segment is a fair sample
+of them. On top of that every epoch takes the segments in a new order, a window of a few of them at a time, and
+shuffles the window's rows: one by one where all rows fit into a processor's cache; else in short runs, a few
+neighbours staying together, because memory hands out a few rows in a row half as fast again as the same rows one by
+one. Which rows are neighbours moves with every epoch.
 """
 
 from __future__ import annotations
@@ -45,20 +45,19 @@ def shuffled(rows: Sequence[int], run: int, *, seed: int, part: int, epoch: int,
         int64 array [sum(rows)], a permutation: numbers that count through the window's segments one after another.
     """
     generator = _generator(seed, part, epoch, window + 1)
-    offset = int(generator.integers(run))
-    starts, first = [], 0
-    for count in rows:
-        # The first run of a segment is the shorter one, so that all later boundaries move with the offset.
-        inner = np.arange(first + offset, first + count, run, dtype=np.int64)
-        starts.append(inner if offset == 0 else np.concatenate([np.array([first])[:count], inner]))
-        first += count
-    begin = np.concatenate(starts) if starts else np.empty(0, np.int64)
-    lengths = np.diff(begin, append=first)
+    total = sum(rows)
+    if run == 1:
+        return generator.permutation(total)
+    # The first run of a segment is a shorter one, so that all later boundaries move with the offset.
+    offset = int(generator.integers(1, run + 1))
+    firsts = np.cumsum([0, *rows[:-1]])
+    begin = np.concatenate(
+        [first + np.arange(offset - run, count, run).clip(0) for first, count in zip(firsts, rows)]
+    )
+    lengths = np.diff(begin, append=total)
     mixed = generator.permutation(len(begin))
     begin, lengths = begin[mixed], lengths[mixed]
-    if run == 1:
-        return begin
-    return np.repeat(begin - (np.cumsum(lengths) - lengths), lengths) + np.arange(first, dtype=np.int64)
+    return np.repeat(begin - (np.cumsum(lengths) - lengths), lengths) + np.arange(total)
 
 
 def _generator(seed: int, part: int, epoch: int, stream: int) -> np.random.Generator:

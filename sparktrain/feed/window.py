@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Iterator, Sequence
 
@@ -24,8 +23,9 @@ class Window:
         self._segments = [Segment(path) for path in paths]
         self.counts = [segment.rows for segment in self._segments]
         self._starts = np.cumsum([0, *self.counts[:-1]])
-        self._shapes = {name: field.shape[1:] for name, field in self._segments[0].fields.items()}
-        self._dtypes = {name: field.dtype for name, field in self._segments[0].fields.items()}
+        fields = self._segments[0].fields.items()
+        self._wide_fields = [name for name, rows in fields if rows.nbytes >= _WIDE * len(rows)]
+        self._narrow_fields = [name for name in self._segments[0].fields if name not in self._wide_fields]
 
     def close(self) -> None:
         """Unmap the segments. No batch is a view of them."""
@@ -55,36 +55,39 @@ class Window:
         of_segment = of_segment[grouped]
         local = rows[grouped] - self._starts[of_segment]
         ends = np.cumsum(np.bincount(groups, minlength=batch_count * sources)).tolist()
-        shapes, dtypes = self._shapes, self._dtypes
-        wide = {name for name in shapes if math.prod(shapes[name]) * dtypes[name].itemsize >= _WIDE}
-        shared = {}
-        if len(shapes) > len(wide):
-            by_segment = np.argsort(of_segment, kind="stable")
-            bounds = np.cumsum(np.bincount(of_segment, minlength=sources)).tolist()
-            inverse = np.empty_like(by_segment)
-            inverse[by_segment] = np.arange(len(by_segment))
-            in_segments = local[by_segment]
-            for name in shapes:
-                if name not in wide:
-                    found = np.empty((len(rows), *shapes[name]), dtypes[name])
-                    self._gather(name, in_segments, 0, bounds, found)
-                    shared[name] = found.take(inverse, axis=0)
+        shared = self._narrow(of_segment, local) if self._narrow_fields else {}
+        wide = [(name, [segment.fields[name] for segment in self._segments]) for name in self._wide_fields]
         start = 0
         for number, size in enumerate(sizes):
-            batch = {name: array[start:start + size] for name, array in shared.items()}
-            for name in wide:
-                batch[name] = np.empty((size, *shapes[name]), dtypes[name])
-                self._gather(name, local, start, ends[number * sources:(number + 1) * sources], batch[name])
-            start += size
+            stop = start + size
+            batch = {name: rows[start:stop] for name, rows in shared.items()}
+            for name, views in wide:
+                batch[name] = _taken(views, local, start, ends[number * sources:(number + 1) * sources])
             yield batch
+            start = stop
 
-    def _gather(self, name: str, local: np.ndarray, start: int, ends: Sequence[int], target: np.ndarray) -> None:
-        """Copy rows to the target: segment by segment, those numbered by `local` from the end before to its end."""
-        first = start
-        for segment, end in zip(self._segments, ends):
-            if end > start:
-                # "clip" spares a copy through a buffer; no row number is out of range.
-                segment.fields[name].take(
-                    local[start:end], axis=0, out=target[start - first:end - first], mode="clip"
-                )
-                start = end
+    def _narrow(self, of_segment: np.ndarray, local: np.ndarray) -> dict[str, np.ndarray]:
+        """The narrow fields of rows that are given by their segment and their number in it."""
+        by_segment = np.argsort(of_segment, kind="stable")
+        ends = np.cumsum(np.bincount(of_segment, minlength=len(self._segments))).tolist()
+        back = np.empty_like(by_segment)
+        back[by_segment] = np.arange(len(by_segment))
+        local = local[by_segment]
+        return {
+            name: _taken([segment.fields[name] for segment in self._segments], local, 0, ends).take(back, axis=0)
+            for name in self._narrow_fields
+        }
+
+
+def _taken(views: Sequence[np.ndarray], local: np.ndarray, start: int, ends: Sequence[int]) -> np.ndarray:
+    """Rows of the segments in a new array: from each segment those that `local` numbers from the end before to its."""
+    # "clip" spares a copy through a buffer; no row number is out of range.
+    if len(views) == 1:
+        return views[0].take(local[start:ends[0]], 0, None, "clip")
+    first, stop = start, ends[-1]
+    rows = np.empty((stop - first, *views[0].shape[1:]), views[0].dtype)
+    for view, end in zip(views, ends):
+        if end > start:
+            view.take(local[start:end], 0, rows[start - first:end - first], "clip")
+            start = end
+    return rows

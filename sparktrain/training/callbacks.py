@@ -62,6 +62,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._listeners = {hook: [c for c in self.callbacks if _listens(c, hook)] for hook in _BATCH_HOOKS}
         self._epoch = 0
         self._train_state: list[Any] | None = None
+        self._train_results: dict[str, float] = {}
         self._stop_asked = False
         self._began = self._next_progress = 0.0
         self.stopped_early = False
@@ -72,6 +73,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._feeding.epoch = epoch
         self._began = time.monotonic()
         self._train_state = None
+        self._train_results = {}
         super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -97,8 +99,9 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             self._report(Progress(self._epoch + 1, self._epochs, step, self._feeding.steps, rows, numbers))
 
     def on_test_begin(self, logs: Any = None) -> None:
+        # Keras resets the metrics for the validation before it ends the epoch.
+        self._train_results = self.metrics.results()
         if self._collective.size > 1:
-            # Keras resets the metrics for the validation before it ends the epoch.
             self._train_state = self.metrics.state()
             self._statistics.average(self._feeding.epoch_rows)
         super().on_test_begin(logs)
@@ -118,8 +121,10 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         super().on_test_end(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        # Keras goes on with this very dictionary, so what changes in it is what everyone after sees.
-        logs.update(_numbers(logs))
+        # Keras goes on with this very dictionary, so what changes in it is what everyone after sees. A metric whose
+        # result is its own variable shows the validation's value by now.
+        own = {name: self._train_results[name] for name in logs if name in self._train_results}
+        logs.update(_numbers({**logs, **{name: own[name] for name in own if isinstance(logs[name], keras.Variable)}}))
         if self._collective.size > 1:
             if self._train_state is None:
                 self._statistics.average(self._feeding.epoch_rows)

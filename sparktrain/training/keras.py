@@ -160,6 +160,7 @@ class _Fitting:
                 steps_per_epoch=self._feeding.steps,
                 validation_data=self._feeding.validation() if self._feeding.validates else None,
                 callbacks=callbacks,
+                shuffle=False,
                 verbose=0,
             )
         except Exception as error:

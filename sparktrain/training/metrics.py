@@ -48,11 +48,11 @@ class GlobalMetrics:
         variables = self._variables()
         now = self.state()
         _assign(variables, state)
-        own = self._results()
+        own = self.results()
         told = self._collective.gather((rows, dict(logs), own, state))
         summed = [_added(variable, [each[3][i] for each in told]) for i, variable in enumerate(variables)]
         _assign(variables, summed)
-        results = self._results()
+        results = self.results()
         _assign(variables, now)
         return {name: self._value(name, told, results) for name in logs}
 
@@ -72,7 +72,8 @@ class GlobalMetrics:
         every = [v for metric in _leaves(self._model) for v in metric.variables if _summable(metric)]
         return list({id(variable): variable for variable in every}.values())
 
-    def _results(self) -> dict[str, float]:
+    def results(self) -> dict[str, float]:
+        """This worker's single-number results, as they are now."""
         return {name: float(value) for name, value in self._model.get_metrics_result().items() if np.ndim(value) == 0}
 
     def _unsummable(self) -> set[str]:

@@ -12,13 +12,16 @@ import pytest
 USERS = Path(__file__).resolve().parent.parent / "users"
 
 
-@pytest.fixture(autouse=True)
-def users_modules(monkeypatch):
-    """A user's folder is on his PYTHONPATH, and not on the executors': what a run needs of it is shipped."""
-    monkeypatch.setenv("PYTHONPATH", str(USERS))
-    monkeypatch.syspath_prepend(str(USERS))
-    yield
-    sys.modules.pop("small", None)
+@pytest.fixture(scope="session")
+def small(spark):
+    """A user's module: on his PYTHONPATH, and not on the executors', so that what a run needs of it is shipped."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(USERS))
+        patch.syspath_prepend(str(USERS))
+        import small
+
+        yield small
+        sys.modules.pop("small")
 
 
 @pytest.fixture(scope="session")

@@ -34,13 +34,6 @@ def train(frame, model, output, **words):
 
 
 @pytest.fixture(scope="module")
-def small():
-    import small
-
-    return small
-
-
-@pytest.fixture(scope="module")
 def result(frame, output, small):
     """One run that several tests look at."""
     return train(frame, small.build, output, args={"units": 5}, validation={"fraction": 0.2}, epochs=3,
