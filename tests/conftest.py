@@ -21,6 +21,7 @@ def spark():
     """A real cluster of three executors of one core each, on this machine."""
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["SPARKTRAIN_TEST_SESSION"] = str(os.getpid())   # so that a test knows this session's processes
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     from pyspark.sql import SparkSession
 

@@ -24,8 +24,8 @@ def prepared(spark, section) -> Callable[..., Prepared]:
     """What `prepare` makes of a frame."""
     made: list[Prepared] = []
 
-    def make(frame, preprocess=None, pipeline=None, classes=None, seed=7, **words):
-        made.append(prepare(spark, section(**words), seed=seed, frame=frame, preprocess=preprocess,
+    def make(frame, preprocess=None, pipeline=None, pipeline_url=None, classes=None, seed=7, **words):
+        made.append(prepare(spark, section(pipeline=pipeline_url, **words), seed=seed, frame=frame, preprocess=preprocess,
                             pipeline=pipeline, classes=classes))
         return made[-1]
 

@@ -46,7 +46,7 @@ def test_a_class_with_fewer_rows_than_asked_for_is_taken_whole_and_named():
 
 
 def test_a_named_class_keeps_a_row_and_others_are_whole():
-    assert of_fractions({0: 0.001, 1: 0}, {0: 40, 1: 7, 2: 9})[0] == {0: 1, 1: 0, 2: 9}
+    assert of_fractions({0: 0.001, 1: 0.5}, {0: 40, 1: 7, 2: 9})[0] == {0: 1, 1: 4, 2: 9}
 
 
 def test_a_class_is_found_by_what_yaml_makes_of_its_name():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -41,16 +42,26 @@ def frame(spark, rows):
 
 
 @pytest.fixture
+def training():
+    """Lists this session's training processes."""
+    return training_processes
+
+
+@pytest.fixture
 def no_children():
-    """After the test, no training process that was not there before is left."""
-
-    def training():
-        found = set()
-        for process in psutil.process_iter(["cmdline"]):
-            if "sparktrain.worker" in (process.info["cmdline"] or ()):
-                found.add(process.pid)
-        return found
-
-    before = training()
+    """After the test, no training process of this test session is left."""
     yield
-    assert training() <= before
+    assert not training_processes()
+
+
+def training_processes() -> list[psutil.Process]:
+    """Of this test session: its Spark has given them the session's mark."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        try:
+            mine = process.environ().get("SPARKTRAIN_TEST_SESSION") == os.environ.get("SPARKTRAIN_TEST_SESSION")
+            if mine and "sparktrain.worker" in (process.info["cmdline"] or ()):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue   # ended meanwhile
+    return found

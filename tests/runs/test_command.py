@@ -76,7 +76,7 @@ def submit(home: Path, *arguments: str, timeout: float = 240) -> tuple[int, dict
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=timeout)
     lines = done.stdout.strip().splitlines()
     assert lines, done.stderr[-3000:]
-    return done.returncode, json.loads(lines[-1]), done.stderr
+    return done.returncode, json.loads(lines[-1]), done.stdout + done.stderr   # spark-submit makes them one
 
 
 def test_a_users_own_job_trains_and_its_model_is_there(home):

@@ -121,9 +121,7 @@ def test_the_one_worker_that_fails_is_named_and_not_its_peers(frame, output, sma
         assert "SIGKILL" in str(caught.value) and "memory" in str(caught.value)
 
 
-def test_a_killed_worker_ends_the_run_within_five_seconds(frame, output, small):
-    import psutil
-
+def test_a_killed_worker_ends_the_run_within_five_seconds(frame, output, small, training):
     ended: list[float] = []
 
     def run():
@@ -134,11 +132,10 @@ def test_a_killed_worker_ends_the_run_within_five_seconds(frame, output, small):
     thread = threading.Thread(target=run)
     thread.start()
     deadline = time.monotonic() + 90
-    victims: list[psutil.Process] = []
+    victims = []
     while len(victims) < 2 and time.monotonic() < deadline:
         time.sleep(0.5)
-        victims = [p for p in psutil.process_iter(["cmdline"]) if "sparktrain.worker" in (p.info["cmdline"] or ())
-                   and p.cpu_times().user > 3]   # past its imports
+        victims = [process for process in training() if process.cpu_times().user > 3]   # past its imports
     assert len(victims) == 2
     killed = time.monotonic()
     victims[0].parent().kill()   # Spark's Python process, and its child with it

@@ -19,13 +19,13 @@ def _seen(worker, name):
 def test_callbacks_see_all_rows_metrics_and_run_where_keras_users_expect(train, make_rows):
     parts = [make_rows(130), make_rows(60, start=1000)]
     run = train(
-        parts, "dense", {"rate": 0.1}, epochs=3, callbacks="watching", save="best", warmup_epochs=2.0,
+        parts, "dense", {"rate": 0.1, "start_by_rank": True}, epochs=3, callbacks="watching", save="best", warmup_epochs=2.0,
         early_stopping={"monitor": "val_auc", "mode": "max", "patience": 5},
     )
     first, second = run.workers
     assert isinstance(first.outcome, Finished), first.outcome
     lines = _seen(first, "everywhere")
-    assert len(lines) == 3 and lines == _seen(second, "everywhere")
+    assert len(lines) == 3 and lines == _seen(second, "everywhere")   # metrics, rates, weights
     assert _seen(first, "first") and not _seen(second, "first")
     assert "checkpointing here" in first.text and "checkpointing here" not in second.text
     history = first.outcome.history
@@ -33,7 +33,8 @@ def test_callbacks_see_all_rows_metrics_and_run_where_keras_users_expect(train, 
     # 2 workers, warm after 2 epochs: the last step of epoch 1 has half of the way behind it, but for one step.
     steps = run.shards[0].schedule.steps
     rates = [float(re.search(r"rate=(\S+)", line)[1]) for line in lines]
-    assert rates == pytest.approx([0.1 * (1 + (steps - 1) / (2 * steps)), 0.1 * (1 + (2 * steps - 1) / (2 * steps)), 0.2])
+    half, nearly = (0.1 * (1 + done / (2 * steps)) for done in (steps - 1, 2 * steps - 1))
+    assert rates == pytest.approx([half, nearly, 0.2], rel=1e-5)
     assert "0.1 to 0.2" in first.outcome.notes[0]
     assert first.outcome.best_epoch == 1 + int(np.argmax(history["val_auc"]))
     progress = first.of(Progress)
@@ -64,8 +65,10 @@ def test_a_stop_on_one_worker_in_the_middle_of_an_epoch_ends_all_at_its_end(trai
 def test_early_stopping_ends_all_workers_in_the_same_epoch(train, make_rows):
     parts = [make_rows(60), make_rows(20, start=1000)]
     early = {"monitor": "val_loss", "patience": 1, "min_delta": 10.0}   # nothing is ever good enough
-    told = [worker.outcome for worker in train(parts, "dense", epochs=6, early_stopping=early).workers]
+    half = {"policy": "mixed_float16"}   # whose loss scaling the workers decide on together, too
+    told = [worker.outcome for worker in train(parts, "dense", half, epochs=6, early_stopping=early).workers]
     assert [each.epochs for each in told] == [2, 2] and all(each.stopped_early for each in told), told
+    assert told[0].history == told[1].history
 
 
 def test_a_rehearsal_makes_one_step_and_saves_nothing(train, make_rows):

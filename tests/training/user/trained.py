@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import zlib
 
 import keras
 import tensorflow as tf
@@ -17,7 +18,12 @@ def _optimizer(name, **arguments):
     return {"sgd": keras.optimizers.SGD, "adam": keras.optimizers.Adam}[name](**arguments)
 
 
-def dense(optimizer="sgd", rate=0.1, clipnorm=None, steps_per_execution=1, accumulate=None):
+def dense(
+    optimizer="sgd", rate=0.1, clipnorm=None, steps_per_execution=1, accumulate=None, start_by_rank=False, policy="float32"
+):
+    keras.config.set_dtype_policy(policy)
+    if start_by_rank:
+        keras.utils.set_random_seed(int(os.environ["HOROVOD_RANK"]))
     x, row = _inputs()
     hidden = keras.layers.Dense(6, activation="tanh")(x)
     output = keras.layers.Dense(1, activation="sigmoid")(hidden)
@@ -31,22 +37,39 @@ def dense(optimizer="sgd", rate=0.1, clipnorm=None, steps_per_execution=1, accum
     return model
 
 
+class Worst(keras.metrics.Metric):
+    """Keeps a maximum, which is no sum over rows."""
+
+    def __init__(self):
+        super().__init__(name="worst")
+        self.value = self.add_variable((), "zeros", aggregation="mean", name="value")
+
+    def update_state(self, y_true, y_pred):
+        self.value.assign(keras.ops.maximum(self.value, keras.ops.max(keras.ops.abs(y_true - y_pred))))
+
+    def result(self):
+        return self.value
+
+
 class Counting(keras.Model):
     """A training step of its own, and a metric that shows a row missed or seen twice."""
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.ids = keras.metrics.Sum(name="ids", dtype="float64")
+        self.worst = Worst()
 
     def train_step(self, data):
         x, y = data
         with tf.GradientTape() as tape:
             prediction = self(x, training=True)
-            loss = tf.reduce_mean(keras.losses.binary_crossentropy(tf.cast(y, tf.float32)[:, None], prediction))
+            label = tf.cast(y, tf.float32)[:, None]
+            loss = tf.reduce_mean(keras.losses.binary_crossentropy(label, prediction))
         gradients = tape.gradient(loss, self.trainable_variables)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
         self.ids.update_state(x[1])
-        return {"ids": self.ids.result(), "loss_of_step": loss}
+        self.worst.update_state(label, prediction)
+        return {"ids": self.ids.result(), "worst": self.worst.result(), "loss_of_step": loss}
 
     def test_step(self, data):
         self.ids.update_state(data[0][1])
@@ -87,7 +110,9 @@ class Seen(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         shown = " ".join(f"{key}={value!r}" for key, value in sorted(logs.items()))
-        print(f"{self.name} epoch={epoch} {shown} rate={float(self.model.optimizer.learning_rate):.6g}", flush=True)
+        weights = zlib.crc32(b"".join(value.tobytes() for value in self.model.get_weights()))
+        rate = float(self.model.optimizer.learning_rate)
+        print(f"{self.name} epoch={epoch} {shown} rate={rate:.6g} weights={weights}", flush=True)
 
 
 class OnlyFirst(Seen):

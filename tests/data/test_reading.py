@@ -1,0 +1,189 @@
+"""Reading files of every format, whole and damaged."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import fastavro
+import pytest
+
+from sparktrain.data import InputError, MissingColumn, prepare
+
+pytestmark = pytest.mark.real
+
+ROWS = [{"x": i / 2, "y": i % 3, "s": f"späť {i}", "v": [float(i), 1.0]} for i in range(60)]
+
+
+@pytest.fixture(scope="module")
+def folder(spark, tmp_path_factory):
+    """The rows in four files of every format that Spark writes, in folders with a blank in their names."""
+    folder = tmp_path_factory.mktemp("of files")
+    frame = spark.createDataFrame([tuple(row.values()) for row in ROWS], "x double, y int, s string, v array<double>")
+    for kind in ("parquet", "orc", "json"):
+        frame.repartition(4).write.format(kind).save(f"{folder}/{kind}")
+    frame.drop("v").repartition(4).write.option("header", True).csv(f"{folder}/csv")
+    return folder
+
+
+@pytest.fixture
+def read(spark, section):
+    def make(path, format, columns=("x", "y"), **words):
+        data = section(path=str(path), format=format, features=list(columns[:-1]), label=columns[-1], **words)
+        return prepare(spark, data, seed=7)
+
+    return make
+
+
+def values(made, *names):
+    return sorted((tuple(row[name] for name in names) for row in made.frame.collect()), key=str)
+
+
+def broken(folder: Path, target: Path, at: slice, to: bytes) -> str:
+    """Copy a folder, and put other bytes into one of its files. Hadoop's own checksums are left behind."""
+    target.mkdir()
+    files = sorted(file for file in folder.iterdir() if file.name.startswith("part-"))
+    for number, file in enumerate(files):
+        data = bytearray(file.read_bytes())
+        if number == 1:
+            data[at] = to
+        (target / file.name).write_bytes(data)
+    return files[1].name
+
+
+@pytest.mark.parametrize("format, words", [
+    ("parquet", {}), ("orc", {}), ("json", {}), ("csv", {"options": {"header": True}}),
+    ("csv", {"options": {"header": True}, "schema": "x double, y int, s string"})])
+def test_the_formats_of_spark_are_read_with_the_lineage_of_their_files(folder, read, format, words):
+    made = read(folder / format, format, ("x", "s", "y"), **words)
+    assert values(made, "x", "s", "y") == sorted(((r["x"], r["s"], r["y"]) for r in ROWS), key=str)
+    files = {f"file:{file}": file.stat() for file in (folder / format).glob("part-*")}
+    assert {one["path"]: one["length"] for one in made.inputs} == {path: stat.st_size for path, stat in files.items()}
+    assert all(abs(one["modified"] / 1000 - files[one["path"]].st_mtime) < 1 for one in made.inputs)
+
+
+def test_tables_and_queries_are_read_and_files_behind_them_known(spark, folder, section):
+    spark.read.parquet(f"{folder}/parquet").createOrReplaceTempView("flights")
+    for words in ({"table": "flights"}, {"sql": "SELECT * FROM flights WHERE x >= 0"}):
+        made = prepare(spark, section(path=None, **words), seed=7)
+        assert made.frame.count() == 60 and len(made.inputs) == 4
+    for words in ({"table": "flihgts"}, {"sql": "SELEC 1"}):
+        with pytest.raises(InputError, match=f"data.{next(iter(words))}.*can't be read"):
+            prepare(spark, section(path=None, **words), seed=7)
+
+
+def test_validation_rows_of_a_path_of_their_own_are_prepared_alike(spark, folder, section):
+    data = section(path=f"{folder}/parquet", validation={"path": f"{folder}/orc"}, where="y > 0", features=["z"],
+                   sample={"per_class": 5})
+    made = prepare(spark, data, seed=7, preprocess=lambda frame: frame.selectExpr("y", "x * 2 AS z", "s"))
+    assert made.validation_rows == 40 and made.rows == 10 and len(made.inputs) == 8
+    assert made.frame.where("y = 0").isEmpty() and made.frame.count() == 50
+
+
+@pytest.mark.parametrize("format", ["parquet", "avro"])
+def test_what_is_not_there_is_named(read, tmp_path, format):
+    with pytest.raises(InputError, match="nowhere"):
+        read(tmp_path / "nowhere", format)
+
+
+def write_tfrecords(folder: Path, example) -> None:
+    """The records that TensorFlow wrote in two files, one packed; in a folder as Spark would leave it."""
+    folder.mkdir()
+    (folder / "_SUCCESS").touch()
+    (folder / "a.tfrecord").write_bytes(example)
+    (folder / "b.tfrecord.gz").write_bytes(gzip.compress(example))
+
+
+# Three records {id: i - 1, text: "späť<i>", floats: [i + .5, i - .25], raw: ff fe <i>} by tf.io.TFRecordWriter 2.21.
+RECORDS = base64.b64decode(
+    "VQAAAAAAAADX3w/BClMKFgoGZmxvYXRzEgwSCgoIAAAAPwAAgL4KFAoCaWQSDhoMCgr///////////8BCg4KA3JhdxIHCgUKA//+"
+    "AAoTCgR0ZXh0EgsKCQoHc3DDpMWlMBM466RMAAAAAAAAAPXUoqAKSgoWCgZmbG9hdHMSDBIKCggAAMA/AABAPwoLCgJpZBIFGgMK"
+    "AQAKDgoDcmF3EgcKBQoD//4BChMKBHRleHQSCwoJCgdzcMOkxaUx6gyK7kwAAAAAAAAA9dSioApKChYKBmZsb2F0cxIMEgoKCAAA"
+    "IEAAAOA/CgsKAmlkEgUaAwoBAQoOCgNyYXcSBwoFCgP//gIKEwoEdGV4dBILCgkKB3Nww6TFpTKoAa8F")
+
+
+def test_tfrecord_files_are_read_with_columns_found_or_given(read, tmp_path):
+    write_tfrecords(tmp_path / "records", RECORDS)
+    made = read(tmp_path / "records", "tfrecord", ("floats", "raw", "text", "id"))
+    expected = sorted([([i + .5, i - .25], b"\xff\xfe" + bytes([i]), f"späť{i}", i - 1) for i in range(3)] * 2, key=str)
+    assert values(made, "floats", "raw", "text", "id") == expected
+    assert sorted(Path(one["path"]).name for one in made.inputs) == ["a.tfrecord", "b.tfrecord.gz"]
+    made = read(tmp_path / "records", "tfrecord", ("floats", "id"), schema="id int, floats array<double>, more float")
+    assert dict(made.frame.dtypes)["id"] == "int" and made.frame.count() == 6
+
+
+def test_a_damaged_tfrecord_fails_with_its_file_and_record_or_is_counted(read, tmp_path):
+    write_tfrecords(tmp_path / "records", RECORDS[:150] + b"?" + RECORDS[151:])
+    with pytest.raises(InputError, match=r"a\.tfrecord, record 2, can't be read: the checksum of its bytes"):
+        read(tmp_path / "records", "tfrecord", ("floats", "id"), sample={"fraction": 0.9})
+    made = read(tmp_path / "records", "tfrecord", ("floats", "id"), corrupt="skip")
+    assert made.notes == [] and made.frame.count() == 4 and made.frame.count() == 4
+    assert made.notes[0].startswith("data.corrupt: skip passed over 2 damaged records in 2 files, 0 of which")
+    assert "a.tfrecord: 1 damaged records were skipped" in made.notes[1]
+
+
+def test_avro_files_are_read_with_their_types(read, tmp_path):
+    described = {"type": "record", "name": "Row", "fields": [
+        {"name": "x", "type": ["null", "double"]}, {"name": "y", "type": "int"},
+        {"name": "v", "type": {"type": "array", "items": "float"}},
+        {"name": "m", "type": {"type": "map", "values": {"type": "map", "values": "long"}}},
+        {"name": "when", "type": {"type": "int", "logicalType": "date"}},
+        {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
+        {"name": "inner", "type": {"type": "record", "name": "Inner", "fields": [{"name": "t", "type": "string"}]}}]}
+    rows = [{"x": None if i == 3 else i / 2, "y": i, "v": [i, 0.5], "m": {"a": {"b": i}}, "when": date(2024, 2, i + 1),
+             "price": Decimal(i) / 4, "inner": {"t": f"ä{i}"}} for i in range(20)]
+    for name, some, codec in (("a", rows[:12], "deflate"), ("b", rows[12:], "snappy")):
+        with open(tmp_path / f"{name}.avro", "wb") as stream:
+            fastavro.writer(stream, described, some, codec=codec)
+    made = read(tmp_path, "avro", ("x", "v", "m", "when", "price", "inner", "y"))
+    found = {row.y: row.asDict(recursive=True) for row in made.frame.collect()}
+    assert [{name: found[i][name] for name in rows[0]} for i in range(20)] == rows
+    data = (tmp_path / "a.avro").read_bytes()
+    (tmp_path / "a.avro").write_bytes(data[:len(data) * 2 // 3])
+    with pytest.raises(InputError, match=r"a\.avro, record 1, can't be read"):
+        read(tmp_path, "avro", sample={"fraction": 0.9})
+    made = read(tmp_path, "avro", corrupt="skip")
+    assert made.frame.count() == 8 and "1 files, 1 of which could not be read to their end" in made.notes[0]
+
+
+@pytest.mark.parametrize("format, at, to", [
+    ("parquet", slice(-8, -4), b"\xff\xff\xff\x7f"), ("parquet", slice(20, 60), b"\xff" * 40),
+    ("orc", slice(-1, None), b"")])
+def test_a_damaged_file_fails_with_its_name_or_is_left_out_whole_and_named(folder, read, tmp_path, format, at, to):
+    name = broken(folder / format, tmp_path / "broken", at, to)
+    with pytest.raises(InputError) as refused:
+        read(tmp_path / "broken", format, sample={"fraction": 0.9})
+    assert name in str(refused.value) and "can't be read" in str(refused.value) and "corrupt: skip" in str(refused.value)
+    made = read(tmp_path / "broken", format, corrupt="skip")
+    assert made.frame.count() == 45
+    assert made.notes[0].startswith("data.corrupt: skip left out 1 files") and name in made.notes[1]
+
+
+@pytest.mark.parametrize("format, words, line", [
+    ("csv", {"options": {"header": True}, "schema": "x double, y int, s string"}, b"zwei,1,b\n"),
+    ("json", {}, b'{"x": 1.5, "y":\n')])
+def test_a_damaged_line_fails_with_its_file_or_is_counted(folder, read, tmp_path, format, words, line):
+    (tmp_path / "bad").mkdir()
+    for file in (folder / format).glob("part-*"):
+        (tmp_path / "bad" / file.name).write_bytes(file.read_bytes())
+    with open(tmp_path / "bad" / file.name, "ab") as stream:
+        stream.write(line * 2)
+    with pytest.raises(InputError) as refused:
+        read(tmp_path / "bad", format, sample={"fraction": 0.9}, **words)
+    assert "corrupt: skip" in str(refused.value) and "alformed" in str(refused.value)
+    made = read(tmp_path / "bad", format, corrupt="skip", **words)
+    assert made.frame.count() == 60
+    assert "left out 0 files, and 2 records of 1 other files" in made.notes[0] and file.name in made.notes[1]
+
+
+def test_a_missing_column_of_files_is_named_before_they_are_read(folder, read):
+    with pytest.raises(MissingColumn, match="no column 'labl'.*Its columns are: x, y, s, v"):
+        read(folder / "parquet", "parquet", ("x", "labl"))
+
+
+def test_options_that_a_format_has_none_of_are_refused(folder, read):
+    with pytest.raises(InputError, match="data.options: there are none for tfrecord"):
+        read(folder / "csv", "tfrecord", options={"header": True})
