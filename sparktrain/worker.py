@@ -20,7 +20,9 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from sparktrain.interfaces.messages import Failure, Finished, Message, decode_order, encode
+from sparktrain.feed import BadInput, Shard
+from sparktrain.interfaces.messages import Failure, Message, decode_order, encode
+from sparktrain.training.errors import TrainingError
 from sparktrain.training.phases import Phases
 
 if TYPE_CHECKING:
@@ -63,7 +65,6 @@ def main() -> None:
         os.environ.update(order.environment)
         phases.enter("join")
         from sparktrain import engines
-        from sparktrain.feed import Shard
         from sparktrain.training.keras import train
 
         collective = engines.collective(order.engine)
@@ -84,8 +85,6 @@ def main() -> None:
 
 def failure(error: BaseException, collective: Collective | None) -> Failure:
     """What an exception says of a worker's end: its cause, and the traceback from the user's code on."""
-    from sparktrain.feed import BadInput
-
     if isinstance(error, BadInput):
         return Failure("input", type(error).__name__, str(error))
     cause = "echo" if collective is not None and collective.is_echo(error) else "code"
@@ -93,14 +92,12 @@ def failure(error: BaseException, collective: Collective | None) -> Failure:
 
 
 def _trimmed(error: BaseException) -> str:
-    """The traceback without this package's frames before the user's; empty where only this package has a part."""
+    """The traceback without this package's frames before the user's; empty where the message says it all."""
+    if isinstance(error, TrainingError):
+        return ""
     first: TracebackType | None = error.__traceback__
     while first is not None and _PACKAGE in Path(first.tb_frame.f_code.co_filename).resolve().parents:
         first = first.tb_next
-    from sparktrain.training.errors import TrainingError
-
-    if isinstance(error, TrainingError):
-        return ""
     return "".join(traceback.format_exception(type(error), error, first or error.__traceback__))
 
 

@@ -14,7 +14,6 @@ from sparktrain.data.sampling import Boundary, locate
 
 _BUCKETS = 1_000_000   # counts that are brought to the driver at most
 _EXACT = 1_000_000     # hashes, likewise; buckets at the cut with more rows are divided first
-_LOWEST = -(1 << 63)
 _CUT, _TIES, _NUMBER = "_sparktrain_cut", "_sparktrain_ties", "_sparktrain_number"
 
 
@@ -26,16 +25,14 @@ def cut(census: Census, targets: Mapping[Any, int]) -> DataFrame:
 
     Args:
         census: of the rows.
-        targets: rows to be taken of each of the census's keys, at most as many as it has; of others, all.
+        targets: rows to be taken of each of the census's keys, from 1 to as many as it has; of others, all.
 
     Returns:
         Rows with the columns that were counted.
     """
-    partly = {key: need for key, need in targets.items() if 0 < need < census.keys[key]}
-    last = _boundaries(census, partly)
+    last = _boundaries(census, {key: need for key, need in targets.items() if need < census.keys[key]})
     # Rows below the cut are taken, and those at it where the flag says so.
     cuts = {key: (at.bucket, at.need == at.count) for key, at in last.items()}
-    cuts |= {key: (_LOWEST, False) for key, need in targets.items() if need == 0}
     helpers = (CLASS, HASH, _CUT, _TIES, _NUMBER)
     if not cuts:
         return census.frame.drop(*helpers)

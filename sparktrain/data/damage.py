@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from sparktrain.data.errors import InputError, explain, unreadable_file
@@ -30,14 +30,13 @@ def set_aside(frame: DataFrame) -> tuple[DataFrame, list[str]]:
     """
     bad: dict[str, str] = {}
     text = CORRUPT_RECORD in frame.columns
-    broken = F.count(column(CORRUPT_RECORD)) if text else F.lit(0)
-    content = F.bit_xor(F.xxhash64(*(hashable(column(field.name), field.dataType) for field in frame.schema.fields)))
+    content = F.xxhash64(*(hashable(column(field.name), field.dataType) for field in frame.schema.fields))
     while True:
         kept = frame.where(~F.col("_metadata.file_path").isin(_spellings(bad))) if bad else frame
         try:
-            counted = kept.groupBy(F.col("_metadata.file_path").alias("file")).agg(
-                broken.alias("broken"), content.alias("content"))
-            records = {row.file: row.broken for row in counted.where("broken > 0 AND content IS NOT NULL").collect()}
+            records = _counted(kept, content) if text else {}
+            if not text:
+                kept.agg(F.bit_xor(content)).collect()
             break
         except (PySparkException, Py4JJavaError) as error:
             file = unreadable_file(error)
@@ -48,8 +47,18 @@ def set_aside(frame: DataFrame) -> tuple[DataFrame, list[str]]:
                 raise InputError(f"more than {_MOST_FILES} files can't be read, so something is wrong with all of "
                                  f"them. The first: {next(iter(bad.values()))}") from error
     if text:
-        kept = kept.where(column(CORRUPT_RECORD).isNull()).drop(CORRUPT_RECORD)
+        # Always true, but Spark does not know it, and so parses all columns: what is damaged must not depend on which
+        # columns are used later.
+        parsed = F.pmod(content, F.lit(1)) == 0
+        kept = kept.where(column(CORRUPT_RECORD).isNull() & parsed).drop(CORRUPT_RECORD)
     return kept, _told(bad, records)
+
+
+def _counted(rows: DataFrame, content: Column) -> dict[str, int]:
+    """The records of each file that can't be parsed."""
+    counted = rows.groupBy(F.col("_metadata.file_path").alias("file")).agg(
+        F.count(column(CORRUPT_RECORD)).alias("broken"), F.bit_xor(content).alias("content"))
+    return {row.file: row.broken for row in counted.where("broken > 0 AND content IS NOT NULL").collect()}
 
 
 def _told(bad: dict[str, str], records: dict[str, int]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Iterable, Sequence
 
 # Spark ships what failed on an executor as text: the exceptions' classes and parameters do not travel.
 _FILE = re.compile(r"\[FAILED_READ_FILE[^\]]*\] Encountered error while reading file (.+?)\.\s")
-_RECORD = re.compile(r"\[MALFORMED_RECORD_IN_PARSING[^\]]*\] (.+?\])\.")
+_RECORD = re.compile(r"(Malformed records are detected in .+?)\.(?=\s)")
 _CAUSE = re.compile(r"Caused by: (?:[\w$]+\.)*([\w$]+: .+)")
 _OURS = re.compile(r"sparktrain\.data\.errors\.InputError: (.+?)(?=\n\s*(?:\n|at |\S+\.\S+Exception)|\Z)", re.DOTALL)
 _ADVICE = "Repair or remove it, or set data.corrupt: skip to train without it."
@@ -19,7 +19,7 @@ class InputError(ValueError):
 
 
 class MissingColumn(InputError):
-    """The rows haven't a column that the job names; found before any row is read."""
+    """The rows haven't a column that the job names, or its SQL over them can't be evaluated: before any row is read."""
 
 
 def nearest(name: object, among: Iterable[object]) -> str:
@@ -49,7 +49,12 @@ def require_columns(needed: Sequence[str], there: Sequence[str], where: str) -> 
 
 
 def first_line(error: BaseException) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """What an exception says, in a line; of the JVM's, what its innermost cause says."""
+    text = str(error)
+    if hasattr(error, "java_exception"):
+        causes = _CAUSE.findall(text)
+        text = causes[-1] if causes else text.partition("\n: ")[2]
+    return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
 
 
 def unreadable_file(error: BaseException) -> str | None:

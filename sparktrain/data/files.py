@@ -42,7 +42,7 @@ def list_files(spark: SparkSession, paths: Sequence[str]) -> list[InputFile]:
         try:
             statuses = list(_at(spark, path))
         except Py4JJavaError as error:
-            reason = first_line(RuntimeError(str(error.java_exception)))
+            reason = first_line(error)
             raise InputError(f"data.path: {path} can't be listed: {reason}") from error
         if not statuses:
             raise InputError(f"data.path: there is nothing at {path}.")
@@ -110,7 +110,7 @@ def _children(spark: SparkSession, folder: str) -> Iterator[InputFile]:
         yield from (_described(status) for status in system.listStatus(place))
     except Py4JJavaError as error:
         raise InputError(f"{folder}, which the rows are read from, can't be listed: "
-                         f"{first_line(RuntimeError(str(error.java_exception)))}") from error
+                         f"{first_line(error)}") from error
 
 
 def _described(status: Any) -> InputFile:

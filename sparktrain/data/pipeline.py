@@ -8,7 +8,7 @@ from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import DataFrame, SparkSession
 from py4j.protocol import Py4JJavaError
 
-from sparktrain.data.errors import InputError, first_line, require_columns
+from sparktrain.data.errors import InputError, MissingColumn, first_line, require_columns
 from sparktrain.data.identity import ROW, VALIDATION
 
 
@@ -29,16 +29,26 @@ def columns_after(stages: Estimator | Transformer, frame: DataFrame) -> list[str
     """The columns that there will be, before anything is fitted; None where only fitting can tell.
 
     Raises:
-        InputError: a stage asks for a column that isn't there.
+        MissingColumn: a stage asks for a column that isn't there.
     """
     parts = stages.getStages() if isinstance(stages, Pipeline) else getattr(stages, "stages", [stages])
     if not all(hasattr(part, "_to_java") for part in parts):
         return None
     try:
-        return list(stages._to_java().transformSchema(frame._jdf.schema()).fieldNames())
+        told = list(stages._to_java().transformSchema(frame._jdf.schema()).fieldNames())
     except (IllegalArgumentException, AnalysisException, Py4JJavaError) as error:
-        raise InputError(f"data.pipeline can't be applied: {first_line(error)} "
-                         f"The columns before it are: {', '.join(frame.columns)}.") from error
+        # Not every estimator tells the columns that it will make (Spark's TargetEncoder doesn't): fitting will.
+        if any(f"`{name}`" in first_line(error) for part in parts for name in _made(part)):
+            return None
+        raise MissingColumn(f"data.pipeline can't be applied: {first_line(error)} "
+                            f"The columns before it are: {', '.join(frame.columns)}.") from error
+    return told + [name for part in parts for name in _made(part) if name not in told]
+
+
+def _made(stage: Estimator | Transformer) -> list[str]:
+    """The columns that a stage says it makes."""
+    one = [stage.getOutputCol()] if stage.hasParam("outputCol") else []
+    return one + (stage.getOutputCols() if stage.hasParam("outputCols") and stage.isDefined("outputCols") else [])
 
 
 def fitted(stages: Estimator | Transformer, training: DataFrame) -> PipelineModel:
@@ -51,13 +61,13 @@ def applied(model: PipelineModel, frame: DataFrame) -> DataFrame:
     """The frame with the pipeline's columns.
 
     Raises:
-        InputError: the pipeline asks for a column that isn't there, or drops the rows' hash or mark.
+        MissingColumn: the pipeline asks for a column that isn't there, or drops the rows' hash or mark.
     """
     try:
         result = model.transform(frame)
     except (IllegalArgumentException, AnalysisException, Py4JJavaError) as error:
-        raise InputError(f"the pipeline can't be applied: {first_line(error)} "
-                         f"The columns before it are: {', '.join(frame.columns)}.") from error
+        raise MissingColumn(f"the pipeline can't be applied: {first_line(error)} "
+                            f"The columns before it are: {', '.join(frame.columns)}.") from error
     require_columns([ROW, VALIDATION], result.columns,
                     "the pipeline must pass on all columns (in an SQLTransformer: SELECT *, …); what it gives")
     return result

@@ -289,8 +289,6 @@ def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str],
             taken, notes = sampling.of_fractions(sample.fractions, by_name)
         prepared._notes += notes
         prepared.rows = sum(taken.values())
-        if not prepared.rows:
-            raise InputError(f"there are no training rows: data.sample leaves none of {census.rows}.")
         if prepared.counts_before is not None:
             prepared.counts_after = taken
         prepared.frame = cut(census, {key: taken[named[key]] for key in census.keys})

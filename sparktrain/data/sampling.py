@@ -92,7 +92,7 @@ def of_fractions(fractions: Mapping[Any, float], counts: Mapping[Key, int]) -> t
     taken = dict(counts)
     for named, share in fractions.items():
         key = find_class(named, counts)
-        taken[key] = 0 if share == 0 else max(1, rounded(share, counts[key]))
+        taken[key] = max(1, rounded(share, counts[key]))
     return taken, []
 
 

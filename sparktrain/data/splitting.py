@@ -6,7 +6,7 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sparktrain.data.errors import InputError, first_line, require_columns
+from sparktrain.data.errors import MissingColumn, first_line, require_columns
 from sparktrain.data.identity import ROW, column, derived_hash
 
 
@@ -37,10 +37,10 @@ def satisfying(frame: DataFrame, condition: str, key: str) -> DataFrame:
     """The rows that fulfil a SQL condition.
 
     Raises:
-        InputError: the condition can't be understood, or names a column that isn't there.
+        MissingColumn: the condition can't be understood, or names a column that isn't there.
     """
     try:
         return frame.where(condition)
     except (AnalysisException, ParseException) as error:
-        raise InputError(f"{key}: {condition!r} can't be evaluated: {first_line(error)} "
-                         f"The columns there are: {', '.join(frame.columns)}.") from error
+        raise MissingColumn(f"{key}: {condition!r} can't be evaluated: {first_line(error)} "
+                            f"The columns there are: {', '.join(frame.columns)}.") from error

@@ -65,11 +65,22 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._train_results: dict[str, float] = {}
         self._stop_asked = False
         self._began = self._next_progress = 0.0
+        self._step = 0
         self.stopped_early = False
         self.epochs_done = 0
 
+    @property
+    def rows(self) -> int:
+        """How many rows were trained on so far."""
+        return self._feeding.rows_until(self._epoch, self._step)
+
+    @property
+    def steps(self) -> int:
+        """How many steps were made so far."""
+        return self._epoch * self._feeding.steps + self._step
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._epoch = epoch
+        self._epoch, self._step = epoch, 0
         self._feeding.epoch = epoch
         self._began = time.monotonic()
         self._train_state = None
@@ -81,6 +92,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             callback.on_train_batch_begin(batch, logs=None)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._step = min(batch + 1, self._feeding.steps)
         now = time.monotonic()
         listeners = self._listeners["on_train_batch_end"]
         if now < self._next_progress and not listeners:
@@ -93,10 +105,10 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             self.model.stop_training = False
         if now >= self._next_progress:
             self._next_progress = now + _PROGRESS_SECONDS
-            step = min(batch + 1, self._feeding.steps)
-            self._check(numbers, f"by step {step}")
-            rows = self._feeding.rows_until(self._epoch, step)
-            self._report(Progress(self._epoch + 1, self._epochs, step, self._feeding.steps, rows, numbers))
+            self._check(numbers, f"by step {self._step}")
+            self._report(
+                Progress(self._epoch + 1, self._epochs, self._step, self._feeding.steps, self.rows, numbers)
+            )
 
     def on_test_begin(self, logs: Any = None) -> None:
         # Keras resets the metrics for the validation before it ends the epoch.
@@ -123,8 +135,11 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         # Keras goes on with this very dictionary, so what changes in it is what everyone after sees. A metric whose
         # result is its own variable shows the validation's value by now.
-        own = {name: self._train_results[name] for name in logs if name in self._train_results}
-        logs.update(_numbers({**logs, **{name: own[name] for name in own if isinstance(logs[name], keras.Variable)}}))
+        trained = self._train_results
+        logs.update(_numbers(
+            {name: trained.get(name, value) if isinstance(value, keras.Variable) else value
+             for name, value in logs.items()}
+        ))
         if self._collective.size > 1:
             if self._train_state is None:
                 self._statistics.average(self._feeding.epoch_rows)

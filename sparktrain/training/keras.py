@@ -58,8 +58,8 @@ def train(order: Order, shard: Shard, collective: Collective, report: Callable[[
             _save(model, Path(folder), order)
     return Finished(
         history=done.history,
-        rows=feeding.epoch_rows * done.epochs,
-        steps=feeding.steps * done.epochs,
+        rows=done.rows,
+        steps=done.steps,
         seconds=phases.seconds(),
         epochs=done.epochs,
         stopped_early=done.stopped_early,
@@ -95,6 +95,8 @@ def _prepare(model: keras.Model, order: Order, shard: Shard, collective: Collect
 class _Done:
     history: dict[str, list[float]]
     epochs: int
+    steps: int
+    rows: int
     stopped_early: bool
     best_epoch: int | None
     notes: list[str]
@@ -147,6 +149,8 @@ class _Fitting:
         return _Done(
             history=_plain(history.history),
             epochs=callbacks.epochs_done,
+            steps=callbacks.steps,
+            rows=callbacks.rows,
             stopped_early=callbacks.stopped_early,
             best_epoch=None if self._best is None else self._best.best_epoch + 1,
             notes=self._notes(callbacks),

@@ -63,9 +63,7 @@ class Statistics:
 
     def __init__(self, model: keras.Model, collective: Collective) -> None:
         self._collective = collective
-        self._variables = [
-            variable for variable in model.non_trainable_variables if np.issubdtype(variable.numpy().dtype, np.floating)
-        ]
+        self._variables = [v for v in model.non_trainable_variables if keras.backend.is_float_dtype(v.dtype)]
         self._known = self._digests()
 
     def average(self, rows: int) -> None:

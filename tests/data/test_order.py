@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pyspark.ml import Pipeline, PipelineModel
-from pyspark.ml.feature import SQLTransformer, StandardScaler, StringIndexer, VectorAssembler
+from pyspark.ml.feature import SQLTransformer, StandardScaler, StringIndexer, TargetEncoder, VectorAssembler
 from pyspark.sql import functions as F
 
 from sparktrain.data import VALIDATION, InputError, MissingColumn
@@ -142,6 +142,16 @@ def test_more_different_labels_than_classes_can_be_are_refused_for_a_count_per_c
     frame = spark.range(10_500).select("id", F.col("id").alias("x"), F.col("id").alias("y"))
     with pytest.raises(InputError, match="more than 10000 different values"):
         prepared(frame, sample={"per_class": 1})
+
+
+def test_columns_that_an_estimator_makes_without_telling_are_found(spark, prepared, tmp_path):
+    frame = spark.range(60).select((F.col("id") % 3).alias("shop"), (F.col("id") % 2).cast("double").alias("y"))
+    encoder = TargetEncoder(inputCols=["shop"], outputCols=["rate"], labelCol="y", targetType="binary")
+    Pipeline(stages=[encoder]).save(f"file://{tmp_path}/alone")
+    Pipeline(stages=[encoder, VectorAssembler(inputCols=["rate"], outputCol="v")]).save(f"file://{tmp_path}/used")
+    for name, column in (("alone", "rate"), ("used", "v")):
+        made = prepared(frame, features=[column], pipeline_url=f"file://{tmp_path}/{name}")
+        assert made.frame.count() == 60
 
 
 def test_a_pipeline_that_drops_columns_is_refused(shops, prepared, tmp_path):

@@ -19,7 +19,8 @@ def _seen(worker, name):
 def test_callbacks_see_all_rows_metrics_and_run_where_keras_users_expect(train, make_rows):
     parts = [make_rows(130), make_rows(60, start=1000)]
     run = train(
-        parts, "dense", {"rate": 0.1, "start_by_rank": True}, epochs=3, callbacks="watching", save="best", warmup_epochs=2.0,
+        parts, "dense", {"rate": 0.1, "start_by_rank": True}, epochs=3, save="best", warmup_epochs=2.0,
+        callbacks="watching",
         early_stopping={"monitor": "val_auc", "mode": "max", "patience": 5},
     )
     first, second = run.workers

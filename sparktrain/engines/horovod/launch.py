@@ -77,9 +77,11 @@ def _interface(host: str) -> str | None:
         address = socket.gethostbyname(host)
     except OSError:
         return None
+    loopback = address.startswith("127.")   # some systems give the host's own name 127.0.1.1
     for name, addresses in psutil.net_if_addrs().items():
-        if any(known.family == socket.AF_INET and known.address == address for known in addresses):
-            return name
-    if address.startswith("127."):
-        return _interface("127.0.0.1") if address != "127.0.0.1" else None
+        for known in addresses:
+            if known.family != socket.AF_INET:
+                continue
+            if known.address == address or (loopback and known.address.startswith("127.")):
+                return name
     return None

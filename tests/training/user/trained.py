@@ -19,7 +19,8 @@ def _optimizer(name, **arguments):
 
 
 def dense(
-    optimizer="sgd", rate=0.1, clipnorm=None, steps_per_execution=1, accumulate=None, start_by_rank=False, policy="float32"
+    optimizer="sgd", rate=0.1, clipnorm=None, steps_per_execution=1, accumulate=None, start_by_rank=False,
+    policy="float32",
 ):
     keras.config.set_dtype_policy(policy)
     if start_by_rank:
