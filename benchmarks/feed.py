@@ -2,8 +2,9 @@
 
 Filling: Parquet files -> content hash -> shuffle to one partition a worker in hash order -> segments on local disks.
 Beside it, over the same files on the same executors: a bare `repartition` + mapInArrow whose rows are dropped, and
-TensorFlowOnSpark's own feed, a row at a time. Later epochs: batches in a new order from the segments, beside a bare
-reader that copies the memory-mapped rows out in the order of the file.
+TensorFlowOnSpark's own feed, a row at a time. With `keep: disk`, the default, Spark also keeps the prepared frame for
+further use, which writes it once more. Later epochs: batches of shuffled rows from the segments, beside two bare readers
+of one memory-mapped file: one takes rows in random order, as training needs them, one copies them in the file's order.
 
     python benchmarks/feed.py [--rows 200000] [--repeats 3]
 """
@@ -78,8 +79,8 @@ def seconds(function) -> float:
     return time.perf_counter() - begun
 
 
-def ours(spark: SparkSession, source: str) -> None:
-    job = Job.from_mapping({"data": {"path": source, "features": ["x"], "label": "y", "keep": "none"}})
+def ours(spark: SparkSession, source: str, keep: str) -> None:
+    job = Job.from_mapping({"data": {"path": source, "features": ["x"], "label": "y", "keep": keep}})
     prepared = prepare(spark, job.data, seed=job.seed)
     deal(prepared.frame, WORKERS, job.seed).mapInArrow(fill, "part int", barrier=True).collect()
     prepared.release()
@@ -104,8 +105,8 @@ def row_feed(spark: SparkSession, frame: DataFrame, rows: int) -> float:
     return rows * ROW_BYTES / 1e6 / took
 
 
-def epochs(folder: Path, rows: int, repeats: int) -> tuple[list[float], list[float]]:
-    """MB/s of one worker's later epochs: ours, and a bare memory-mapped reader's."""
+def epochs(folder: Path, rows: int, repeats: int) -> tuple[list[float], list[float], list[float]]:
+    """MB/s of one worker's later epochs: ours, and bare memory-mapped readers', in random and in the file's order."""
     writer = feed.SegmentWriter(folder / "segments", LAYOUT)
     random = numpy.random.default_rng(7)
     step = 10_000
@@ -127,17 +128,24 @@ def epochs(folder: Path, rows: int, repeats: int) -> tuple[list[float], list[flo
         for begin in range(0, rows, BATCH):
             mapped[begin : begin + BATCH].copy()
 
+    def read_shuffled() -> None:
+        mapped = numpy.memmap(plain, "float32", "r", shape=(rows, WIDTH)).view(numpy.ndarray)
+        order = random.permutation(rows)
+        for begin in range(0, rows, BATCH):
+            mapped.take(order[begin : begin + BATCH], axis=0)
+
     def read_ours(epoch: int) -> None:
         for _ in shard.epoch(epoch):
             pass
 
     size = rows * ROW_BYTES / 1e6
-    read_plain(), read_ours(0)   # both from the page cache, as later epochs are
-    got_ours, got_plain = [], []
+    read_plain(), read_shuffled(), read_ours(0)   # all from the page cache, as later epochs are
+    got_ours, got_shuffled, got_plain = [], [], []
     for repeat in range(repeats):
         got_plain.append(size / seconds(read_plain))
         got_ours.append(size / seconds(lambda: read_ours(1 + repeat)))
-    return got_ours, got_plain
+        got_shuffled.append(size / seconds(read_shuffled))
+    return got_ours, got_shuffled, got_plain
 
 
 def main() -> None:
@@ -149,7 +157,7 @@ def main() -> None:
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     with tempfile.TemporaryDirectory(prefix="sparktrain-feed-") as folder:
-        got_epochs, plain_epochs = epochs(Path(folder), options.rows // 2, 2 * options.repeats + 1)
+        got_epochs, shuffled_epochs, plain_epochs = epochs(Path(folder), options.rows // 2, 2 * options.repeats + 1)
         source = Path(folder) / "rows"
         source.mkdir()
         write_rows(source, options.rows)
@@ -163,25 +171,30 @@ def main() -> None:
         spark.sparkContext.setLogLevel("OFF")
         frame = spark.read.parquet(f"file://{source}")
         size = options.rows * ROW_BYTES / 1e6
-        bare(frame), ours(spark, f"file://{source}")   # warm: code compiled, files cached
-        filling, dropping, feeding = [], [], []
+        bare(frame), ours(spark, f"file://{source}", "none")   # warm: code compiled, files cached
+        filling, keeping, dropping, feeding = [], [], [], []
         for _ in range(options.repeats):
             dropping.append(size / seconds(lambda: bare(frame)))
-            filling.append(size / seconds(lambda: ours(spark, f"file://{source}")))
+            filling.append(size / seconds(lambda: ours(spark, f"file://{source}", "none")))
+            keeping.append(size / seconds(lambda: ours(spark, f"file://{source}", "disk")))
             feeding.append(row_feed(spark, frame, options.fed_rows))
         spark.stop()
     measured = [
-        Measured("filling: Parquet to segments", "MB/s", filling),
+        Measured("filling: Parquet to segments, keep: none", "MB/s", filling),
+        Measured("filling: Parquet to segments, keep: disk", "MB/s", keeping),
         Measured("a bare repartition + mapInArrow, rows dropped", "MB/s", dropping),
         Measured("TensorFlowOnSpark, a row at a time", "MB/s", feeding),
         Measured("later epochs: shuffled batches from segments", "MB/s of one worker", got_epochs),
+        Measured("a bare memory-mapped reader, in random order", "MB/s of one worker", shuffled_epochs),
         Measured("a bare memory-mapped reader, in file order", "MB/s of one worker", plain_epochs),
     ]
-    ratio = lambda one, other: measured[one].median / measured[other].median   # noqa: E731
+    filled, kept, dropped, fed, ours_, shuffled, plain = (one.median for one in measured)
     report("feed", f"Feeding rows of {WIDTH} floats to {WORKERS} workers", measured, [
-        Target("filling over the row feed", ratio(0, 2), 30),
-        Target("filling over the bare stage", ratio(0, 1), 0.9),
-        Target("epochs over the bare reader", ratio(3, 4), 0.8),
+        Target("filling over the row feed", filled / fed, 30),
+        Target("filling over the bare stage", filled / dropped, 0.9),
+        Target("filling with keep: disk over the row feed", kept / fed, 30),
+        Target("epochs over the bare reader in random order", ours_ / shuffled, 0.8),
+        Target("epochs over the bare reader in file order", ours_ / plain, 0.8),
     ])
 
 

@@ -108,7 +108,7 @@ def build_model(hours: int = 8, units: int = 64, learning_rate: float = 0.005) -
     known = keras.layers.concatenate([keras.layers.LSTM(units)(history), flight])
     known = keras.layers.Dense(units, activation="relu")(known)
     late = keras.layers.Dense(1, activation="sigmoid")(known)
-    model = keras.Model({"history": history, "flight": flight}, late)
+    model = keras.Model([history, flight], late)
     auc = keras.metrics.AUC(num_thresholds=1000, name="auc")
     model.compile(keras.optimizers.Adam(learning_rate), "binary_crossentropy", metrics=["accuracy", auc])
     return model

@@ -18,15 +18,12 @@ import traceback
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import TYPE_CHECKING
 
 from sparktrain.feed import BadInput, Shard
+from sparktrain.interfaces.collective import Collective, PeerLost
 from sparktrain.interfaces.messages import Failure, Message, decode_order, encode
 from sparktrain.training.errors import TrainingError
 from sparktrain.training.phases import Phases
-
-if TYPE_CHECKING:
-    from sparktrain.interfaces.collective import Collective
 
 _PACKAGE = Path(__file__).resolve().parent
 _PR_SET_PDEATHSIG = 1
@@ -64,10 +61,9 @@ def main() -> None:
         order = decode_order(orders.get())
         os.environ.update(order.environment)
         phases.enter("join")
-        from sparktrain import engines
         from sparktrain.training.keras import train
 
-        collective = engines.collective(order.engine)
+        collective = _join(order.engine)
         before = phases.seconds()
         finished = train(order, Shard.from_json(order.feed), collective, events.send)
         collective.close()
@@ -75,19 +71,33 @@ def main() -> None:
         events.send(
             dataclasses.replace(finished, seconds={**before, **finished.seconds}, peak_memory=peak_memory())
         )
+        status = 0
     except BaseException as error:   # sys.exit() in the user's code is a failure, too
         events.send(failure(error, collective))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # At once: the peers see the closed connections, and no thread of TensorFlow's can hold this process.
-        os._exit(1)
+        status = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # At once: the peers see the closed connections, and no thread of the user's or of TensorFlow's holds this process.
+    os._exit(status)
+
+
+def _join(engine: str) -> Collective:
+    from sparktrain import engines
+
+    try:
+        return engines.collective(engine)
+    except ImportError:
+        raise
+    except Exception as error:   # most often a peer was lost meanwhile, which then is the cause
+        raise PeerLost(f"the workers did not come together: {error}") from error
 
 
 def failure(error: BaseException, collective: Collective | None) -> Failure:
     """What an exception says of a worker's end: its cause, and the traceback from the user's code on."""
     if isinstance(error, BadInput):
         return Failure("input", type(error).__name__, str(error))
-    cause = "echo" if collective is not None and collective.is_echo(error) else "code"
+    echo = isinstance(error, PeerLost) or (collective is not None and collective.is_echo(error))
+    cause = "echo" if echo else "code"
     return Failure(cause, type(error).__name__, str(error), _trimmed(error))
 
 

@@ -35,6 +35,11 @@ def _limit_waiting(sock: socket.socket, seconds: float) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
 
+def _wait_for_ever(connection: Connection) -> None:
+    with socket.socket(fileno=socket.dup(connection.fileno())) as sock:
+        _limit_waiting(sock, 0)
+
+
 def _shut(descriptor: int) -> None:
     """Wake whoever waits in accept or read on a socket; closing it alone doesn't."""
     with socket.socket(fileno=socket.dup(descriptor)) as sock:
@@ -50,8 +55,8 @@ class Server:
     Args:
         parts: how many tasks will connect, as parts 0 to parts - 1.
         secret: what a task must know to be listened to.
-        on_message: called with (part, message), one call at a time.
-        on_lost: called with (part, host) when a task's connection ends without its goodbye.
+        on_message: called with (part, message), one call at a time. It must not raise.
+        on_lost: called with the part whose connection ended without its goodbye, in turn with on_message.
         host: the address to listen on.
         port: 0 for any free one.
     """
@@ -91,16 +96,20 @@ class Server:
     def _accept(self) -> None:
         while True:
             try:
-                sock, _ = self._listener.accept()
+                sock, peer = self._listener.accept()
+            except ConnectionError:   # that one gave up
+                continue
             except OSError:   # closed
                 return
-            self._start(self._serve, sock)
+            self._start(self._serve, sock, peer)
 
-    def _serve(self, sock: socket.socket) -> None:
-        peer = sock.getpeername()
+    def _serve(self, sock: socket.socket, peer: tuple) -> None:
         _limit_waiting(sock, _HANDSHAKE_SECONDS)
         connection = Connection(sock.detach())
         with self._lock:
+            if self._closed:
+                connection.close()
+                return
             self._open.add(connection)
         try:
             self._welcome(connection, peer)
@@ -118,9 +127,7 @@ class Server:
         except (AuthenticationError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
             _log.warning("a connection from %s:%s was turned away: %s", *peer[:2], error)
             return
-        again = socket.socket(fileno=socket.dup(connection.fileno()))
-        _limit_waiting(again, 0)
-        again.close()
+        _wait_for_ever(connection)
         with self._lock:
             known = part in self._connections or not 0 <= part < self._parts
             if not known:
@@ -175,7 +182,7 @@ class Server:
             try:
                 connection.send_bytes(line.encode())
             except OSError:
-                pass   # its listener sees the end of the connection and tells it
+                _shut(connection.fileno())   # its listener sees the end of the connection and tells it
 
     def stop(self, reason: str) -> None:
         """Tell every task, also those that connect from now on, to end its child and itself."""
@@ -211,7 +218,7 @@ class Client:
         on_stop: called once, with the reason, when the driver ends the attempt or is gone.
 
     Raises:
-        OSError: the driver can't be reached.
+        OSError, EOFError, AuthenticationError: the driver can't be reached, or it is another's.
     """
 
     def __init__(
@@ -226,10 +233,16 @@ class Client:
         self._leaving = False
         sock = socket.create_connection(address, timeout=_HANDSHAKE_SECONDS)
         sock.settimeout(None)
+        _limit_waiting(sock, _HANDSHAKE_SECONDS)
         self._connection = Connection(sock.detach())
-        answer_challenge(self._connection, secret)
-        deliver_challenge(self._connection, secret)
-        self._connection.send_bytes(json.dumps({"kind": "hello", "part": part, "host": host}).encode())
+        try:
+            answer_challenge(self._connection, secret)
+            deliver_challenge(self._connection, secret)
+            self._connection.send_bytes(json.dumps({"kind": "hello", "part": part, "host": host}).encode())
+        except BaseException:
+            self._connection.close()
+            raise
+        _wait_for_ever(self._connection)
         self._thread = threading.Thread(target=self._listen, name="channel-listen", daemon=True)
         self._thread.start()
 

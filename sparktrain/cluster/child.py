@@ -7,6 +7,7 @@ native code when a peer dies. A process that can be killed ends all that.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from sparktrain.interfaces.messages import Failure, Finished, Log, Message, Orde
 
 _LAST_LINES = 40
 _EVENTS = "SPARKTRAIN_EVENTS"
+# What TensorFlow prints at every import, whatever its log level
+_CHATTER = re.compile(r"I0000 |WARNING: All log messages before absl::InitializeLog")
 
 
 class Child:
@@ -64,7 +67,8 @@ class Child:
         for raw in self._process.stdout:
             line = raw.decode(errors="replace").rstrip("\n")
             self._last_lines.append(line)
-            self._on_message(Log(line))
+            if not _CHATTER.match(line):
+                self._on_message(Log(line))
 
     def _relay_events(self, events: int) -> None:
         with os.fdopen(events, "rb") as lines:

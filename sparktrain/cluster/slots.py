@@ -51,7 +51,7 @@ def _count(context: SparkContext) -> Slots:
     conf = context.getConf()
     task_cpus = int(conf.get("spark.task.cpus", "1"))
     if context.master.startswith("local") and not context.master.startswith("local-cluster"):
-        return Slots(1, context.defaultParallelism, task_cpus, local=True)
+        return Slots(1, _local_cores(context), task_cpus, local=True)
     executors = len(context._jsc.sc().statusTracker().getExecutorInfos()) - 1   # one of them is the driver
     in_master = re.fullmatch(r"local-cluster\[\s*\d+\s*,\s*(\d+)\s*,\s*\d+\s*\]", context.master)
     if in_master:
@@ -63,6 +63,14 @@ def _count(context: SparkContext) -> Slots:
     else:
         cores = max(1, context.defaultParallelism // max(1, executors))   # standalone: all of a node's
     return Slots(executors, cores, task_cpus, local=False)
+
+
+def _local_cores(context: SparkContext) -> int:
+    """The N of local[N]; never spark.default.parallelism, which a user may set to anything."""
+    in_master = re.match(r"local\[\s*(\d+|\*)", context.master)
+    if in_master is None:
+        return 1
+    return context._jvm.Runtime.getRuntime().availableProcessors() if in_master[1] == "*" else int(in_master[1])
 
 
 def check_application(context: SparkContext) -> None:

@@ -16,12 +16,14 @@ from py4j.protocol import Py4JError
 
 from sparktrain.cluster.channel import Server
 from sparktrain.cluster.places import places
-from sparktrain.cluster.slots import Slots
+from sparktrain.cluster.slots import ClusterRefused, Slots
 from sparktrain.cluster.task import Task
 from sparktrain.interfaces.messages import EpochEnd, Failure, Finished, Message, Phase, Progress
 
 _ECHO_GRACE = 1.0      # seconds in which a worker's own failure may still arrive after its peers' echoes of it
 _STOP_GRACE = 2.0      # seconds that the tasks have to end by themselves before Spark cancels them
+_TELL_GRACE = 30.0     # seconds in which what the workers told may still arrive after Spark's end of the stage
+_TASK_LOST = "TaskLost"
 _CAUSES = ("code", "input", "lost", "echo")   # the likeliest root cause first
 
 
@@ -100,7 +102,8 @@ class Attempt:
         self._finished: dict[int, Finished] = {}
         self._training: set[int] = set()
         self._last_step = time.monotonic()
-        self._stage_error: BaseException | None = None
+        self._stage_error: Exception | None = None
+        self._observer_error: BaseException | None = None
         self._stage_ended = False
 
     def run(self) -> list[Finished]:
@@ -112,14 +115,22 @@ class Attempt:
         Raises:
             AttemptFailed: a worker failed.
             StageFailed: Spark failed.
+            ClusterRefused: the control channel can't be opened.
             KeyboardInterrupt: after every worker was ended.
+
+        What `on_message` raises ends the attempt, too, and is raised here.
         """
         secret = secrets.token_bytes(32)
         conf = self._context.getConf()
         host = conf.get("spark.driver.host")
-        self._server = Server(
-            self._parts, secret, self._receive, self._lose, conf.get("spark.driver.bindAddress", host), self._port
-        )
+        address = conf.get("spark.driver.bindAddress", host)
+        try:
+            self._server = Server(self._parts, secret, self._receive, self._lose, address, self._port)
+        except OSError as error:
+            raise ClusterRefused(
+                f"the workers' control channel can't listen on {address}, port {self._port} (cluster.driver_port; 0 is "
+                f"any free one): {error}. Choose another port, or set spark.driver.host to an address of this machine"
+            ) from error
         task = replace(self._task, driver=(host, self._server.port), secret=secret)
         tag = f"sparktrain-{task.run}-{secrets.token_hex(4)}"
         stage = threading.Thread(
@@ -139,10 +150,15 @@ class Attempt:
                     self._context.cancelJobsWithTag(tag)
                     stage.join(30)
             self._server.close()
+        if self._observer_error is not None:
+            raise self._observer_error
         if self._failures:
-            raise AttemptFailed(root_cause(self._failures))
+            raise AttemptFailed(self._explained(root_cause(self._failures)))
         if self._stage_error is not None:
             raise StageFailed(spark_cause(self._stage_error)) from self._stage_error
+        silent = [part for part in range(self._parts) if part not in self._finished]
+        if silent:
+            raise StageFailed(f"Spark ended the stage, and the workers of parts {silent} never told how they ended")
         return [self._finished[part] for part in range(self._parts)]
 
     def _run_stage(self, task: Task, tag: str) -> None:
@@ -154,7 +170,7 @@ class Attempt:
             self._context.addJobTag(tag)
             self._context.setLocalProperty("spark.job.description", f"sparktrain: training {task.run}")
             self._frame.mapInArrow(task, "part int", barrier=True, profile=profile).collect()
-        except (PySparkException, Py4JError) as error:
+        except Exception as error:   # raised by `run`
             self._stage_error = error
         finally:
             with self._changed:
@@ -179,23 +195,31 @@ class Attempt:
             if isinstance(message, (Progress, EpochEnd, Phase)):
                 self._last_step = time.monotonic()
             self._changed.notify_all()
-        self._on_message(part, message)
+        try:
+            self._on_message(part, message)
+        except BaseException as error:   # the channel's thread has nobody to tell
+            with self._changed:
+                self._observer_error = self._observer_error or error
+                self._changed.notify_all()
 
     def _lose(self, part: int) -> None:
         with self._changed:
             if part in self._finished or any(failure.part == part for failure in self._failures):
                 return
             message = "its Spark task is gone: the executor or its Python process was killed, or the node was lost"
-            self._failed(part, Failure("lost", "TaskLost", message))
+            self._failed(part, Failure("lost", _TASK_LOST, message))
             self._changed.notify_all()
 
     def _watch(self) -> None:
         """Until the stage has ended, or a failure is known and its cause had time to arrive."""
         with self._changed:
-            while not self._stage_ended and not self._failures:
+            while not self._stage_ended and not self._failures and self._observer_error is None:
                 self._changed.wait(timeout=1)
                 self._check_stall()
+            if self._observer_error is not None:
+                return
             if self._stage_ended and not self._failures and self._stage_error is None:
+                self._changed.wait_for(lambda: self._failures or len(self._finished) == self._parts, _TELL_GRACE)
                 return
             deadline = time.monotonic() + _ECHO_GRACE
             while time.monotonic() < deadline and not self._certain():
@@ -214,7 +238,15 @@ class Attempt:
             )
             self._failed(part, Failure("lost", "Stalled", message))
 
+    def _explained(self, cause: WorkerFailure) -> WorkerFailure:
+        """Of a task that is gone only Spark may know why: the cluster manager's reason for the end of an executor."""
+        if cause.failure.error != _TASK_LOST or self._stage_error is None:
+            return cause
+        return replace(cause, failure=replace(cause.failure, traceback=f"Spark says: {spark_cause(self._stage_error)}"))
+
     def _reason(self) -> str:
+        if self._observer_error is not None:
+            return "the driver failed"
         if not self._failures:
             return "the run was interrupted"
         cause = root_cause(self._failures)
@@ -223,6 +255,8 @@ class Attempt:
 
 def spark_cause(error: BaseException) -> str:
     """The innermost reason in Spark's exception, without its stack of wrappers."""
+    if not isinstance(error, (PySparkException, Py4JError)):
+        return f"{type(error).__name__}: {error}"
     text = str(error)
     java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
     while java is not None and java.getCause() is not None:

@@ -29,7 +29,8 @@ from sparktrain.cluster.places import places
 from sparktrain.interfaces.launch import Launch
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, Phase, Source
 
-_TELL_EVERY = 0.5   # seconds
+_TELL_EVERY = 0.5        # seconds
+_SPARE_DISK = 256 << 20   # bytes left alone: a full disk would hurt Spark itself and the node's other tenants
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,11 @@ class _Attempt:
 
     def run(self, batches: Iterable[pyarrow.RecordBatch]) -> None:
         engine = self._task.launch()
-        client = Client(self._task.driver, self._task.secret, self._part, self._host, self._stop)
+        try:
+            client = Client(self._task.driver, self._task.secret, self._part, self._host, self._stop)
+        except BaseException:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
         self._client = client
         try:
             client.send(Phase("start"))
@@ -140,6 +145,8 @@ class _Attempt:
             if time.monotonic() - told > _TELL_EVERY:
                 told = time.monotonic()
                 self._client.send(Filling(rows, size))
+                if shutil.disk_usage(self._folder).free < _SPARE_DISK:
+                    raise OSError(errno.ENOSPC, "too little disk is left for the segments")
         filled = writer.close()
         self._client.send(Filling(rows, size))
         self._client.send(Phase("join"))

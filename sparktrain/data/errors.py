@@ -11,7 +11,7 @@ _FILE = re.compile(r"\[FAILED_READ_FILE[^\]]*\] Encountered error while reading 
 _RECORD = re.compile(r"(Malformed records are detected in .+?)\.(?=\s)")
 _CAUSE = re.compile(r"Caused by: (?:[\w$]+\.)*([\w$]+: .+)")
 _OURS = re.compile(r"sparktrain\.data\.errors\.InputError: (.+?)(?=\n\s*(?:\n|at |\S+\.\S+Exception)|\Z)", re.DOTALL)
-_ADVICE = "Repair or remove it, or set data.corrupt: skip to train without it."
+ADVICE = "Repair or remove it, or set data.corrupt: skip to train without it."
 
 
 class InputError(ValueError):
@@ -78,4 +78,4 @@ def explain(error: BaseException) -> InputError | None:
         return None
     causes = _CAUSE.findall(text)
     reason = record[1] if record else causes[-1] if causes else first_line(error)
-    return InputError(f"{file or 'a file of data.path'} can't be read: {reason.strip()}. {_ADVICE}")
+    return InputError(f"{file or 'a file of data.path'} can't be read: {reason.strip()}. {ADVICE}")

@@ -59,6 +59,11 @@ class Prepared:
     _kept: list[DataFrame] = field(default_factory=list)
 
     @property
+    def labels(self) -> list[Any] | None:
+        """What the model's outputs stand for, in their order; None where the label column holds plain numbers."""
+        return self.classes if self.classes is not None else self.label_names
+
+    @property
     def notes(self) -> list[str]:
         """What the user is to be told; once the rows have been read, of what was passed over too."""
         return [*self._notes, *(note for source in self._sources for note in source.notes())]

@@ -12,11 +12,12 @@ from pyspark.sql.types import StructType
 
 from sparktrain.data import avro, tfrecord
 from sparktrain.data.damage import CORRUPT_RECORD, set_aside
-from sparktrain.data.errors import InputError, explain, first_line
+from sparktrain.data.errors import ADVICE, InputError, explain, first_line
 from sparktrain.data.files import InputFile, list_files, read_start
 from sparktrain.data.records import read_records, told
 
 _TEXT = ("csv", "json")
+_PROBED = 100       # files that are asked for their columns, one by one
 _START = 32 << 20   # bytes in which a record file's header, or its first record, must lie
 
 
@@ -73,9 +74,20 @@ def read_files(spark: SparkSession, paths: Sequence[str], format: str, *, option
     try:
         return _read_native(spark, list(paths), format, options, columns, skip, key)
     except (PySparkException, Py4JJavaError) as error:
-        known = explain(error)
-        raise known or InputError(f"{key}: {', '.join(paths)} can't be read as {format}: {first_line(error)}") \
-            from error
+        raise explain(error) or _about(spark, paths, format, key, error) from error
+
+
+def _about(spark: SparkSession, paths: Sequence[str], format: str, key: str, error: Exception) -> InputError:
+    """Which file it was whose columns can't be found: ORC's errors don't tell."""
+    reason = f"can't be read as {format}: {first_line(error)}"
+    if isinstance(error, AnalysisException) or format in _TEXT:
+        return InputError(f"{key}: {', '.join(paths)} {reason}")
+    for file in list_files(spark, paths)[:_PROBED]:
+        try:
+            spark.read.format(format).load(file.path)
+        except (PySparkException, Py4JJavaError) as mine:
+            return InputError(f"{file.path} can't be read as {format}: {first_line(mine)}. {ADVICE}")
+    return InputError(f"{key}: {', '.join(paths)} {reason}. {ADVICE}")
 
 
 def _parsed(schema: str) -> StructType:
@@ -115,7 +127,7 @@ def _found_schema(spark: SparkSession, load: Callable[..., DataFrame], paths: li
     try:
         return load(None, **more).schema
     except (PySparkException, Py4JJavaError) as error:
-        for file in list_files(spark, paths)[:100]:
+        for file in list_files(spark, paths)[:_PROBED]:
             roots = [path for path in paths if file.path.startswith(path.rstrip("/") + "/")]
             base = {"basePath": max(roots, key=len)} if roots else {}
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import traceback
 from typing import Sequence
 
 import sparktrain
@@ -43,12 +44,15 @@ def _validate(options: argparse.Namespace, parser: argparse.ArgumentParser) -> i
     given = arguments().parse_args(options.arguments)
     try:
         load_job(given)
+        return 0
     except ConfigError as error:
         print(error, file=sys.stderr)
         result = Result(run=given.run_id or new_run_id(), status="refused", reason=str(error))
-        say(result, given.result)
-        return exit_status(result)
-    return 0
+    except Exception as error:
+        traceback.print_exc()
+        result = Result(run=given.run_id or new_run_id(), status="failed", reason=f"{type(error).__name__}: {error}")
+    say(result, given.result)
+    return exit_status(result)
 
 
 if __name__ == "__main__":

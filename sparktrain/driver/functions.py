@@ -6,6 +6,7 @@ import ast
 import base64
 import difflib
 import importlib
+import json
 import os
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
@@ -14,7 +15,7 @@ from typing import Any, Callable, Iterable, Sequence
 
 import cloudpickle
 
-from sparktrain.config import Problem
+from sparktrain.config import ConfigError, Problem
 from sparktrain.interfaces.messages import Source
 
 
@@ -63,7 +64,10 @@ def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | Non
         return Problem(key, f"{name}: there is no module {module!r}", expected, f"looked in {', '.join(folders)}")
     if spec.origin is None or not spec.origin.endswith(".py"):
         return None   # compiled, or a package without a file: only an import can tell
-    body = ast.parse(Path(spec.origin).read_text(), spec.origin).body
+    try:
+        body = ast.parse(Path(spec.origin).read_bytes(), spec.origin).body
+    except (SyntaxError, ValueError) as error:
+        return Problem(key, f"{name}: {spec.origin} can't be imported: {error}", "a module of Python")
     names = {name for node in body for name in _bound(node)}
     if function in names or "*" in names:
         return None
@@ -83,11 +87,12 @@ def _bound(node: ast.stmt) -> list[str]:
         return [node.name]
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return [alias.asname or alias.name for alias in node.names]
-    if isinstance(node, ast.Assign):
-        return [target.id for target in node.targets if isinstance(target, ast.Name)]
-    if isinstance(node, (ast.If, ast.Try)):
-        return [name for inner in node.body for name in _bound(inner)]
-    return []
+    if isinstance(node, (ast.Assign, ast.AnnAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return [target.id for target in targets if isinstance(target, ast.Name)]
+    inside = [inner for block in ("body", "orelse", "finalbody") for inner in getattr(node, block, ())]
+    inside += [inner for handler in getattr(node, "handlers", ()) for inner in handler.body]
+    return [name for inner in inside for name in _bound(inner)]
 
 
 def resolve(name: str, folders: Sequence[str]) -> Callable[..., Any]:
@@ -103,11 +108,21 @@ def source(function: str | Callable[..., Any], args: dict[str, Any] | None = Non
     """What the child needs to load a function.
 
     A function of a module that can be imported goes by its name, one of a script or a notebook by value.
+
+    Raises:
+        ConfigError: its arguments can't travel.
     """
     args = args or {}
+    for name, value in args.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            kind = f"{name}, a {type(value).__name__}"
+            raise ConfigError([Problem("model.args", kind, "what JSON can hold", str(error))]) from error
     if isinstance(function, str):
         return Source(function=function, args=args)
-    importable = function.__module__ != "__main__" and "<" not in function.__qualname__
-    if importable:
-        return Source(function=f"{function.__module__}:{function.__qualname__}", args=args)
+    # Only what its name leads back to: not a bound method, what a decorator replaced, or functools.partial
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
+    if module != "__main__" and getattr(sys.modules.get(module), name, None) is function:
+        return Source(function=f"{module}:{name}", args=args)
     return Source(pickle=base64.b64encode(cloudpickle.dumps(function)).decode(), args=args)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import importlib.metadata
 import io
 import json
@@ -78,7 +77,7 @@ class RunFolder:
         Raises:
             RunTaken: it is another's, alive or dead.
         """
-        mine = json.dumps({**who, "host": socket.gethostname(), "pid": os.getpid(), "user": getpass.getuser(), "since": now()})
+        mine = json.dumps({**who, "host": socket.gethostname(), "pid": os.getpid(), "since": now()})
         if not self.staged.claim(_RUNNING, mine.encode()):
             other = self.staged.read_text(_RUNNING)
             raise RunTaken(

@@ -1,4 +1,4 @@
-"""The driver's pure decisions: batch sizes, the feed's layout, which code to ship, what held a run back."""
+"""The driver's pure decisions: class weights, the feed's layout, which code to ship, what held a run back."""
 
 from __future__ import annotations
 
@@ -7,27 +7,31 @@ from typing import TYPE_CHECKING, Mapping, Sequence
 from sparktrain import feed
 from sparktrain.config import ConfigError, Data, Problem, Training
 from sparktrain.data import VALIDATION
-from sparktrain.interfaces.messages import Finished
 
 if TYPE_CHECKING:
     from sparktrain.config import Job
     from sparktrain.driver.run import Given
 
 
-def class_weights(training: Training, classes: Sequence | None) -> dict[int, float] | None:
-    """The weight of each class by its index, as Keras takes it; labels without `classes` are their own index.
+def class_weights(training: Training, labels: Sequence | None) -> dict[int, float] | None:
+    """The weight of each class by its index, as Keras takes it.
+
+    Args:
+        labels: what the indices stand for, by `label.classes` or by the pipeline that numbered them; None where the
+            labels are their own indices.
 
     Raises:
-        ConfigError: a label that the classes haven't.
+        ConfigError: a label that isn't among them.
     """
     if training.class_weight is None:
         return None
-    if classes is None:
-        return {int(label): weight for label, weight in training.class_weight.items()}
-    unknown = [label for label in training.class_weight if label not in classes]
+    known = {label: index for index, label in enumerate(labels or ())}
+    unknown = [label for label in training.class_weight
+               if (label not in known if labels is not None else not isinstance(label, int))]
     if unknown:
-        raise ConfigError([Problem("training.class_weight", f"came with {unknown}", f"labels among {list(classes)}")])
-    return {list(classes).index(label): weight for label, weight in training.class_weight.items()}
+        allowed = f"labels among {list(known)}" if labels is not None else "whole numbers, as the label column has"
+        raise ConfigError([Problem("training.class_weight", f"came with {unknown}", allowed)])
+    return {known.get(label, label): weight for label, weight in training.class_weight.items()}
 
 
 def layout(data: Data, classes: Sequence | None) -> feed.Layout:
@@ -70,12 +74,8 @@ _MEANING = {
 }
 
 
-def held_back_by(seconds: Mapping[str, float], finished: Sequence[Finished]) -> str:
-    """The longest phase, in words; where it is training and the workers waited for rows, that."""
+def held_back_by(seconds: Mapping[str, float]) -> str:
+    """The longest phase, in words."""
     phase = max(seconds, key=lambda name: seconds[name])
     whole = sum(seconds.values())
-    share = seconds[phase] / whole if whole else 0.0
-    waited = max((f.seconds.get("wait_rows", 0.0) for f in finished), default=0.0)
-    if phase == "train" and waited > seconds["train"] / 2:
-        return f"waiting for rows ({waited:.1f} s of {seconds['train']:.1f} s of training): faster local disks"
-    return f"{_MEANING[phase]} ({share:.0%} of {whole:.0f} s)"
+    return f"{_MEANING[phase]} ({seconds[phase] / whole if whole else 0:.0%} of {whole:.0f} s)"

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 import traceback
-from typing import Callable, Sequence
+from functools import partial
+from typing import Callable, NoReturn, Sequence
 
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.text import Text
 
-from sparktrain.cluster.slots import ClusterRefused
+from sparktrain.cluster.slots import ClusterRefused, NoSlots
 from sparktrain.cluster.stage import AttemptFailed, StageFailed
 from sparktrain.config import ConfigError, Job
 from sparktrain.data import InputError, MissingColumn
@@ -22,8 +24,10 @@ from sparktrain.driver.request import arguments, load_job, new_run_id
 from sparktrain.driver.result import Result, exit_status, say
 from sparktrain.driver.run import run_job
 from sparktrain.driver.shipping import TooLarge
+from sparktrain.storage import StorageError
 
 _REFUSED = (ConfigError, ClusterRefused, RunTaken, TooLarge, MissingColumn)
+_SAID = (*_REFUSED, InputError, NoSlots, StageFailed, StorageError)   # their messages say it all
 
 
 def main(
@@ -47,58 +51,71 @@ def main(
     console = make_console()
     job, spark = None, None
     run_id = options.run_id or new_run_id()
-    signal.signal(signal.SIGTERM, _interrupt)   # a scheduler's kill ends the workers as Ctrl-C does
+    begun = time.monotonic()
     try:
+        signal.signal(signal.SIGTERM, _interrupt)   # a scheduler's kill ends the workers as Ctrl-C does
         job, folders = load_job(options)
         spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
+        # Spark's own handler first asks the JVM, which got the same Ctrl-C and may be gone
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         if before is not None:
             before(spark, job)
         result = run_job(spark, job, run_id=run_id, check=options.check, folders=folders)
         if after is not None:
             after(spark, job, result)
     except BaseException as error:
-        result = failed(error, run_id, job, console)
+        result, details = failed(error, run_id, job, time.monotonic() - begun)
+        _unless_it_fails("showing why", lambda: _show(result, details, console))
     if job is not None and job.on_end is not None:
-        _tell_end(job.on_end, search_folders(options.config), result, console)
+        tell = partial(_tell_end, job.on_end, search_folders(options.config), result)
+        _unless_it_fails(f"on_end ({job.on_end})", tell)
     if spark is not None:
-        spark.stop()
+        _unless_it_fails("stopping Spark", spark.stop)
     say(result, options.result)
     return exit_status(result)
 
 
-def _interrupt(*_: object) -> None:
+def _interrupt(number: int, _: object) -> NoReturn:
+    signal.signal(number, signal.SIG_IGN)   # a scheduler that repeats itself doesn't cut the ending short
     raise KeyboardInterrupt
 
 
-def failed(error: BaseException, run_id: str, job: Job | None, console: Console) -> Result:
-    """Show why a run did not finish, the root cause first, and make it a result."""
-    status = "refused" if isinstance(error, _REFUSED) else "failed"
+def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -> tuple[Result, str]:
+    """Why a run did not finish, as its result, and what more there is to show of it."""
+    status, reason, details = "failed", f"{type(error).__name__}: {error}", ""
     if isinstance(error, AttemptFailed):
-        cause = error.failure.failure
-        reason = f"{error.failure}: {cause.error}: {cause.message}"
-        console.print(Text(reason, style="bold red"))
-        if cause.traceback:
-            console.print(Text(cause.traceback))
-    elif isinstance(error, (KeyboardInterrupt, SystemExit)):
+        reason, details = str(error), error.failure.failure.traceback
+    elif isinstance(error, KeyboardInterrupt):
         status, reason = "stopped", "stopped from outside; every worker was ended"
-        console.print(Text(reason))
-    elif isinstance(error, (*_REFUSED, InputError, StageFailed, RuntimeError)) and not isinstance(error, RecursionError):
-        reason = str(error)
-        console.print(Text(reason, style="bold red"))
+    elif isinstance(error, _SAID):
+        status, reason = "refused" if isinstance(error, _REFUSED) else "failed", str(error)
     else:
-        reason = f"{type(error).__name__}: {error}"
-        console.print(Text("".join(traceback.format_exception(error))))
-    return Result(
+        details = "".join(traceback.format_exception(error))
+    result = Result(
         run=run_id,
         status=status,
         workers=job.training.workers if job is not None else 0,
         engine=job.training.engine if job is not None else None,
+        attempts=int(isinstance(error, (AttemptFailed, StageFailed))),
+        seconds=seconds,
         reason=reason,
     )
+    return result, details
 
 
-def _tell_end(function: str, folders: Sequence[str], result: Result, console: Console) -> None:
+def _show(result: Result, details: str, console: Console) -> None:
+    console.print(Text(result.reason, style="bold red"))
+    if details:
+        console.print(Text(details))
+
+
+def _tell_end(function: str, folders: Sequence[str], result: Result) -> None:
+    resolve(function, folders)(result.to_dict())
+
+
+def _unless_it_fails(what: str, action: Callable[[], object]) -> None:
+    """Do what follows a run's end, which stands whatever becomes of this: a lost terminal, a JVM that is gone."""
     try:
-        resolve(function, folders)(result.to_dict())
-    except Exception:   # the run's own end stands, whatever becomes of the telling
-        console.print(Text(f"on_end ({function}) failed:\n{traceback.format_exc()}", style="bold red"))
+        action()
+    except BaseException:   # sys.exit() in on_end and a second Ctrl-C, too
+        print(f"{what} failed:\n{traceback.format_exc()}", file=sys.stderr)

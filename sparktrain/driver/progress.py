@@ -7,6 +7,7 @@ import threading
 import time
 from typing import Mapping
 
+from py4j.protocol import Py4JError
 from pyspark import SparkContext
 from rich.console import Console
 from rich.live import Live
@@ -23,8 +24,12 @@ def make_console() -> Console:
     terminal = os.environ.get("SPARKTRAIN_TERMINAL")
     if terminal is None:
         return Console(stderr=True)
-    file = open(terminal, "w")   # for as long as the process lives
-    return Console(file=file, force_terminal=True, width=os.get_terminal_size(file.fileno()).columns)
+    try:
+        file = open(terminal, "w")   # for as long as the process lives
+        width = os.get_terminal_size(file.fileno()).columns
+    except OSError:   # another user's, or gone by now
+        return Console(stderr=True)
+    return Console(file=file, force_terminal=True, width=width or None)   # some terminals call themselves 0 wide
 
 
 class Watch:
@@ -117,8 +122,11 @@ class Watch:
                 preparing, since = self._step, self._since
                 if self._phases or not preparing:
                     continue
-            tracker = self._context.statusTracker()
-            stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+            try:
+                tracker = self._context.statusTracker()
+                stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+            except Py4JError:
+                return   # the JVM is gone, which the run itself tells
             done, total = (sum(getattr(s, name) for s in stages if s) for name in ("numCompletedTasks", "numTasks"))
             tasks = f" · {done} of {total} tasks" if total else ""
             self._show(f"{preparing}{tasks} · {time.monotonic() - since:.0f} s")
@@ -160,14 +168,16 @@ def _metrics(logs: Mapping[str, float]) -> str:
 def end_table(summary: Mapping[str, object], output: str | None) -> Table:
     """The table at a run's end."""
     table = Table(show_header=False, title=f"run {summary['run']}", title_justify="left")
+    table.add_column()
+    table.add_column(overflow="fold")   # a path is copied whole
     table.add_row("rows", f"{summary['rows']:,} training, {summary['validation_rows']:,} validation")
     table.add_row("training", f"{summary['rows_per_second']:,.0f} rows/s by {summary['workers']} worker(s), {summary['engine']}")
     for phase, seconds in summary["seconds"].items():
         table.add_row(f"  {phase}", f"{seconds:.1f} s")
     table.add_row("held back by", str(summary["held_back_by"]))
     for name, value in summary["metrics"].items():
-        table.add_row(name, f"{value:.4f}")
+        table.add_row(Text(name), f"{value:.4f}")
     for note in summary["notes"]:
-        table.add_row("note", note)
-    table.add_row("path", output or "-")
+        table.add_row("note", Text(note))   # it may have brackets, which rich takes for markup
+    table.add_row("path", Text(output or "-"))
     return table

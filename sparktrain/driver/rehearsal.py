@@ -8,8 +8,8 @@ from typing import Any, Mapping
 
 from pyspark.sql import functions as F
 from rich.table import Table
+from rich.text import Text
 
-from sparktrain.config import Job
 from sparktrain.data import VALIDATION, Prepared
 from sparktrain.interfaces.messages import Joined
 
@@ -34,9 +34,9 @@ class Rehearsal:
         table = Table(show_header=False, title="rehearsal: one step was made, nothing is kept", title_justify="left")
         table.add_row("rows", f"{self.rows:,} training, {self.validation_rows:,} validation")
         for name, (shape, dtype) in self.inputs.items():
-            table.add_row(f"input {name}", f"{tuple(shape)} {dtype}")
+            table.add_row(Text(f"input {name}"), f"{tuple(shape)} {dtype}")
         for label, count in (self.classes or {}).items():
-            table.add_row(f"class {label}", f"{count:,} training rows")
+            table.add_row(Text(f"class {label}"), f"{count:,} training rows")
         table.add_row("steps an epoch", f"{self.steps_per_epoch:,}")
         table.add_row("effective batch", f"{self.batch:,}")
         table.add_row("disk a worker", f"{self.disk_per_worker / 1e6:,.1f} MB")
@@ -44,7 +44,7 @@ class Rehearsal:
         return table
 
 
-def rehearsal(job: Job, prepared: Prepared, joined: Mapping[int, Joined], summary: Mapping[str, Any]) -> Rehearsal:
+def rehearsal(prepared: Prepared, joined: Mapping[int, Joined], summary: Mapping[str, Any]) -> Rehearsal:
     """Count what a run would train on, and scale up what the rehearsal's few rows took."""
     counts = {row[0]: row[1] for row in prepared.frame.groupBy(F.col(VALIDATION)).count().collect()}
     rows, validation_rows = counts.get(False, 0), counts.get(True, 0)

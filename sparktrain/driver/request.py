@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import argparse
+import re
 import secrets
+import sys
 from datetime import datetime, timezone
+from typing import NoReturn
 
-from sparktrain.config import ConfigError, Job, load
+from sparktrain.config import ConfigError, Job, Problem, load
 from sparktrain.driver.functions import check_function, search_folders
+from sparktrain.driver.result import Result, exit_status, say
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Refuse a command line as every other configuration that can't work is: with the JSON line."""
+        self.print_usage(sys.stderr)
+        refused = Result(run=new_run_id(), status="refused", reason=message)
+        say(refused)
+        self.exit(exit_status(refused), f"{self.prog}: {message}\n")
 
 
 def arguments() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="train.py", description="Train a Keras model on rows that Spark prepares.")
+    parser = _Parser(prog="train.py", description="Train a Keras model on rows that Spark prepares.")
     parser.add_argument("--config", required=True, metavar="YAML", help="the job; docs/configuration.md has every key")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="training.epochs=3, say; repeatable")
     parser.add_argument("--run-id", metavar="ID", help="the run's name; a finished one answers with its result")
@@ -26,6 +41,7 @@ def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
     Raises:
         ConfigError: it can't work.
     """
+    check_run_id(options.run_id)
     job = load(options.config, options.set)
     folders = search_folders(options.config)
     named = (
@@ -38,6 +54,18 @@ def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
     if any(problems):
         raise ConfigError([problem for problem in problems if problem is not None], options.config)
     return job, folders
+
+
+def check_run_id(run_id: str | None) -> None:
+    """See that a run id can be the name of a run's folder.
+
+    Raises:
+        ConfigError: it can't.
+    """
+    if run_id is not None and (run_id == "latest" or _RUN_ID.fullmatch(run_id) is None):
+        expected = "letters, digits, and . _ - after the first"
+        hint = "latest always means the run that finished last" if run_id == "latest" else ""
+        raise ConfigError([Problem("--run-id", repr(run_id), expected, hint)])
 
 
 def new_run_id() -> str:

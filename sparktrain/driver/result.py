@@ -109,7 +109,10 @@ def say(result: Result, path: str | None = None) -> None:
     """Print the result's line, the last on standard output, and write it to a file where asked."""
     line = result.to_json()
     if path is not None:
-        Path(path).write_text(line + "\n")
+        try:
+            Path(path).write_text(line + "\n")
+        except OSError as error:   # the line itself still has to come
+            print(f"--result {path}: {error}", file=sys.stderr)
     sys.stderr.flush()
     print(line, flush=True)
 

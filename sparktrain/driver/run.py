@@ -1,4 +1,4 @@
-"""One run of a job, from its configuration to its folder."""
+"""One run of a job: what is to be done, in its order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import dataclasses
 import json
 import tempfile
 import time
-from collections import defaultdict
 from functools import partial
 from typing import Any, Callable, Sequence
 
@@ -19,16 +18,17 @@ from sparktrain.cluster.task import Task
 from sparktrain.config import Job
 from sparktrain.data import VALIDATION, Prepared, deal, explain, prepare
 from sparktrain.driver.functions import own_folders, resolve, search_folders, source
-from sparktrain.driver.output import RunFolder, curves, hadoop_settings, now, qualified, versions
-from sparktrain.driver.plan import class_weights, held_back_by, layout, modules_of
+from sparktrain.driver.output import RunFolder, hadoop_settings, qualified
+from sparktrain.driver.plan import class_weights, layout, modules_of
 from sparktrain.driver.progress import Watch, end_table
-from sparktrain.driver.request import new_run_id
+from sparktrain.driver.record import Course, keep, lineage
+from sparktrain.driver.request import check_run_id, new_run_id
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
 from sparktrain.engines import launch
 from sparktrain.feed import NoRows
-from sparktrain.interfaces.messages import EpochEnd, Finished, Fit, Joined, Message, Phase, Source
-from sparktrain.storage import StorageError, open_folder
+from sparktrain.interfaces.messages import EpochEnd, Finished, Fit, Message, Source
+from sparktrain.storage import open_folder
 from sparktrain.storage.runs import resolve as resolve_run
 
 
@@ -77,6 +77,7 @@ def run_job(
         ConfigError, InputError, NoSlots, ClusterRefused, RunTaken: nothing was trained.
         AttemptFailed, StageFailed: a worker or Spark failed; the failure names its cause.
     """
+    check_run_id(run_id)
     where = [*(folders or search_folders()), *own_folders((given.model, given.preprocess, given.callbacks))]
     with watch or Watch(spark.sparkContext) as shown:
         return _Run(spark, job, run_id or new_run_id(), check, given, where, shown).go()
@@ -91,50 +92,52 @@ class _Run:
         self.hadoop = hadoop_settings(spark)
         output = job.output.path or f"/tmp/sparktrain-{spark.sparkContext.sparkUser()}/{job.name}"
         self.folder = RunFolder(qualified(spark, output), run_id, self.hadoop)
-        self.started = time.monotonic()
-        self.seconds: dict[str, float] = defaultdict(float)
-        self.moments: dict[str, list[float]] = defaultdict(list)
-        self.joined: dict[int, Joined] = {}
+        self.course = Course()
+        self.parent: str | None = None   # the run that this one goes on from
 
     def go(self) -> Result:
         summary = self.folder.finished_summary()
         if summary is not None and not self.check:
             self.watch.note(f"run {self.id} is finished already: {self.folder.final.url}")
-            return self._result("finished", summary)
+            return self._result("finished", summary, self._saved_history())
         check_application(self.spark.sparkContext)
-        self.folder.claim({"application": self.spark.sparkContext.applicationId})
+        context = self.spark.sparkContext
+        self.folder.claim({"application": context.applicationId, "user": context.sparkUser()})
         prepared = None
         try:
             slots = self._slots()
             model, pipeline, classes = self._model()
-            code = ship(self.spark.sparkContext, modules_of(self.job, self.given), self.folders)
+            code = ship(context, modules_of(self.job, self.given), self.folders)
             prepared = self._prepare(pipeline, classes)
             finished = self._train(prepared, model, slots)
-            summary = self._summary(finished, prepared)
+            summary = self.course.summary(self.id, self.job, finished, prepared)
             if self.check:
                 return self._checked(summary, prepared)
-            self._keep(finished, prepared, summary, code)
+            history = finished[self.course.leader()].history
+            origin = lineage(self.id, self.job, prepared, parent=self.parent, code=code, context=context)
+            keep(self.folder, self.job, prepared, history, origin, summary)
             self.watch.console.print(end_table(summary, self.folder.final.url))
-            return self._result("finished", summary, prepared, finished[self._leader()].history)
+            return self._result("finished", summary, history, prepared)
         except BaseException:
             if prepared is not None:
-                prepared.release()
+                self._tidy(prepared.release, "the prepared rows are still kept")
             raise
         finally:
-            self._discard()   # published, there is nothing left to discard
+            # Published, there is nothing left to discard
+            self._tidy(self.folder.discard, "what the run had written is still there")
 
-    def _discard(self) -> None:
+    def _tidy(self, action: Callable[[], None], otherwise: str) -> None:
         try:
-            self.folder.discard()
-        except StorageError as error:   # it must not hide why the run ended
-            self.watch.note(f"what the run had written is still there: {error}")
+            action()
+        except Exception as error:   # of a storage or a JVM that is gone: it must not hide why the run ended
+            self.watch.note(f"{otherwise}: {error}")
 
     def _slots(self) -> Slots:
         begun = time.monotonic()
         slots = wait_for_slots(
             self.spark.sparkContext, self.job.training.workers, self.job.cluster.slots_timeout, self.watch.step
         )
-        self.seconds["slots"] = time.monotonic() - begun
+        self.course.seconds["slots"] = time.monotonic() - begun
         return slots
 
     def _model(self) -> tuple[Source, PipelineModel | None, list | None]:
@@ -154,8 +157,6 @@ class _Run:
         classes = json.loads(parent.read_text("classes.json")) if parent.exists("classes.json") else None
         return Source(file=f"{parent.url}/model.keras"), pipeline, classes
 
-    parent: str | None = None
-
     def _prepare(self, pipeline: PipelineModel | None, classes: list | None) -> Prepared:
         begun = time.monotonic()
         preprocess = self.given.preprocess
@@ -173,7 +174,7 @@ class _Run:
         )
         for note in prepared.notes:
             self.watch.note(note)
-        self.seconds["prepare"] = time.monotonic() - begun
+        self.course.seconds["prepare"] = time.monotonic() - begun
         return prepared
 
     def _train(self, prepared: Prepared, model: Source, slots: Slots) -> list[Finished]:
@@ -182,7 +183,9 @@ class _Run:
         sizes = training.batch_sizes(parts)
         frame = prepared.frame
         if self.check:
-            frame = frame.where(f"NOT {VALIDATION}").limit(sum(sizes))
+            # Validation rows too: early stopping and `save: best` look at their metrics.
+            few = sum(sizes)
+            frame = frame.where(f"NOT {VALIDATION}").limit(few).unionAll(frame.where(VALIDATION).limit(few))
         task = Task(
             run=self.id,
             engine=training.engine,
@@ -198,7 +201,7 @@ class _Run:
                 warmup_epochs=training.scale_learning_rate.warmup_epochs if training.scale_learning_rate else None,
                 early_stopping=training.early_stopping.model_dump(exclude_none=True) if training.early_stopping else None,
                 save=training.save,
-                class_weight=class_weights(training, prepared.classes),
+                class_weight=class_weights(training, prepared.labels),
                 rehearsal=self.check,
             ),
             seed=self.job.seed,
@@ -208,7 +211,7 @@ class _Run:
             environment={},
         )
         self.watch.step("filling")
-        self.moments["stage"].append(time.monotonic())
+        self.course.mark("stage")
         attempt = Attempt(
             deal(frame, parts, self.job.seed),
             task,
@@ -227,7 +230,7 @@ class _Run:
         except StageFailed as error:
             known = explain(error.__cause__)   # a file or a record that can't be read
             raise known or error from error.__cause__
-        self.moments["end"].append(time.monotonic())
+        self.course.mark("end")
         return finished
 
     def _callbacks(self) -> Source | None:
@@ -235,90 +238,17 @@ class _Run:
         return source(callbacks) if callbacks is not None else None
 
     def _message(self, part: int, message: Message) -> None:
-        if isinstance(message, Joined):
-            self.joined[part] = message
-            self.moments["joined"].append(time.monotonic())
-        elif isinstance(message, Phase):
-            self.moments[message.name].append(time.monotonic())
+        self.course.message(part, message)
         if not (isinstance(message, EpochEnd) and self.check):
             self.watch.message(part, message)
-
-    def _leader(self) -> int:
-        """The part whose worker has rank 0."""
-        return next(part for part, joined in self.joined.items() if joined.rank == 0)
-
-    def _summary(self, finished: Sequence[Finished], prepared: Prepared) -> dict[str, Any]:
-        last = {name: max(moments) for name, moments in self.moments.items()}
-        self.seconds["fill"] = last["joined"] - last["stage"]
-        self.seconds["start workers"] = last["train"] - last["joined"]
-        self.seconds["train"] = last.get("save", last["end"]) - last["train"]
-        self.seconds["save"] = last["end"] - last.get("save", last["end"])
-        leader = finished[self._leader()]
-        chosen = leader.best_epoch if leader.best_epoch is not None else leader.epochs
-        rows = sum(joined.training_rows for joined in self.joined.values())
-        return {
-            "run": self.id,
-            "name": self.job.name,
-            "status": "finished",
-            "finished": now(),
-            "rows": rows,
-            "validation_rows": sum(joined.validation_rows for joined in self.joined.values()),
-            "epochs": leader.epochs,
-            "workers": len(finished),
-            "engine": self.job.training.engine,
-            "attempts": 1,
-            "metrics": {name: values[chosen - 1] for name, values in leader.history.items() if len(values) >= chosen},
-            "rows_per_second": sum(f.rows for f in finished) / max(self.seconds["train"], 1e-9),
-            "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
-            "wall": round(time.monotonic() - self.started, 3),
-            "held_back_by": held_back_by(self.seconds, finished),
-            "steps_per_epoch": max(joined.steps for joined in self.joined.values()),
-            "batch": sum(self.job.training.batch_sizes(len(finished))),
-            "best_epoch": leader.best_epoch,
-            "stopped_early": leader.stopped_early,
-            "parameters": leader.parameters,
-            "peak_memory": [f.peak_memory for f in finished],
-            "disk": [self.joined[part].disk for part in range(len(finished))],
-            "notes": [*prepared.notes, *leader.notes],
-        }
-
-    def _keep(self, finished: Sequence[Finished], prepared: Prepared, summary: dict[str, Any], code: dict[str, str]) -> None:
-        staged = self.folder.staged
-        history = finished[self._leader()].history
-        if prepared.pipeline is not None:
-            prepared.pipeline.write().overwrite().save(f"{staged.url}/pipeline")
-        if prepared.classes is not None:
-            self.folder.write_json("classes.json", list(prepared.classes))
-        if staged.exists("given.keras"):
-            staged.remove("given.keras")
-        self.folder.write_json("history.json", history)
-        if history:
-            staged.write_bytes("history.png", curves(history))
-        self.folder.write_json("lineage.json", self._lineage(prepared, code))
-        staged.write_text("job.yaml", self.job.to_yaml())
-        self.folder.publish(summary)
-
-    def _lineage(self, prepared: Prepared, code: dict[str, str]) -> dict[str, Any]:
-        return {
-            "run": self.id,
-            "parent": self.parent,
-            "inputs": prepared.inputs,
-            "classes_before_sampling": prepared.counts_before,
-            "classes_after_sampling": prepared.counts_after,
-            "seed": self.job.seed,
-            "code": code,
-            "versions": versions(),
-            "user": self.spark.sparkContext.sparkUser(),
-            "application": self.spark.sparkContext.applicationId,
-        }
 
     def _checked(self, summary: dict[str, Any], prepared: Prepared) -> Result:
         from sparktrain.driver.rehearsal import rehearsal
 
-        report = rehearsal(self.job, prepared, self.joined, summary)
+        report = rehearsal(prepared, self.course.joined, summary)
         self.watch.console.print(report.table())
         prepared.release()
-        result = self._result("checked", {**summary, "rows": report.rows, "epochs": 0, "metrics": {}})
+        result = self._result("checked", {**summary, "rows": report.rows, "epochs": 0, "metrics": {}}, {})
         result.output = None
         result.summary = report.to_dict()
         return result
@@ -327,8 +257,8 @@ class _Run:
         self,
         status: str,
         summary: dict[str, Any],
+        history: dict[str, list[float]],
         prepared: Prepared | None = None,
-        history: dict[str, list[float]] | None = None,
     ) -> Result:
         return Result(
             run=self.id,
@@ -341,7 +271,7 @@ class _Run:
             attempts=summary["attempts"],
             seconds=summary["wall"],
             metrics=summary["metrics"],
-            history=history if history is not None else self._saved_history(),
+            history=history,
             summary=summary,
             prepared=prepared,
             hadoop=self.hadoop,

@@ -129,7 +129,7 @@ class Finished:
     seconds: dict[str, float]       # of each phase
     epochs: int = 0
     stopped_early: bool = False
-    best_epoch: int | None = None   # with `save: best`
+    best_epoch: int | None = None   # whose weights the model has; None: the last's
     notes: list[str] = field(default_factory=list)
     parameters: int = 0             # of the model
     inputs: dict[str, Any] = field(default_factory=dict)   # name -> [shape, dtype], as fed

@@ -63,6 +63,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._epoch = 0
         self._train_state: list[Any] | None = None
         self._train_results: dict[str, float] = {}
+        self._numbers: dict[str, float] = {}   # as last told
         self._stop_asked = False
         self._began = self._next_progress = 0.0
         self._step = 0
@@ -104,11 +105,9 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             self._stop_asked = True
             self.model.stop_training = False
         if now >= self._next_progress:
-            self._next_progress = now + _PROGRESS_SECONDS
             self._check(numbers, f"by step {self._step}")
-            self._report(
-                Progress(self._epoch + 1, self._epochs, self._step, self._feeding.steps, self.rows, numbers)
-            )
+            self._numbers = numbers
+            self._tell(now)
 
     def on_test_begin(self, logs: Any = None) -> None:
         # Keras resets the metrics for the validation before it ends the epoch.
@@ -125,6 +124,15 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         for callback in self._listeners["on_test_batch_end"]:
             callback.on_test_batch_end(batch, logs=_numbers(logs))
+        now = time.monotonic()
+        if now >= self._next_progress:
+            self._tell(now)   # a long validation is no stall
+
+    def _tell(self, now: float) -> None:
+        self._next_progress = now + _PROGRESS_SECONDS
+        self._report(
+            Progress(self._epoch + 1, self._epochs, self._step, self._feeding.steps, self.rows, self._numbers)
+        )
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._collective.size > 1:

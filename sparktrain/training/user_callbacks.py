@@ -53,13 +53,13 @@ def job_callbacks(fit: Fit) -> tuple[list[keras.callbacks.Callback], keras.callb
     """The callbacks of `early_stopping` and `save: best`.
 
     Returns:
-        The callbacks, and the one of them that keeps the best epoch's weights, if any.
+        The callbacks, and the one of them whose best epoch's weights the model ends with, if any.
     """
     callbacks: list[keras.callbacks.Callback] = []
     early: dict[str, Any] = dict(fit.early_stopping or {})
     if early:
         callbacks.append(keras.callbacks.EarlyStopping(**early))
-    best = None
+    best = callbacks[0] if early.get("restore_best_weights") else None
     if fit.save == "best":
         kept = {name: early[name] for name in ("monitor", "mode") if name in early}
         # Patience that never ends: only its memory of the best weights is wanted.

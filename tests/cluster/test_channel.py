@@ -118,6 +118,15 @@ def test_a_stranger_gets_nothing_and_holds_up_nobody(driver):
     client.close()
 
 
+def test_a_driver_that_does_not_answer_holds_no_task_for_ever(monkeypatch):
+    monkeypatch.setattr("sparktrain.cluster.channel._HANDSHAKE_SECONDS", 1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        begun = time.monotonic()
+        with pytest.raises(OSError):
+            Client(silent.getsockname(), SECRET, 0, "host", lambda reason: None)
+        assert time.monotonic() - begun < 5
+
+
 def test_a_part_that_is_there_cannot_be_taken_over(driver):
     one = driver(1)
     first = one.client(0)

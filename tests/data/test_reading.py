@@ -12,6 +12,7 @@ import fastavro
 import pytest
 
 from sparktrain.data import InputError, MissingColumn, prepare
+from sparktrain.storage import hadoop_settings, open_folder
 
 pytestmark = pytest.mark.real
 
@@ -34,7 +35,7 @@ def folder(spark, tmp_path_factory):
 @pytest.fixture
 def read(spark, section):
     def make(path, format, columns=("x", "y"), **words):
-        data = section(path=str(path), format=format, features=list(columns[:-1]), label=columns[-1], **words)
+        data = section(path=str(path), format=format, features=list(columns[:-1] or columns), label=columns[-1], **words)
         return prepare(spark, data, seed=7)
 
     return make
@@ -119,7 +120,7 @@ def test_tfrecord_files_are_read_with_columns_found_or_given(read, tmp_path):
 
 def test_a_damaged_tfrecord_fails_with_its_file_and_record_or_is_counted(read, tmp_path):
     write_tfrecords(tmp_path / "records", RECORDS[:150] + b"?" + RECORDS[151:])
-    with pytest.raises(InputError, match=r"a\.tfrecord, record 2, can't be read: the checksum of its bytes"):
+    with pytest.raises(InputError, match=r"[ab]\.tfrecord\S*, record 2, can't be read: the checksum of its bytes"):
         read(tmp_path / "records", "tfrecord", ("floats", "id"), sample={"fraction": 0.9})
     made = read(tmp_path / "records", "tfrecord", ("floats", "id"), corrupt="skip")
     assert made.notes == [] and made.frame.count() == 4 and made.frame.count() == 4
@@ -189,3 +190,20 @@ def test_a_missing_column_of_files_is_named_before_they_are_read(folder, read):
 def test_options_that_a_format_has_none_of_are_refused(folder, read):
     with pytest.raises(InputError, match="data.options: there are none for tfrecord"):
         read(folder / "csv", "tfrecord", options={"header": True})
+
+
+def test_files_on_hdfs_are_read_by_the_executors_themselves(hdfs, spark, read, tmp_path):
+    root = open_folder(f"{hdfs.uri}/reading", hadoop_settings())
+    write_tfrecords(tmp_path / "records", RECORDS)
+    root.upload(tmp_path / "records", "some records")
+    with open(tmp_path / "a.avro", "wb") as stream:
+        fastavro.writer(stream, {"type": "record", "name": "Row", "fields": [{"name": "x", "type": "int"}]},
+                        [{"x": i} for i in range(10)])
+    root.upload(tmp_path / "a.avro", "avro/a.avro")
+    spark.range(10).selectExpr("id AS x").write.parquet(f"{root.url}/parquet")
+    made = read(f"{root.url}/some records", "tfrecord", ("floats", "id"))
+    assert made.frame.count() == 6
+    assert [(one["path"], one["length"]) for one in made.inputs][0] == (f"{root.url}/some records/a.tfrecord", 285)
+    assert read(f"{root.url}/avro", "avro", ("x",)).frame.count() == 10
+    made = read(f"{root.url}/parquet", "parquet", ("x",))
+    assert sum(one["length"] for one in made.inputs) <= root.size("parquet") and made.frame.count() == 10

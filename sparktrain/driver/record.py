@@ -1,0 +1,137 @@
+"""What a run leaves behind: the numbers of its course, and the files of its folder."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import Any, Mapping, Sequence
+
+from pyspark import SparkContext
+
+from sparktrain.config import Job
+from sparktrain.data import Prepared
+from sparktrain.driver.output import RunFolder, curves, now, versions
+from sparktrain.driver.plan import held_back_by
+from sparktrain.interfaces.messages import Finished, Joined, Message, Phase
+
+
+class Course:
+    """How a run goes, as far as its numbers need it.
+
+    Attributes:
+        seconds: of each phase of the driver, by its name.
+        joined: what each part's worker said when it had its rows.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.joined: dict[int, Joined] = {}
+        self._started = time.monotonic()
+        self._moments: dict[str, float] = {}   # when each was last seen
+
+    def mark(self, name: str) -> None:
+        self._moments[name] = time.monotonic()
+
+    def message(self, part: int, message: Message) -> None:
+        """Take notice of what a worker told."""
+        if isinstance(message, Joined):
+            self.joined[part] = message
+            self.mark("joined")
+        elif isinstance(message, Phase):
+            self.mark(message.name)
+
+    def leader(self) -> int:
+        """The part whose worker has rank 0."""
+        return next(part for part, joined in self.joined.items() if joined.rank == 0)
+
+    def summary(self, run: str, job: Job, finished: Sequence[Finished], prepared: Prepared) -> dict[str, Any]:
+        """What summary.json holds of a run that has been trained.
+
+        Args:
+            finished: how each part's worker ended.
+        """
+        last = self._moments
+        saving = last.get("save", last["end"])   # a rehearsal saves nothing
+        self.seconds["fill"] = last["joined"] - last["stage"]
+        self.seconds["start workers"] = last["train"] - last["joined"]
+        self.seconds["train"] = saving - last["train"]
+        self.seconds["save"] = last["end"] - saving
+        leader = finished[self.leader()]
+        chosen = leader.best_epoch if leader.best_epoch is not None else leader.epochs
+        return {
+            "run": run,
+            "name": job.name,
+            "status": "finished",
+            "finished": now(),
+            "rows": sum(joined.training_rows for joined in self.joined.values()),
+            "validation_rows": sum(joined.validation_rows for joined in self.joined.values()),
+            "epochs": leader.epochs,
+            "workers": len(finished),
+            "engine": job.training.engine,
+            "attempts": 1,
+            "metrics": {name: values[chosen - 1] for name, values in leader.history.items() if len(values) >= chosen},
+            "rows_per_second": sum(f.rows for f in finished) / max(self.seconds["train"], 1e-9),
+            "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
+            "wall": round(time.monotonic() - self._started, 3),
+            "held_back_by": held_back_by(self.seconds),
+            "steps_per_epoch": max(joined.steps for joined in self.joined.values()),
+            "batch": sum(job.training.batch_sizes(len(finished))),
+            "best_epoch": leader.best_epoch,
+            "stopped_early": leader.stopped_early,
+            "parameters": leader.parameters,
+            "peak_memory": [f.peak_memory for f in finished],
+            "disk": [self.joined[part].disk for part in range(len(finished))],
+            "notes": [*prepared.notes, *leader.notes],
+        }
+
+
+def lineage(
+    run: str, job: Job, prepared: Prepared, *, parent: str | None, code: Mapping[str, str], context: SparkContext
+) -> dict[str, Any]:
+    """What lineage.json holds: where a model comes from.
+
+    Args:
+        parent: the URL of the run that it goes on from.
+        code: the SHA-256 of each of the user's files that were shipped.
+    """
+    return {
+        "run": run,
+        "parent": parent,
+        "inputs": prepared.inputs,
+        "classes_before_sampling": prepared.counts_before,
+        "classes_after_sampling": prepared.counts_after,
+        "seed": job.seed,
+        "code": code,
+        "versions": versions(),
+        "user": context.sparkUser(),
+        "application": context.applicationId,
+    }
+
+
+def keep(
+    folder: RunFolder,
+    job: Job,
+    prepared: Prepared,
+    history: Mapping[str, list[float]],
+    origin: Mapping[str, Any],
+    summary: Mapping[str, Any],
+) -> None:
+    """Put beside the model what belongs to it, and make the run seen.
+
+    Args:
+        history: metric by epoch.
+        origin: of `lineage`.
+    """
+    staged = folder.staged
+    if prepared.pipeline is not None:
+        prepared.pipeline.write().overwrite().save(f"{staged.url}/pipeline")
+    if prepared.labels is not None:
+        folder.write_json("classes.json", prepared.labels)
+    if staged.exists("given.keras"):
+        staged.remove("given.keras")
+    folder.write_json("history.json", history)
+    if history:
+        staged.write_bytes("history.png", curves(history))
+    folder.write_json("lineage.json", origin)
+    staged.write_text("job.yaml", job.to_yaml())
+    folder.publish(summary)

@@ -1,0 +1,54 @@
+"""Which failure is called the cause, and what a driver counts as slots."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from sparktrain.cluster.slots import _count
+from sparktrain.cluster.stage import WorkerFailure, root_cause, spark_cause
+from sparktrain.interfaces.collective import PeerLost
+from sparktrain.interfaces.messages import Failure
+from sparktrain.worker import _join, failure
+
+
+def told(cause: str, part: int) -> WorkerFailure:
+    return WorkerFailure(part, part, "host", Failure(cause, "Error", "what happened"))
+
+
+@pytest.mark.parametrize("arrived, part", [
+    (["echo", "lost", "code"], 2),
+    (["echo", "echo", "lost"], 2),
+    (["lost", "input", "echo"], 1),
+    (["code", "code"], 0),
+    (["echo", "echo"], 0),
+])
+def test_the_peers_echoes_are_no_cause_and_of_equals_the_first_is(arrived, part):
+    assert root_cause([told(cause, part) for part, cause in enumerate(arrived)]).part == part
+
+
+def test_workers_that_do_not_come_together_blame_no_code():
+    assert failure(PeerLost("gone"), None).cause == "echo"
+    assert failure(KeyError("mine"), None).cause == "code"
+    with pytest.raises(ImportError):   # an engine that isn't installed is nobody's loss
+        _join("no_such_engine")
+
+
+def test_what_spark_never_said_keeps_its_name():
+    assert spark_cause(TypeError("cannot pickle 'lock'")) == "TypeError: cannot pickle 'lock'"
+
+
+class _Context(SimpleNamespace):
+    """Stands where Spark's context does, for the words of its configuration alone."""
+
+    defaultParallelism = 200   # of spark.default.parallelism
+
+    def getConf(self):
+        return {}
+
+
+@pytest.mark.parametrize("master, cores", [("local", 1), ("local[3]", 3), ("local[ 2 , 4]", 2)])
+def test_local_slots_are_cores_whatever_the_default_parallelism(master, cores):
+    slots = _count(_Context(master=master))
+    assert slots.cores == cores and slots.hold(cores) and not slots.hold(cores + 1)

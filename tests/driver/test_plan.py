@@ -1,0 +1,32 @@
+"""The driver's decisions: class weights by label, and what held a run back."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparktrain.config import ConfigError, Training
+from sparktrain.driver.plan import class_weights, held_back_by
+
+
+def training(weights):
+    return Training.model_validate({"class_weight": weights})
+
+
+def test_class_weights_are_by_the_index_of_the_label():
+    assert class_weights(training({"refund": 3, "other": 1}), ["other", "refund"]) == {1: 3, 0: 1}
+    assert class_weights(training({0: 1, 1: 5}), None) == {0: 1, 1: 5}
+    assert class_weights(training({20: 2, 10: 1}), [10, 20]) == {1: 2, 0: 1}
+    assert class_weights(training(None), ["a", "b"]) is None
+
+
+@pytest.mark.parametrize("labels, told", [(["other", "refund"], "refund"), (None, "whole numbers")])
+def test_a_weight_of_a_class_that_is_not_there_is_refused_with_those_that_are(labels, told):
+    with pytest.raises(ConfigError, match="returned") as caught:
+        class_weights(training({"returned": 2}), labels)
+    assert "training.class_weight" in str(caught.value) and told in str(caught.value)
+
+
+def test_the_longest_phase_held_the_run_back():
+    told = held_back_by({"slots": 0.0, "prepare": 30.0, "fill": 5.0, "start workers": 5.0, "train": 10.0, "save": 0.0})
+    assert "preparation" in told and "60% of 50 s" in told
+    assert "waiting for executors" in held_back_by({"slots": 1.0})

@@ -1,0 +1,104 @@
+"""Rows and clusters that can't be trained on: what a user is told, through the driver."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+from pyspark import SparkConf
+
+import sparktrain
+from sparktrain.cluster.slots import ClusterRefused, NoSlots, check_application
+from sparktrain.cluster.stage import AttemptFailed
+from sparktrain.config import Job
+from sparktrain.data import InputError
+from sparktrain.driver.run import run_job
+
+real = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
+
+
+class Application:
+    """As much of a Spark application as is asked for its settings."""
+
+    def __init__(self, **settings: str) -> None:
+        self._conf = SparkConf(loadDefaults=False).setAll([(name.replace("_", "."), value) for name, value in settings.items()])
+
+    def getConf(self) -> SparkConf:
+        return self._conf
+
+
+def test_an_application_whose_executors_come_and_go_is_refused_with_what_to_submit_instead():
+    check_application(Application(spark_executor_instances="3"))
+    check_application(Application(spark_dynamicAllocation_enabled="false"))
+    with pytest.raises(ClusterRefused, match="dynamicAllocation.enabled=false and --num-executors"):
+        check_application(Application(spark_dynamicAllocation_enabled="True"))
+
+
+def train(frame, model, **words):
+    words = {"features": ["x"], "label": "y", "engine": "single", "batch_size": 16, "epochs": 1, "keep": "none", **words}
+    return sparktrain.train(frame, model, **words)
+
+
+class TestRefused:
+    pytestmark = real
+
+    def test_more_workers_than_executors_are_told_with_both_numbers(self, frame, small, tmp_path):
+        with pytest.raises(NoSlots) as caught:
+            train(frame, small.build, engine="horovod", workers=9, cluster={"slots_timeout": 1}, output=f"file://{tmp_path}")
+        assert "asks for 9 workers" in str(caught.value) and "has 3 executors of 1 cores after 1 s" in str(caught.value)
+        assert "--num-executors 9" in str(caught.value) and "training.workers to 3" in str(caught.value)
+        assert not list(Path(tmp_path).glob("_runs/*"))
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize(
+        "rows, words, told",
+        [
+            ([([1.0, 2.0], 0), ([math.nan, 2.0], 1)], {}, ["column 'x' (list<", "nan can't be trained on", "data.where"]),
+            ([([1.0, 2.0], 0), (None, 1)], {}, ["column 'x' (list<", "null can't be trained on", "1 such"]),
+            ([([1.0, 2.0], 0), ([1.0], 1)], {}, ["column 'x' (list<", "array of shape [", "`length`"]),
+            ([([1.0, 2.0], 0), ([1.0, 2.0], 7)], {"label": {"column": "y", "classes": [0, 1]}},
+             ["column 'y' (int32): 7 is none of the classes [0, 1]", "data.label"]),
+        ],
+        ids=["NaN", "null", "ragged", "label outside the classes"],
+    )
+    def test_values_that_cant_be_trained_on_are_told_with_column_type_value_and_what_to_do(
+        self, spark, small, tmp_path, rows, words, told
+    ):
+        frame = spark.createDataFrame(rows, "x array<double>, y int").coalesce(1)
+        with pytest.raises(AttemptFailed) as caught:
+            train(frame, small.build, output=f"file://{tmp_path}", **words)
+        assert caught.value.failure.failure.cause == "input" and not caught.value.retryable
+        assert [text for text in told if text not in str(caught.value)] == [], str(caught.value)
+        assert not list(Path(tmp_path).glob("_runs/*"))
+
+    @pytest.mark.slow
+    def test_a_step_that_leaves_no_training_rows_is_named(self, frame, small, tmp_path):
+        with pytest.raises(InputError, match="no training rows: data.validation leaves none of those that the frame given"):
+            train(frame, small.build, validation={"where": "number >= 0"}, output=f"file://{tmp_path}")
+
+    @pytest.mark.slow
+    def test_a_damaged_file_is_named_and_so_is_a_condition_that_leaves_nothing(self, spark, small, tmp_path):
+        table = pyarrow.table({"x": [[1.0, 2.0, 3.0, 4.0]] * 2000, "y": [0, 1] * 1000})
+        (tmp_path / "rows").mkdir()
+        for name in ("whole", "damaged"):
+            pyarrow.parquet.write_table(table, tmp_path / f"rows/{name}.parquet", use_dictionary=False, compression="zstd")
+        with open(tmp_path / "rows/damaged.parquet", "r+b") as file:
+            file.seek(4)
+            file.write(b"\xff" * 64)   # its footer still tells the columns, so it is found only as the rows are read
+
+        def job(**data):
+            data = {"path": f"file://{tmp_path}/rows", "features": ["x"], "label": "y", "keep": "none", **data}
+            return Job.from_mapping({
+                "name": "damaged", "data": data, "model": {"build": "small:build"},
+                "training": {"engine": "single", "epochs": 1}, "output": {"path": f"file://{tmp_path}/models"},
+            })
+
+        with pytest.raises(InputError, match=r"rows/damaged\.parquet can't be read: .*data.corrupt: skip"):
+            run_job(spark, job())
+        nothing = job(path=f"file://{tmp_path}/rows/whole.parquet", where="y > 1")
+        with pytest.raises(InputError, match=r"no training rows: data.where: 'y > 1' leaves none of those that data.path"):
+            run_job(spark, nothing)
+        assert not list((tmp_path / "models").glob("_runs/*"))

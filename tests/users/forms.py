@@ -1,0 +1,80 @@
+"""A user's module: models that show what came in, and one that is trained further."""
+
+import os
+import time
+
+INPUTS = {
+    "numbers": ((6,), "float32"),
+    "flag": ((1,), "bool"),
+    "whole": ((1,), "int32"),
+    "big": ((1,), "int64"),
+    "vector": ((3,), "float32"),
+    "image": ((3, 2), "int32"),
+    "grid": ((2, 2), "float32"),
+    "mixed": ((4,), "float32"),
+    "words": ((5,), "int32"),
+    "tail": ((5,), "int32"),
+}
+
+
+def build_seen():
+    """Gives its inputs back; of each a metric sums weight * (label + 1) * (1st number + 2 * 2nd number + ...)."""
+    import keras
+    from keras import ops
+
+    class Seen(keras.metrics.Metric):
+        def __init__(self, name, start, size):
+            super().__init__(name=name)
+            self.start, self.size = start, size
+            self.total = self.add_variable((), "zeros", dtype="float64", name="total")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            mine = ops.cast(y_pred[:, self.start:self.start + self.size], "float64")
+            of_row = ops.sum(mine * ops.arange(1, self.size + 1, dtype="float64"), axis=-1)
+            label = ops.reshape(ops.cast(y_true, "float64"), (-1,))
+            weight = ops.reshape(ops.cast(sample_weight, "float64"), (-1,))
+            self.total.assign_add(ops.sum(weight * (label + 1) * of_row))
+
+        def result(self):
+            return self.total
+
+    inputs = {name: keras.Input(shape, name=name, dtype=dtype) for name, (shape, dtype) in INPUTS.items()}
+    flat = [keras.layers.Flatten()(ops.cast(value, "float32")) for value in inputs.values()]
+    sizes = [each.shape[-1] for each in flat]
+    output = keras.layers.Dense(sum(sizes), use_bias=False, kernel_initializer="identity")(keras.layers.Concatenate()(flat))
+    model = keras.Model(inputs, output)
+    metrics = [Seen(name, sum(sizes[:place]), sizes[place]) for place, name in enumerate(INPUTS)]
+    model.compile(keras.optimizers.SGD(0.0), lambda y_true, y_pred: ops.mean(ops.square(y_pred), -1), weighted_metrics=metrics)
+    return model
+
+
+def build_classifier(classes):
+    import keras
+
+    x = keras.Input((2,), name="x")
+    model = keras.Model(x, keras.layers.Dense(classes, activation="softmax")(x))
+    model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def hang():
+    """Callbacks: in its second epoch a worker makes no further step."""
+    import keras
+
+    class Hang(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                time.sleep(300)
+
+    return [Hang()]
+
+
+def tell_place():
+    """Callbacks: a worker says which executor it runs on, and with how many threads."""
+    import keras
+
+    class Tell(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            print(f"place {os.environ['SPARK_LOCAL_DIRS']} threads {os.environ['OMP_NUM_THREADS']}")
+
+    return [Tell()]
