@@ -79,6 +79,7 @@ def submit(home: Path, *arguments: str, timeout: float = 240) -> tuple[int, dict
     return done.returncode, json.loads(lines[-1]), done.stdout + done.stderr   # spark-submit makes them one
 
 
+@pytest.mark.slow
 def test_a_users_own_job_trains_and_its_model_is_there(home):
     status, end, shown = submit(home, "--set", "training.epochs=3", "--run-id", "one", "--result", "end.json")
     assert status == 0, shown[-3000:]
@@ -94,6 +95,7 @@ def test_a_users_own_job_trains_and_its_model_is_there(home):
     assert yaml.safe_load((run / "job.yaml").read_text())["training"]["epochs"] == 3
 
 
+@pytest.mark.slow
 def test_a_rehearsal_tells_shapes_counts_steps_and_leaves_nothing(home):
     status, end, shown = submit(home, "--check")
     assert status == 0 and end["status"] == "checked" and end["rows"] == 120
@@ -112,12 +114,14 @@ def test_a_misspelled_key_is_refused_before_spark_starts(home):
     assert status == 2 and "mine:build_model" in end["reason"]
 
 
+@pytest.mark.slow
 def test_a_missing_column_is_refused_before_any_row_is_read(home):
     status, end, shown = submit(home, "--set", "data.features=[flihgt]")
     assert status == 2 and end["status"] == "refused", shown[-3000:]
     assert "flihgt" in end["reason"] and "flight" in end["reason"]
 
 
+@pytest.mark.slow
 def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(home):
     status, end, shown = submit(home, "--set", "data.label={column: where, classes: [near, away]}",
                                 "--set", "data.sample=null")
@@ -126,6 +130,7 @@ def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(home):
     assert not list((home / "models").glob("[!_]*"))
 
 
+@pytest.mark.slow
 def test_a_plain_spark_submit_trains_the_same(home):
     command = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[1]", str(ROOT / "jobs" / "train.py"),
                "--config", "job.yaml", "--run-id", "plain"]

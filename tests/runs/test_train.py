@@ -71,6 +71,7 @@ def test_a_finished_run_id_answers_with_its_result(result, frame, output, small)
     assert again.metrics == pytest.approx(result.metrics) and again.output == result.output
 
 
+@pytest.mark.slow
 def test_the_same_configuration_gives_the_same_weights_whatever_the_partitions(result, frame, output, small):
     again = train(frame.repartition(2).orderBy("number"), small.build, output, args={"units": 5},
                   validation={"fraction": 0.2}, epochs=3)
@@ -87,6 +88,7 @@ def test_save_keeps_a_run_elsewhere_whole(result, tmp_path):
         result.save(url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine, workers", [("horovod", 3), ("single", 1)])
 def test_every_row_is_trained_on_exactly_once_an_epoch(frame, output, small, engine, workers):
     result = train(frame, small.build_counting, output, label="number", engine=engine, workers=workers, epochs=2)
@@ -94,6 +96,7 @@ def test_every_row_is_trained_on_exactly_once_an_epoch(frame, output, small, eng
     assert result.rows == 300
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_a_finished_run(result, frame, output, small):
     import keras
 
@@ -101,6 +104,7 @@ def test_training_goes_on_from_a_finished_run(result, frame, output, small):
     assert more.history["loss"][0] < result.history["loss"][0]
 
 
+@pytest.mark.slow
 def test_an_exception_in_the_builder_is_told_first_with_rank_and_traceback(frame, output, small):
     with pytest.raises(AttemptFailed) as caught:
         train(frame, small.build_failing, output, run_id="failing")
@@ -111,6 +115,7 @@ def test_an_exception_in_the_builder_is_told_first_with_rank_and_traceback(frame
     assert not list(local(output).glob("**/failing")), "nothing is left of a run that failed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("callbacks, error", [("small:fail_one", "ZeroDivisionError"), ("small:kill_one", "WorkerLost")])
 def test_the_one_worker_that_fails_is_named_and_not_its_peers(frame, output, small, callbacks, error):
     with pytest.raises(AttemptFailed) as caught:
@@ -121,6 +126,7 @@ def test_the_one_worker_that_fails_is_named_and_not_its_peers(frame, output, sma
         assert "SIGKILL" in str(caught.value) and "memory" in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_ends_the_run_within_five_seconds(frame, output, small, training):
     ended: list[float] = []
 

@@ -14,7 +14,7 @@ from hdfs import InsecureClient
 from sparktrain.sandbox import Sandbox, SandboxError, ports
 from sparktrain.sandbox.home import Home
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 SECONDS = 12
 

@@ -100,6 +100,7 @@ def test_a_standby_is_passed_over_and_the_active_name_node_found(conf):
     assert folder.read_text("x") == "found"
 
 
+@pytest.mark.slow
 def test_writing_and_publishing_outlast_a_name_node_that_comes_back(conf):
     folder = open_folder(f"hdfs:///storage-tests/outage-{os.getpid()}")
     folder.write_text("_runs/one/summary.json", "{}")
@@ -113,6 +114,7 @@ def test_writing_and_publishing_outlast_a_name_node_that_comes_back(conf):
     assert folder.read_text("one/model.keras") == "written while it was down"
 
 
+@pytest.mark.slow
 def test_writing_goes_on_when_a_data_node_dies(conf):
     folder = open_folder(f"hdfs:///storage-tests/datanode-{os.getpid()}")
     folder.write_text("before", "x")

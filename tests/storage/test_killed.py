@@ -15,7 +15,7 @@ import pytest
 from sparktrain.storage import open_folder
 from sparktrain.storage.runs import complete_runs
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 UPLOAD = """
 import sys

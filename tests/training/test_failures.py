@@ -12,7 +12,7 @@ import pytest
 
 from sparktrain.interfaces.messages import Failure, Progress, Source
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
 def test_one_workers_exception_is_its_own_and_the_others_echo(train, make_rows):

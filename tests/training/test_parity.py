@@ -11,7 +11,7 @@ import pytest
 
 from sparktrain.interfaces.messages import EpochEnd, Finished, Phase, Source
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 TOLERANCE = 1e-6
 
 

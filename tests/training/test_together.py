@@ -9,7 +9,7 @@ import pytest
 
 from sparktrain.interfaces.messages import Failure, Finished, Phase, Progress
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
 def _seen(worker, name):
