@@ -57,6 +57,10 @@ class StageFailed(RuntimeError):
     """Spark itself failed before any worker said a word, mostly while it prepared the rows."""
 
 
+class NoTasks(StageFailed):
+    """Spark found while it ran that there are no rows at all, and so ran no task."""
+
+
 def root_cause(failures: list[WorkerFailure]) -> WorkerFailure:
     """Choose the cause among what several workers told: the peers' echoes of a failure are none.
 
@@ -114,7 +118,7 @@ class Attempt:
 
         Raises:
             AttemptFailed: a worker failed.
-            StageFailed: Spark failed.
+            StageFailed: Spark failed; NoTasks where there was nothing to do.
             ClusterRefused: the control channel can't be opened.
             KeyboardInterrupt: after every worker was ended.
 
@@ -157,6 +161,8 @@ class Attempt:
         if self._stage_error is not None:
             raise StageFailed(spark_cause(self._stage_error)) from self._stage_error
         silent = [part for part in range(self._parts) if part not in self._finished]
+        if not self._server.hosts:
+            raise NoTasks("Spark ended the stage without running a task: it found no rows")
         if silent:
             raise StageFailed(f"Spark ended the stage, and the workers of parts {silent} never told how they ended")
         return [self._finished[part] for part in range(self._parts)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, unquote
+
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame
@@ -15,8 +17,8 @@ CORRUPT_RECORD = "_sparktrain_corrupt"
 _MOST_FILES = 100
 
 
-def set_aside(frame: DataFrame) -> tuple[DataFrame, list[str]]:
-    """The rows that can be read, and what the user is to be told of the others.
+def set_aside(frame: DataFrame) -> tuple[DataFrame, list[str], list[str]]:
+    """The rows that can be read, what the user is to be told of the others, and the files left out whole.
 
     Spark can pass over damaged files by itself, but doesn't count them and keeps the part of a file that was read
     before the damage, which depends on how it is split among tasks. So all rows are read once, only to find what is
@@ -51,7 +53,7 @@ def set_aside(frame: DataFrame) -> tuple[DataFrame, list[str]]:
         # columns are used later.
         parsed = F.pmod(content, F.lit(1)) == 0
         kept = kept.where(column(CORRUPT_RECORD).isNull() & parsed).drop(CORRUPT_RECORD)
-    return kept, _told(bad, records)
+    return kept, _told(bad, records), list(bad)
 
 
 def _counted(rows: DataFrame, content: Column) -> dict[str, int]:
@@ -72,8 +74,6 @@ def _told(bad: dict[str, str], records: dict[str, int]) -> list[str]:
 
 def _spellings(files: dict[str, str]) -> list[str]:
     """A place as `_metadata.file_path` may spell it: percent-encoded or not, with one slash or three."""
-    from urllib.parse import quote, unquote
-
     plain = {normal(file) for file in files}
     encoded = plain | {quote(unquote(file), safe="/:=@!$&'()*+,;~") for file in plain}
     return sorted(encoded | {file.replace("file:/", "file:///", 1) for file in encoded if file.startswith("file:/")})

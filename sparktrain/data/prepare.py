@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
+from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
@@ -18,7 +19,7 @@ from sparktrain.data import pipeline as stages
 from sparktrain.data import sampling, splitting
 from sparktrain.data.cutting import cut
 from sparktrain.data.errors import InputError, explain, listed, require_columns
-from sparktrain.data.files import lineage
+from sparktrain.data.files import lineage, normal
 from sparktrain.data.identity import ROW, VALIDATION, column, row_hash
 from sparktrain.data.reading import Source, read_files, read_table
 
@@ -157,7 +158,9 @@ def _marked(spark: SparkSession, data: Data, seed: int, frame: DataFrame | None,
             mark = splitting.by_fraction(validation.fraction, validation.by, rows, seed)
         rows = _identified(rows, seed, mark)
     progress("listing the input files")
-    prepared.inputs, notes = lineage(spark, rows.inputFiles())
+    left_out = {normal(unquote(file)) for one in prepared._sources for file in one.left_out}
+    urls = [url for url in rows.inputFiles() if normal(unquote(url)) not in left_out]
+    prepared.inputs, notes = lineage(spark, urls)
     prepared.inputs += [vars(file) for one in prepared._sources for file in one.files]
     prepared._notes += notes
     return rows

@@ -30,12 +30,14 @@ class Source:
         key: what named them, such as `data.path`.
         files: those that Spark does not know to be behind the frame.
         notes: tells what was passed over so far.
+        left_out: files behind the frame of which no row is in it, as Spark names them.
     """
 
     frame: DataFrame
     key: str
     files: list[InputFile] = field(default_factory=list)
     notes: Callable[[], list[str]] = list
+    left_out: Sequence[str] = ()
 
 
 def read_table(spark: SparkSession, table: str | None, sql: str | None) -> Source:
@@ -115,10 +117,10 @@ def _read_native(spark: SparkSession, paths: list[str], format: str, options: di
         schema = _found_schema(spark, load, paths)
     if format in _TEXT:
         schema = StructType([one for one in schema.fields if one.name != CORRUPT_RECORD]).add(CORRUPT_RECORD, "string")
-        frame, notes = set_aside(load(schema, mode="PERMISSIVE", columnNameOfCorruptRecord=CORRUPT_RECORD))
+        frame, notes, left_out = set_aside(load(schema, mode="PERMISSIVE", columnNameOfCorruptRecord=CORRUPT_RECORD))
     else:
-        frame, notes = set_aside(load(schema))
-    return Source(frame, key, notes=lambda: notes)
+        frame, notes, left_out = set_aside(load(schema))
+    return Source(frame, key, notes=lambda: notes, left_out=left_out)
 
 
 def _found_schema(spark: SparkSession, load: Callable[..., DataFrame], paths: list[str]) -> StructType:

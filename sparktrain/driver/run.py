@@ -13,7 +13,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 
 from sparktrain.cluster.slots import Slots, check_application, wait_for_slots
-from sparktrain.cluster.stage import Attempt, AttemptFailed, StageFailed
+from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
 from sparktrain.cluster.task import Task
 from sparktrain.config import Job
 from sparktrain.data import VALIDATION, Prepared, deal, explain, prepare
@@ -227,6 +227,8 @@ class _Run:
             if error.failure.failure.error == NoRows.__name__:
                 raise prepared.why_empty() from error
             raise
+        except NoTasks as error:
+            raise prepared.why_empty() from error
         except StageFailed as error:
             known = explain(error.__cause__)   # a file or a record that can't be read
             raise known or error from error.__cause__

@@ -25,8 +25,9 @@ def prepared(spark, section) -> Callable[..., Prepared]:
     made: list[Prepared] = []
 
     def make(frame, preprocess=None, pipeline=None, pipeline_url=None, classes=None, seed=7, **words):
-        made.append(prepare(spark, section(pipeline=pipeline_url, **words), seed=seed, frame=frame, preprocess=preprocess,
-                            pipeline=pipeline, classes=classes))
+        data = section(pipeline=pipeline_url, **words)
+        made.append(prepare(spark, data, seed=seed, frame=frame, preprocess=preprocess, pipeline=pipeline,
+                            classes=classes))
         return made[-1]
 
     yield make

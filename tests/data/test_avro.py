@@ -16,7 +16,8 @@ SCHEMA = {"type": "record", "name": "Row", "namespace": "shop", "fields": [
     {"name": "id", "type": "long"}, {"name": "score", "type": ["null", "float", "double"]},
     {"name": "when", "type": {"type": "long", "logicalType": "timestamp-micros"}},
     {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
-    {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["a", "b"]}}, {"name": "other", "type": "Kind"},
+    {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["a", "b"]}},
+    {"name": "other", "type": "Kind"},
     {"name": "tags", "type": {"type": "array", "items": ["null", "string"]}},
     {"name": "inner", "type": {"type": "record", "name": "Inner", "fields": [{"name": "x", "type": ["int", "long"]}]}},
     {"name": "again", "type": ["null", "shop.Kind"]},
@@ -55,9 +56,10 @@ def test_what_is_no_avro_file_is_refused():
 
 def test_a_damaged_file_gives_the_records_before_the_damage():
     stream = io.BytesIO()
-    described = fastavro.parse_schema({"type": "record", "name": "Row", "fields": [{"name": "x", "type": "string"}]})
+    described = {"type": "record", "name": "Row", "fields": [{"name": "x", "type": "string"}]}
     fastavro.writer(stream, described, ({"x": "v" * 50} for _ in range(3000)), sync_interval=1000)
     data = stream.getvalue()
-    records = list(avro.decode(io.BytesIO(data[:len(data) // 2]), "a.avro", T.StructType([T.StructField("x", T.StringType())])))
+    columns = T.StructType([T.StructField("x", T.StringType())])
+    records = list(avro.decode(io.BytesIO(data[:len(data) // 2]), "a.avro", columns))
     assert 1000 < len(records) < 2000 and isinstance(records[-1], Damage)
     assert records[-1].rest and records[-1].number == len(records) and records[0] == {"x": "v" * 50}

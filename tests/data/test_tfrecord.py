@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pyspark.sql.types import (ArrayType, BinaryType, FloatType, IntegerType, LongType, StringType, StructType,
@@ -16,11 +16,7 @@ from sparktrain.data.errors import InputError
 from sparktrain.data.records import Damage
 
 # Three records {id: i - 1, text: "späť<i>", floats: [i + .5, i - .25], raw: ff fe <i>} by tf.io.TFRecordWriter 2.21.
-WRITTEN = base64.b64decode(
-    "VQAAAAAAAADX3w/BClMKFgoGZmxvYXRzEgwSCgoIAAAAPwAAgL4KFAoCaWQSDhoMCgr///////////8BCg4KA3JhdxIHCgUKA//+"
-    "AAoTCgR0ZXh0EgsKCQoHc3DDpMWlMBM466RMAAAAAAAAAPXUoqAKSgoWCgZmbG9hdHMSDBIKCggAAMA/AABAPwoLCgJpZBIFGgMK"
-    "AQAKDgoDcmF3EgcKBQoD//4BChMKBHRleHQSCwoJCgdzcMOkxaUx6gyK7kwAAAAAAAAA9dSioApKChYKBmZsb2F0cxIMEgoKCAAA"
-    "IEAAAOA/CgsKAmlkEgUaAwoBAQoOCgNyYXcSBwoFCgP//gIKEwoEdGV4dBILCgkKB3Nww6TFpTKoAa8F")
+WRITTEN = Path(__file__).with_name("three.tfrecord").read_bytes()
 FIRST = 12 + 85 + 4   # bytes of the first record
 
 

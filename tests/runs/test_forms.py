@@ -39,8 +39,8 @@ COLUMNS = (
 def row(n: int) -> tuple:
     mixed = DenseVector([n, 1.0, 0.0, 2.0]) if n % 2 else SparseVector(4, {1: float(n), 3: 0.5})
     words = list(range(n % 10, n % 10 + n % 8))   # 0 to 7 of them
-    return (n, n - 30, 3 * n, n % 100, n % 3 == 0, Decimal(n) / 4, n / 2, [n, n + 1.0, 0.5], [[n, 1, 2], [3, 4, n]],
-            [[0.25, n], [n, 1.0]], words, (n % 4) / 2, CLASSES[n * 7 % 3], mixed)
+    return (n, n - 30, 3 * n, n % 100, n % 3 == 0, Decimal(n) / 4, n / 2, [n + 0.0, n + 1.0, 0.5], [[n, 1, 2], [3, 4, n]],
+            [[0.25, n + 0.0], [n + 0.0, 1.0]], words, (n % 4) / 2, CLASSES[n * 7 % 3], mixed)
 
 
 def seen(n: int) -> dict[str, list[float]]:

@@ -62,7 +62,8 @@ def left(spark):
     folders = spark.sparkContext.parallelize(range(3), 3).map(lambda _: os.environ["SPARK_LOCAL_DIRS"]).collect()
 
     def look():
-        threads = Counter(thread.name for thread in threading.enumerate() if "(" not in thread.name)
+        # py4j makes and ends unnamed ones as it likes; ours have names
+        threads = Counter(thread.name for thread in threading.enumerate() if not thread.name.startswith("Thread-"))
         ports = {c.laddr.port for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN}
         work = {path for dirs in folders for each in dirs.split(",") for path in Path(each).glob("sparktrain-*")}
         return threads, ports, work

@@ -83,11 +83,11 @@ def _make_rows(count: int, start: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def _layout():
+def _layout(weighted: bool):
     from sparktrain.feed import Column, Input, Layout
 
     inputs = (Input("x", (Column("x"),)), Input("row", (Column("row"),)))
-    return Layout(inputs=inputs, label="y", classes=None, weight=None, validation="validation")
+    return Layout(inputs=inputs, label="y", classes=None, weight="weight" if weighted else None, validation="validation")
 
 
 def _batch(rows: dict[str, np.ndarray]) -> pa.RecordBatch:
@@ -97,6 +97,7 @@ def _batch(rows: dict[str, np.ndarray]) -> pa.RecordBatch:
             "row": pa.array(rows["row"]),
             "y": pa.array(rows["y"]),
             "validation": pa.array(rows["validation"]),
+            **({"weight": pa.array(rows["weight"])} if "weight" in rows else {}),
         }
     )
 
@@ -111,7 +112,7 @@ def shards(tmp_path_factory):
         folders = [tmp_path_factory.mktemp("part") for _ in parts]
         filled = []
         for folder, rows in zip(folders, parts):
-            writer = SegmentWriter(folder, _layout())
+            writer = SegmentWriter(folder, _layout("weight" in rows))
             writer.write(_batch(rows))
             filled.append(writer.close())
         agreement = agree([each.to_json() for each in filled])

@@ -25,19 +25,25 @@ def plain(user_module, seed):
         def step_batches():
             for epoch in range(epochs):
                 for pieces in zip(*(shard.epoch(epoch) for shard in shards)):
-                    yield _joined(pieces)
+                    inputs, label, *weight = _joined(pieces)
+                    if weight and class_weight is not None:   # Keras takes either
+                        weight = [weight[0] * np.array([class_weight[each] for each in label], "float32")]
+                    yield inputs, label, *weight
 
         def joined_validation():
             pieces = [piece for shard in shards if shard.validation_rows for piece in shard.validation(1000)]
             return _joined(pieces)
 
         spec = ({"x": tf.TensorSpec((None, 4)), "row": tf.TensorSpec((None, 1))}, tf.TensorSpec((None,), tf.int64))
+        if shards[0].weighted:
+            spec = (*spec, tf.TensorSpec((None,)))
         dataset = tf.data.Dataset.from_generator(step_batches, output_signature=spec)
         keras.utils.set_random_seed(seed)
         model = getattr(user_module, build)(**args)
         history = model.fit(
             dataset, epochs=epochs, steps_per_epoch=shards[0].schedule.steps, verbose=0, shuffle=False,
-            validation_data=joined_validation(), class_weight=class_weight,
+            validation_data=joined_validation(),
+            class_weight=None if shards[0].weighted else class_weight,
         )
         return model, history.history
 
@@ -47,7 +53,8 @@ def plain(user_module, seed):
 def _joined(pieces):
     inputs = {name: np.concatenate([piece[0][name] for piece in pieces]) for name in pieces[0][0]}
     label = np.concatenate([piece[1] for piece in pieces])
-    return {"x": inputs["x"].astype("float32"), "row": inputs["row"].astype("float32")}, label.astype("int64")
+    weight = [np.concatenate([piece[2] for piece in pieces])] if pieces[0][2] is not None else []
+    return {"x": inputs["x"].astype("float32"), "row": inputs["row"].astype("float32")}, label.astype("int64"), *weight
 
 
 def _finished(run) -> list[Finished]:
@@ -69,6 +76,9 @@ def _furthest(ours, theirs) -> float:
 CASES = {
     "one worker, plain SGD": ("single", [90], dict(optimizer="sgd")),
     "two uneven workers, Adam": ("horovod", [130, 40], dict(optimizer="adam", rate=0.01)),
+    "two uneven workers, weights of rows and of classes": (
+        "horovod", [130, 40], dict(optimizer="adam", rate=0.01, weighted=True)
+    ),
     "three workers, one tiny, one without rows, clipping": (
         "horovod", [60, 5, 0], dict(optimizer="sgd", rate=0.5, clipnorm=0.05, steps_per_execution=4)
     ),
@@ -80,7 +90,10 @@ CASES = {
 def test_weights_and_metrics_are_those_of_one_plain_process(case, train, plain, make_rows):
     engine, counts, args = CASES[case]
     parts = [make_rows(count, start=1000 * part) for part, count in enumerate(counts)]
-    weights = {0: 1.0, 1: 2.5} if engine == "single" else None
+    weighted = args.get("weighted", False)
+    if weighted:   # of very different sums, so that a mean of the workers' means shows
+        parts = [{**part, "weight": (part["row"] % 5) * (1 + 9 * place)} for place, part in enumerate(parts)]
+    weights = {0: 1.0, 1: 2.5} if engine == "single" or weighted else None
     run = train(parts, "dense", args, epochs=3, engine=engine, class_weight=weights)
     told = _finished(run)
 
@@ -89,7 +102,8 @@ def test_weights_and_metrics_are_those_of_one_plain_process(case, train, plain, 
     assert _furthest(_weights(run.model), model.get_weights()) < TOLERANCE
     # Every worker tells the metrics of all rows; the AUC is the AUC, of training and of validation.
     for each in told:
-        assert set(each.history) == set(history) == {"loss", "auc", "accuracy", "val_loss", "val_auc", "val_accuracy"}
+        names = {"loss", "auc", "accuracy", *(["weighted_auc"] if weighted else [])}
+        assert set(each.history) == set(history) == {*names, *(f"val_{name}" for name in names)}
         for name, values in history.items():
             np.testing.assert_allclose(each.history[name], values, rtol=2e-5, err_msg=name)
         assert each.history == told[0].history

@@ -20,7 +20,7 @@ def _optimizer(name, **arguments):
 
 def dense(
     optimizer="sgd", rate=0.1, clipnorm=None, steps_per_execution=1, accumulate=None, start_by_rank=False,
-    policy="float32",
+    policy="float32", weighted=False,
 ):
     keras.config.set_dtype_policy(policy)
     if start_by_rank:
@@ -33,6 +33,7 @@ def dense(
         _optimizer(optimizer, learning_rate=rate, clipnorm=clipnorm, gradient_accumulation_steps=accumulate),
         "binary_crossentropy",
         metrics=[keras.metrics.AUC(name="auc"), "accuracy"],
+        weighted_metrics=[keras.metrics.AUC(name="weighted_auc")] if weighted else None,
         steps_per_execution=steps_per_execution,
     )
     return model
