@@ -7,7 +7,7 @@ from typing import Any
 
 __all__ = ["Given", "Result", "main", "run_job", "train"]
 
-_WHERE = {"Given": "run", "Result": "result", "main": "program", "run_job": "run", "train": "keywords"}
+_WHERE = {"Given": "given", "Result": "result", "main": "program", "run_job": "run", "train": "keywords"}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,8 +7,9 @@ from typing import Any, Callable, Mapping, Sequence
 from pyspark.sql import DataFrame
 
 from sparktrain.config import Job
+from sparktrain.driver.given import Given
 from sparktrain.driver.result import Result
-from sparktrain.driver.run import Given, run_job
+from sparktrain.driver.run import run_job
 
 
 def train(

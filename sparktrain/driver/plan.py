@@ -10,7 +10,7 @@ from sparktrain.data import VALIDATION
 
 if TYPE_CHECKING:
     from sparktrain.config import Job
-    from sparktrain.driver.run import Given
+    from sparktrain.driver.given import Given
 
 
 def class_weights(training: Training, labels: Sequence | None) -> dict[int, float] | None:

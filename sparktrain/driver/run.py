@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import tempfile
 import time
@@ -10,7 +9,7 @@ from functools import partial
 from typing import Any, Callable, Sequence
 
 from pyspark.ml import PipelineModel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from sparktrain.cluster.slots import Slots, check_application, wait_for_slots
 from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
@@ -18,6 +17,7 @@ from sparktrain.cluster.task import Task
 from sparktrain.config import Job
 from sparktrain.data import VALIDATION, Prepared, deal, explain, prepare
 from sparktrain.driver.functions import own_folders, resolve, search_folders, source
+from sparktrain.driver.given import Given
 from sparktrain.driver.output import RunFolder, hadoop_settings, qualified
 from sparktrain.driver.plan import class_weights, layout, modules_of
 from sparktrain.driver.progress import Watch, end_table
@@ -30,23 +30,6 @@ from sparktrain.feed import NoRows
 from sparktrain.interfaces.messages import EpochEnd, Finished, Fit, Message, Source
 from sparktrain.storage import open_folder
 from sparktrain.storage.runs import resolve as resolve_run
-
-
-@dataclasses.dataclass(frozen=True)
-class Given:
-    """What a program hands over in place of the configuration's names.
-
-    Attributes:
-        frame: the rows, in place of data.path, table or sql.
-        model: a function that returns a compiled model, or a compiled model.
-        preprocess: DataFrame, **args -> DataFrame.
-        callbacks: a function that returns Keras callbacks.
-    """
-
-    frame: DataFrame | None = None
-    model: Any = None
-    preprocess: Callable[..., DataFrame] | None = None
-    callbacks: Callable[..., list] | None = None
 
 
 def run_job(
