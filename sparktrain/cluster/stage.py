@@ -225,6 +225,8 @@ class Attempt:
             if self._observer_error is not None:
                 return
             if self._stage_ended and not self._failures and self._stage_error is None:
+                if not self._server.hosts:
+                    return   # no task has run
                 self._changed.wait_for(lambda: self._failures or len(self._finished) == self._parts, _TELL_GRACE)
                 return
             deadline = time.monotonic() + _ECHO_GRACE

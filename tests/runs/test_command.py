@@ -16,6 +16,8 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.real
+# Spark's usual 200 shuffle partitions are for more rows than these
+SPARK = ["--master", "local[2]", "--conf", "spark.sql.shuffle.partitions=2", "--conf", "spark.ui.enabled=false"]
 
 MODEL = '''
 import words
@@ -71,7 +73,7 @@ def home(tmp_path):
 
 def submit(home: Path, *arguments: str, timeout: float = 240) -> tuple[int, dict, str]:
     """Run the launcher as a user does; the exit status, the JSON line, what it showed."""
-    command = [str(ROOT / "spark-submit.sh"), "--master", "local[2]", "jobs/train.py", "--config", "job.yaml", *arguments]
+    command = [str(ROOT / "spark-submit.sh"), *SPARK, "jobs/train.py", "--config", "job.yaml", *arguments]
     environment = {**os.environ, "PYTHONPATH": "", "SPARK_LOCAL_IP": "127.0.0.1"}
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=timeout)
     lines = done.stdout.strip().splitlines()
@@ -132,7 +134,7 @@ def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(home):
 
 @pytest.mark.slow
 def test_a_plain_spark_submit_trains_the_same(home):
-    command = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[1]", str(ROOT / "jobs" / "train.py"),
+    command = [str(Path(sys.executable).parent / "spark-submit"), *SPARK, str(ROOT / "jobs" / "train.py"),
                "--config", "job.yaml", "--run-id", "plain"]
     environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=240)
