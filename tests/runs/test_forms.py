@@ -31,16 +31,16 @@ FEATURES = {
     "tail": {"column": "words", "length": 5, "pad": 9, "side": "post"},
 }
 COLUMNS = (
-    "number int, whole int, big bigint, tiny tinyint, flag boolean, price decimal(8,2), real double, vector array<float>, "
-    "image array<array<int>>, grid array<array<double>>, words array<int>, w double, kind string"
+    "number int, whole int, big bigint, tiny tinyint, flag boolean, price decimal(8,2), real double, "
+    "vector array<float>, image array<array<int>>, grid array<array<double>>, words array<int>, w double, kind string"
 )
 
 
 def row(n: int) -> tuple:
     mixed = DenseVector([n, 1.0, 0.0, 2.0]) if n % 2 else SparseVector(4, {1: float(n), 3: 0.5})
     words = list(range(n % 10, n % 10 + n % 8))   # 0 to 7 of them
-    return (n, n - 30, 3 * n, n % 100, n % 3 == 0, Decimal(n) / 4, n / 2, [n + 0.0, n + 1.0, 0.5], [[n, 1, 2], [3, 4, n]],
-            [[0.25, n + 0.0], [n + 0.0, 1.0]], words, (n % 4) / 2, CLASSES[n * 7 % 3], mixed)
+    return (n, n - 30, 3 * n, n % 100, n % 3 == 0, Decimal(n) / 4, n / 2, [n + 0.0, n + 1.0, 0.5],
+            [[n, 1, 2], [3, 4, n]], [[0.25, n + 0.0], [n + 0.0, 1.0]], words, (n % 4) / 2, CLASSES[n * 7 % 3], mixed)
 
 
 def seen(n: int) -> dict[str, list[float]]:
@@ -96,4 +96,5 @@ def test_every_form_of_column_reaches_the_model_as_it_is_and_an_unkept_run_can_b
 
     model = keras.models.load_model(kept / "model.keras", compile=False)
     given = {name: numpy.array([seen(11)[name]]).reshape(1, *tensor.shape[1:]) for name, tensor in model.input.items()}
-    assert numpy.array_equal(model.predict(given, verbose=0)[0], numpy.concatenate([*seen(11).values()]).astype("float32"))
+    whole = numpy.concatenate([*seen(11).values()]).astype("float32")
+    assert numpy.array_equal(model.predict(given, verbose=0)[0], whole)

@@ -24,7 +24,8 @@ class Application:
     """As much of a Spark application as is asked for its settings."""
 
     def __init__(self, **settings: str) -> None:
-        self._conf = SparkConf(loadDefaults=False).setAll([(name.replace("_", "."), value) for name, value in settings.items()])
+        named = [(name.replace("_", "."), value) for name, value in settings.items()]
+        self._conf = SparkConf(loadDefaults=False).setAll(named)
 
     def getConf(self) -> SparkConf:
         return self._conf
@@ -38,7 +39,7 @@ def test_an_application_whose_executors_come_and_go_is_refused_with_what_to_subm
 
 
 def train(frame, model, **words):
-    words = {"features": ["x"], "label": "y", "engine": "single", "batch_size": 16, "epochs": 1, "keep": "none", **words}
+    words = {"features": ["x"], "label": "y", "engine": "single", "batch_size": 16, "epochs": 1, "keep": "none"} | words
     return sparktrain.train(frame, model, **words)
 
 
@@ -47,7 +48,8 @@ class TestRefused:
 
     def test_more_workers_than_executors_are_told_with_both_numbers(self, frame, small, tmp_path):
         with pytest.raises(NoSlots) as caught:
-            train(frame, small.build, engine="horovod", workers=9, cluster={"slots_timeout": 1}, output=f"file://{tmp_path}")
+            train(frame, small.build, engine="horovod", workers=9, cluster={"slots_timeout": 1},
+                  output=f"file://{tmp_path}")
         assert "asks for 9 workers" in str(caught.value) and "has 3 executors of 1 cores after 1 s" in str(caught.value)
         assert "--num-executors 9" in str(caught.value) and "training.workers to 3" in str(caught.value)
         assert not list(Path(tmp_path).glob("_runs/*"))
@@ -56,7 +58,8 @@ class TestRefused:
     @pytest.mark.parametrize(
         "rows, words, told",
         [
-            ([([1.0, 2.0], 0), ([math.nan, 2.0], 1)], {}, ["column 'x' (list<", "nan can't be trained on", "data.where"]),
+            ([([1.0, 2.0], 0), ([math.nan, 2.0], 1)], {},
+             ["column 'x' (list<", "nan can't be trained on", "data.where"]),
             ([([1.0, 2.0], 0), (None, 1)], {}, ["column 'x' (list<", "null can't be trained on", "1 such"]),
             ([([1.0, 2.0], 0), ([1.0], 1)], {}, ["column 'x' (list<", "array of shape [", "`length`"]),
             ([([1.0, 2.0], 0), ([1.0, 2.0], 7)], {"label": {"column": "y", "classes": [0, 1]}},
@@ -76,7 +79,7 @@ class TestRefused:
 
     @pytest.mark.slow
     def test_a_step_that_leaves_no_training_rows_is_named(self, frame, small, tmp_path):
-        with pytest.raises(InputError, match="no training rows: data.validation leaves none of those that the frame given"):
+        with pytest.raises(InputError, match="no training rows: data.validation leaves none of those that the frame"):
             train(frame, small.build, validation={"where": "number >= 0"}, output=f"file://{tmp_path}")
 
     @pytest.mark.slow
@@ -84,7 +87,7 @@ class TestRefused:
         table = pyarrow.table({"x": [[1.0, 2.0, 3.0, 4.0]] * 2000, "y": [0, 1] * 1000})
         (tmp_path / "rows").mkdir()
         for name in ("whole", "damaged"):
-            pyarrow.parquet.write_table(table, tmp_path / f"rows/{name}.parquet", use_dictionary=False, compression="zstd")
+            pyarrow.parquet.write_table(table, tmp_path / f"rows/{name}.parquet", use_dictionary=False)
         with open(tmp_path / "rows/damaged.parquet", "r+b") as file:
             file.seek(4)
             file.write(b"\xff" * 64)   # its footer still tells the columns, so it is found only as the rows are read
@@ -99,6 +102,6 @@ class TestRefused:
         with pytest.raises(InputError, match=r"rows/damaged\.parquet can't be read: .*data.corrupt: skip"):
             run_job(spark, job())
         nothing = job(path=f"file://{tmp_path}/rows/whole.parquet", where="y > 1")
-        with pytest.raises(InputError, match=r"no training rows: data.where: 'y > 1' leaves none of those that data.path"):
+        with pytest.raises(InputError, match=r"no training rows: data.where: 'y > 1' leaves none of those that data"):
             run_job(spark, nothing)
         assert not list((tmp_path / "models").glob("_runs/*"))

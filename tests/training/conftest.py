@@ -87,7 +87,8 @@ def _layout(weighted: bool):
     from sparktrain.feed import Column, Input, Layout
 
     inputs = (Input("x", (Column("x"),)), Input("row", (Column("row"),)))
-    return Layout(inputs=inputs, label="y", classes=None, weight="weight" if weighted else None, validation="validation")
+    weight = "weight" if weighted else None
+    return Layout(inputs=inputs, label="y", classes=None, weight=weight, validation="validation")
 
 
 def _batch(rows: dict[str, np.ndarray]) -> pa.RecordBatch:
