@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Sequence
@@ -42,7 +43,8 @@ class Target:
 def report(name: str, question: str, measured: Sequence[Measured], targets: Sequence[Target]) -> None:
     """Print the table, and write `results/NAME.md` and `results/NAME.png`."""
     lines = [f"# {question}", "", f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. "
-             f"Made by `python benchmarks/{name}.py`; all of it in one run, the ways in turn.", "",
+             f"Made by `{' '.join(['python', f'benchmarks/{name}.py', *sys.argv[1:]])}`; all of it in one run, the ways in "
+             "turn.", "",
              "| way | median | lowest | highest | unit |", "| --- | ---: | ---: | ---: | --- |"]
     lines += [f"| {m.name} | {m.median:,.1f} | {min(m.values):,.1f} | {max(m.values):,.1f} | {m.unit} |" for m in measured]
     lines += ["", "| target | ratio of medians | bound | met |", "| --- | ---: | ---: | --- |"]
