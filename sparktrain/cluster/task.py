@@ -49,7 +49,6 @@ class Task:
     output: str
     hadoop: dict[str, str]
     threads: int
-    environment: dict[str, str]   # of the child, over this process's own
 
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         _Attempt(self, BarrierTaskContext.get()).run(batches)
@@ -115,7 +114,6 @@ class _Attempt:
             "TF_NUM_INTRAOP_THREADS": threads,
             "TF_NUM_INTEROP_THREADS": threads,
             "TMPDIR": str(self._folder),
-            **self._task.environment,
         }
         with self._starting:
             if self._stop_reason is not None:

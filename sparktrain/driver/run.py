@@ -191,7 +191,6 @@ class _Run:
             output=self.folder.staged.url,
             hadoop=self.hadoop,
             threads=slots.threads(parts),
-            environment={},
         )
         self.watch.step("filling")
         self.course.mark("stage")
