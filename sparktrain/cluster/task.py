@@ -171,7 +171,8 @@ class _Attempt:
         disk = sum(path.stat().st_size for path in (self._folder / "segments").iterdir())
         inputs = {name: [list(shape), str(dtype)] for name, (shape, dtype) in shard.inputs.items()}
         self._client.send(
-            Joined(place.rank, shard.rows, shard.validation_rows, disk, shard.schedule.steps, inputs)
+            Joined(place.rank, shard.rows, shard.validation_rows, disk, shard.schedule.steps, inputs,
+                   shard.agreement["label_counts"])
         )
         environment = dict(engine.join(place, gather_by_rank))
         self._child.order(

@@ -66,7 +66,8 @@ class Data(Section):
     pipeline: Text | None = None
     """The URL of a saved Spark ML Pipeline, fitted on the training rows, or of a fitted PipelineModel."""
     keep: Literal["disk", "storage", "none"] = "disk"
-    """Where the prepared frame is kept: on the executors' disks, on the output's storage, or nowhere."""
+    """Where the prepared frame is kept, if it is read more than once (a pipeline to be fitted, a sample): on the
+    executors' disks, on the output's storage, or nowhere."""
     corrupt: Literal["fail", "skip"] = "fail"
     """What to do with files and records that can't be read: fail, or skip and count them."""
     sample: Sample | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
 from urllib.parse import unquote
 
@@ -21,67 +20,12 @@ from sparktrain.data.cutting import cut
 from sparktrain.data.errors import InputError, explain, listed, require_columns
 from sparktrain.data.files import lineage, normal
 from sparktrain.data.identity import ROW, VALIDATION, column, row_hash
+from sparktrain.data.prepared import REPORTED_CLASSES, Prepared
 from sparktrain.data.reading import Source, read_files, read_table
 
 if TYPE_CHECKING:
     from sparktrain.config import Data
 
-_REPORTED_CLASSES = 1000
-
-
-@dataclass
-class Prepared:
-    """The frame that is trained on, and what is known of it.
-
-    Attributes:
-        frame: the columns that training needs, with ROW (bigint) and VALIDATION (boolean); lazy.
-        pipeline: fitted; None where there is none.
-        classes: what the label column holds, in the order of the model's outputs; None where it holds numbers.
-        label_names: what the numbers of the label column stand for, where the pipeline made them.
-        counts_before: training rows of each class before sampling; None where nobody asked for classes.
-        counts_after: the same after sampling.
-        rows: training rows after sampling; None where they were not counted.
-        validation_rows: rows marked for validation; None where they were not counted.
-        inputs: files read: path, length in bytes, modified in milliseconds since 1970.
-    """
-
-    frame: DataFrame
-    pipeline: PipelineModel | None = None
-    classes: list[Any] | None = None
-    label_names: list[str] | None = None
-    counts_before: dict[Any, int] | None = None
-    counts_after: dict[Any, int] | None = None
-    rows: int | None = None
-    validation_rows: int | None = None
-    inputs: list[dict[str, Any]] = field(default_factory=list)
-    _notes: list[str] = field(default_factory=list)
-    _sources: list[Source] = field(default_factory=list)
-    _steps: list[tuple[str, DataFrame]] = field(default_factory=list)
-    _kept: list[DataFrame] = field(default_factory=list)
-
-    @property
-    def labels(self) -> list[Any] | None:
-        """What the model's outputs stand for, in their order; None where the label column holds plain numbers."""
-        return self.classes if self.classes is not None else self.label_names
-
-    @property
-    def notes(self) -> list[str]:
-        """What the user is to be told; once the rows have been read, of what was passed over too."""
-        return [*self._notes, *(note for source in self._sources for note in source.notes())]
-
-    def release(self) -> None:
-        """Free what is kept of the frame on the executors. It can still be computed anew."""
-        while self._kept:
-            self._kept.pop().unpersist()
-
-    def why_empty(self) -> InputError:
-        """Which step left no training rows: to be asked once there were none."""
-        before = ""
-        for step, frame in self._steps:
-            if frame.isEmpty():
-                return InputError(f"there are no training rows: {step} leaves none{before}.")
-            before = f" of those that {step} gives"
-        return InputError(f"there are no training rows after the last step{before}.")
 
 
 def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | None = None,
@@ -91,7 +35,7 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
     """Read, `where`, preprocess, mark validation rows, fit the pipeline on training rows, apply it, sample.
 
     What the rows' columns are is checked before any row is read. Rows are read here only where something asks for
-    it: a pipeline to be fitted, a sample, or classes. With `data.keep: disk` they are computed once.
+    it: a pipeline to be fitted, or a sample. With `data.keep: disk` they are computed once all the same.
 
     Args:
         spark: the session.
@@ -228,7 +172,8 @@ def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[st
         require_columns(needed, [name for name in after if name not in (ROW, VALIDATION)], what)
     if chosen is None:
         rows = rows.select(*map(column, [*needed, ROW, VALIDATION]))
-    if data.keep == "disk":
+    # Read once, rows that are kept would only be written once more.
+    if data.keep == "disk" and (isinstance(chosen, Estimator) or data.sample is not None):
         rows = rows.persist(StorageLevel.DISK_ONLY)
         prepared._kept.append(rows)
     prepared._steps.append(("data.validation", rows.where(~column(VALIDATION))))
@@ -270,9 +215,9 @@ def _settle_classes(data: Data, loaded: Sequence[Any] | None, prepared: Prepared
 
 def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str], None]) -> None:
     sample = data.sample
-    if sample is None and prepared.classes is None and prepared.label_names is None:
+    if sample is None:
         return
-    needs = None if sample is None or sample.fraction is not None else (
+    needs = None if sample.fraction is not None else (
         "data.sample.per_class" if sample.per_class is not None else "data.sample.fractions")
     progress("counting the rows of each class")
     census = counting.count(prepared.frame, data.label_column, seed, needs)
@@ -280,13 +225,9 @@ def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str],
         prepared.rows, prepared.validation_rows = census.rows, census.validation_rows
         if not census.rows:
             raise prepared.why_empty()
-        named = {key: _name(key, prepared.label_names) for key in census.keys}
-        if census.counts is not None and len(named) <= _REPORTED_CLASSES:
-            prepared.counts_before = prepared.counts_after = {named[key]: n for key, n in census.keys.items()}
-            prepared._notes += [f"class {one} has no training rows" for one in
-                                prepared.classes or prepared.label_names or () if one not in prepared.counts_before]
-        if sample is None:
-            return
+        named = {key: prepared.name(key) for key in census.keys}
+        if census.counts is not None and len(named) <= REPORTED_CLASSES:
+            prepared.counts_before = {named[key]: n for key, n in census.keys.items()}
         progress("sampling the training rows")
         by_name = {named[key]: n for key, n in census.keys.items()}
         if sample.fraction is not None:
@@ -302,11 +243,6 @@ def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str],
         prepared.frame = cut(census, {key: taken[named[key]] for key in census.keys})
     finally:
         census.release()
-
-
-def _name(key: Any, names: list[str] | None) -> Any:
-    known = names is not None and isinstance(key, float) and key.is_integer() and 0 <= key < len(names)
-    return names[int(key)] if known else key
 
 
 def _paths(paths: str | Sequence[str]) -> list[str]:

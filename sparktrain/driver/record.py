@@ -40,6 +40,20 @@ class Course:
         elif isinstance(message, Phase):
             self.mark(message.name)
 
+    def class_counts(self, labels: Sequence[Any] | None) -> dict[Any, int] | None:
+        """Training rows of each class, as the workers have them; None where the label has no classes.
+
+        Args:
+            labels: what the class numbers stand for; None where they are the labels.
+        """
+        counted = next(iter(self.joined.values())).labels
+        if counted is None:
+            return None
+        rows = dict(counted)
+        if labels is None:
+            return rows
+        return {label: rows.get(number, 0) for number, label in enumerate(labels)}
+
     def leader(self) -> int:
         """The part whose worker has rank 0."""
         return next(part for part, joined in self.joined.items() if joined.rank == 0)
@@ -81,16 +95,28 @@ class Course:
             "parameters": leader.parameters,
             "peak_memory": [f.peak_memory for f in finished],
             "disk": [self.joined[part].disk for part in range(len(finished))],
-            "notes": [*prepared.notes, *leader.notes],
+            "notes": [*prepared.notes, *self._classes_without_rows(prepared.labels), *leader.notes],
         }
+
+    def _classes_without_rows(self, labels: Sequence[Any] | None) -> list[str]:
+        counts = self.class_counts(labels) or {}
+        return [f"class {label} has no training rows" for label, rows in counts.items() if not rows]
 
 
 def lineage(
-    run: str, job: Job, prepared: Prepared, *, parent: str | None, code: Mapping[str, str], context: SparkContext
+    run: str,
+    job: Job,
+    prepared: Prepared,
+    classes: Mapping[Any, int] | None,
+    *,
+    parent: str | None,
+    code: Mapping[str, str],
+    context: SparkContext,
 ) -> dict[str, Any]:
     """What lineage.json holds: where a model comes from.
 
     Args:
+        classes: rows of each class that was trained on.
         parent: the URL of the run that it goes on from.
         code: the SHA-256 of each of the user's files that were shipped.
     """
@@ -98,8 +124,8 @@ def lineage(
         "run": run,
         "parent": parent,
         "inputs": prepared.inputs,
-        "classes_before_sampling": prepared.counts_before,
-        "classes_after_sampling": prepared.counts_after,
+        "classes_before_sampling": prepared.counts_before if prepared.counts_before is not None else classes,
+        "classes_after_sampling": classes,
         "seed": job.seed,
         "code": code,
         "versions": versions(),

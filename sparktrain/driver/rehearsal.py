@@ -6,11 +6,10 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Mapping
 
-from pyspark.sql import functions as F
 from rich.table import Table
 from rich.text import Text
 
-from sparktrain.data import VALIDATION, Prepared
+from sparktrain.data import Prepared
 from sparktrain.interfaces.messages import Joined
 
 
@@ -45,9 +44,8 @@ class Rehearsal:
 
 
 def rehearsal(prepared: Prepared, joined: Mapping[int, Joined], summary: Mapping[str, Any]) -> Rehearsal:
-    """Count what a run would train on, and scale up what the rehearsal's few rows took."""
-    counts = {row[0]: row[1] for row in prepared.frame.groupBy(F.col(VALIDATION)).count().collect()}
-    rows, validation_rows = counts.get(False, 0), counts.get(True, 0)
+    """Scale up what the rehearsal's few rows took to the rows that a run would train on, which are counted."""
+    rows, validation_rows = prepared.rows, prepared.validation_rows
     seen = sum(part.training_rows + part.validation_rows for part in joined.values())
     size = sum(part.disk for part in joined.values())
     return Rehearsal(

@@ -97,7 +97,8 @@ class _Run:
             if self.check:
                 return self._checked(summary, prepared)
             history = finished[self.course.leader()].history
-            origin = lineage(self.id, self.job, prepared, parent=self.parent, code=code, context=context)
+            classes = self.course.class_counts(prepared.labels)
+            origin = lineage(self.id, self.job, prepared, classes, parent=self.parent, code=code, context=context)
             keep(self.folder, self.job, prepared, history, origin, summary)
             self.watch.console.print(end_table(summary, self.folder.final.url))
             return self._result("finished", summary, history, prepared)
@@ -229,6 +230,7 @@ class _Run:
     def _checked(self, summary: dict[str, Any], prepared: Prepared) -> Result:
         from sparktrain.driver.rehearsal import rehearsal
 
+        prepared.count(self.job.data.label_column, self.job.seed)
         report = rehearsal(prepared, self.course.joined, summary)
         self.watch.console.print(report.table())
         prepared.release()

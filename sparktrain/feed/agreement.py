@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Callable, Sequence
 
 from sparktrain.feed.errors import BadInput, NoRows
+from sparktrain.feed.labels import MOST_CLASSES
 
 
 def agree(filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -16,7 +18,7 @@ def agree(filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         JSON: "inputs" {name: {"shape", "dtype"}} and "label" {"shape", "dtype"} of one row, "label_range"
-        [least, greatest], "weighted", "counts" and "validation_counts" of each part, "bytes" of all segments.
+        [least, greatest], "label_counts" [label, training rows] or None where they are no classes, "weighted", "counts" and "validation_counts" of each part, "bytes" of all segments.
 
     Raises:
         BadInput: the parts have rows of different shapes.
@@ -41,11 +43,21 @@ def agree(filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "inputs": inputs,
         "label": {"shape": label["shape"], "dtype": label["dtype"]},
         "label_range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
+        "label_counts": _added([part["label_counts"] for part in filled]),
         "weighted": filled[0]["weighted"],
         "counts": counts,
         "validation_counts": validation_counts,
         "bytes": sum(part["bytes"] for part in filled),
     }
+
+
+def _added(counts: Sequence[list[list[int]] | None]) -> list[list[int]] | None:
+    if None in counts:
+        return None
+    total: Counter[int] = Counter()
+    for part in counts:
+        total.update(dict(part))
+    return [[label, rows] for label, rows in sorted(total.items())] if len(total) <= MOST_CLASSES else None
 
 
 def _same(

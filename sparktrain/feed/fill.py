@@ -13,7 +13,7 @@ import pyarrow as pa
 from sparktrain.feed.columns import dense, element_dtype, joined, row_shape
 from sparktrain.feed.errors import BadInput, Fault
 from sparktrain.feed.filled import Filled, segment_path
-from sparktrain.feed.labels import check_weight_type, label_dtype, labels, weights
+from sparktrain.feed.labels import LabelCounts, check_weight_type, label_dtype, labels, weights
 from sparktrain.feed.layout import Column, Layout
 from sparktrain.feed.segments import write_segment
 
@@ -116,6 +116,7 @@ class SegmentWriter:
         self._undecided: list[pa.RecordBatch] = []
         self._rows = 0
         self._label_range: tuple[float, float] | None = None
+        self._label_counts = LabelCounts()
         self._training: _Rows | None = None
         self._validation: _Rows | None = None
 
@@ -147,6 +148,7 @@ class SegmentWriter:
             inputs={source.name: told[INPUT + source.name] for source in self._layout.inputs} if told else None,
             label=told[LABEL]["columns"][0] if told else None,
             label_range=None if self._label_range is None else list(self._label_range),
+            label_counts=self._label_counts.told(),
             weighted=self._layout.weight is not None,
             segments=self._training.segments if self._training else [],
             validation_segments=self._validation.segments if self._validation else [],
@@ -218,6 +220,7 @@ class SegmentWriter:
         before = self._label_range
         self._label_range = (low, high) if before is None else (min(low, before[0]), max(high, before[1]))
         marked = self._marked(batch)
+        self._label_counts.add(rows[LABEL][0] if marked is None else rows[LABEL][0][~marked])
         if marked is None or not marked.any():
             self._training.append(rows, batch.num_rows)
         elif marked.all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from sparktrain.feed.columns import dense, element_dtype, refuse_nulls
 from sparktrain.feed.errors import BadInput, Fault
 from sparktrain.feed.layout import Column
 
+MOST_CLASSES = 1000   # that are counted: more different labels are a measure, not classes
 _NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 _STRINGS = (pa.types.is_string, pa.types.is_large_string)
 
@@ -86,6 +88,34 @@ def weights(array: pa.Array, column: str) -> np.ndarray:
         raise Fault(int(below[0]), f"{values[below[0]]}", len(below), "is no weight: weights are at least 0",
                     "Correct the column in data.preprocess.")
     return values
+
+
+class LabelCounts:
+    """Counts rows by label, as long as the labels are few whole numbers: classes."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] | None = Counter()
+
+    def add(self, labels: np.ndarray) -> None:
+        """Labels of one shape: [n] are counted, any other shape has no classes."""
+        if self._counts is None or not len(labels):
+            return
+        if labels.ndim > 1 or (labels.dtype.kind == "f" and (labels % 1).any()):
+            self._counts = None
+            return
+        low = labels.min()
+        if labels.max() - low < MOST_CLASSES:   # much faster than sorting them
+            counts = np.bincount((labels - low).astype(np.intp))
+            found = np.flatnonzero(counts)
+            self._counts.update({int(low) + int(step): int(counts[step]) for step in found})
+        else:
+            self._counts.update({int(label): int(rows) for label, rows in zip(*np.unique(labels, return_counts=True))})
+        if len(self._counts) > MOST_CLASSES:
+            self._counts = None
+
+    def told(self) -> list[list[int]] | None:
+        """Pairs of a label and its rows, in the labels' order; None where there are no classes."""
+        return None if self._counts is None else [[label, rows] for label, rows in sorted(self._counts.items())]
 
 
 def _comparable(value: Any, kind: pa.DataType) -> bool:

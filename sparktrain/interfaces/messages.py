@@ -77,6 +77,7 @@ class Joined:
     disk: int                        # bytes of its segments
     steps: int                       # an epoch
     inputs: dict[str, Any]           # name -> [shape of a row, dtype]
+    labels: list[list[int]] | None = None   # [label, training rows] over all workers; None where they are no classes
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,7 @@ def test_tables_and_queries_are_read_and_files_behind_them_known(spark, folder, 
             prepare(spark, section(path=None, **words), seed=7)
 
 
+@pytest.mark.slow
 def test_validation_rows_of_a_path_of_their_own_are_prepared_alike(spark, folder, section):
     data = section(path=f"{folder}/parquet", validation={"path": [f"{folder}/parquet/part-0000[0-1]*"]}, where="y > 0",
                    features=["z"], sample={"per_class": 5})
@@ -113,6 +114,7 @@ def test_tfrecord_files_are_read_with_columns_found_or_given(read, tmp_path):
     assert dict(made.frame.dtypes)["id"] == "int" and made.frame.count() == 6
 
 
+@pytest.mark.slow
 def test_a_damaged_tfrecord_fails_with_its_file_and_record_or_is_counted(read, tmp_path):
     write_tfrecords(tmp_path / "records", RECORDS[:150] + b"?" + RECORDS[151:])
     with pytest.raises(InputError, match=r"[ab]\.tfrecord\S*, record 2, can't be read: the checksum of its bytes"):
@@ -123,6 +125,7 @@ def test_a_damaged_tfrecord_fails_with_its_file_and_record_or_is_counted(read, t
     assert "a.tfrecord: 1 damaged records were skipped" in made.notes[1]
 
 
+@pytest.mark.slow
 def test_avro_files_are_read_with_their_types(read, tmp_path):
     described = {"type": "record", "name": "Row", "fields": [
         {"name": "x", "type": ["null", "double"]}, {"name": "y", "type": "int"},
@@ -187,6 +190,7 @@ def test_options_that_a_format_has_none_of_are_refused(folder, read):
         read(folder / "csv", "tfrecord", options={"header": True})
 
 
+@pytest.mark.slow
 def test_files_on_hdfs_are_read_by_the_executors_themselves(hdfs, spark, read, tmp_path):
     root = open_folder(f"{hdfs.uri}/reading", hadoop_settings())
     write_tfrecords(tmp_path / "records", RECORDS)

@@ -53,6 +53,7 @@ def test_counts_come_out_as_asked_and_only_of_rows_that_are_there(source, prepar
     assert rows <= Counter(tuple(map(str, row)) for row in source.select("x", "v", "y").collect())
 
 
+@pytest.mark.slow
 def test_equal_rows_at_the_cut_are_taken_as_often_as_is_missing(spark, prepared, training):
     equal = spark.range(500).select(F.lit(1).alias("x"), F.lit("a").alias("y")).unionByName(
         spark.range(40).select(F.lit(2).alias("x"), F.lit("b").alias("y")))
@@ -60,6 +61,7 @@ def test_equal_rows_at_the_cut_are_taken_as_often_as_is_missing(spark, prepared,
     assert training(made) == {(1, "a"): 123, (2, "b"): 20}
 
 
+@pytest.mark.slow
 def test_where_very_many_rows_lie_at_the_cut_it_is_found_by_dividing_them(source, prepared, dealt, monkeypatch):
     words = dict(features=["x", "v"], sample={"fractions": {0: 0.25, 1: 0.5}})
     at_once = dealt(prepared(source, **words), 1)
@@ -68,6 +70,7 @@ def test_where_very_many_rows_lie_at_the_cut_it_is_found_by_dividing_them(source
     assert dealt(prepared(source, **words), 1) == at_once and len(at_once[0]) == 600 + 285 + 30
 
 
+@pytest.mark.slow
 def test_a_sample_is_another_with_another_seed_and_validation_rows_stay_out_of_it(source, prepared, training):
     words = dict(features=["x", "v"], validation={"fraction": 0.3}, sample={"per_class": 20})
     made, other = prepared(source, **words), prepared(source, seed=8, **words)
@@ -79,6 +82,7 @@ def test_a_sample_is_another_with_another_seed_and_validation_rows_stay_out_of_i
     assert sides.where("sides > 1").isEmpty()
 
 
+@pytest.mark.slow
 def test_a_sample_of_a_label_that_is_a_measure_is_exact_too(spark, prepared):
     frame = spark.range(12_000).select("id", F.col("id").alias("x"), (F.col("id") / 7).alias("y"))
     made = prepared(frame, sample={"fraction": 0.25})

@@ -87,18 +87,28 @@ def test_a_bound_method_goes_by_value_and_keeps_its_object():
     assert source("text".upper).pickle is not None
 
 
+def test_classes_go_by_their_names_and_one_without_rows_is_told():
+    course = Course()
+    course.message(0, Joined(0, 10, 2, 100, 3, {}, [[0, 7], [2, 3]]))
+    assert course.class_counts(["other", "refund", "praise"]) == {"other": 7, "refund": 0, "praise": 3}
+    assert course.class_counts(None) == {0: 7, 2: 3}
+    course.message(0, Joined(0, 10, 2, 100, 3, {}))
+    assert course.class_counts(["other"]) is None   # a measure
+
+
 def test_a_summary_has_the_metrics_of_the_weights_that_are_kept():
     course = Course()
     course.mark("stage")
     for part, rank in enumerate([1, 0]):
-        course.message(part, Joined(rank, 10, 2, 100, 3, {}))
+        course.message(part, Joined(rank, 10, 2, 100, 3, {}, [[0, 20]]))
         course.message(part, Phase("train"))
     course.message(1, Phase("save"))
     course.mark("end")
     history = {"loss": [3.0, 1.0, 2.0]}
     finished = [Finished({}, 30, 9, {}), Finished(history, 30, 9, {}, epochs=3, best_epoch=2)]
     job = Job.from_mapping({"data": {"features": ["x"], "label": "y"}, "training": {"workers": 2, "batch_size": 4}})
-    summary = course.summary("a", job, finished, Prepared(frame=None))
+    summary = course.summary("a", job, finished, Prepared(frame=None, classes=["no", "yes"]))
     assert summary["metrics"] == {"loss": 1.0} and summary["best_epoch"] == 2 and summary["epochs"] == 3
     assert (summary["rows"], summary["validation_rows"], summary["batch"]) == (20, 4, 8)
+    assert summary["notes"] == ["class yes has no training rows"]
     assert set(summary["seconds"]) == {"fill", "start workers", "train", "save"}

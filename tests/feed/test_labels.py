@@ -43,6 +43,26 @@ def test_classes_become_their_numbers(fill, array, classes, expected):
     assert shard.label_range == (min(expected), max(expected))
 
 
+@pytest.mark.parametrize("parts, counts", [
+    ([pa.array([3, 1, 3]), pa.array([1, -1, 3], pa.int64())], [[-1, 1], [1, 2], [3, 3]]),
+    ([pa.array([1.0, 0.0, 1.0]), pa.array([], pa.float64())], [[0, 1], [1, 2]]),
+    ([pa.array([True, False, False]), pa.array([True])], [[0, 2], [1, 2]]),
+    ([pa.array([0.5, 1.0]), pa.array([1.0])], None),
+    ([pa.array([0, 10**9]), pa.array([0])], [[0, 2], [10**9, 1]]),
+    ([pa.array(range(600)), pa.array(range(600, 1200))], None),
+    ([pa.array([[0, 1], [1, 0]]), pa.array([[0, 1]])], None),
+])
+def test_training_rows_are_counted_by_label_where_labels_are_classes(tmp_path, parts, counts):
+    filled = []
+    for part, labels in enumerate(parts):
+        writer = SegmentWriter(tmp_path / str(part), Layout((Input("x", (Column("x"),)),), "y", None, None, "v"))
+        for at in range(len(labels)):   # a row held out beside each
+            row = {"x": [0.0, 0.0], "y": pa.concat_arrays([labels[at:at + 1]] * 2), "v": [False, True]}
+            writer.write(pa.record_batch(row))
+        filled.append(writer.close().to_json())
+    assert agree(filled)["label_counts"] == counts
+
+
 @pytest.mark.parametrize("array, classes, value", [
     (pa.array(["refund", "Other", "x"]), ("other", "refund"), "'Other'"),
     (pa.array([1, 7, 8]), (0, 1), "7"),

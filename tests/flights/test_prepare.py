@@ -45,6 +45,7 @@ def _plain(rows: pandas.DataFrame, names: pandas.Index, column: str) -> list:
     return numpy.stack([numpy.stack(each) for each in values]).tolist() if column == "history" else values.tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("local_hour", [9, 19])
 def test_nothing_that_happens_from_the_prediction_on_changes_a_flights_features(week, prepared, local_hour):
     flights, weather = week
@@ -106,6 +107,7 @@ def test_a_flight_that_leaves_before_its_hour_is_not_in_its_own_history(week, pr
     assert not numpy.stack(history)[:, -3:].any()   # no departures at all
 
 
+@pytest.mark.slow
 def test_the_pipeline_gives_every_flight_a_vector_also_where_training_saw_no_such_destination(spark, week, prepared):
     from jobs.flights import FLIGHT, pipeline
 

@@ -17,7 +17,8 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.real
 # Spark's usual 200 shuffle partitions are for more rows than these
-SPARK = ["--master", "local[2]", "--conf", "spark.sql.shuffle.partitions=2", "--conf", "spark.ui.enabled=false"]
+SPARK = ["--master", "local[2]", "--conf", "spark.sql.shuffle.partitions=2", "--conf", "spark.ui.enabled=false",
+         "--driver-java-options", "-XX:TieredStopAtLevel=1"]
 
 MODEL = '''
 import words

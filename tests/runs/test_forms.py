@@ -69,6 +69,7 @@ def expected(name: str, numbers: list[int], class_weight: dict[str, float]) -> f
     return math.fsum(map(of, numbers))
 
 
+@pytest.mark.slow
 def test_every_form_of_column_reaches_the_model_as_it_is_and_an_unkept_run_can_be_saved(spark, small, tmp_path):
     import forms
 

@@ -48,6 +48,7 @@ def test_only_this_machine_can_reach_it(hdfs):
     assert addresses == {"127.0.0.1"}
 
 
+@pytest.mark.slow
 def test_files_survive_a_killed_datanode_and_start_brings_it_back(hdfs, command):
     client = InsecureClient(hdfs.web, user="somebody")
     client.write("/kept/file", b"content", overwrite=True)
