@@ -13,7 +13,7 @@ from typing import Any, Mapping
 
 from pyspark.sql import SparkSession
 
-from sparktrain.storage import open_folder
+from sparktrain.storage import HADOOP_KEYS, open_folder
 
 _RUNNING = "running.json"   # who works on a run; it is never in a complete one
 
@@ -29,13 +29,7 @@ def now() -> str:
 
 def hadoop_settings(spark: SparkSession) -> dict[str, str]:
     """What storage needs of Hadoop's configuration as the driver's JVM has it."""
-    conf = spark.sparkContext._jsc.hadoopConfiguration()
-    prefixes = ("dfs.namenode.http", "dfs.namenode.rpc-address", "dfs.nameservices", "dfs.ha.namenodes", "dfs.http.policy")
-    settings = {"fs.defaultFS": conf.get("fs.defaultFS")}
-    for prefix in prefixes:
-        found = conf.getPropsWithPrefix(prefix)
-        settings.update({prefix + rest: found[rest] for rest in found})
-    return settings
+    return dict(spark.sparkContext._jsc.hadoopConfiguration().getValByRegex(HADOOP_KEYS))
 
 
 def qualified(spark: SparkSession, path: str) -> str:

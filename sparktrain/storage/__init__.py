@@ -2,6 +2,6 @@
 
 from sparktrain.storage.errors import NotFound, StorageError
 from sparktrain.storage.folder import Folder, open_folder
-from sparktrain.storage.hadoop import hadoop_settings
+from sparktrain.storage.hadoop import HADOOP_KEYS, hadoop_settings
 
-__all__ = ["Folder", "NotFound", "StorageError", "hadoop_settings", "open_folder"]
+__all__ = ["HADOOP_KEYS", "Folder", "NotFound", "StorageError", "hadoop_settings", "open_folder"]

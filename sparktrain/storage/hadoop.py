@@ -13,9 +13,10 @@ from sparktrain.storage.errors import StorageError
 from sparktrain.storage.urls import Location, parse
 
 # Only these leave the files: the settings travel to the workers, and the files may hold passwords and keys.
-_WANTED = re.compile(r"fs\.defaultFS|fs\.default\.name|dfs\.(internal\.)?nameservices|dfs\.ha\.namenodes\..+"
-                     r"|dfs\.namenode\.(http|https|rpc)-address(\..+)?|dfs\.http\.policy|dfs\.webhdfs\.enabled"
-                     r"|hadoop\.security\.authentication")
+# A regular expression of whole keys, for Python and Java alike.
+HADOOP_KEYS = (r"^(fs\.defaultFS|fs\.default\.name|dfs\.(internal\.)?nameservices|dfs\.ha\.namenodes\..+"
+               r"|dfs\.namenode\.(http|https|rpc)-address(\..+)?|dfs\.http\.policy|dfs\.webhdfs\.enabled"
+               r"|hadoop\.security\.authentication)$")
 _VARIABLE = re.compile(r"\$\{([^${}\s]+)\}")
 _WILDCARDS = ("0.0.0.0", "::", "[::]", "")
 _RPC_PORT = 8020
@@ -39,7 +40,7 @@ def hadoop_settings(environment: Mapping[str, str] | None = None) -> dict[str, s
     found: dict[str, str] = {}
     for name in ("core-site.xml", "hdfs-site.xml"):
         found |= _read(folder / name)
-    return {key: _substitute(value, found, environment) for key, value in found.items() if _WANTED.fullmatch(key)}
+    return {key: _substitute(value, found, environment) for key, value in found.items() if re.match(HADOOP_KEYS, key)}
 
 
 def conf_folder(environment: Mapping[str, str]) -> Path | None:
