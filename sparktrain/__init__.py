@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["train", "__version__"]
+__all__ = ["run", "train", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -14,4 +14,8 @@ def __getattr__(name: str) -> Any:
         from sparktrain.driver import train
 
         return train
+    if name == "run":
+        from sparktrain.driver import run_function
+
+        return run_function
     raise AttributeError(f"module 'sparktrain' has no attribute {name!r}")

@@ -59,10 +59,12 @@ def main() -> None:
         import tensorflow  # noqa: F401 - the slow part, while the task still fills its segments
 
         order = decode_order(orders.get())
-        os.environ.update(order.environment)
+        os.environ.update(order.environment, SPARKTRAIN_RANK=str(order.rank), SPARKTRAIN_SIZE=str(order.size))
         phases.enter("join")
-        from sparktrain.training.keras import train
-
+        if order.fit.own_loop:
+            from sparktrain.training.own_loop import run as train
+        else:
+            from sparktrain.training.keras import train
         collective = _join(order.engine)
         before = phases.seconds()
         finished = train(order, Shard.from_json(order.feed), collective, events.send)

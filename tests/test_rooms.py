@@ -29,6 +29,9 @@ NOT_BY = {
     "tensorflow": {"config", "storage", "data", "feed", "interfaces", "cluster", "driver", "sandbox"},
     "keras": {"config", "storage", "data", "feed", "interfaces", "cluster", "sandbox"},
     "horovod": {"config", "storage", "data", "feed", "interfaces", "training", "worker", "cluster", "driver", "sandbox"},
+    "tensorflowonspark": {
+        "config", "storage", "data", "feed", "interfaces", "training", "worker", "cluster", "driver", "sandbox"
+    },
 }
 
 
@@ -71,8 +74,10 @@ def test_frameworks_stay_in_their_rooms():
 
 @pytest.mark.real
 @pytest.mark.parametrize("modules, never", [
-    (["sparktrain.worker", "sparktrain.training.keras", "sparktrain.engines.horovod.collective"], "pyspark"),
-    (["sparktrain.cluster.task", "sparktrain.engines.horovod.launch", "sparktrain.engines.single.launch"], "tensorflow"),
+    (["sparktrain.worker", "sparktrain.training.keras", "sparktrain.engines.horovod.collective",
+      "sparktrain.engines.tensorflowonspark.collective"], "pyspark"),
+    (["sparktrain.cluster.task", "sparktrain.engines.horovod.launch", "sparktrain.engines.single.launch",
+      "sparktrain.engines.tensorflowonspark.cluster"], "tensorflow"),
     (["sparktrain.driver.run", "sparktrain.driver.program"], "tensorflow"),
     (["sparktrain.driver.request"], "pyspark"),
     (["sparktrain.engines.horovod.launch"], "sparktrain.engines.horovod.collective"),

@@ -52,7 +52,7 @@ def _count(context: SparkContext) -> Slots:
     task_cpus = int(conf.get("spark.task.cpus", "1"))
     if context.master.startswith("local") and not context.master.startswith("local-cluster"):
         return Slots(1, _local_cores(context), task_cpus, local=True)
-    executors = len(context._jsc.sc().statusTracker().getExecutorInfos()) - 1   # one of them is the driver
+    executors = executors_up(context)
     in_master = re.fullmatch(r"local-cluster\[\s*\d+\s*,\s*(\d+)\s*,\s*\d+\s*\]", context.master)
     if in_master:
         cores = int(in_master.group(1))
@@ -63,6 +63,11 @@ def _count(context: SparkContext) -> Slots:
     else:
         cores = max(1, context.defaultParallelism // max(1, executors))   # standalone: all of a node's
     return Slots(executors, cores, task_cpus, local=False)
+
+
+def executors_up(context: SparkContext) -> int:
+    """How many executors the application has now; 0 in local mode."""
+    return len(context._jsc.sc().statusTracker().getExecutorInfos()) - 1   # one of them is the driver
 
 
 def _local_cores(context: SparkContext) -> int:

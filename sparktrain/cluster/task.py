@@ -26,7 +26,7 @@ from sparktrain import feed
 from sparktrain.cluster.channel import Client, Stopped
 from sparktrain.cluster.child import Child
 from sparktrain.cluster.places import places
-from sparktrain.interfaces.launch import Launch
+from sparktrain.interfaces.launch import Launch, LaunchFailed
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, Phase, Source
 
 _TELL_EVERY = 0.5        # seconds
@@ -49,6 +49,7 @@ class Task:
     output: str
     hadoop: dict[str, str]
     threads: int
+    rows: int | None = None     # of each part, about; None where they were not counted
 
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         _Attempt(self, BarrierTaskContext.get()).run(batches)
@@ -63,7 +64,9 @@ class _Attempt:
         self._part = context.partitionId()
         self._gpus = context.resources()["gpu"].addresses if "gpu" in context.resources() else []
         # Executors advertise the address by which others reach them; a task's own host name may resolve to nothing.
-        self._host = context.getTaskInfos()[self._part].address.rsplit(":", 1)[0]
+        hosts = [info.address.rsplit(":", 1)[0] for info in context.getTaskInfos()]
+        self._host = hosts[self._part]
+        self._neighbours = hosts.count(self._host)   # workers that share this host's disk, this one too
         self._folder = _work_folder(task.run, self._part)
         self._child: Child | None = None
         self._outcome: Finished | Failure | None = None
@@ -133,6 +136,7 @@ class _Attempt:
         writer = feed.SegmentWriter(self._folder / "segments", feed.Layout.from_json(self._task.layout))
         self._client.send(Phase("fill"))
         rows = size = 0
+        whole: int | None = None
         told = time.monotonic()
         for batch in batches:
             if self._stop_reason is not None:
@@ -140,9 +144,12 @@ class _Attempt:
             writer.write(batch)
             rows += batch.num_rows
             size += batch.nbytes
+            if whole is None and self._task.rows is not None and writer.row_bytes is not None:
+                whole = self._task.rows * writer.row_bytes
+                self._check_disk(whole)
             if time.monotonic() - told > _TELL_EVERY:
                 told = time.monotonic()
-                self._client.send(Filling(rows, size))
+                self._client.send(Filling(rows, size, whole))
                 if shutil.disk_usage(self._folder).free < _SPARE_DISK:
                     raise OSError(errno.ENOSPC, "too little disk is left for the segments")
         filled = writer.close()
@@ -157,6 +164,16 @@ class _Attempt:
             seed=self._task.seed,
             batch_sizes=self._task.fit.batch_sizes,
         )
+
+    def _check_disk(self, whole: int) -> None:
+        """See that this host's disk holds all its workers' rows, before most of them are written."""
+        free = shutil.disk_usage(self._folder).free
+        if self._neighbours * whole > free - _SPARE_DISK:
+            raise OSError(
+                errno.ENOSPC,
+                f"{self._neighbours} worker(s) of {self._task.rows:,} rows each need "
+                f"{self._neighbours * whole / 1e9:,.1f} GB",
+            )
 
     def _train(self, shard: feed.Shard, engine: Launch) -> None:
         hosts = self._client.gather(self._host)
@@ -174,7 +191,7 @@ class _Attempt:
             Joined(place.rank, shard.rows, shard.validation_rows, disk, shard.schedule.steps, inputs,
                    shard.agreement["label_counts"])
         )
-        environment = dict(engine.join(place, gather_by_rank))
+        environment = dict(engine.join(place, str(self._folder / "segments"), gather_by_rank))
         self._child.order(
             Order(
                 run=self._task.run,
@@ -205,11 +222,14 @@ class WorkerFailed(RuntimeError):
 def _failure(error: BaseException, folder: Path) -> Failure:
     if isinstance(error, feed.BadInput):
         return Failure("input", type(error).__name__, str(error))
+    if isinstance(error, LaunchFailed):
+        return Failure("lost", type(error).__name__, str(error))
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         free = shutil.disk_usage(folder).free
         message = (
-            f"no space left for the segments in {folder} ({free / 1e9:.1f} GB free on {socket.gethostname()}): "
-            "give Spark larger local dirs (spark.local.dir, or YARN's local-dirs), more workers, or sample fewer rows"
+            f"no space left for the segments in {folder} ({free / 1e9:.1f} GB free on {socket.gethostname()}; "
+            f"{error.strerror}): give Spark larger local dirs (spark.local.dir, or YARN's local-dirs), more workers "
+            "(but with split: epochs each has all rows), or sample fewer rows"
         )
         return Failure("input", "NoSpace", message)
     return Failure("code", type(error).__name__, str(error), traceback.format_exc())

@@ -210,6 +210,14 @@ def _one_batch_size(job: Job) -> Iterator[Problem]:
     yield from _among("training", job.training, ("batch_size", "global_batch_size"), needed=False)
 
 
+@_rule("training.average", "training.scale_learning_rate")
+def _scaled_steps(job: Job) -> Iterator[Problem]:
+    if job.training.scale_learning_rate is not None and job.training.average != "step":
+        yield Problem("training.scale_learning_rate", f"came with average: {show(job.training.average)}",
+                      "average: step, where a step has the rows of all workers",
+                      "take it out: a local step has one worker's rows, and its learning rate")
+
+
 @_rule("training.global_batch_size", "training.workers")
 def _a_row_each(job: Job) -> Iterator[Problem]:
     size, workers = job.training.global_batch_size, job.training.workers

@@ -89,12 +89,13 @@ class Training(Section):
     """How many times the training rows are gone through."""
     split: Literal["rows", "epochs"] = "rows"
     """rows: each worker has 1/N of the rows, in all epochs. epochs: each has all rows, in an order of its own, for
-    1/N of the epochs."""
+    1/N of the epochs, rounded up; that takes N times the disk."""
     average: Annotated[
         Annotated[Literal["step", "epoch"], as_text] | Annotated[Count, as_number],
         by_form,
     ] = "step"
-    """When workers average: gradients at every step, or weights after every epoch or number of steps."""
+    """When workers average: gradients at every step, or weights, by the rows that each has seen, after every epoch or
+    number of steps (and at an epoch's end)."""
     scale_learning_rate: ScaleLearningRate | None = None
     """Multiply the learning rate by the number of workers. Without it, it stays as the model has it."""
     early_stopping: EarlyStopping | None = None
@@ -123,6 +124,10 @@ class Training(Section):
         if values.get("engine") in ONE_WORKER:
             values.setdefault("workers", 1)
         return values
+
+    def epochs_of_each(self, workers: int) -> int:
+        """How many epochs each worker makes."""
+        return -(-self.epochs // workers) if self.split == "epochs" else self.epochs
 
     def batch_sizes(self, workers: int) -> tuple[int, ...]:
         """Rows a step of each worker, the first ones having one more where it doesn't divide evenly."""

@@ -3,7 +3,7 @@
 from sparktrain.data.dealing import deal
 from sparktrain.data.errors import InputError, MissingColumn, explain
 from sparktrain.data.identity import ROW, VALIDATION
-from sparktrain.data.prepare import prepare
+from sparktrain.data.prepare import explained, prepare
 from sparktrain.data.prepared import Prepared
 
-__all__ = ["ROW", "VALIDATION", "InputError", "MissingColumn", "Prepared", "deal", "explain", "prepare"]
+__all__ = ["ROW", "VALIDATION", "InputError", "MissingColumn", "Prepared", "deal", "explain", "explained", "prepare"]

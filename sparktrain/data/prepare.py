@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | None = None,
             preprocess: Callable[..., DataFrame] | None = None, columns: Sequence[str] | None = None,
-            pipeline: PipelineModel | None = None, classes: Sequence[Any] | None = None,
+            pipeline: PipelineModel | None = None, classes: Sequence[Any] | None = None, read_again: bool = False,
             progress: Callable[[str], None] = lambda line: None) -> Prepared:
     """Read, `where`, preprocess, mark validation rows, fit the pipeline on training rows, apply it, sample.
 
@@ -46,6 +46,7 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
         columns: that training needs; the section's where None.
         pipeline: of the run that `model.load` goes on from; wins over `data.pipeline`.
         classes: of that run, in the order of its model's outputs.
+        read_again: whether the rows will be read more than once after this.
         progress: told what is being done, in a few words.
 
     Raises:
@@ -56,7 +57,7 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
     try:
         with explained():
             marked = _marked(spark, data, seed, frame, preprocess, prepared, progress)
-            _transform(spark, data, marked, needed, pipeline, classes, prepared, progress)
+            _transform(spark, data, marked, needed, pipeline, classes, read_again, prepared, progress)
             _sample(data, seed, prepared, progress)
     except BaseException:
         prepared.release()
@@ -159,7 +160,7 @@ def _shaped(source: Source, data: Data, preprocess: Callable[..., DataFrame] | N
 
 
 def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[str], loaded: PipelineModel | None,
-               classes: Sequence[Any] | None, prepared: Prepared, progress: Callable[[str], None]) -> None:
+               classes: Sequence[Any] | None, read_again: bool, prepared: Prepared, progress: Callable[[str], None]) -> None:
     """Fit the pipeline where there is one to be fitted, apply it, and settle the classes."""
     chosen: Any = loaded
     if loaded is not None and data.pipeline is not None:
@@ -173,7 +174,7 @@ def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[st
     if chosen is None:
         rows = rows.select(*map(column, [*needed, ROW, VALIDATION]))
     # Read once, rows that are kept would only be written once more.
-    if data.keep == "disk" and (isinstance(chosen, Estimator) or data.sample is not None):
+    if data.keep == "disk" and (read_again or isinstance(chosen, Estimator) or data.sample is not None):
         rows = rows.persist(StorageLevel.DISK_ONLY)
         prepared._kept.append(rows)
     prepared._steps.append(("data.validation", rows.where(~column(VALIDATION))))

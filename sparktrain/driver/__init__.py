@@ -1,13 +1,20 @@
-"""What a program calls: `train` on a frame, `run_job` and `main` on a configuration."""
+"""What a program calls: `train` on a frame, `run_function` in every worker, `run_job` and `main` on a configuration."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["Given", "Result", "main", "run_job", "train"]
+__all__ = ["Given", "Result", "main", "run_function", "run_job", "train"]
 
-_WHERE = {"Given": "given", "Result": "result", "main": "program", "run_job": "run", "train": "keywords"}
+_WHERE = {
+    "Given": "given",
+    "Result": "result",
+    "main": "program",
+    "run_function": "own_loop",
+    "run_job": "run",
+    "train": "keywords",
+}
 
 
 def __getattr__(name: str) -> Any:

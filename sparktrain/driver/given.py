@@ -7,6 +7,8 @@ from typing import Any, Callable
 
 from pyspark.sql import DataFrame
 
+from sparktrain.data import Prepared
+
 
 @dataclass(frozen=True)
 class Given:
@@ -14,12 +16,14 @@ class Given:
 
     Attributes:
         frame: the rows, in place of data.path, table or sql.
+        prepared: rows that are prepared already, in place of the whole section data but features, label and weight.
         model: a function that returns a compiled model, or a compiled model.
         preprocess: DataFrame, **args -> DataFrame.
         callbacks: a function that returns Keras callbacks.
     """
 
     frame: DataFrame | None = None
+    prepared: Prepared | None = None
     model: Any = None
     preprocess: Callable[..., DataFrame] | None = None
     callbacks: Callable[..., list] | None = None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from sparktrain import feed
 from sparktrain.config import ConfigError, Data, Problem, Training
-from sparktrain.data import VALIDATION
+from sparktrain.data import VALIDATION, Prepared
 
 if TYPE_CHECKING:
     from sparktrain.config import Job
@@ -53,15 +54,34 @@ def layout(data: Data, classes: Sequence | None) -> feed.Layout:
     )
 
 
+def rows_of_each(prepared: Prepared, workers: int, whole: bool) -> int | None:
+    """About how many rows each worker will hold; None where they were not counted.
+
+    Args:
+        whole: whether each has all training rows.
+    """
+    if prepared.rows is None:
+        return None
+    return prepared.rows // (1 if whole else workers) + prepared.validation_rows // workers
+
+
 def modules_of(job: Job, given: Given) -> list[str]:
     """The modules whose functions a run calls on the executors or in the workers."""
     named = [job.data.preprocess, job.model.build, job.training.callbacks]
-    functions = [given.preprocess, given.model, given.callbacks]
-    return [name.partition(":")[0] for name in named if name is not None] + [
-        function.__module__
-        for function in functions
-        if hasattr(function, "__qualname__") and function.__module__ != "__main__"
-    ]
+    modules = [name.partition(":")[0] for name in named if name is not None]
+    for function in (given.preprocess, given.model, given.callbacks):
+        if hasattr(function, "__qualname__"):
+            modules += _modules_behind(function)
+    return list(dict.fromkeys(modules))
+
+
+def _modules_behind(function: Callable[..., Any]) -> list[str]:
+    """A function's own module; of a script's or a notebook's, which goes by value, those of all that it may refer to."""
+    if function.__module__ != "__main__":
+        return [function.__module__]
+    names = (getattr(value, "__name__" if isinstance(value, ModuleType) else "__module__", None)
+             for value in getattr(function, "__globals__", {}).values())
+    return [name for name in names if isinstance(name, str) and name not in ("__main__", "builtins")]
 
 
 _MEANING = {

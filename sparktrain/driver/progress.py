@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: one live line, or plain lines where there is no terminal."""
+"""What a person sees while a run goes on: one live line, or plain lines where there is no terminal or notebook."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sparktrain.driver.notebook import CellLine, in_notebook
 from sparktrain.interfaces.messages import EpochEnd, Filling, Joined, Log, Message, Phase, Progress
 
 _PLAIN_EVERY = 10.0   # seconds between plain lines of the same phase
@@ -43,7 +44,11 @@ class Watch:
     def __init__(self, context: SparkContext, console: Console | None = None) -> None:
         self.console = console or make_console()
         self._context = context
-        self._live = Live("", console=self.console, refresh_per_second=4, transient=True) if self._terminal else None
+        self._live: Live | CellLine | None = None
+        if self._terminal:
+            self._live = Live("", console=self.console, refresh_per_second=4, transient=True)
+        elif console is None and in_notebook():
+            self._live = CellLine()
         self._lock = threading.Lock()
         self._step = ""
         self._since = time.monotonic()
@@ -92,7 +97,7 @@ class Watch:
                 self._filling[part] = message
             elif isinstance(message, Phase):
                 self._phases[part] = message.name
-                if message.name == "train" and self._training_since is None:
+                if message.name in ("train", "run") and self._training_since is None:
                     self._training_since = time.monotonic()
             elif isinstance(message, Progress):
                 self._progress[part] = message
@@ -112,7 +117,9 @@ class Watch:
             rows = sum(filling.rows for filling in self._filling.values())
             size = sum(filling.bytes for filling in self._filling.values())
             if phases <= {"start", "fill"}:
-                return f"filling: {rows:,} rows, {size / 1e6:,.0f} MB in segments"
+                of = sum(filling.bytes_in_all or 0 for filling in self._filling.values())
+                whole = f" of about {of / 1e6:,.0f}" if of else ""
+                return f"filling: {rows:,} rows, {size / 1e6:,.0f}{whole} MB in segments"
             return f"{rows:,} rows in segments; workers: {', '.join(sorted(phases))}"
 
     def _poll(self) -> None:

@@ -12,7 +12,7 @@ from sparktrain.config import Job
 from sparktrain.data import Prepared
 from sparktrain.driver.output import RunFolder, curves, now, versions
 from sparktrain.driver.plan import held_back_by
-from sparktrain.interfaces.messages import Finished, Joined, Message, Phase
+from sparktrain.interfaces.messages import EpochEnd, Finished, Joined, Message, Phase
 
 
 class Course:
@@ -21,12 +21,17 @@ class Course:
     Attributes:
         seconds: of each phase of the driver, by its name.
         joined: what each part's worker said when it had its rows.
+
+    Args:
+        copies: how many workers have each training row.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, copies: int = 1) -> None:
+        self._copies = copies
         self.seconds: dict[str, float] = defaultdict(float)
         self.joined: dict[int, Joined] = {}
         self._started = time.monotonic()
+        self._epoch_seconds: list[float] = []
         self._moments: dict[str, float] = {}   # when each was last seen
 
     def mark(self, name: str) -> None:
@@ -37,6 +42,8 @@ class Course:
         if isinstance(message, Joined):
             self.joined[part] = message
             self.mark("joined")
+        elif isinstance(message, EpochEnd) and self.joined[part].rank == 0:
+            self._epoch_seconds.append(round(message.seconds, 3))
         elif isinstance(message, Phase):
             self.mark(message.name)
 
@@ -49,7 +56,7 @@ class Course:
         counted = next(iter(self.joined.values())).labels
         if counted is None:
             return None
-        rows = dict(counted)
+        rows = {label: count // self._copies for label, count in counted}
         if labels is None:
             return rows
         return {label: rows.get(number, 0) for number, label in enumerate(labels)}
@@ -77,7 +84,7 @@ class Course:
             "name": job.name,
             "status": "finished",
             "finished": now(),
-            "rows": sum(joined.training_rows for joined in self.joined.values()),
+            "rows": sum(joined.training_rows for joined in self.joined.values()) // self._copies,
             "validation_rows": sum(joined.validation_rows for joined in self.joined.values()),
             "epochs": leader.epochs,
             "workers": len(finished),
@@ -86,6 +93,7 @@ class Course:
             "metrics": {name: values[chosen - 1] for name, values in leader.history.items() if len(values) >= chosen},
             "rows_per_second": sum(f.rows for f in finished) / max(self.seconds["train"], 1e-9),
             "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
+            "epoch_seconds": self._epoch_seconds,
             "wall": round(time.monotonic() - self._started, 3),
             "held_back_by": held_back_by(self.seconds),
             "steps_per_epoch": max(joined.steps for joined in self.joined.values()),

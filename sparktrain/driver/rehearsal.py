@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sparktrain.data import Prepared
+from sparktrain.driver.plan import rows_of_each
 from sparktrain.interfaces.messages import Joined
 
 
@@ -43,8 +44,14 @@ class Rehearsal:
         return table
 
 
-def rehearsal(prepared: Prepared, joined: Mapping[int, Joined], summary: Mapping[str, Any]) -> Rehearsal:
-    """Scale up what the rehearsal's few rows took to the rows that a run would train on, which are counted."""
+def rehearsal(
+    prepared: Prepared, joined: Mapping[int, Joined], summary: Mapping[str, Any], whole: bool
+) -> Rehearsal:
+    """Scale up what the rehearsal's few rows took to the rows that a run would train on, which are counted.
+
+    Args:
+        whole: whether every worker gets all training rows.
+    """
     rows, validation_rows = prepared.rows, prepared.validation_rows
     seen = sum(part.training_rows + part.validation_rows for part in joined.values())
     size = sum(part.disk for part in joined.values())
@@ -54,8 +61,8 @@ def rehearsal(prepared: Prepared, joined: Mapping[int, Joined], summary: Mapping
         inputs=next(iter(joined.values())).inputs,
         classes={str(label): count for label, count in prepared.counts_after.items()} if prepared.counts_after else None,
         # The parts differ by chance; an even deal is what to expect
-        steps_per_epoch=math.ceil(rows / summary["batch"]),
+        steps_per_epoch=math.ceil(rows * (len(joined) if whole else 1) / summary["batch"]),
         batch=summary["batch"],
-        disk_per_worker=math.ceil(size / max(1, seen) * (rows + validation_rows) / len(joined)),
+        disk_per_worker=math.ceil(size / max(1, seen) * rows_of_each(prepared, len(joined), whole)),
         parameters=summary["parameters"],
     )

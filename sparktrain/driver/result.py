@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import sys
@@ -9,6 +10,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sparktrain.driver.handover import hand_over
 
 if TYPE_CHECKING:
     from sparktrain.data import Prepared
@@ -19,7 +22,7 @@ class Result:
     """How a run ended.
 
     Attributes:
-        run: its id.
+        run: its id; None where it ended before it had one.
         output: the URL of its folder; None where there is none.
         status: finished | checked | refused | failed | stopped.
         rows: training rows, after sampling.
@@ -33,7 +36,7 @@ class Result:
         prepared: the rows as they were prepared, while the Spark session lives.
     """
 
-    run: str
+    run: str | None
     status: str
     output: str | None = None
     rows: int = 0
@@ -83,6 +86,12 @@ class Result:
             open_folder(self.output, self.hadoop).download("model.keras", path)
             return keras.models.load_model(path)
 
+    def delete(self) -> None:
+        """Remove the run's folder and all that is in it."""
+        from sparktrain.storage import open_folder
+
+        open_folder(self.output, self.hadoop).remove(recursive=True)
+
     def save(self, url: str) -> str:
         """Keep the run's folder at another place.
 
@@ -106,15 +115,24 @@ class Result:
 
 
 def say(result: Result, path: str | None = None) -> None:
-    """Print the result's line, the last on standard output, and write it to a file where asked."""
+    """Print the result's line, the last on standard output, and write it to a file where asked.
+
+    Under spark-submit.sh the launcher prints it, when Spark has ended.
+    """
     line = result.to_json()
     if path is not None:
         try:
             Path(path).write_text(line + "\n")
         except OSError as error:   # the line itself still has to come
-            print(f"--result {path}: {error}", file=sys.stderr)
-    sys.stderr.flush()
-    print(line, flush=True)
+            tell(f"--result {path}: {error}")
+    if not hand_over(line):
+        print(line, flush=True)
+
+
+def tell(text: str) -> None:
+    """Say something on standard error, if anybody is still there to hear it."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def exit_status(result: Result) -> int:

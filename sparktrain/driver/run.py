@@ -5,28 +5,30 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from functools import partial
+from contextlib import AbstractContextManager
 from typing import Any, Callable, Sequence
 
 from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
+from sparktrain.cluster.executors import ApplicationExecutors
 from sparktrain.cluster.slots import Slots, check_application, wait_for_slots
 from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
 from sparktrain.cluster.task import Task
 from sparktrain.config import Job
-from sparktrain.data import VALIDATION, Prepared, deal, explain, prepare
+from sparktrain.data import VALIDATION, Prepared, deal, explain, explained, prepare
 from sparktrain.driver.functions import own_folders, resolve, search_folders, source
 from sparktrain.driver.given import Given
 from sparktrain.driver.output import RunFolder, hadoop_settings, qualified
-from sparktrain.driver.plan import class_weights, layout, modules_of
+from sparktrain.driver.plan import class_weights, layout, modules_of, rows_of_each
 from sparktrain.driver.progress import Watch, end_table
 from sparktrain.driver.record import Course, keep, lineage
 from sparktrain.driver.request import check_run_id, new_run_id
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
-from sparktrain.engines import launch
+from sparktrain.engines import bring_up
 from sparktrain.feed import NoRows
+from sparktrain.interfaces.launch import Launch
 from sparktrain.interfaces.messages import EpochEnd, Finished, Fit, Message, Source
 from sparktrain.storage import open_folder
 from sparktrain.storage.runs import resolve as resolve_run
@@ -57,16 +59,18 @@ def run_job(
         The result, `status` finished or checked. Its `prepared` rows stay kept on the executors until they are released.
 
     Raises:
-        ConfigError, InputError, NoSlots, ClusterRefused, RunTaken: nothing was trained.
+        ConfigError, InputError, NoSlots, ClusterRefused, EngineRefused, LaunchFailed, RunTaken: nothing was trained.
         AttemptFailed, StageFailed: a worker or Spark failed; the failure names its cause.
     """
     check_run_id(run_id)
     where = [*(folders or search_folders()), *own_folders((given.model, given.preprocess, given.callbacks))]
     with watch or Watch(spark.sparkContext) as shown:
-        return _Run(spark, job, run_id or new_run_id(), check, given, where, shown).go()
+        return Run(spark, job, run_id or new_run_id(), check, given, where, shown).go()
 
 
-class _Run:
+class Run:
+    """One run: `go` makes it."""
+
     def __init__(
         self, spark: SparkSession, job: Job, run_id: str, check: bool, given: Given, folders: Sequence[str], watch: Watch
     ) -> None:
@@ -75,7 +79,8 @@ class _Run:
         self.hadoop = hadoop_settings(spark)
         output = job.output.path or f"/tmp/sparktrain-{spark.sparkContext.sparkUser()}/{job.name}"
         self.folder = RunFolder(qualified(spark, output), run_id, self.hadoop)
-        self.course = Course()
+        self.whole = job.training.split == "epochs"   # whether every worker gets all rows
+        self.course = Course(copies=job.training.workers if self.whole else 1)
         self.parent: str | None = None   # the run that this one goes on from
 
     def go(self) -> Result:
@@ -92,7 +97,8 @@ class _Run:
             model, pipeline, classes = self._model()
             code = ship(context, modules_of(self.job, self.given), self.folders)
             prepared = self._prepare(pipeline, classes)
-            finished = self._train(prepared, model, slots)
+            with self._engine(slots) as launch:
+                finished = self._train(prepared, model, slots, launch)
             summary = self.course.summary(self.id, self.job, finished, prepared)
             if self.check:
                 return self._checked(summary, prepared)
@@ -142,6 +148,8 @@ class _Run:
         return Source(file=f"{parent.url}/model.keras"), pipeline, classes
 
     def _prepare(self, pipeline: PipelineModel | None, classes: list | None) -> Prepared:
+        if self.given.prepared is not None:
+            return self.given.prepared
         begun = time.monotonic()
         preprocess = self.given.preprocess
         if preprocess is None and self.job.data.preprocess is not None:
@@ -154,14 +162,27 @@ class _Run:
             preprocess=preprocess,
             pipeline=pipeline,
             classes=classes,
+            read_again=self.check or self.whole,
             progress=self.watch.step,
         )
+        if self.check or self.whole:
+            # What each worker's disk has to hold is checked before it is written
+            self.watch.step("counting the rows")
+            with explained():
+                prepared.count(self.job.data.label_column, self.job.seed)
         for note in prepared.notes:
             self.watch.note(note)
         self.course.seconds["prepare"] = time.monotonic() - begun
         return prepared
 
-    def _train(self, prepared: Prepared, model: Source, slots: Slots) -> list[Finished]:
+    def _engine(self, slots: Slots) -> AbstractContextManager[Callable[[], Launch]]:
+        """What the engine needs on the executors while the workers train; it makes each task's own part of it."""
+        executors = ApplicationExecutors(self.spark.sparkContext, slots, self.job.training.workers)
+        return bring_up(self.job.training.engine, executors, self.job.cluster.slots_timeout, self.watch.note)
+
+    def _train(
+        self, prepared: Prepared, model: Source, slots: Slots, launch: Callable[[], Launch]
+    ) -> list[Finished]:
         training = self.job.training
         parts = training.workers
         sizes = training.batch_sizes(parts)
@@ -173,30 +194,22 @@ class _Run:
         task = Task(
             run=self.id,
             engine=training.engine,
-            launch=partial(launch, training.engine),
+            launch=launch,
             driver=("", 0),
             secret=b"",
             layout=layout(self.job.data, prepared.classes).to_json(),
             model=model,
-            fit=Fit(
-                epochs=training.epochs,
-                batch_sizes=sizes,
-                callbacks=self._callbacks(),
-                warmup_epochs=training.scale_learning_rate.warmup_epochs if training.scale_learning_rate else None,
-                early_stopping=training.early_stopping.model_dump(exclude_none=True) if training.early_stopping else None,
-                save=training.save,
-                class_weight=class_weights(training, prepared.labels),
-                rehearsal=self.check,
-            ),
+            fit=self._fit(sizes, prepared),
             seed=self.job.seed,
             output=self.folder.staged.url,
             hadoop=self.hadoop,
             threads=slots.threads(parts),
+            rows=None if self.check else rows_of_each(prepared, parts, self.whole),
         )
         self.watch.step("filling")
         self.course.mark("stage")
         attempt = Attempt(
-            deal(frame, parts, self.job.seed),
+            deal(frame, parts, self.job.seed, self.whole),
             task,
             slots,
             parts,
@@ -218,6 +231,20 @@ class _Run:
         self.course.mark("end")
         return finished
 
+    def _fit(self, sizes: tuple[int, ...], prepared: Prepared) -> Fit:
+        training = self.job.training
+        return Fit(
+            epochs=training.epochs_of_each(len(sizes)),
+            batch_sizes=sizes,
+            callbacks=self._callbacks(),
+            warmup_epochs=training.scale_learning_rate.warmup_epochs if training.scale_learning_rate else None,
+            early_stopping=training.early_stopping.model_dump(exclude_none=True) if training.early_stopping else None,
+            save=training.save,
+            class_weight=class_weights(training, prepared.labels),
+            average=training.average,
+            rehearsal=self.check,
+        )
+
     def _callbacks(self) -> Source | None:
         callbacks = self.given.callbacks or self.job.training.callbacks
         return source(callbacks) if callbacks is not None else None
@@ -230,8 +257,7 @@ class _Run:
     def _checked(self, summary: dict[str, Any], prepared: Prepared) -> Result:
         from sparktrain.driver.rehearsal import rehearsal
 
-        prepared.count(self.job.data.label_column, self.job.seed)
-        report = rehearsal(prepared, self.course.joined, summary)
+        report = rehearsal(prepared, self.course.joined, summary, self.whole)
         self.watch.console.print(report.table())
         prepared.release()
         result = self._result("checked", {**summary, "rows": report.rows, "epochs": 0, "metrics": {}}, {})

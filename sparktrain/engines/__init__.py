@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from importlib import import_module
+from typing import Callable
 
 from sparktrain.interfaces.collective import Collective
-from sparktrain.interfaces.launch import Launch
+from sparktrain.interfaces.launch import Executors, Launch
 
-ENGINES = ("single", "horovod")
+ENGINES = ("single", "horovod", "tensorflowonspark")
 
 
-def launch(engine: str) -> Launch:
-    """The Spark side of an engine. Imports no TensorFlow."""
-    return import_module(f"sparktrain.engines.{engine}.launch").EngineLaunch()
+def bring_up(
+    engine: str, executors: Executors, timeout: float, note: Callable[[str], None]
+) -> AbstractContextManager[Callable[[], Launch]]:
+    """The Spark side of an engine, for one attempt: see `Launch.brought_up`. Imports no TensorFlow."""
+    return import_module(f"sparktrain.engines.{engine}.launch").EngineLaunch.brought_up(executors, timeout, note)
 
 
 def collective(engine: str) -> Collective:

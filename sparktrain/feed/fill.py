@@ -120,6 +120,11 @@ class SegmentWriter:
         self._training: _Rows | None = None
         self._validation: _Rows | None = None
 
+    @property
+    def row_bytes(self) -> int | None:
+        """What a row takes on disk; None until rows have shown it."""
+        return None if self._fields is None else sum(field.row_bytes for field in self._fields)
+
     def write(self, batch: pa.RecordBatch) -> None:
         """Convert, check and keep a batch's rows. The batch itself is not kept."""
         if not batch.num_rows:

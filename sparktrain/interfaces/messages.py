@@ -33,7 +33,16 @@ class Fit:
     early_stopping: dict[str, Any] | None = None    # arguments of keras.callbacks.EarlyStopping
     save: str = "last"                              # last | best
     class_weight: dict[int, float] | None = None
+    average: str | int = "step"                     # step: gradients; epoch, or a number of steps: weights
     rehearsal: bool = False                         # one step, nothing saved
+    own_loop: bool = False                          # the model is a function that trains by itself
+    has_rows: bool = True                           # for an own loop: whether it was given any
+    labelled: bool = True                           # likewise: whether they have a label
+
+
+def returned_name(rank: int) -> str:
+    """The file under the run's output with what an own loop's function returned."""
+    return f"returned-{rank}.pickle"
 
 
 @dataclass(frozen=True)
@@ -56,15 +65,18 @@ class Order:
 
 @dataclass(frozen=True)
 class Phase:
-    """A worker entered a phase: start, fill, join, build, train, save, done."""
+    """A worker entered a phase: start, fill, join, build, train (run for a loop of the user's own), save, done."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class Filling:
+    """How far this worker's rows are: written so far, and in all where that is known before."""
+
     rows: int
     bytes: int
+    bytes_in_all: int | None = None
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,20 @@ from sparktrain.training.warmup import Warmup
 
 @contextmanager
 def averaging(
-    model: keras.Model, collective: Collective, *, empty_steps: bool, empty_validation: bool, warmup: Warmup | None
+    model: keras.Model,
+    collective: Collective,
+    *,
+    every_step: bool,
+    empty_steps: bool,
+    empty_validation: bool,
+    warmup: Warmup | None,
 ) -> Iterator[None]:
     """Let every optimizer of the model apply the gradient of all workers' rows.
 
     Args:
         model: compiled and built, with the state that a first step creates (see `create_state`).
         collective: the workers; with one of them the model is left alone.
+        every_step: whether gradients are averaged; else each step is the worker's own.
         empty_steps: whether some step gives this worker no row. Such a step changes nothing here but by the
             others' gradients: metrics and statistics stay as they were.
         empty_validation: whether this worker has no validation row, and evaluates an empty batch.
@@ -47,16 +54,16 @@ def averaging(
             warmup.step()
         if not empty_steps:
             return own_step(data)
-        return _unless_empty(model, own_step, data, count)
+        return _unless_empty(own_step, data, count, lambda: kept_of_step(model, every_step))
 
     own_test_step = model.test_step
 
     def test_step(data: Any) -> Any:
-        return _unless_empty(model, own_test_step, data, _rows_of(data))
+        return _unless_empty(own_test_step, data, _rows_of(data), lambda: state_of(model))
 
     jit_compile = model.jit_compile
     with ExitStack() as stack:
-        for optimizer in optimizers_of(model):
+        for optimizer in optimizers_of(model) if every_step else ():
             stack.enter_context(_shadowed(optimizer, "apply", _averaged(optimizer.apply, rows, collective)))
         stack.enter_context(_shadowed(model, "train_step", train_step))
         if empty_validation:
@@ -71,8 +78,18 @@ def averaging(
 
 def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
     """The optimizer that the model was compiled with, and those that a custom model holds beside it."""
-    found = [model.optimizer, *vars(model).values()]
+    found = [getattr(model, "optimizer", None), *vars(model).values()]   # an uncompiled model has none
     return list({id(value): value for value in found if isinstance(value, keras.optimizers.Optimizer)}.values())
+
+
+def trained_variables(model: keras.Model) -> list[keras.Variable]:
+    """What a local step moves: the trainable weights and the optimizers' floating-point state."""
+    optimizers = optimizers_of(model)
+    # The same on all workers, a rate would only lose bits as a mean.
+    rates = {id(optimizer.learning_rate) for optimizer in optimizers}
+    found = [*model.trainable_variables, *(variable for each in optimizers for variable in each.variables)]
+    floats = {id(v): v for v in found if keras.backend.is_float_dtype(v.dtype)}
+    return [variable for key, variable in floats.items() if key not in rates]
 
 
 def create_state(model: keras.Model, batch_spec: Any) -> None:
@@ -91,17 +108,24 @@ def _rows_of(data: Any) -> tf.Tensor:
     return tf.shape(keras.tree.flatten(data)[0])[0]
 
 
-def _unless_empty(model: keras.Model, step: Callable[[Any], Any], data: Any, count: tf.Tensor) -> Any:
-    """Run a step, and where the batch has no row keep metrics and statistics as they were before it.
+def _unless_empty(
+    step: Callable[[Any], Any], data: Any, count: tf.Tensor, variables: Callable[[], list[keras.Variable]]
+) -> Any:
+    """Run a step, and where the batch has no row keep the variables as they were before it.
 
     Means over no rows are not numbers; they must not reach what is kept.
     """
-    kept = state_of(model)
+    kept = variables()
     before = [tf.identity(variable.value) for variable in kept]
     result = step(data)
     for variable, value in zip(kept, before):
         variable.assign(tf.where(count > 0, variable.value, value))
     return result
+
+
+def kept_of_step(model: keras.Model, every_step: bool) -> list[keras.Variable]:
+    """What a training step without rows leaves as it was: all that it would change by itself."""
+    return state_of(model) if every_step else [*state_of(model), *trained_variables(model)]
 
 
 def state_of(model: keras.Model) -> list[keras.Variable]:
@@ -112,35 +136,41 @@ def state_of(model: keras.Model) -> list[keras.Variable]:
 
 def _averaged(own_apply: Callable[..., Any], rows: tf.Variable, collective: Collective) -> Callable[..., Any]:
     def apply(grads: Sequence[Any], trainable_variables: Any = None) -> Any:
-        return own_apply(_means(grads, rows, collective), trainable_variables)
+        return own_apply(means(grads, rows, collective), trainable_variables)
 
     return apply
 
 
-def _means(grads: Sequence[Any], rows: tf.Variable, collective: Collective) -> list[Any]:
-    """The gradients over all workers' rows; None where there was none."""
-    dense = {index: tf.convert_to_tensor(grad) for index, grad in enumerate(grads) if grad is not None}
+def means(values: Sequence[Any], rows: Any, collective: Collective) -> list[Any]:
+    """The workers' values averaged by rows: sum of n_i v_i / sum of n_i. Collective.
+
+    Args:
+        values: floating-point tensors, alike on all workers; None stays None.
+        rows: n_i, a scalar tensor or variable; with 0 of them this worker's values have no part in it.
+        collective: the workers.
+    """
+    dense = {index: tf.convert_to_tensor(value) for index, value in enumerate(values) if value is not None}
     groups: dict[tf.DType, list[int]] = {}
-    for index, grad in dense.items():
-        groups.setdefault(_wide(grad.dtype), []).append(index)
+    for index, value in dense.items():
+        groups.setdefault(_wide(value.dtype), []).append(index)
     flat = [_weighted_sum(dtype, [dense[index] for index in group], rows) for dtype, group in groups.items()]
-    means: list[Any] = [None] * len(grads)
+    averaged: list[Any] = [None] * len(values)
     for group, total in zip(groups.values(), collective.sum_in_graph(flat)):
         mean = total[1:] / total[0]
         parts = tf.split(mean, [dense[index].shape.num_elements() for index in group])
         for index, part in zip(group, parts):
-            means[index] = tf.cast(tf.reshape(part, dense[index].shape), dense[index].dtype)
-    return means
+            averaged[index] = tf.cast(tf.reshape(part, dense[index].shape), dense[index].dtype)
+    return averaged
 
 
 def _wide(dtype: tf.DType) -> tf.DType:
     return dtype if dtype == tf.float64 else tf.float32   # half precision is summed in single
 
 
-def _weighted_sum(dtype: tf.DType, grads: list[tf.Tensor], rows: tf.Variable) -> tf.Tensor:
-    """[n, n * g]: one flat tensor of one worker's share of the sums, shape [1 + elements]."""
+def _weighted_sum(dtype: tf.DType, values: list[tf.Tensor], rows: Any) -> tf.Tensor:
+    """[n, n * v]: one flat tensor of one worker's share of the sums, shape [1 + elements]."""
     count = tf.cast(rows, dtype)
-    flat = tf.concat([tf.ones([1], dtype), *(tf.cast(tf.reshape(grad, [-1]), dtype) for grad in grads)], axis=0)
+    flat = tf.concat([tf.ones([1], dtype), *(tf.cast(tf.reshape(value, [-1]), dtype) for value in values)], axis=0)
     return tf.where(count > 0, flat * count, tf.zeros_like(flat))
 
 

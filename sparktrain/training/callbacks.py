@@ -11,6 +11,7 @@ from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import EpochEnd, Message, Progress
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.errors import TrainingError
+from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.metrics import GlobalMetrics, finite
 from sparktrain.training.statistics import Statistics
 
@@ -38,6 +39,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         feeding: this worker's batches, told which epoch begins.
         report: takes progress (a few times a second at most) and epochs' ends.
         epochs: how many there are to be.
+        local_steps: averages the workers' weights; None where every step averages gradients.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         feeding: Feeding,
         report: Callable[[Message], None],
         epochs: int,
+        local_steps: LocalSteps | None,
     ) -> None:
         super().__init__(
             callbacks, add_history=True, model=model, verbose=0, epochs=epochs, steps=feeding.steps
@@ -59,6 +62,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._feeding = feeding
         self._report = report
         self._epochs = epochs
+        self._local_steps = local_steps
         self._listeners = {hook: [c for c in self.callbacks if _listens(c, hook)] for hook in _BATCH_HOOKS}
         self._epoch = 0
         self._train_state: list[Any] | None = None
@@ -94,6 +98,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._step = min(batch + 1, self._feeding.steps)
+        if self._local_steps is not None and self._local_steps.due(self._step):
+            self._local_steps.average(self.rows)
         now = time.monotonic()
         listeners = self._listeners["on_train_batch_end"]
         if now < self._next_progress and not listeners:

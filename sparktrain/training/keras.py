@@ -18,6 +18,7 @@ from sparktrain.training.averaging import averaging, create_state, optimizers_of
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.events import EventWriter
+from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.model import build, build_variables, check_label, input_template
 from sparktrain.training.phases import Phases
 from sparktrain.training.statistics import seed_worker, start_alike
@@ -113,6 +114,7 @@ class _Fitting:
         self._feeding = feeding
         self._collective = collective
         self._warmup = self._make_warmup()
+        self._local_steps = self._make_local_steps()
         asked, self._best = job_callbacks(self._fit)
         self._callbacks: list[keras.callbacks.Callback] = [
             MonitorNamed([callback.monitor for callback in asked]),
@@ -128,6 +130,12 @@ class _Fitting:
         steps = round(self._fit.warmup_epochs * self._feeding.steps)
         return Warmup(optimizers_of(self._model), self._collective.size, steps)
 
+    def _make_local_steps(self) -> LocalSteps | None:
+        if self._fit.average == "step" or self._collective.size == 1:
+            return None
+        every = None if self._fit.average == "epoch" else int(self._fit.average)
+        return LocalSteps(self._model, self._collective, every, self._feeding.steps)
+
     def run(self, report: Callable[[Message], None]) -> _Done:
         epochs = 1 if self._fit.rehearsal else self._fit.epochs
         callbacks = WorkerCallbacks(
@@ -137,10 +145,12 @@ class _Fitting:
             feeding=self._feeding,
             report=report,
             epochs=epochs,
+            local_steps=self._local_steps,
         )
         with averaging(
             self._model,
             self._collective,
+            every_step=self._local_steps is None,
             empty_steps=self._feeding.empty_steps,
             empty_validation=self._feeding.validation_rows == 0,
             warmup=self._warmup,

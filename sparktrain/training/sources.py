@@ -35,7 +35,18 @@ def load(source: Source, hadoop: Mapping[str, str], what: str) -> Any:
         if isinstance(value, keras.Model):
             return value
         return value(**source.args)
-    return _function(source.function, what)(**source.args)
+    return function(source, what)(**source.args)
+
+
+def function(source: Source, what: str) -> Any:
+    """The function itself that a source stands for, by value or by name.
+
+    Raises:
+        TrainingError: the name doesn't lead to a function.
+    """
+    if source.pickle is not None:
+        return cloudpickle.loads(base64.b64decode(source.pickle))
+    return _function(source.function, what)
 
 
 def _function(name: str, what: str) -> Any:

@@ -9,11 +9,9 @@ from sparktrain.config.not_built import NOT_BUILT
 ASKED = {
     "data.prepared": "hdfs:///prepared/flights",
     "data.keep": "storage",
-    "training.engine": "tensorflowonspark",
+    "training.engine": "mirrored",
     "training.workers": {"min": 2, "max": 8},
     "training.gpus_per_worker": 1,
-    "training.split": "epochs",
-    "training.average": "epoch",
     "training.checkpoint": {"every": "epoch", "keep": 2},
     "training.max_failures": 3,
     "training.time_limit": 60,
@@ -30,10 +28,10 @@ def test_what_is_not_built_is_refused_by_name(wrong, key):
 
 
 def test_the_refusal_names_what_is_built_instead(wrong):
-    [problem] = wrong({"training.engine": "tensorflowonspark"})
-    assert str(problem) == "training.engine: tensorflowonspark is not built yet; horovod and single are"
+    [problem] = wrong({"training.engine": "mirrored", "training.workers": 1})
+    assert str(problem) == "training.engine: mirrored is not built yet; horovod, tensorflowonspark and single are"
 
 
 def test_saying_the_default_of_a_key_that_is_not_built_is_no_error(good):
     assert good({"training.checkpoint": None, "training.time_limit": None, "training.max_failures": 0,
-                 "training.split": "rows", "training.average": "step", "training.gpus_per_worker": "auto"}) == good()
+                 "training.gpus_per_worker": "auto"}) == good()

@@ -28,6 +28,7 @@ CLASSES = {"column": "intent", "classes": ["refund", "other"]}
     ({"data.label": CLASSES, "training.class_weight": {0: 1}}, "training.class_weight.0"),
     ({"training.class_weight": {"refund": 1}}, "training.class_weight"),
     ({"model.load": "hdfs:///models/a"}, "model.build"),
+    ({"training.average": 10, "training.scale_learning_rate": {}}, "training.scale_learning_rate"),
     ({"model.build": None, "model.load": "hdfs:///models/a", "model.args": {"a": 1}}, "model.args"),
     ({"training.engine": "single", "training.workers": 2}, "training.workers"),
     ({"training.batch_size": 64, "training.global_batch_size": 128}, "training.batch_size"),

@@ -23,7 +23,7 @@ def test_a_good_job_has_the_documented_defaults(good):
 
 def test_every_error_is_told_at_once_with_its_key(wrong):
     problems = wrong({"data.format": "parket", "data.features": ["history", 5], "training.batch_sise": 64,
-                      "training.engine": "tensorflowonspark", "model.load": "hdfs:///models/a", "sed": 3})
+                      "training.engine": "tensorflow", "model.load": "hdfs:///models/a", "sed": 3})
     assert {problem.key for problem in problems} == {"data.format", "data.features[1]", "training.batch_sise",
                                                     "training.engine", "model.build", "sed"}
 

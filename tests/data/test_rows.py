@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from pyspark.sql import functions as F
 
-from sparktrain.data import ROW, VALIDATION, cutting
+from sparktrain.data import ROW, VALIDATION, cutting, deal
 from sparktrain.data.identity import row_hash
 
 pytestmark = pytest.mark.real
@@ -118,3 +118,15 @@ def test_a_part_may_be_empty_and_every_row_is_dealt_once(spark, prepared, dealt)
     parts = dealt(made, 8)
     assert len(parts) == 8 and sorted(row[0] for part in parts for row in part) == [0, 1, 2, 3, 4]
     assert dealt(made, 8, seed=8) != parts and made.frame.columns == ["x", "y", ROW, VALIDATION]
+
+
+def test_every_part_may_get_all_training_rows_and_validation_rows_are_dealt_once(spark, prepared):
+    frame = spark.createDataFrame([(float(n), n % 2) for n in range(200)], "x double, y int")
+    made = prepared(frame, validation={"fraction": 0.2})
+    parts = deal(made.frame, 3, 7, whole=True).rdd.glom().collect()
+    training = [[row.x for row in part if not row[VALIDATION]] for part in parts]
+    assert training[0] == training[1] == training[2]
+    held_out = [row.x for part in parts for row in part if row[VALIDATION]]
+    assert 20 < len(held_out) < 60
+    assert sorted(training[0] + held_out) == [float(n) for n in range(200)]
+    assert deal(made.frame, 3, 7, whole=True).columns == made.frame.columns

@@ -7,9 +7,10 @@ import os
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -126,8 +127,40 @@ def shards(tmp_path_factory):
 
 
 @pytest.fixture
-def train(shards, tmp_path_factory):
+def engine(request) -> str:
+    """What `train` brings several workers together with; a test that holds for more engines names them."""
+    return getattr(request, "param", "horovod")
+
+
+@pytest.fixture
+def brought_up(request):
+    """Brings an engine up for a number of workers: TensorFlowOnSpark's nodes by the session's Spark."""
+
+    @contextmanager
+    def bring_up(engine: str, workers: int) -> Iterator[Any]:
+        from sparktrain import engines
+
+        if engine != "tensorflowonspark":
+            with engines.bring_up(engine, None, 0, pytest.fail) as make:
+                yield make
+            return
+        from sparktrain.cluster.executors import ApplicationExecutors
+        from sparktrain.cluster.slots import Slots
+
+        executors = ApplicationExecutors(
+            request.getfixturevalue("spark").sparkContext, Slots(3, 1, 1, local=False), workers
+        )
+        with engines.bring_up(engine, executors, 60, pytest.fail) as make:
+            # These workers are no Spark tasks and have no executor, but they are on its machine.
+            yield replace(make, nodes=replace(make.nodes, by_rank=True))
+
+    return bring_up
+
+
+@pytest.fixture
+def train(shards, engine, brought_up, tmp_path_factory):
     """Train on the parts with real workers; returns when all have ended."""
+    usual = engine
 
     def run(
         parts: list[dict[str, np.ndarray]],
@@ -136,13 +169,14 @@ def train(shards, tmp_path_factory):
         *,
         epochs: int = 2,
         batch_size: int = 8,
-        engine: str = "horovod",
+        engine: str | None = None,
         source: Any = None,
         on_event: Any = None,
         **fit: Any,
     ) -> Run:
         from sparktrain.interfaces.messages import Fit, Order, Source
 
+        engine = engine or usual
         sizes = (batch_size,) * len(parts)
         written = shards(parts, sizes)
         output = tmp_path_factory.mktemp("output")
@@ -163,14 +197,14 @@ def train(shards, tmp_path_factory):
             hadoop={},
         )
         orders = [replace(order, rank=r, part=r, feed=shard.to_json()) for r, shard in enumerate(written)]
-        return Run(_run(orders, engine, tmp_path_factory.mktemp("work"), on_event), written, output)
+        with brought_up(engine, len(parts)) as launch:
+            return Run(_run(orders, launch, tmp_path_factory.mktemp("work"), on_event), written, output)
 
     return run
 
 
-def _run(orders: list[Any], engine: str, folder: Path, on_event: Any) -> list[Worker]:
+def _run(orders: list[Any], launch: Any, folder: Path, on_event: Any) -> list[Worker]:
     from sparktrain.cluster.child import Child
-    from sparktrain.engines import launch
     from sparktrain.interfaces.launch import Place
 
     size = len(orders)
@@ -186,7 +220,7 @@ def _run(orders: list[Any], engine: str, folder: Path, on_event: Any) -> list[Wo
     barrier = threading.Barrier(size)
     workers = [Worker(None, 0.0) for _ in orders]
     children: list[Child] = []
-    launches = [launch(engine) for _ in orders]
+    launches = [launch() for _ in orders]
 
     def gather(rank: int, value: str) -> list[str]:
         told[rank] = value
@@ -202,7 +236,8 @@ def _run(orders: list[Any], engine: str, folder: Path, on_event: Any) -> list[Wo
 
     def work(rank: int) -> None:
         place = Place(rank, size, "127.0.0.1", rank, size, 0, 1)
-        joined = dict(launches[rank].join(place, lambda value: gather(rank, value)))
+        segments = orders[rank].feed["folder"]
+        joined = dict(launches[rank].join(place, segments, lambda value: gather(rank, value)))
         children[rank].order(replace(orders[rank], environment=joined))
         workers[rank].outcome = children[rank].wait()
         workers[rank].seconds = time.monotonic() - began

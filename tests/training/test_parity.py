@@ -82,6 +82,9 @@ CASES = {
     "three workers, one tiny, one without rows, clipping": (
         "horovod", [60, 5, 0], dict(optimizer="sgd", rate=0.5, clipnorm=0.05, steps_per_execution=4)
     ),
+    "three workers on TensorFlowOnSpark, one tiny, one without rows, clipping": (
+        "tensorflowonspark", [60, 5, 0], dict(optimizer="sgd", rate=0.5, clipnorm=0.05, steps_per_execution=4)
+    ),
     "two workers, gradients accumulated": ("horovod", [50, 45], dict(optimizer="adam", rate=0.01, accumulate=2)),
 }
 

@@ -23,7 +23,7 @@ def build(units=4, optimizer="sgd"):
     return model
 
 
-def build_counting():
+def build_counting(rate=0.0):   # the label is a row's number; little is to be learnt
     """Its metric `ids` sums the rows' numbers, so an epoch that misses or repeats a row shows."""
     import keras
 
@@ -41,7 +41,7 @@ def build_counting():
     x = keras.Input((4,), name="x")
     model = keras.Model(x, keras.layers.Dense(1)(x))
     model.compile("sgd", "mse", metrics=[Ids()])
-    model.optimizer.learning_rate = 0.0   # the label is a row's number; nothing is to be learnt
+    model.optimizer.learning_rate = rate
     return model
 
 
@@ -77,7 +77,7 @@ def kill_one():
 
     class Kill(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1 and os.environ.get("HOROVOD_RANK") == "1":
+            if epoch == 1 and os.environ.get("SPARKTRAIN_RANK") == "1":
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return [Kill()]
@@ -89,7 +89,7 @@ def fail_one():
 
     class Fail(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 1 and os.environ.get("HOROVOD_RANK") == "1":
+            if epoch == 1 and os.environ.get("SPARKTRAIN_RANK") == "1":
                 raise ZeroDivisionError("rank 1's own mistake")
 
     return [Fail()]

@@ -25,7 +25,7 @@ class EngineLaunch(Launch):
         self._server: RendezvousHTTPServer | None = None
         self._thread: threading.Thread | None = None
 
-    def join(self, place: Place, gather: Callable[[str], list[str]]) -> Mapping[str, str]:
+    def join(self, place: Place, segments: str, gather: Callable[[str], list[str]]) -> Mapping[str, str]:
         """See `Launch.join`. Calls `gather` twice."""
         places = [Place(**json.loads(text)) for text in gather(json.dumps(asdict(place)))]
         port = self._serve(places) if place.rank == 0 else 0

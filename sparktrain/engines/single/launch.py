@@ -10,7 +10,7 @@ from sparktrain.interfaces.launch import Launch, Place
 class EngineLaunch(Launch):
     """Starts nothing."""
 
-    def join(self, place: Place, gather: Callable[[str], list[str]]) -> Mapping[str, str]:
+    def join(self, place: Place, segments: str, gather: Callable[[str], list[str]]) -> Mapping[str, str]:
         """See `Launch.join`.
 
         Raises:

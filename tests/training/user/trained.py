@@ -24,7 +24,7 @@ def dense(
 ):
     keras.config.set_dtype_policy(policy)
     if start_by_rank:
-        keras.utils.set_random_seed(int(os.environ["HOROVOD_RANK"]))
+        keras.utils.set_random_seed(int(os.environ["SPARKTRAIN_RANK"]))
     x, row = _inputs()
     hidden = keras.layers.Dense(6, activation="tanh")(x)
     output = keras.layers.Dense(1, activation="sigmoid")(hidden)
@@ -125,7 +125,7 @@ class StopInside(keras.callbacks.Callback):
     """Asks on rank 1 to stop in the middle of the second epoch."""
 
     def on_train_batch_end(self, batch, logs=None):
-        if os.environ.get("HOROVOD_RANK") == "1" and self.epoch == 1 and batch == 2:
+        if os.environ.get("SPARKTRAIN_RANK") == "1" and self.epoch == 1 and batch == 2:
             self.model.stop_training = True
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -147,7 +147,7 @@ def stopping():
 
 class FailLater(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
-        if os.environ.get("HOROVOD_RANK") == "1" and batch == 3:
+        if os.environ.get("SPARKTRAIN_RANK") == "1" and batch == 3:
             raise ZeroDivisionError("rank 1's own mistake")
 
 
@@ -162,3 +162,7 @@ def fail_on_one():
 
 def slowly():
     return [Slow()]
+
+
+def everywhere():
+    return [Seen("everywhere")]

@@ -1,0 +1,64 @@
+"""Something done once on each executor, beside the training: a barrier stage of its own, under a tag of its own."""
+
+from __future__ import annotations
+
+import secrets
+from functools import partial
+from typing import Callable, Iterable
+
+from py4j.protocol import Py4JError
+from pyspark import SparkContext
+from pyspark.errors import PySparkException
+from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
+
+from sparktrain.cluster.slots import Slots, executors_up
+from sparktrain.cluster.stage import spark_cause
+from sparktrain.interfaces.launch import Executors, LaunchFailed
+
+
+class ApplicationExecutors(Executors):
+    """The executors of one Spark application.
+
+    Args:
+        context: the application's.
+        slots: what it has.
+        workers: how many will train; in local mode that many slots stand for executors.
+    """
+
+    def __init__(self, context: SparkContext, slots: Slots, workers: int) -> None:
+        self.context = context
+        self.together = slots.local
+        self._slots = slots
+        self._workers = workers
+        self._tag = f"sparktrain-executors-{secrets.token_hex(4)}"
+
+    @property
+    def count(self) -> int:
+        return self._workers if self.together else executors_up(self.context)
+
+    def run(self, function: Callable[[int], None], description: str) -> None:
+        """See `Executors.run`. A barrier stage, as only that puts its tasks on different executors for certain."""
+        count = self.count
+        numbers = self.context.parallelize(range(count), count)
+        tasks = numbers.barrier().mapPartitions(partial(_call, function))
+        if self._slots.needs_profile:
+            profile = ResourceProfileBuilder().require(TaskResourceRequests().cpus(self._slots.cores)).build
+            tasks = tasks.withResources(profile)
+        self.context.addJobTag(self._tag)
+        self.context.setLocalProperty("spark.job.description", f"sparktrain: {description}")
+        try:
+            tasks.collect()
+        except (PySparkException, Py4JError) as error:
+            raise LaunchFailed(spark_cause(error)) from error
+        finally:
+            self.context.removeJobTag(self._tag)
+            self.context.setLocalProperty("spark.job.description", None)
+
+    def cancel(self) -> None:
+        self.context.cancelJobsWithTag(self._tag)
+
+
+def _call(function: Callable[[int], None], numbers: Iterable[int]) -> Iterable[int]:
+    [number] = numbers   # read to its end: Spark reuses no Python worker that left some of its input
+    function(number)
+    return ()

@@ -1,0 +1,122 @@
+"""A function of the user's own, run by all workers together."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any, Callable, Mapping, Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from sparktrain.cluster.slots import check_application
+from sparktrain.config import ConfigError, Job, Problem
+from sparktrain.data import Prepared
+from sparktrain.driver.functions import own_folders, search_folders, source
+from sparktrain.driver.given import Given
+from sparktrain.driver.plan import modules_of
+from sparktrain.driver.progress import Watch
+from sparktrain.driver.request import new_run_id
+from sparktrain.driver.run import Run
+from sparktrain.driver.shipping import ship
+from sparktrain.interfaces.messages import Fit, returned_name
+
+_NO_LABEL = "sparktrain_no_label"   # a column of zeros, which no user is shown
+
+
+def run_function(
+    function: Callable[..., Any],
+    *,
+    workers: int | None = None,
+    engine: str | None = None,
+    data: DataFrame | None = None,
+    features: Sequence[str] | Mapping[str, Any] | None = None,
+    label: str | Mapping[str, Any] | None = None,
+    weight: str | None = None,
+    validation: Mapping[str, Any] | None = None,
+    sample: Mapping[str, Any] | None = None,
+    args: Mapping[str, Any] | None = None,
+    cluster: Mapping[str, Any] | None = None,
+    name: str = "run",
+    seed: int | None = None,
+) -> list[Any]:
+    """Call a training function of your own in every worker, one an executor, all at the same time.
+
+    The function is called as function(worker, **args) in a fresh process with the worker's GPUs. `worker` has `rank`,
+    `size`, `dataset(batch_size)`, `validation(batch_size)`, `distribute(model)`, `average(values, rows)`,
+    `broadcast(value)` and `gather(value)`; see `sparktrain.training.own_loop.Worker`.
+
+    The words mean what they mean in a job's YAML (docs/configuration.md); what is left out, or None, takes the same
+    default.
+
+    Args:
+        function: a function of a script or a notebook goes by value, one of a module by its name.
+        data: the rows that `worker.dataset` gives, dealt out to the workers; without it, they have none.
+        features: the columns of an input each; all columns but label and weight if left out.
+        label: without it, `worker.dataset` gives inputs only.
+        args: what JSON can hold.
+
+    Returns:
+        What the function returned in each worker, in the order of their ranks. It goes through the default file
+        system by pickle, so it may be a Keras model, too.
+
+    Raises:
+        ConfigError: words that can't work, all of them at once.
+        InputError: the frame hasn't the columns or the rows.
+        NoSlots: the application hasn't the executors.
+        AttemptFailed: the function failed in a worker; the message is its own, with rank and host.
+
+    Example:
+        >>> histories = sparktrain.run(fit_my_way, workers=2, data=frame, label="late")   # doctest: +SKIP
+    """
+    spark = data.sparkSession if data is not None else SparkSession.active()
+    frame = data if data is not None else spark.range(1).withColumnRenamed("id", "nothing")
+    label_column = label["column"] if isinstance(label, Mapping) else label
+    if label is None:
+        frame = frame.withColumn(_NO_LABEL, F.lit(0))
+    if features is None:
+        features = [column for column in frame.columns if column not in (label_column, weight, _NO_LABEL)]
+        if not features:
+            came = f"none of the columns {frame.columns} is left beside label and weight"
+            raise ConfigError([Problem("data.features", came, "a column at least")])
+    sections: dict[str, dict[str, Any]] = {
+        "data": dict(features=features, label=label if label is not None else _NO_LABEL, weight=weight,
+                     validation=validation, sample=sample),
+        "training": dict(engine=engine, workers=workers),
+        "cluster": dict(cluster or {}),
+    }
+    given = {key: {word: value for word, value in words.items() if value is not None} for key, words in sections.items()}
+    job = Job.from_mapping({**given, "name": name, **({} if seed is None else {"seed": seed})})
+    folders = [*search_folders(), *own_folders([function])]
+    with Watch(spark.sparkContext) as watch:
+        own = _OwnLoop(spark, job, new_run_id(), False, Given(frame=frame, model=function), folders, watch)
+        own.args, own.has_rows, own.labelled = dict(args or {}), data is not None, label is not None
+        return own.call()
+
+
+class _OwnLoop(Run):
+    """A run whose workers call one function, and which leaves nothing but what that returns."""
+
+    args: dict[str, Any]
+    has_rows: bool
+    labelled: bool
+
+    def call(self) -> list[Any]:
+        context = self.spark.sparkContext
+        check_application(context)
+        function = source(self.given.model, self.args)
+        self.folder.claim({"application": context.applicationId, "user": context.sparkUser()})
+        prepared = None
+        try:
+            slots = self._slots()
+            ship(context, modules_of(self.job, self.given), self.folders)
+            prepared = self._prepare(None, None)
+            with self._engine(slots) as launch:
+                finished = self._train(prepared, function, slots, launch)
+            return [pickle.loads(self.folder.staged.read_bytes(returned_name(rank))) for rank in range(len(finished))]
+        finally:
+            if prepared is not None:
+                self._tidy(prepared.release, "the prepared rows are still kept")
+            self._tidy(self.folder.discard, "what the workers returned is still there")
+
+    def _fit(self, sizes: tuple[int, ...], prepared: Prepared) -> Fit:
+        return Fit(epochs=1, batch_sizes=sizes, own_loop=True, has_rows=self.has_rows, labelled=self.labelled)

@@ -1,0 +1,128 @@
+"""TensorFlow's own collectives, in the child: sums inside TensorFlow's graph, and objects between the workers."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import weakref
+import zlib
+from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar
+
+import numpy
+import tensorflow as tf
+
+from sparktrain.interfaces.collective import Collective, PeerLost
+
+_T = TypeVar("_T")
+_GROUP = 7_301           # any number that nothing else in this process uses
+_OBJECTS = 7_302         # another group, as objects stay on the CPU
+_CHUNK = 1 << 20         # 8-byte words of an object that go at once: larger ones are slower
+_LOST = ("socket closed", "connection", "peer", "unhealthy", "coordination service", "failed to connect", "collective ops")
+_OURS = ("mismatch", "inconsistent", "invalid")   # what TensorFlow says of a wrong call, not of a lost peer
+
+
+class EngineCollective(Collective):
+    """Joins the workers of TF_CONFIG, which the launch made."""
+
+    def __init__(self) -> None:
+        config = json.loads(os.environ["TF_CONFIG"])
+        self.rank = config["task"]["index"]
+        self.size = len(config["cluster"]["worker"])
+        self._sums: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        if self.size > 1:
+            # Its construction starts TensorFlow's collectives between the workers; nothing is trained under it, as
+            # Keras 3 can't. It also has the workers look after each other, so that a lost one is noticed in idle times.
+            self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        self._device = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"
+
+    def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
+        """See `Collective.sum_in_graph`. Each tensor is one all-reduce: flatten many small ones into one before."""
+        if self.size == 1:
+            return list(tensors)
+        return [self._sum(tensor) for tensor in tensors]
+
+    def _sum(self, tensor: tf.Tensor) -> tf.Tensor:
+        # Workers match their operations by number, so numbers may not depend on how often a graph was traced; and an
+        # operation keeps its shape.
+        place = 0
+        if not tf.executing_eagerly():
+            graph = tf.compat.v1.get_default_graph()
+            place = self._sums.get(graph, 0)
+            self._sums[graph] = place + 1
+        with tf.device(self._device):
+            return self._reduce(tensor, _GROUP, f"{place} {tensor.dtype.name} {tensor.shape.as_list()}")
+
+    def _reduce(self, tensor: tf.Tensor, group: int, name: str) -> tf.Tensor:
+        return tf.raw_ops.CollectiveReduceV2(
+            input=tensor,
+            group_size=self.size,
+            group_key=group,
+            instance_key=zlib.crc32(name.encode()) >> 1,
+            ordering_token=[],
+            merge_op="Add",
+            final_op="Id",
+        )
+
+    def gather(self, value: Any) -> list[Any]:
+        return self._told(lambda: self._exchange({self.rank: value}, self.size))
+
+    def broadcast(self, value: Any) -> Any:
+        return self._told(lambda: self._exchange({0: value} if self.rank == 0 else {}, 1)[0])
+
+    def _exchange(self, own: Mapping[int, Any], count: int) -> list[Any]:
+        """Hand each of a number of objects, which one worker has, to all.
+
+        The bytes of an object are summed with the others' zeros, which needs the one operation only. An integer's
+        bits come through a sum with zeros as they are.
+        """
+        if self.size == 1:
+            return [own[place] for place in range(count)]
+        mine = [pickle.dumps(own[place], protocol=5) if place in own else b"" for place in range(count)]
+        lengths = self._object_sum(numpy.array([len(data) for data in mine], numpy.int64))
+        words = numpy.zeros(sum(-(-length // 8) for length in lengths), numpy.int64)
+        starts = numpy.concatenate([[0], numpy.cumsum(-(-lengths // 8))])
+        for data, start in zip(mine, starts):
+            words.view(numpy.uint8)[8 * start:8 * start + len(data)] = numpy.frombuffer(data, numpy.uint8)
+        del mine
+        for first in range(0, len(words), _CHUNK):
+            words[first:first + _CHUNK] = self._object_sum(words[first:first + _CHUNK])
+        whole = memoryview(words).cast("B")
+        return [pickle.loads(whole[8 * start:8 * start + length]) for start, length in zip(starts, lengths)]
+
+    def _object_sum(self, words: numpy.ndarray) -> numpy.ndarray:
+        # To the next power of two, so that there are few shapes: TensorFlow remembers each for ever.
+        padded = numpy.zeros(1 << (len(words) - 1).bit_length(), numpy.int64)
+        padded[:len(words)] = words
+        with tf.device("/CPU:0"):
+            total = self._reduce(tf.constant(padded), _OBJECTS, f"object {len(padded)}")
+        return total.numpy()[:len(words)]
+
+    def _told(self, operation: Callable[[], _T]) -> _T:
+        try:
+            return operation()
+        except Exception as error:
+            if self.is_echo(error):
+                raise PeerLost("another worker is gone") from error
+            raise
+
+    def is_echo(self, error: BaseException) -> bool:
+        return any(_says_lost(cause) for cause in _causes(error))
+
+    def close(self) -> None:
+        """There is nothing to leave: TensorFlow's server lives as long as its process, and the others do without it."""
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _says_lost(error: BaseException) -> bool:
+    if isinstance(error, PeerLost):
+        return True
+    if not isinstance(error, tf.errors.OpError) or "Collective ops is aborted" not in str(error):
+        return False
+    text = str(error).lower()
+    return not any(word in text for word in _OURS)

@@ -1,0 +1,194 @@
+"""TensorFlowOnSpark's Spark side in a task: it hands its segments' path to its executor's node, and gets its address."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Callable, Iterator, Mapping
+
+import psutil
+
+from sparktrain.engines.tensorflowonspark.package import plain_import
+from sparktrain.interfaces.launch import Executors, Launch, LaunchFailed, Place
+
+with plain_import():
+    from tensorflowonspark import TFManager
+
+_PATIENCE = 20.0     # seconds that a node has to take its path; it takes milliseconds
+_GOODBYE = 2.0       # seconds that telling a node to end may take
+_LOOK_EVERY = 0.2    # seconds
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """The nodes that one TFCluster has brought up: plain values, pickled to the tasks.
+
+    Attributes:
+        cluster: names them among those of other runs.
+        info: TensorFlowOnSpark's own description of each.
+        together: whether the executors share their local dirs.
+        by_rank: whether rank r has node r, all of them being on one machine; else each has that of its executor.
+    """
+
+    cluster: str
+    info: tuple[Mapping[str, Any], ...]
+    together: bool
+    by_rank: bool
+
+    def numbered(self, number: int) -> Mapping[str, Any]:
+        return next(node for node in self.info if node["executor_id"] == number)
+
+    def of_executor(self) -> Mapping[str, Any]:
+        try:
+            number = int((home(self.cluster) / "executor_id").read_text())   # TensorFlowOnSpark's file
+        except FileNotFoundError:
+            raise LaunchFailed(
+                f"this executor has no TensorFlowOnSpark node: it joined the application after the nodes were started, "
+                f"on {len(self.info)} executors. Run again, now that it is there"
+            ) from None
+        return self.numbered(number)
+
+
+def home(cluster: str, number: int | None = None) -> Path:
+    """The folder in which an executor's node runs, in Spark's local dirs; with its number where executors share those."""
+    name = f"tensorflowonspark-{cluster}" + ("" if number is None else f"-{number}")
+    return Path(os.environ["SPARK_LOCAL_DIRS"].split(",")[0]) / name
+
+
+class EngineLaunch(Launch):
+    """One worker's, on an executor that has a node.
+
+    Args:
+        nodes: those that the driver has brought up.
+        patience: seconds that a node has to take its path.
+    """
+
+    def __init__(self, nodes: Nodes, patience: float = _PATIENCE) -> None:
+        self._nodes = nodes
+        self._patience = patience
+        self._manager: TFManager.TFManager | None = None
+
+    @classmethod
+    @contextmanager
+    def brought_up(
+        cls, executors: Executors, timeout: float, note: Callable[[str], None]
+    ) -> Iterator[Callable[[], Launch]]:
+        """See `Launch.brought_up`: a node on each executor, as any of them may get a worker."""
+        from sparktrain.engines.tensorflowonspark.cluster import cluster   # a task needs no TFCluster
+
+        with cluster(executors, timeout, note) as nodes:
+            yield _Make(nodes)
+
+    def join(self, place: Place, segments: str, gather: Callable[[str], list[str]]) -> Mapping[str, str]:
+        """See `Launch.join`. Calls `gather` once."""
+        node = self._nodes.numbered(place.rank) if self._nodes.by_rank else self._nodes.of_executor()
+        named = f"TensorFlowOnSpark's node {node['executor_id']} on {place.host}"
+        done: SimpleQueue[int | BaseException] = SimpleQueue()
+        # A manager that hangs answers no call, and none of its calls can be given a limit.
+        threading.Thread(
+            target=self._hand_over, args=(node, named, segments, done), name="tensorflowonspark-hand-over", daemon=True
+        ).start()
+        try:
+            port = done.get(timeout=self._patience)
+        except Empty:
+            raise LaunchFailed(
+                f"{named} did not take the path of rank {place.rank}'s segments within {self._patience:.0f} s"
+                f"{self._state()}: something holds it up, as a debugger or a full machine does. Look at that host, and "
+                "run again"
+            ) from None
+        if isinstance(port, BaseException):
+            raise port
+        workers = gather(f"{place.host}:{port}")
+        task = {"type": "worker", "index": place.rank}
+        return {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": task})}
+
+    def _hand_over(
+        self, node: Mapping[str, Any], named: str, segments: str, done: SimpleQueue[int | BaseException]
+    ) -> None:
+        self._pid = None
+        try:
+            manager = TFManager.connect(node["addr"], node["authkey"])
+            self._manager = manager
+            inputs, outputs, errors = (manager.get_queue(name) for name in ("input", "output", "error"))
+            inputs.put(segments)
+            while True:
+                try:
+                    answer = outputs.get(True, _LOOK_EVERY)
+                    break
+                except Empty:
+                    self._check(manager, errors, named)
+            if answer != {"segments": segments}:
+                raise LaunchFailed(f"{named} was to take {segments} and answered {answer!r}: another run uses it. Run again")
+            done.put(node["port"])
+        except LaunchFailed as error:
+            done.put(error)
+        except (OSError, EOFError) as error:
+            done.put(LaunchFailed(f"{named} is gone ({type(error).__name__}: {error}). {_KILLED}"))
+        except Exception as error:   # told in the task's own thread
+            done.put(error)
+
+    def _check(self, manager: TFManager.TFManager, errors: Any, named: str) -> None:
+        """That the node can still take its path."""
+        if not errors.empty():
+            raise LaunchFailed(f"{named} failed before it took its path:\n{errors.get()}")
+        self._pid = pid_of(manager)
+        if self._pid is not None and not runs(self._pid):
+            raise LaunchFailed(f"{named} (process {self._pid}) ended before it took its path. {_KILLED}")
+
+    def _state(self) -> str:
+        if self._pid is None:
+            return ", nor said that it runs"
+        try:
+            return f" (process {self._pid}, {psutil.Process(self._pid).status()})"
+        except psutil.NoSuchProcess:
+            return f" (process {self._pid}, which has ended)"
+
+    def close(self) -> None:
+        """Let the node end, also where the driver can't reach it any more."""
+        manager, self._manager = self._manager, None
+        if manager is None:
+            return
+        goodbye = threading.Thread(target=_end_feed, args=(manager,), name="tensorflowonspark-goodbye", daemon=True)
+        goodbye.start()
+        goodbye.join(_GOODBYE)
+
+
+_KILLED = "It was killed, most often for memory: see the executor's log, and run again"
+
+
+@dataclass(frozen=True)
+class _Make:
+    """Makes a task's launch; pickled."""
+
+    nodes: Nodes
+
+    def __call__(self) -> Launch:
+        return EngineLaunch(self.nodes)
+
+
+def _end_feed(manager: TFManager.TFManager) -> None:
+    try:
+        manager.get_queue("input").put(None)
+    except (OSError, EOFError):
+        pass   # it has ended already
+
+
+def pid_of(manager: TFManager.TFManager) -> int | None:
+    """The process of a manager's node; None before it has said so."""
+    try:
+        return int(str(manager.get("pid")))
+    except KeyError:
+        return None
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there and has not ended; one that its parent hasn't asked after yet has."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,116 @@
+"""TensorFlowOnSpark's node on an executor: its start, what it does, and its end."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import time
+from argparse import Namespace
+from contextlib import contextmanager
+from multiprocessing.connection import Client
+from multiprocessing.managers import dispatch
+from pathlib import Path
+from typing import Callable, Iterable, Iterator
+
+import psutil
+
+from sparktrain.engines.tensorflowonspark.launch import Nodes, home, pid_of, runs
+from sparktrain.engines.tensorflowonspark.package import plain_import
+
+with plain_import():
+    from tensorflowonspark import TFManager
+    from tensorflowonspark.TFSparkNode import TFNodeContext, TFSparkNode
+
+_LAST_SECONDS = 3.0   # that a node has to end after its feed did
+
+_Function = Callable[[Iterable[int]], object]   # of TensorFlowOnSpark, over an RDD's partition
+
+
+def relay(arguments: Namespace, context: TFNodeContext) -> None:
+    """TensorFlowOnSpark's main function: takes its worker's path, frees the port that it held for it, waits for the end.
+
+    The worker trains in a process of its own, which can be killed.
+    """
+    context.mgr.set("pid", os.getpid())
+    feed = context.get_data_feed()
+    for path in feed.next_batch(1):
+        context.release_port()
+        feed.batch_results([{"segments": path}])
+    while not feed.should_stop():
+        feed.next_batch(1)
+
+
+def start(function: _Function, cluster: str, together: bool, number: int) -> None:
+    """Start this executor's node.
+
+    Args:
+        function: TensorFlowOnSpark's own start of a node.
+        cluster: names the nodes of one run.
+        together: whether the executors share their local dirs.
+        number: the node's.
+    """
+    TFSparkNode.mgr = None   # an earlier cluster's, which has ended
+    folder = home(cluster, number if together else None)
+    folder.mkdir()
+    try:
+        with _inside(folder):
+            function([number])
+    except BaseException:
+        if TFSparkNode.mgr is not None:
+            TFSparkNode.mgr.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def end(function: _Function, nodes: Nodes, number: int) -> None:
+    """End this executor's node, whatever state it is in.
+
+    Args:
+        function: TensorFlowOnSpark's own end of a node.
+        nodes: those of the run.
+        number: the node's, where the executors share their local dirs.
+    """
+    folder = home(nodes.cluster, number if nodes.together else None)
+    if not folder.is_dir():
+        return   # an executor that joined later has none
+    node = nodes.numbered(int((folder / "executor_id").read_text()))
+    try:
+        with _inside(folder):
+            function([number])
+    finally:
+        _finish(node["addr"], node["authkey"])
+        shutil.rmtree(folder, ignore_errors=True)
+        multiprocessing.active_children()   # asks after those that have ended
+
+
+def _finish(address: str, key: bytes) -> None:
+    """See that the node's process ends, and then its manager's, which TensorFlowOnSpark leaves running."""
+    try:
+        manager = TFManager.connect(address, key)
+        pid = pid_of(manager)
+        deadline = time.monotonic() + _LAST_SECONDS
+        while pid is not None and runs(pid):
+            if time.monotonic() > deadline:
+                psutil.Process(pid).kill()
+                break
+            time.sleep(0.05)
+        with Client(address, authkey=key) as connection:
+            dispatch(connection, None, "shutdown")
+    except (OSError, EOFError, psutil.NoSuchProcess):
+        pass   # gone by itself
+
+
+@contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    """Work in a folder, and leave the process's own, and which GPUs it sees, as they were."""
+    before, gpus = os.getcwd(), os.environ.get("CUDA_VISIBLE_DEVICES")
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+        if gpus is None:
+            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+        else:
+            os.environ["CUDA_VISIBLE_DEVICES"] = gpus

@@ -1,0 +1,40 @@
+"""Importing TensorFlowOnSpark without what else its import does."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from contextlib import contextmanager
+from importlib import import_module
+from types import ModuleType
+from typing import Any, Iterator
+
+
+class _TensorFlow(ModuleType):
+    """Stands in for TensorFlow and imports it when something of it is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module("tensorflow"), name)
+
+
+@contextmanager
+def plain_import() -> Iterator[None]:
+    """Import TensorFlowOnSpark's modules inside this.
+
+    By itself it imports TensorFlow for helpers that its nodes never call here (seconds and hundreds of MB on every
+    executor and in the driver), makes the whole process log at level INFO, and warns of pkg_resources.
+    """
+    quiet = logging.NullHandler()   # logging.basicConfig does nothing where there is a handler
+    logging.root.addHandler(quiet)
+    stand_in = None if "tensorflow" in sys.modules else _TensorFlow("tensorflow")
+    if stand_in is not None:
+        sys.modules["tensorflow"] = stand_in
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+            yield
+    finally:
+        logging.root.removeHandler(quiet)
+        if stand_in is not None and sys.modules.get("tensorflow") is stand_in:
+            del sys.modules["tensorflow"]

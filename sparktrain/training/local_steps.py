@@ -1,0 +1,52 @@
+"""Local steps: each worker trains by itself for a while, then all go on from the mean of their weights.
+
+The mean is weighted by the rows that each has trained on since the last one: w = (sum of n_i w_i) / (sum of n_i). The
+optimizer's own floating-point state (momentum, second moments) is averaged with the weights, which keeps the linear
+speed-up of local SGD with momentum (Yu, Jin and Yang, 2019, arXiv:1905.03817), and leaves all workers alike after it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import keras
+import tensorflow as tf
+
+from sparktrain.interfaces.collective import Collective
+from sparktrain.training.averaging import means, trained_variables
+
+
+class LocalSteps:
+    """Averages the workers' weights after every so many steps, and at every epoch's end.
+
+    Args:
+        model: compiled and built, and alike on all workers.
+        collective: the workers.
+        every: steps between two averages; None: only at an epoch's end.
+        steps: of an epoch.
+    """
+
+    def __init__(self, model: keras.Model, collective: Collective, every: int | None, steps: int) -> None:
+        self._collective = collective
+        self._every = min(every or steps, steps)
+        self._steps = steps
+        self._model = model
+        self._averaged_at = 0   # rows that this worker had trained on
+        # Keras looks up only between executions.
+        model.steps_per_execution = math.gcd(model.steps_per_execution, self._every)
+        self._average = tf.function(self._average_in_graph)
+
+    def due(self, step: int) -> bool:
+        """Whether the workers average after a step of an epoch, counted from 1."""
+        return step % self._every == 0 or step == self._steps
+
+    def average(self, rows: int) -> None:
+        """Collective. `rows` is how many this worker has trained on so far."""
+        self._average(tf.constant(rows - self._averaged_at, tf.float32))
+        self._averaged_at = rows
+
+    def _average_in_graph(self, rows: tf.Tensor) -> None:
+        variables = trained_variables(self._model)   # by now the first step has made them all
+        averaged = means([variable.value for variable in variables], rows, self._collective)
+        for variable, value in zip(variables, averaged):
+            variable.assign(value)

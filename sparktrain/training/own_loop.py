@@ -1,0 +1,208 @@
+"""A training loop of the user's own: what his function gets of the workers, the rows and the averaging."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import cloudpickle
+import keras
+import tensorflow as tf
+
+from sparktrain.feed import Batch, Shard
+from sparktrain.interfaces.collective import Collective
+from sparktrain.interfaces.messages import Finished, Message, Order, returned_name
+from sparktrain.storage import open_folder
+from sparktrain.training.averaging import averaging, create_state, means
+from sparktrain.training.callbacks import WorkerCallbacks
+from sparktrain.training.dataset import Feeding
+from sparktrain.training.errors import TrainingError
+from sparktrain.training.phases import Phases
+from sparktrain.training.sources import function
+from sparktrain.training.statistics import seed_worker, start_alike
+
+
+def run(order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]) -> Finished:
+    """Call the user's function with this worker, and leave what it returns on the storage.
+
+    Args:
+        order: whose model is the function; its output is where `returned-RANK.pickle` goes.
+        shard: this worker's rows.
+        collective: joined already.
+        report: takes phases, progress and epochs' ends.
+
+    Raises:
+        Whatever the function raises.
+    """
+    phases = Phases(report)
+    phases.enter("run")
+    keras.utils.set_random_seed(order.seed)
+    worker = Worker(order, shard, collective, report)
+    value = function(order.model, "the function given to sparktrain.run")(worker, **order.model.args)
+    phases.enter("save")
+    with tempfile.TemporaryDirectory() as folder:
+        local = Path(folder, returned_name(collective.rank))
+        with local.open("wb") as file:
+            cloudpickle.dump(value, file)
+        open_folder(order.output, order.hadoop).upload(local, local.name)
+    return Finished(history={}, rows=worker.rows, steps=worker.steps, seconds=phases.seconds())
+
+
+class Worker:
+    """One of the workers that run a function together.
+
+    Whatever moves data between them (`distribute`, `average`, `broadcast`, `gather`, and the fit of a distributed
+    model) must be called by all of them, in the same order.
+
+    Attributes:
+        rank: this worker's number, 0 to size - 1.
+        size: how many there are.
+        rows: training rows that `dataset` has handed out so far.
+        steps: batches that it has handed out so far.
+    """
+
+    def __init__(
+        self, order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]
+    ) -> None:
+        self.rank, self.size = collective.rank, collective.size
+        self.rows = self.steps = 0
+        self._order, self._shard, self._collective, self._report = order, shard, collective, report
+        self._feedings: dict[int, _Passes] = {}   # by their dataset's id
+
+    def dataset(self, batch_size: int) -> tf.data.Dataset:
+        """This worker's training rows; every pass is an epoch, in an order of its own.
+
+        Args:
+            batch_size: rows of a batch on this worker, at most.
+
+        Returns:
+            A tf.data.Dataset of (inputs, label), of (inputs, label, weight) where a weight was named, or of the inputs
+            where no label was: an array for one feature, else a dict by name. It has the same number of batches on
+            every worker, so a worker with fewer rows has some smaller ones, or some without rows.
+        """
+        return self._made(batch_size).passes(training=True)
+
+    def validation(self, batch_size: int) -> tf.data.Dataset:
+        """This worker's validation rows, in a fixed order, as `dataset` gives them."""
+        return self._made(batch_size).passes(training=False)
+
+    def distribute(self, model: keras.Model) -> keras.Model:
+        """Give all workers rank 0's weights; and let a compiled model train on the rows of all.
+
+        The fit of a compiled model then takes `dataset(…)`, applies at every step the gradient of all workers' rows,
+        shows the metrics of all rows, and stops on all workers together. An uncompiled model's gradients are for
+        `average`.
+
+        Returns:
+            The model itself.
+        """
+        if model.compiled and model.built and not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        start_alike(model, self._collective)
+        if self.size > 1:
+            seed_worker(model, self._order.seed, self._order.part)
+        if model.compiled:
+            own_fit = model.fit
+            # Not by setattr: Keras would track it
+            model.__dict__["fit"] = lambda *given, **words: self._fit(model, own_fit, *given, **words)
+        return model
+
+    def average(self, values: Any, rows: Any = 1) -> Any:
+        """The mean of the workers' values, weighted by rows: of gradients, losses, whatever is a mean over rows.
+
+        Args:
+            values: floating-point tensors, arrays or numbers in any structure, alike on all workers; None stays None.
+            rows: how many rows this worker's values are of; a worker with 0 has no part in the mean.
+
+        Returns:
+            Tensors in the same structure, in the graph where this is called in one.
+        """
+        leaves = keras.tree.flatten(values)
+        tensors = [None if leaf is None else tf.convert_to_tensor(leaf) for leaf in leaves]
+        return keras.tree.pack_sequence_as(values, means(tensors, tf.cast(rows, tf.float32), self._collective))
+
+    def broadcast(self, value: Any) -> Any:
+        """Rank 0's value, any picklable object, on every worker."""
+        return self._collective.broadcast(value)
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every worker's value, any picklable object, in the order of their ranks."""
+        return self._collective.gather(value)
+
+    def _made(self, batch_size: int) -> _Passes:
+        if not self._order.fit.has_rows:
+            raise TrainingError("sparktrain.run was called without `data`, so its workers have no rows: name a frame")
+        sizes = (batch_size,) * self.size
+        shard = Shard(
+            self._shard.folder, self._shard.filled, self._shard.agreement, self._shard.part, self._shard.seed, sizes
+        )
+        return _Passes(self, shard, batch_size)
+
+    def _fit(self, model: keras.Model, own_fit: Callable[..., Any], x: Any = None, **words: Any) -> Any:
+        feeding = self._feedings.get(id(x))
+        if feeding is None:
+            raise TrainingError(
+                f"a distributed model's fit takes worker.dataset(batch_size), and {type(x).__name__} came: the rows of "
+                "all workers have to come in the same number of batches"
+            )
+        validation = self._feedings.get(id(words.get("validation_data")))
+        feeding.validation_rows = 0 if validation is None else validation.validation_rows
+        if not model.built:
+            raise TrainingError("the distributed model isn't built yet: give it a keras.Input, or call it once before")
+        if any(self._collective.gather(feeding.empty_steps)):
+            create_state(model, x.element_spec)
+            start_alike(model, self._collective)
+        epochs = words.pop("epochs", 1)
+        callbacks = WorkerCallbacks(
+            list(words.pop("callbacks", None) or ()),
+            model=model,
+            collective=self._collective,
+            feeding=feeding,
+            report=self._report,
+            epochs=epochs,
+            local_steps=None,
+        )
+        with averaging(
+            model,
+            self._collective,
+            every_step=True,
+            empty_steps=feeding.empty_steps,
+            empty_validation=feeding.validation_rows == 0,
+            warmup=None,
+        ):
+            words = {"verbose": 0, **words, "shuffle": False}
+            return own_fit(x, epochs=epochs, callbacks=callbacks, **words)
+
+
+class _Passes(Feeding):
+    """Batches for a loop of the user's: each pass over them is the next epoch."""
+
+    def __init__(self, worker: Worker, shard: Shard, batch_size: int) -> None:
+        names = list(shard.inputs)
+        super().__init__(
+            shard,
+            names[0] if len(names) == 1 else {name: name for name in names},
+            batch_size=batch_size,
+            class_weight=None,
+            validates=shard.validation_rows > 0,
+            one_step=False,
+        )
+        self._worker = worker
+        self._next = 0
+        self._datasets: list[tf.data.Dataset] = []
+
+    def passes(self, training: bool) -> tf.data.Dataset:
+        dataset = self.training() if training else self.validation()
+        if not self._worker._order.fit.labelled:
+            dataset = dataset.map(lambda inputs, *_: inputs)
+        self._worker._feedings[id(dataset)] = self
+        self._datasets.append(dataset)   # an id is its own while the object lives
+        return dataset
+
+    def _training_batches(self) -> Iterator[Batch]:
+        self.epoch, self._next = self._next, self._next + 1
+        for batch in super()._training_batches():
+            self._worker.rows += len(batch.label)
+            self._worker.steps += 1
+            yield batch

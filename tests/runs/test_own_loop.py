@@ -1,0 +1,94 @@
+"""A function of the user's own, run by all workers."""
+
+from __future__ import annotations
+
+import pytest
+
+import sparktrain
+from sparktrain.cluster.stage import AttemptFailed
+from sparktrain.config import ConfigError
+
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
+
+
+def look(worker, factor):
+    """What a worker sees of the rows and of the others."""
+    import numpy
+    import tensorflow as tf
+
+    epochs = [[label.numpy() for _, label in worker.dataset(batch_size=32)] for _ in range(2)]
+    dataset = worker.dataset(batch_size=32)
+    passes = [[int(label) for _, labels in dataset for label in labels] for _ in range(2)]
+    held_out = [int(label) for _, labels in worker.validation(batch_size=32) for label in labels]
+    rows = len(passes[0])
+    value = tf.constant([float(worker.rank), 1.0])
+
+    @tf.function
+    def averaged(value):
+        return worker.average({"a": value, "b": None}, rows=rows)
+
+    return {
+        "passes": passes,
+        "held_out": held_out,
+        "batches": [len(each) for each in epochs],
+        "shape": next(iter(dataset))[0].shape.as_list()[1:],
+        "mean": averaged(value)["a"].numpy(),
+        "nothing": averaged(value)["b"],
+        "plain_mean": float(worker.average(float(worker.rank))),
+        "left_out": numpy.asarray(worker.average(float("nan") if worker.rank else 5.0, rows=1 - worker.rank)),
+        "told": worker.broadcast(f"from {worker.rank}"),
+        "gathered": worker.gather(worker.rank * factor),
+        "rank": (worker.rank, worker.size),
+    }
+
+
+def test_every_worker_gets_its_rows_and_hears_of_the_others(frame):
+    both = sparktrain.run(look, workers=2, data=frame, features=["x"], label="number", args={"factor": 10},
+                          validation={"fraction": 0.1})
+    assert [each["rank"] for each in both] == [(0, 2), (1, 2)]
+    first, second = ([row for each in both for row in each["passes"][epoch]] for epoch in range(2))
+    held_out = [row for each in both for row in each["held_out"]]
+    assert sorted(first + held_out) == sorted(second + held_out) == list(range(300)) and first != second
+    counts = [len(each["passes"][0]) for each in both]
+    for each in both:
+        assert each["batches"] == both[0]["batches"] and each["shape"] == [4]
+        assert each["mean"] == pytest.approx([counts[1] / sum(counts), 1.0]) and each["nothing"] is None
+        assert each["plain_mean"] == 0.5 and each["left_out"] == 5.0
+        assert each["told"] == "from 0" and each["gathered"] == [0, 10]
+
+
+def without_rows(worker):
+    if worker.size == 1:
+        worker.dataset(batch_size=8)
+    return worker.rank
+
+
+def test_a_function_needs_no_rows_and_its_own_failure_is_told(spark):
+    with pytest.raises(AttemptFailed, match="was called without `data`") as failed:
+        sparktrain.run(without_rows, workers=1, engine="single")
+    assert failed.value.failure.rank == 0
+    with pytest.raises(ConfigError, match="training.workers"):
+        sparktrain.run(without_rows, workers=0)
+
+
+def fit(worker):
+    """Keras's own fit, with a callback that one worker alone would stop by."""
+    import keras
+
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = worker.rank == 1 and epoch == 1
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid")])
+    model.compile("adam", "binary_crossentropy", metrics=["AUC"])
+    history = worker.distribute(model).fit(worker.dataset(16), validation_data=worker.validation(16), epochs=5,
+                                           callbacks=[Stop()])
+    return history.history, model
+
+
+def test_keras_s_fit_of_a_distributed_model_is_that_of_all_workers(frame):
+    (one, first), (other, second) = sparktrain.run(fit, workers=2, data=frame, features=["x"], label="y",
+                                                   validation={"fraction": 0.2})
+    assert one == other and len(one["loss"]) == 2 and set(one) == {"loss", "AUC", "val_loss", "val_AUC"}
+    for mine, theirs in zip(first.get_weights(), second.get_weights(), strict=True):
+        assert (mine == theirs).all()
