@@ -19,19 +19,25 @@ the model is on the storage, 2 where the configuration can't work, else 1.
 TEXT
 }
 
-# The end of a run that never came to Spark, told as every other end is.
+# The end of a run that never came to Spark, told as every other end is. There may be no Python to tell it.
 fail() {
+    if [[ $JOB_INDEX == 0 && -n $PROGRAM_INDEX ]]; then exit 1; fi   # one of the user's own prints what it likes
     local reason=${1//\\/\\\\}
     reason=${reason//\"/\\\"}
-    printf '{"run": null, "output": null, "status": "failed", "rows": 0, "epochs": 0, "workers": 0, "engine": null, '
-    printf '"attempts": 0, "seconds": 0.0, "metrics": {}, "reason": "%s"}\n' "$reason"
+    reason=${reason//$'\n'/\\n}
+    reason=${reason//[[:cntrl:]]/ }
+    local line='{"run": null, "output": null, "status": "failed", "rows": 0, "epochs": 0, "workers": 0, '
+    line=$line'"engine": null, "attempts": 0, "seconds": 0.0, "metrics": {}, "reason": "'$reason'"}'
+    if [[ -n $RESULT_FILE ]]; then printf '%s\n' "$line" >"$RESULT_FILE" || true; fi
+    printf '%s\n' "$line"
     exit 1
 }
 
-# Sets PROGRAM, the index of the first of spark-submit's arguments that is no option of its own, and MASTER, where it
-# is to run. Only a program of the project's jobs/ may be named without its folder.
+# Sets PROGRAM_INDEX, of the first of spark-submit's arguments that is no option of its own, and MASTER_URL, where it is
+# to run: names that no variable of the user's has. Only a program of the project's jobs/ may be named without its
+# folder.
 read_arguments() {
-    PROGRAM=0 MASTER=""
+    PROGRAM_INDEX=0 MASTER_URL=""
     local properties="" index=1 option value
     while [[ $index -le $# ]]; do
         option=${!index}
@@ -41,26 +47,44 @@ read_arguments() {
             -*) index=$((index + 1)) value=""
                 if [[ $index -le $# ]]; then value=${!index}; fi
                 index=$((index + 1)) ;;
-            *) PROGRAM=$index && break ;;
+            *) PROGRAM_INDEX=$index && break ;;
         esac
         case $option in
-            --master) MASTER=$value ;;
-            --conf | -c) case $value in spark.master=*) MASTER=${MASTER:-${value#*=}} ;; esac ;;
+            --master) MASTER_URL=$value ;;
+            --conf | -c) case $value in spark.master=*) MASTER_URL=${MASTER_URL:-${value#*=}} ;; esac ;;
             --properties-file) properties=$value ;;
         esac
     done
-    properties=${properties:-$SPARK_CONF_DIR/spark-defaults.conf}
-    if [[ -z $MASTER && -f $properties ]]; then
-        MASTER=$(sed -n 's/^[[:space:]]*spark\.master[[:space:]=:]*\([^[:space:]]*\).*/\1/p' "$properties" | tail -n 1)
+    properties=${properties:-${SPARK_CONF_DIR:-$ROOT/conf}/spark-defaults.conf}
+    if [[ -z $MASTER_URL && -f $properties ]]; then
+        MASTER_URL=$(sed -n 's/^[[:space:]]*spark\.master[[:space:]=:]*\([^[:space:]]*\).*/\1/p' "$properties" | tail -n 1)
     fi
+}
+
+# Sets JOB_INDEX, the same again where the program is one of the project's and takes a --config, else 0: such a one is
+# checked before Spark starts, and ends with the JSON line. And RESULT_FILE, what it is to write the line into, too.
+recognise_job() {
+    JOB_INDEX=0 RESULT_FILE=""
+    if [[ $PROGRAM_INDEX == 0 ]]; then return; fi
+    local program=${!PROGRAM_INDEX} rest=$((PROGRAM_INDEX + 1))
+    if [[ ! -e $program && $program == jobs/*.py ]]; then program=$ROOT/$program; fi
+    if [[ ! $program -ef $ROOT/jobs/${program##*/} || " ${*:rest} " != *" --config"[\ =]* ]]; then return; fi
+    JOB_INDEX=$PROGRAM_INDEX
+    set -- "${@:rest}"
+    while [[ $# -gt 0 ]]; do
+        case $1 in
+            --result) RESULT_FILE=${2:-} ;;
+            --result=*) RESULT_FILE=${1#*=} ;;
+        esac
+        shift
+    done
 }
 
 # What Spark reads from its environment.
 set_up_spark() {
     export SPARK_CONF_DIR=${SPARK_CONF_DIR:-$ROOT/conf}
-    read_arguments "$@"
     export PYSPARK_DRIVER_PYTHON=$PYTHON
-    case $MASTER in
+    case $MASTER_URL in
         local*)
             export PYSPARK_PYTHON=$PYTHON
             # All of it is on this machine; its name may lead elsewhere (a VPN) or nowhere.
@@ -92,9 +116,12 @@ use_running_sandbox() {
     fi
 }
 
+# A Python stays beside spark-submit: it checks a job first, relays signals, and prints the JSON line, whatever the end.
 submit() {
-    if [[ -n ${SPARK_HOME:-} ]]; then exec "$SPARK_HOME/bin/spark-submit" "$@"; fi
-    exec "$(dirname "$PYTHON")/spark-submit" "$@"
+    local command
+    command=$(dirname "$PYTHON")/spark-submit
+    if [[ -n ${SPARK_HOME:-} ]]; then command=$SPARK_HOME/bin/spark-submit; fi
+    exec "$PYTHON" -P -m sparktrain.driver.submit "$JOB_INDEX" "$command" "$@"
 }
 
 quickstart() {
@@ -108,26 +135,28 @@ quickstart() {
         say "Horovod is not installed: $WITHOUT_HOROVOD. So one worker trains, with engine single."
         set -- "$@" --set training.engine=single --set training.workers=1
     fi
-    set_up_spark "$@"
+    read_arguments "$@"
+    recognise_job "$@"
+    set_up_spark
     submit "$@"
 }
 
 job() {
-    set_up_spark "$@"
-    if [[ $PROGRAM != 0 ]]; then
-        local program=${!PROGRAM} rest=$((PROGRAM + 1))
+    set_up_spark
+    if [[ $PROGRAM_INDEX != 0 ]]; then
+        local program=${!PROGRAM_INDEX} rest=$((PROGRAM_INDEX + 1))
         if [[ ! -e $program && $program == jobs/*.py && -e $ROOT/$program ]]; then
-            program=$ROOT/$program
-            set -- "${@:1:PROGRAM-1}" "$program" "${@:rest}"
-        fi
-        # The configuration is checked before Spark starts, by the programs of the project that take one.
-        if [[ $program -ef $ROOT/jobs/${program##*/} && " ${*:rest} " == *" --config"[\ =]* ]]; then
-            "$PYTHON" -P -m sparktrain.driver.command_line validate "${@:rest}" || exit $?
+            set -- "${@:1:PROGRAM_INDEX-1}" "$ROOT/$program" "${@:rest}"
         fi
     fi
     submit "$@"
 }
 
 case ${1:-} in -h | --help) usage && exit ;; esac
+PROGRAM_INDEX="" JOB_INDEX=0 RESULT_FILE=""
+if [[ $# != 0 ]]; then
+    read_arguments "$@"
+    recognise_job "$@"
+fi
 ensure base || fail "$PROBLEM"
 if [[ $# == 0 ]]; then quickstart; else job "$@"; fi

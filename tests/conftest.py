@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -51,3 +52,23 @@ def hdfs(tmp_path_factory):
     with Sandbox(tmp_path_factory.mktemp("hdfs")) as sandbox, pytest.MonkeyPatch.context() as patch:
         patch.setenv("HADOOP_CONF_DIR", str(sandbox.conf_dir))
         yield sandbox
+
+
+@pytest.fixture
+def node_processes():
+    """Lists this session's TensorFlowOnSpark nodes and their managers: what Spark's Python processes have forked."""
+    return _node_processes
+
+
+def _node_processes() -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            mine = process.environ().get("SPARKTRAIN_TEST_SESSION") == os.environ.get("SPARKTRAIN_TEST_SESSION")
+            if mine and "pyspark.daemon" in process.cmdline():
+                grandparent = process.parent().parent()
+                if "pyspark.daemon" in grandparent.cmdline():
+                    found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, AttributeError):
+            continue   # ended meanwhile, or its parent has
+    return found

@@ -75,7 +75,8 @@ class Data(Section):
     features: Features
     """The columns of the model's inputs: in the inputs' order, or by the inputs' names."""
     label: LabelForm
-    """The column to be predicted, or the column and its classes."""
+    """The column to be predicted, the column and its classes, or the columns of a model with several outputs, in their
+    order; sampling goes by the first."""
     weight: Text | None = None
     """A column with the rows' weights in the loss."""
 
@@ -91,7 +92,14 @@ class Data(Section):
 
     @property
     def label_column(self) -> str:
-        return self.label.column if isinstance(self.label, Label) else self.label
+        if isinstance(self.label, Label):
+            return self.label.column
+        return self.label[0] if isinstance(self.label, list) else self.label
+
+    @property
+    def more_labels(self) -> tuple[str, ...]:
+        """The columns of the model's second and further outputs."""
+        return tuple(self.label[1:]) if isinstance(self.label, list) else ()
 
     @property
     def classes(self) -> list[bool | int | str] | None:
@@ -100,6 +108,7 @@ class Data(Section):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that training needs: of the inputs, the label and the weight, each once."""
-        needed = [spec.column for one in self.inputs for spec in one.columns] + [self.label_column]
+        """The columns that training needs: of the inputs, the labels and the weight, each once."""
+        needed = [spec.column for one in self.inputs for spec in one.columns] + [
+            self.label_column, *self.more_labels]
         return tuple(dict.fromkeys(needed if self.weight is None else [*needed, self.weight]))

@@ -44,7 +44,11 @@ Features = Annotated[
     Annotated[Columns, as_list] | Annotated[dict[Text, OneInput], Field(min_length=1), as_mapping],
     by_form,
 ]
-LabelForm = Annotated[Annotated[Text, as_text] | Annotated[Label, as_mapping], by_form]
+Labels = Annotated[list[Text], Field(min_length=2)]
+LabelForm = Annotated[
+    Annotated[Text, as_text] | Annotated[Labels, as_list] | Annotated[Label, as_mapping],
+    by_form,
+]
 
 
 @dataclass(frozen=True)

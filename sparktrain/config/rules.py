@@ -149,6 +149,19 @@ def _classes(job: Job) -> Iterator[Problem]:
             yield from _once("data.label.classes", classes)
 
 
+@_rule("data.label")
+def _several_labels(job: Job) -> Iterator[Problem]:
+    if isinstance(job.data.label, list):
+        yield from _once("data.label", job.data.label)
+
+
+@_rule("training.class_weight", "data.label")
+def _weighted_outputs(job: Job) -> Iterator[Problem]:
+    if job.training.class_weight is not None and job.data.more_labels:
+        yield Problem("training.class_weight", f"came with {len(job.data.label)} labels",
+                      "one label, whose classes it weighs", "take it out, or weigh the rows by data.weight")
+
+
 @_rule("data.sample", "data.label")
 def _sampled_classes(job: Job) -> Iterator[Problem]:
     if job.data.sample is not None and job.data.sample.fractions is not None:

@@ -18,12 +18,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = commands.add_parser("config", help="what a job's YAML may say")
     config.add_argument("--schema", action="store_true", help="as JSON Schema, for editors")
     config.add_argument("--reference", action="store_true", help="as Markdown: docs/configuration.md")
-    validate = commands.add_parser(
+    check = commands.add_parser(
         "validate", help="check a job's command line without Spark", add_help=False, prefix_chars="\0"
     )
-    validate.add_argument("arguments", nargs="*")
+    check.add_argument("arguments", nargs="*")
     options = parser.parse_args(argv)
-    return {"config": _config, "validate": _validate}[options.command](options, parser)
+    return _config(options, parser) if options.command == "config" else validate(options.arguments)
 
 
 def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -35,13 +35,17 @@ def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     return 0
 
 
-def _validate(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    """What the launcher asks before spark-submit: exit status 2, and the JSON line, for what can't work."""
+def validate(argv: Sequence[str]) -> int:
+    """Check a job's command line without Spark, as the launcher does before it starts one.
+
+    Returns:
+        0 for what can work, else the exit status, after the JSON line: 2 for what can't.
+    """
     from sparktrain.config import ConfigError
     from sparktrain.driver.request import arguments, load_job, new_run_id
     from sparktrain.driver.result import Result, exit_status, say
 
-    given = arguments().parse_args(options.arguments)
+    given = arguments().parse_args(argv)
     try:
         load_job(given)
         return 0

@@ -64,6 +64,7 @@ def train(
         ConfigError: words that can't work, all of them at once.
         InputError: the frame hasn't the columns or the rows.
         NoSlots: the application hasn't the executors.
+        EngineRefused, LaunchFailed: the engine can't start on them, by the application's settings or what runs there.
         AttemptFailed: a worker failed; the message is its own, with rank and host.
 
     Example:

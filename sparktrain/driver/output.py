@@ -97,7 +97,8 @@ class RunFolder:
 def versions() -> dict[str, str]:
     """Of what the result depends on, as installed with the driver."""
     found = {"python": platform.python_version()}
-    for name in ("sparktrain", "pyspark", "keras", "tensorflow", "tensorflow-cpu", "horovod", "pyarrow", "numpy"):
+    for name in ("sparktrain", "pyspark", "keras", "tensorflow", "tensorflow-cpu", "horovod", "tensorflowonspark",
+                 "pyarrow", "numpy"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

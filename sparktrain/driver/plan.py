@@ -46,7 +46,8 @@ def layout(data: Data, classes: Sequence | None) -> feed.Layout:
                 ),
             )
             for given in data.inputs
-        ),
+        )
+        + tuple(feed.Input(feed.MORE_LABEL + name, (feed.Column(name),)) for name in data.more_labels),
         label=data.label_column,
         classes=tuple(classes) if classes is not None else None,
         weight=data.weight,

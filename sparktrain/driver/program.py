@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 import traceback
 from functools import partial
-from typing import Callable, NoReturn, Sequence
+from typing import Callable, Sequence
 
 from pyspark.sql import SparkSession
 from rich.console import Console
@@ -18,16 +16,19 @@ from sparktrain.cluster.stage import AttemptFailed, StageFailed
 from sparktrain.config import ConfigError, Job
 from sparktrain.data import InputError, MissingColumn
 from sparktrain.driver.functions import resolve, search_folders
+from sparktrain.driver.handover import announce
 from sparktrain.driver.output import RunTaken
 from sparktrain.driver.progress import make_console
 from sparktrain.driver.request import arguments, load_job, new_run_id
-from sparktrain.driver.result import Result, exit_status, say
+from sparktrain.driver.result import Result, exit_status, say, tell
 from sparktrain.driver.run import run_job
 from sparktrain.driver.shipping import TooLarge
+from sparktrain.driver.signals import stopped, take_signals
+from sparktrain.interfaces.launch import EngineRefused, LaunchFailed
 from sparktrain.storage import StorageError
 
-_REFUSED = (ConfigError, ClusterRefused, RunTaken, TooLarge, MissingColumn)
-_SAID = (*_REFUSED, InputError, NoSlots, StageFailed, StorageError)   # their messages say it all
+_REFUSED = (ConfigError, ClusterRefused, EngineRefused, RunTaken, TooLarge, MissingColumn)
+_SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, StageFailed, StorageError)   # their messages say it all
 
 
 def main(
@@ -41,52 +42,48 @@ def main(
     Args:
         argv: the command line; the process's own if left out.
         before: called when Spark is up, before the run begins.
-        after: called when the run has finished, or its rehearsal has passed.
+        after: called when the run has finished, or its rehearsal has passed; that stands whatever comes of this.
 
     Returns:
         The exit status: 0 if the model is on the storage (or the rehearsal passed), 2 for a configuration that can't
         work, 1 otherwise.
     """
+    announce()
     options = arguments().parse_args(argv)
     console = make_console()
     job, spark = None, None
     run_id = options.run_id or new_run_id()
     begun = time.monotonic()
     try:
-        signal.signal(signal.SIGTERM, _interrupt)   # a scheduler's kill ends the workers as Ctrl-C does
+        take_signals()
         job, folders = load_job(options)
         spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
-        # Spark's own handler first asks the JVM, which got the same Ctrl-C and may be gone
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        take_signals()   # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
         if before is not None:
             before(spark, job)
         result = run_job(spark, job, run_id=run_id, check=options.check, folders=folders)
-        if after is not None:
-            after(spark, job, result)
     except BaseException as error:
         result, details = failed(error, run_id, job, time.monotonic() - begun)
         _unless_it_fails("showing why", lambda: _show(result, details, console))
+    else:
+        if after is not None:   # a model that is on the storage is there, whatever a program does with it next
+            _unless_it_fails("what follows the run", partial(after, spark, job, result))
     if job is not None and job.on_end is not None:
-        tell = partial(_tell_end, job.on_end, search_folders(options.config), result)
-        _unless_it_fails(f"on_end ({job.on_end})", tell)
+        call = partial(_call_on_end, job.on_end, search_folders(options.config), result)
+        _unless_it_fails(f"on_end ({job.on_end})", call)
     if spark is not None:
         _unless_it_fails("stopping Spark", spark.stop)
     say(result, options.result)
     return exit_status(result)
 
 
-def _interrupt(number: int, _: object) -> NoReturn:
-    signal.signal(number, signal.SIG_IGN)   # a scheduler that repeats itself doesn't cut the ending short
-    raise KeyboardInterrupt
-
-
 def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -> tuple[Result, str]:
     """Why a run did not finish, as its result, and what more there is to show of it."""
     status, reason, details = "failed", f"{type(error).__name__}: {error}", ""
-    if isinstance(error, AttemptFailed):
-        reason, details = str(error), error.failure.failure.traceback
-    elif isinstance(error, KeyboardInterrupt):
+    if stopped(error):
         status, reason = "stopped", "stopped from outside; every worker was ended"
+    elif isinstance(error, AttemptFailed):
+        reason, details = str(error), error.failure.failure.traceback
     elif isinstance(error, _SAID):
         status, reason = "refused" if isinstance(error, _REFUSED) else "failed", str(error)
     else:
@@ -109,7 +106,7 @@ def _show(result: Result, details: str, console: Console) -> None:
         console.print(Text(details))
 
 
-def _tell_end(function: str, folders: Sequence[str], result: Result) -> None:
+def _call_on_end(function: str, folders: Sequence[str], result: Result) -> None:
     resolve(function, folders)(result.to_dict())
 
 
@@ -118,4 +115,4 @@ def _unless_it_fails(what: str, action: Callable[[], object]) -> None:
     try:
         action()
     except BaseException:   # sys.exit() in on_end and a second Ctrl-C, too
-        print(f"{what} failed:\n{traceback.format_exc()}", file=sys.stderr)
+        tell(f"{what} failed:\n{traceback.format_exc()}")

@@ -7,10 +7,11 @@ from sparktrain.feed.agreement import agree
 from sparktrain.feed.errors import BadInput, NoRows
 from sparktrain.feed.fill import SegmentWriter
 from sparktrain.feed.filled import Filled
-from sparktrain.feed.layout import Column, Input, Layout
+from sparktrain.feed.layout import MORE_LABEL, Column, Input, Layout
 from sparktrain.feed.schedule import Schedule
 from sparktrain.feed.shard import Batch, Shard
 
 __all__ = [
-    "BadInput", "Batch", "Column", "Filled", "Input", "Layout", "NoRows", "Schedule", "SegmentWriter", "Shard", "agree",
+    "MORE_LABEL", "BadInput", "Batch", "Column", "Filled", "Input", "Layout", "NoRows", "Schedule", "SegmentWriter",
+    "Shard", "agree",
 ]

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+MORE_LABEL = "label:"   # no input's name of a model's own begins so
+
 
 @dataclass(frozen=True)
 class Column:
@@ -58,7 +60,8 @@ class Layout:
     """What the model is fed with.
 
     Attributes:
-        inputs: in the order of the model's inputs.
+        inputs: in the order of the model's inputs; behind them, named `MORE_LABEL` and their column, the labels of the
+            model's second and further outputs.
         label: the label's column.
         classes: the label's values in the order of their class numbers. None: the label is a number already.
         weight: the column of sample weights, or None.

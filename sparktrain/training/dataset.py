@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from sparktrain.feed import Batch, Shard
 
+LABEL = ""   # the first label among the leaves of a structure
+
 
 class Feeding:
     """The batches of one worker's shard, epoch after epoch, in the structure that its model takes.
@@ -17,6 +19,7 @@ class Feeding:
     Args:
         shard: the rows.
         template: the model's input structure with an input's name at each leaf (see `model.input_template`).
+        labels: likewise of what it is compared with (see `model.label_template`).
         batch_size: for the validation rows, which are evaluated in batches of their own.
         class_weight: class to weight, multiplied into the rows' own weights in training, as Keras's class_weight
             does; a class that isn't named weighs 1.
@@ -36,6 +39,7 @@ class Feeding:
         self,
         shard: Shard,
         template: Any,
+        labels: Any = LABEL,
         *,
         batch_size: int,
         class_weight: Mapping[int, float] | None,
@@ -44,6 +48,7 @@ class Feeding:
     ) -> None:
         self._shard = shard
         self._template = template
+        self._labels = labels
         self._batch_size = batch_size
         self._class_weight = class_weight
         self._one_step = one_step
@@ -100,9 +105,9 @@ class Feeding:
     def _dataset(
         self, batches: Callable[[], Iterator[Batch]], steps: int, rows: int | None, weighted: bool
     ) -> tf.data.Dataset:
-        names = keras.tree.flatten(self._template)
-        kinds = [*(self._shard.inputs[name] for name in names), self._shard.label]
-        kinds += [((), np.dtype(np.float32))] if weighted else []
+        leaves = [*keras.tree.flatten(self._template), *keras.tree.flatten(self._labels)]
+        known = {**self._shard.inputs, LABEL: self._shard.label}
+        kinds = [known[name] for name in leaves] + ([((), np.dtype(np.float32))] if weighted else [])
         passing: Iterator[Batch] = iter(())
 
         def fetch(step: np.ndarray) -> list[np.ndarray]:
@@ -114,15 +119,16 @@ class Feeding:
             except Exception as error:
                 self.error = self.error or error   # the first: TensorFlow asks again after it
                 raise
-            return [*(inputs[name] for name in names), label, *([weight] if weighted else [])]
+            came = {**inputs, LABEL: label}
+            return [*(came[name] for name in leaves), *([weight] if weighted else [])]
 
         def batch(step: tf.Tensor) -> tuple[Any, ...]:
             # Half of what Dataset.from_generator costs a batch.
             arrays = tf.numpy_function(fetch, [step], [tf.as_dtype(dtype) for _, dtype in kinds])
             for array, (shape, _) in zip(arrays, kinds):
                 array.set_shape((rows, *shape))
-            inputs, rest = arrays[: len(names)], arrays[len(names):]
-            return keras.tree.pack_sequence_as(self._template, inputs), *rest
+            both = keras.tree.pack_sequence_as((self._template, self._labels), arrays[: len(leaves)])
+            return *both, *arrays[len(leaves):]
 
         # Its known length lets Keras cut several steps an execution at an epoch's end.
         dataset = tf.data.Dataset.range(steps).map(batch).prefetch(2)

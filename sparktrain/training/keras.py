@@ -10,7 +10,7 @@ from typing import Any, Callable
 import keras
 import numpy as np
 
-from sparktrain.feed import Shard
+from sparktrain.feed import MORE_LABEL, Shard
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Fit, Message, Order
 from sparktrain.storage import open_folder
@@ -19,7 +19,7 @@ from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.events import EventWriter
 from sparktrain.training.local_steps import LocalSteps
-from sparktrain.training.model import build, build_variables, check_label, input_template
+from sparktrain.training.model import build, build_variables, check_label, input_template, label_template, refuse_stateful
 from sparktrain.training.phases import Phases
 from sparktrain.training.statistics import seed_worker, start_alike
 from sparktrain.training.user_callbacks import MonitorNamed, job_callbacks, user_callbacks
@@ -73,12 +73,17 @@ def train(order: Order, shard: Shard, collective: Collective, report: Callable[[
 
 def _prepare(model: keras.Model, order: Order, shard: Shard, collective: Collective) -> Feeding:
     """Hold the rows against the model, and bring all workers' models to the same start."""
-    template = input_template(model, shard.inputs)
+    refuse_stateful(model)
+    more = [name for name in shard.inputs if name.startswith(MORE_LABEL)]
+    inputs = {name: kind for name, kind in shard.inputs.items() if name not in more}
+    template = input_template(model, inputs)
+    labels = label_template(model, more)
     build_variables(model, template, shard)
     check_label(model, shard.label, shard.label_range)
     feeding = Feeding(
         shard,
         template,
+        labels,
         batch_size=order.fit.batch_sizes[order.part],
         class_weight=order.fit.class_weight,
         validates=any(collective.gather(shard.validation_rows)),

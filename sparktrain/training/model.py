@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from sparktrain.feed import BadInput, Shard
 from sparktrain.interfaces.messages import Source
 from sparktrain.training.averaging import optimizers_of
+from sparktrain.training.dataset import LABEL
 from sparktrain.training.errors import TrainingError
 from sparktrain.training.sources import load
 
@@ -77,6 +78,51 @@ def input_template(model: keras.Model, inputs: Mapping[str, tuple[tuple[int, ...
     if len(names) == 1 and not isinstance(_structure(model), dict):
         return order[0]
     return keras.tree.lists_to_tuples(keras.tree.pack_sequence_as(_structure(model), order))
+
+
+def label_template(model: keras.Model, more: Sequence[str]) -> Any:
+    """Where each label of the rows goes among the model's outputs, in their order.
+
+    Args:
+        more: names of the labels of the second and further outputs.
+
+    Returns:
+        The structure of the model's outputs with a label's name at each leaf, LABEL for the first.
+
+    Raises:
+        BadInput: another number of labels than of the model's outputs.
+    """
+    names = [LABEL, *more]
+    outputs = getattr(model, "outputs", None)
+    if outputs and len(outputs) != len(names) and (more or not _shares_label(model)):
+        raise BadInput(
+            f"the model has {len(outputs)} outputs ({_listed(outputs)}), and the rows bring {len(names)} label(s): "
+            "data.label must list a column for each"
+        )
+    if not more:
+        return LABEL
+    structure = model.output if outputs and not isinstance(model, keras.Sequential) else tuple(names)
+    return dict(zip(structure, names)) if isinstance(structure, dict) else tuple(names)
+
+
+def _shares_label(model: keras.Model) -> bool:
+    """Whether all outputs may be held against one label: only a training step of the user's own knows."""
+    return type(model).train_step is not keras.Model.train_step or type(model).compute_loss is not keras.Model.compute_loss
+
+
+def refuse_stateful(model: keras.Model) -> None:
+    """Refuse layers that carry state from batch to batch.
+
+    Raises:
+        TrainingError: the model has one.
+    """
+    for layer in model._flatten_layers():
+        if getattr(layer, "stateful", False):
+            raise TrainingError(
+                f"layer {layer.name!r} is stateful: it would go on from the rows that stood at the same place of the "
+                "batch before, but rows come in a new order each epoch, dealt out to the workers, in batches of "
+                "different sizes. Build it with stateful=False, and give each row its whole sequence"
+            )
 
 
 def _structure(model: keras.Model) -> Any:

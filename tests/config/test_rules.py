@@ -22,6 +22,8 @@ CLASSES = {"column": "intent", "classes": ["refund", "other"]}
     ({"data.features": {"x": ["a", "a"]}}, "data.features.x"),
     ({"data.features": {"x": {"column": "a", "pad": 1}}}, "data.features.x.pad"),
     ({"data.features": {"x": {"column": "a", "length": 20, "shape": [10, 3]}}}, "data.features.x.shape"),
+    ({"data.label": ["late", "late"]}, "data.label"),
+    ({"data.label": ["late", "delay"], "training.class_weight": {0: 1}}, "training.class_weight"),
     ({"data.label": {"column": "a", "classes": ["b", 1]}}, "data.label.classes"),
     ({"data.label": {"column": "a", "classes": ["b", "b"]}}, "data.label.classes"),
     ({"data.label": CLASSES, "data.sample": {"fractions": {"refunds": 0.1}}}, "data.sample.fractions.refunds"),

@@ -70,7 +70,7 @@ def test_a_misspelt_word_is_told_with_the_nearest_and_all_that_is_allowed(wrong)
     ("data.path", [], "a string or [a string, …]"),
     ("data.features", "history", "[a string, …] or {NAME: a string, [a string, …] or "
                                  "{column, shape, length, pad, side}, …}"),
-    ("data.label", 5, "a string or {column, classes}"),
+    ("data.label", 5, "a string, [a string, …] or {column, classes}"),
     ("data.preprocess", "jobs/flights.py", "module:function"),
     ("cluster.worker_memory", 8, "a size such as 800m, 8g or 1t"),
     ("cluster.driver_port", 70000, "a whole number (at least 0, at most 65535)"),

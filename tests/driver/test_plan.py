@@ -30,3 +30,13 @@ def test_the_longest_phase_held_the_run_back():
     told = held_back_by({"slots": 0.0, "prepare": 30.0, "fill": 5.0, "start workers": 5.0, "train": 10.0, "save": 0.0})
     assert "preparation" in told and "60% of 50 s" in told
     assert "waiting for executors" in held_back_by({"slots": 1.0})
+
+
+@pytest.mark.parametrize("phase, told", [
+    ("slots", "waiting for executors"), ("prepare", "preparation"), ("fill", "segments"), ("start workers", "starting"),
+    ("train", "training itself"), ("save", "storage"),
+])
+def test_each_phase_of_a_summary_can_be_what_held_it_back(phase, told):
+    seconds = dict.fromkeys(["slots", "prepare", "fill", "start workers", "train", "save"], 1.0) | {phase: 5.0}
+    assert told in held_back_by(seconds) and "50% of 10 s" in held_back_by(seconds)
+    assert held_back_by({phase: 0.0}).endswith("(0% of 0 s)")

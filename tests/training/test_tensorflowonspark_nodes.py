@@ -85,16 +85,21 @@ class TestNodes:
     pytestmark = [*real, pytest.mark.usefixtures("nothing_left")]
 
     def test_every_worker_hands_its_path_to_its_node_and_gets_all_addresses(self, brought_up, node_processes):
-        for _ in range(2):   # one cluster after the other, on the same executors
+        for again in (False, True):   # one cluster after the other, on the same executors
             began = time.monotonic()
             with brought_up("tensorflowonspark", 3) as make:
-                assert len(node_processes()) == 6, "a node and its manager on each of three executors"
+                started = [process.pid for process in node_processes()]
+                assert len(started) == 6, "a node and its manager on each of three executors"
+                if again:   # Spark ends Python processes that are idle for a minute, and those of cancelled tasks
+                    for worker in {process.parent() for process in node_processes()}:
+                        worker.kill()
                 launches = [make() for _ in range(3)]
                 configs = join(launches, ["first", "second", "third"])
                 for launch in launches:
                     launch.close()
                     launch.close()
             assert [each["task"] for each in configs] == [{"type": "worker", "index": rank} for rank in range(3)]
+            assert not any(map(runs, started))
             [workers] = {tuple(each["cluster"]["worker"]) for each in configs}
             ports = [int(address.removeprefix("127.0.0.1:")) for address in workers]
             assert len(set(ports)) == 3

@@ -120,11 +120,12 @@ def _start(application: Application, name: str, timeout: float) -> TFCluster.TFC
         if application.error is not None:
             raise application.error
         return started
-    except BaseException as error:
+    except (Exception, SystemExit) as error:   # it ends the program when a node doesn't start
         reason = _why_not(application, error, timeout)
         executors.cancel()
-        if isinstance(error, (Exception, SystemExit)):   # it ends the program when a node doesn't start
-            raise LaunchFailed(reason) from error
+        raise LaunchFailed(reason) from error
+    except BaseException:
+        executors.cancel()
         raise
     finally:
         # Whoever reaches its port can make the driver run anything: it is closed as soon as it has served.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ with plain_import():
 _PATIENCE = 20.0     # seconds that a node has to take its path; it takes milliseconds
 _GOODBYE = 2.0       # seconds that telling a node to end may take
 _LOOK_EVERY = 0.2    # seconds
+_KILLED = "It was killed, most often for memory: see the executor's log, and run again"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class EngineLaunch(Launch):
         self._nodes = nodes
         self._patience = patience
         self._manager: TFManager.TFManager | None = None
+        self._pid: int | None = None   # the node's, once known
 
     @classmethod
     @contextmanager
@@ -110,21 +113,22 @@ class EngineLaunch(Launch):
     def _hand_over(
         self, node: Mapping[str, Any], named: str, segments: str, done: SimpleQueue[int | BaseException]
     ) -> None:
-        self._pid = None
+        given_up = time.monotonic() + self._patience
         try:
             manager = TFManager.connect(node["addr"], node["authkey"])
             self._manager = manager
             inputs, outputs, errors = (manager.get_queue(name) for name in ("input", "output", "error"))
             inputs.put(segments)
-            while True:
+            while time.monotonic() < given_up:
                 try:
                     answer = outputs.get(True, _LOOK_EVERY)
-                    break
                 except Empty:
                     self._check(manager, errors, named)
-            if answer != {"segments": segments}:
-                raise LaunchFailed(f"{named} was to take {segments} and answered {answer!r}: another run uses it. Run again")
-            done.put(node["port"])
+                    continue
+                if answer != {"segments": segments}:
+                    raise LaunchFailed(f"{named} was to take {segments} and answered {answer!r}: run again")
+                done.put(node["port"])
+                return
         except LaunchFailed as error:
             done.put(error)
         except (OSError, EOFError) as error:
@@ -156,9 +160,6 @@ class EngineLaunch(Launch):
         goodbye = threading.Thread(target=_end_feed, args=(manager,), name="tensorflowonspark-goodbye", daemon=True)
         goodbye.start()
         goodbye.join(_GOODBYE)
-
-
-_KILLED = "It was killed, most often for memory: see the executor's log, and run again"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,33 @@
+"""Signals that end a run: as KeyboardInterrupt, so that its workers end, it tidies up, and says how it ended."""
+
+from __future__ import annotations
+
+import signal
+from typing import NoReturn
+
+_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)   # Ctrl-C, a scheduler's kill, a terminal that closes
+
+
+def take_signals() -> None:
+    """From now on raise KeyboardInterrupt in the main thread for each signal that is to end a run."""
+    for number in _STOPS:
+        if signal.getsignal(number) is not signal.SIG_IGN:   # nohup
+            signal.signal(number, _stop)
+
+
+def _stop(number: int, _: object) -> NoReturn:
+    # A scheduler that repeats itself, or a launcher that relays a Ctrl-C, doesn't cut the ending short. A second Ctrl-C
+    # does.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def stopped(error: BaseException | None) -> bool:
+    """Whether an error is a stop from outside, or came up while the run ended because of one.
+
+    A terminal's Ctrl-C ends Spark's JVM, too, and the pipes behind it: what is tidied up then may fail in many ways.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None

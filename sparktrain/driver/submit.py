@@ -1,0 +1,133 @@
+"""The launcher's last step: check the job, run spark-submit, and print one JSON line whatever its end.
+
+    python -P -m sparktrain.driver.submit JOB SPARK_SUBMIT ARGUMENT...
+
+JOB is the index among the arguments, from 1, of a program of the project's that is to be checked first and whose exit
+status says how the run ended; 0 where it is none.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from typing import Callable, Sequence
+
+from sparktrain.driver.command_line import validate
+from sparktrain.driver.handover import VARIABLE, Handover
+from sparktrain.driver.request import arguments
+from sparktrain.driver.result import Result, exit_status, say
+
+_ENDING = 60.0         # seconds that a program has for its end once spark-submit is gone
+_PR_SET_PDEATHSIG = 1
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the launcher's last step.
+
+    Args:
+        argv: JOB SPARK_SUBMIT ARGUMENT...
+
+    Returns:
+        The exit status: of a job 0, 1 or 2, as its line says; else spark-submit's.
+    """
+    place, command = int(argv[0]), list(argv[1:])
+    options = None
+    if place:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            status = validate(command[place + 1:])
+        except KeyboardInterrupt:
+            result = Result(run=None, status="stopped", reason="stopped from outside before Spark was started")
+            say(result)
+            status = exit_status(result)
+        if status != 0:
+            return status
+        options = arguments().parse_args(command[place + 1:])
+    with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
+        return _Submission(command, options, folder).run()
+
+
+class _Submission:
+    """One spark-submit, and what its program hands over.
+
+    Args:
+        options: the job's own; None where the program is none of the project's jobs.
+        folder: for what the program hands over.
+    """
+
+    def __init__(self, command: Sequence[str], options: Namespace | None, folder: str) -> None:
+        self._command, self._options, self._folder = command, options, folder
+        self._handover = Handover(folder)
+        self._process: subprocess.Popen | None = None
+        self._asked: list[int] = []   # the signals that came
+
+    def run(self) -> int:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:   # nohup, or a script's `&`
+                signal.signal(number, self._relay)
+        try:
+            # Its standard streams and its process group are ours: a terminal stays its own.
+            self._process = subprocess.Popen(
+                self._command, env={**os.environ, VARIABLE: self._folder}, preexec_fn=_dies_with_parent()
+            )
+        except OSError as error:
+            return self._ended(127, f"{self._command[0]} can't be started: {error}")
+        for number in self._asked:   # while it started
+            self._process.send_signal(number)
+        status = self._process.wait()
+        self._wait_for_program()
+        status = status if status >= 0 else 128 - status
+        return self._ended(status, f"spark-submit ended with exit status {status}, and the run didn't say why")
+
+    def _relay(self, number: int, _: object) -> None:
+        self._asked.append(number)
+        pid = self._handover.pid
+        if pid is not None:
+            # The program first, or it would find a Spark that is gone. A terminal's Ctrl-C has reached it already: so
+            # this is no second one.
+            os.kill(pid, signal.SIGTERM)
+        elif self._process is not None:
+            self._process.send_signal(number)
+
+    def _wait_for_program(self) -> None:
+        """A JVM that was ended leaves its program behind, which ends its workers, tidies up, and says how it ended."""
+        deadline = time.monotonic() + _ENDING
+        while (pid := self._handover.pid) is not None:
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
+
+    def _ended(self, status: int, reason: str) -> int:
+        line = self._handover.line
+        if line is not None:
+            sys.stderr.flush()
+            print(line, flush=True)
+            return exit_status(Result(**json.loads(line))) if self._options is not None else status
+        promised = self._options is not None or self._handover.announced
+        if status == 0 or not promised:   # `--help` and the like; programs that print what they like
+            return status
+        if self._asked:
+            reason = f"stopped from outside by {signal.Signals(self._asked[0]).name}; {reason}"
+        run, path = (self._options.run_id, self._options.result) if self._options is not None else (None, None)
+        result = Result(run=run, status="stopped" if self._asked else "failed", reason=reason)
+        say(result, path)
+        return exit_status(result)
+
+
+def _dies_with_parent() -> Callable[[], object] | None:
+    """Where the kernel can: who kills the launcher alone with SIGKILL ends its Spark, too."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None).prctl   # looked up here: between fork and exec as little as possible is done
+    return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

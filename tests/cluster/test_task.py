@@ -1,0 +1,74 @@
+"""What a task does of itself while it fills: a disk that is nearly full ends it before Spark is hurt."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections import namedtuple
+from types import SimpleNamespace
+
+import pyarrow
+import pytest
+
+from sparktrain.cluster import task
+from sparktrain.cluster.task import _SPARE_DISK, _Attempt, _failure
+from sparktrain.feed import BadInput, Column, Input, Layout
+from sparktrain.interfaces.messages import Filling
+
+Usage = namedtuple("Usage", "total used free")
+LAYOUT = Layout((Input("x", (Column("x"),)),), "y", None, None, None)
+
+
+class Client:
+    """Stands where the channel's client does."""
+
+    def __init__(self):
+        self.sent = []
+
+    def send(self, message):
+        self.sent.append(message)
+
+
+@pytest.fixture
+def attempt(tmp_path, monkeypatch):
+    """An attempt as it is when it begins to fill, on a disk that has 100 bytes less free each time it's asked."""
+    monkeypatch.setattr(task, "_TELL_EVERY", -1.0)
+    filling = object.__new__(_Attempt)   # its own start wants a barrier
+    filling._task = SimpleNamespace(layout=LAYOUT.to_json(), rows=None)
+    filling._folder, filling._client, filling._stop_reason = tmp_path, Client(), None
+    free = iter(range(_SPARE_DISK + 150, 0, -100))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1 << 40, 1, next(free)))
+    return filling
+
+
+def batches(count):
+    for number in range(count):
+        batches.taken = number + 1
+        yield pyarrow.RecordBatch.from_pydict({"x": [1.0, 2.0], "y": [0, 1]})
+
+
+def test_filling_ends_while_there_is_still_the_disk_that_spark_needs(attempt):
+    with pytest.raises(OSError) as caught:
+        attempt._fill(batches(1000))
+    assert caught.value.errno == errno.ENOSPC and batches.taken == 3
+    assert [message for message in attempt._client.sent if isinstance(message, Filling)][-1].rows == 6
+
+
+def test_a_full_disk_is_told_with_its_folder_host_and_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1 << 40, 1, 250_000_000))
+    failure = _failure(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), tmp_path)
+    assert (failure.cause, failure.error) == ("input", "NoSpace")   # another attempt would fill it again
+    host = os.uname().nodename
+    for word in (str(tmp_path), "0.2 GB free", host, "spark.local.dir", "local-dirs", "more workers", "sample"):
+        assert word in failure.message
+
+
+def test_other_errors_keep_their_words_and_only_those_of_code_their_traceback(tmp_path):
+    told = _failure(BadInput("column 'x'"), tmp_path)
+    assert (told.cause, told.error, told.message, told.traceback) == ("input", "BadInput", "column 'x'", "")
+    try:
+        raise PermissionError(errno.EACCES, "not yours")
+    except OSError as error:
+        told = _failure(error, tmp_path)
+    assert (told.cause, told.error) == ("code", "PermissionError") and "not yours" in told.traceback
