@@ -18,7 +18,7 @@ _T = TypeVar("_T")
 _GROUP = 7_301           # any number that nothing else in this process uses
 _OBJECTS = 7_302         # another group, as objects stay on the CPU
 _CHUNK = 1 << 20         # 8-byte words of an object that go at once: larger ones are slower
-_LOST = ("socket closed", "connection", "peer", "unhealthy", "coordination service", "failed to connect", "collective ops")
+_LOST = ("collective ops is aborted", "workerservice", "coordination service")   # its servers talk by these
 _OURS = ("mismatch", "inconsistent", "invalid")   # what TensorFlow says of a wrong call, not of a lost peer
 
 
@@ -122,7 +122,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 def _says_lost(error: BaseException) -> bool:
     if isinstance(error, PeerLost):
         return True
-    if not isinstance(error, tf.errors.OpError) or "Collective ops is aborted" not in str(error):
+    if not isinstance(error, tf.errors.OpError):
         return False
     text = str(error).lower()
-    return not any(word in text for word in _OURS)
+    return any(word in text for word in _LOST) and not any(word in text for word in _OURS)

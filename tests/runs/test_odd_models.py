@@ -1,0 +1,43 @@
+"""Models of several inputs and outputs, shared and own layers, own losses, mixed precision, schedules: trained whole."""
+
+from __future__ import annotations
+
+import numpy
+import pytest
+from pyspark.sql import functions as F
+
+import sparktrain
+from sparktrain.cluster.stage import AttemptFailed
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children", "small")]
+
+
+@pytest.fixture
+def odd(small):
+    import odd
+
+    return odd
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_each_label_reaches_its_output_and_the_model_trains_and_loads(frame, odd, named):
+    result = sparktrain.train(
+        frame.withColumn("z", F.reverse("x")), odd.build, args={"named": named}, features=["x", "z"],
+        label=["y", "number"], workers=2, batch_size=16, epochs=4, validation={"where": "number < 30"},
+    )
+    assert result.history["count_ids"] == [sum(range(30, 300))] * 4   # every number once an epoch, at its own output
+    assert result.history["val_count_ids"] == [sum(range(30))] * 4
+    assert result.history["loss"][-1] < 0.8 * result.history["loss"][0] and result.history["sure_accuracy"][-1] > 0.7
+    model = result.model
+    answers = model.predict([numpy.ones((5, 4)), numpy.ones((5, 4))], verbose=0)
+    shapes = [answers[name].shape for name in ("sure", "count")] if named else [each.shape for each in answers]
+    assert shapes == [(5, 1), (5, 1)]
+
+
+def test_a_model_that_can_t_be_fed_is_refused_with_the_reason(frame, odd):
+    with pytest.raises(AttemptFailed, match="layer 'memory' is stateful.*stateful=False"):
+        sparktrain.train(frame, odd.build_stateful, features={"x": {"column": "x", "shape": [4, 1]}}, label="number",
+                         workers=1, engine="single")
+    with pytest.raises(AttemptFailed, match=r"the model has 2 outputs .* 1 label\(s\): data.label must list"):
+        sparktrain.train(frame, odd.build, args={"named": False}, features={"x": "x", "z": ["x"]}, label="y", workers=1,
+                         engine="single")
