@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from sparktrain.interfaces.collective import Collective
 from sparktrain.training.averaging import optimizers_of
 from sparktrain.training.errors import TrainingError
 
+_TOGETHER = 64 << 20   # bytes
 _SEED = "seed_generator_state"   # Keras's name for the state of a layer's random numbers
 
 
@@ -30,10 +32,25 @@ def start_alike(model: keras.Model, collective: Collective) -> None:
             "the model's builder made different models on different workers: "
             f"{_count(shapes)} variables of their own shapes. It must depend on nothing but its args"
         )
-    values = collective.broadcast([variable.numpy() for variable in variables] if collective.rank == 0 else None)
-    if collective.rank != 0:
-        for variable, value in zip(variables, values):
-            variable.assign(value)
+    for some in _batches(variables):
+        values = collective.broadcast([variable.numpy() for variable in some] if collective.rank == 0 else None)
+        if collective.rank != 0:
+            for variable, value in zip(some, values):
+                variable.assign(value)
+
+
+def _batches(variables: Sequence[keras.Variable]) -> Iterator[list[keras.Variable]]:
+    """Variables that are sent together: few calls for many small ones, and never much more than one large one at once."""
+    some: list[keras.Variable] = []
+    size = 0
+    for variable in variables:
+        some.append(variable)
+        size += int(np.prod(variable.shape)) * np.dtype(keras.backend.standardize_dtype(variable.dtype)).itemsize
+        if size >= _TOGETHER:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
 
 
 def _count(shapes: list[list]) -> str:

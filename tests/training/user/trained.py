@@ -166,3 +166,9 @@ def slowly():
 
 def everywhere():
     return [Seen("everywhere")]
+
+
+def wide():
+    model = keras.Sequential([keras.Input((784,), name="x"), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(1e-4), "mse")
+    return model
