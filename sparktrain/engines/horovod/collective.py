@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any, Callable, Iterator, Sequence, TypeVar
+from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar
 
 import horovod.tensorflow as hvd
+import numpy
 import tensorflow as tf
 from horovod.common.exceptions import HorovodInternalError
 
 from sparktrain.interfaces.collective import Collective, PeerLost
+from sparktrain.interfaces.objects import exchange
 
 _T = TypeVar("_T")
 _LOST = ("connection", "shut down", "aborted", "read timeout", "broken pipe", "gloo", "timed out")
@@ -43,10 +45,20 @@ class EngineCollective(Collective):
         return hvd.allreduce(tensor, op=hvd.Sum, name=name, ignore_name_scope=True)
 
     def gather(self, value: Any) -> list[Any]:
-        return self._told(lambda: hvd.allgather_object(value, name="sparktrain.gather"))
+        return self._exchange({self.rank: value}, self.size)
 
     def broadcast(self, value: Any) -> Any:
-        return self._told(lambda: hvd.broadcast_object(value, root_rank=0, name="sparktrain.broadcast"))
+        return self._exchange({0: value} if self.rank == 0 else {}, 1)[0]
+
+    def _exchange(self, own: Mapping[int, Any], count: int) -> list[Any]:
+        # Horovod's own ways for objects count bytes in 32 bits.
+        if self.size == 1:
+            return [own[place] for place in range(count)]
+        return self._told(lambda: exchange(own, count, self._object_sum))
+
+    def _object_sum(self, words: numpy.ndarray) -> numpy.ndarray:
+        with tf.device("/CPU:0"):
+            return hvd.allreduce(tf.constant(words), op=hvd.Sum, name=f"sparktrain.object.{len(words)}").numpy()
 
     def _told(self, operation: Callable[[], _T]) -> _T:
         try:

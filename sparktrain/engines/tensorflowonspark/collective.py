@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import weakref
 import zlib
 from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar
@@ -13,11 +12,11 @@ import numpy
 import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective, PeerLost
+from sparktrain.interfaces.objects import exchange
 
 _T = TypeVar("_T")
 _GROUP = 7_301           # any number that nothing else in this process uses
 _OBJECTS = 7_302         # another group, as objects stay on the CPU
-_CHUNK = 1 << 20         # 8-byte words of an object that go at once: larger ones are slower
 _LOST = ("collective ops is aborted", "workerservice", "coordination service")   # its servers talk by these
 _OURS = ("mismatch", "inconsistent", "invalid")   # what TensorFlow says of a wrong call, not of a lost peer
 
@@ -65,38 +64,19 @@ class EngineCollective(Collective):
         )
 
     def gather(self, value: Any) -> list[Any]:
-        return self._told(lambda: self._exchange({self.rank: value}, self.size))
+        return self._exchange({self.rank: value}, self.size)
 
     def broadcast(self, value: Any) -> Any:
-        return self._told(lambda: self._exchange({0: value} if self.rank == 0 else {}, 1)[0])
+        return self._exchange({0: value} if self.rank == 0 else {}, 1)[0]
 
     def _exchange(self, own: Mapping[int, Any], count: int) -> list[Any]:
-        """Hand each of a number of objects, which one worker has, to all.
-
-        The bytes of an object are summed with the others' zeros, which needs the one operation only. An integer's
-        bits come through a sum with zeros as they are.
-        """
         if self.size == 1:
             return [own[place] for place in range(count)]
-        mine = [pickle.dumps(own[place], protocol=5) if place in own else b"" for place in range(count)]
-        lengths = self._object_sum(numpy.array([len(data) for data in mine], numpy.int64))
-        words = numpy.zeros(sum(-(-length // 8) for length in lengths), numpy.int64)
-        starts = numpy.concatenate([[0], numpy.cumsum(-(-lengths // 8))])
-        for data, start in zip(mine, starts):
-            words.view(numpy.uint8)[8 * start:8 * start + len(data)] = numpy.frombuffer(data, numpy.uint8)
-        del mine
-        for first in range(0, len(words), _CHUNK):
-            words[first:first + _CHUNK] = self._object_sum(words[first:first + _CHUNK])
-        whole = memoryview(words).cast("B")
-        return [pickle.loads(whole[8 * start:8 * start + length]) for start, length in zip(starts, lengths)]
+        return self._told(lambda: exchange(own, count, self._object_sum))
 
     def _object_sum(self, words: numpy.ndarray) -> numpy.ndarray:
-        # To the next power of two, so that there are few shapes: TensorFlow remembers each for ever.
-        padded = numpy.zeros(1 << (len(words) - 1).bit_length(), numpy.int64)
-        padded[:len(words)] = words
         with tf.device("/CPU:0"):
-            total = self._reduce(tf.constant(padded), _OBJECTS, f"object {len(padded)}")
-        return total.numpy()[:len(words)]
+            return self._reduce(tf.constant(words), _OBJECTS, f"object {len(words)}").numpy()
 
     def _told(self, operation: Callable[[], _T]) -> _T:
         try:
