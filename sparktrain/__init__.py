@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["run", "train", "__version__"]
+__all__ = ["run", "scale_up", "train", "__version__"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from sparktrain.driver import run_function
 
         return run_function
+    if name == "scale_up":
+        from sparktrain.training.devices import scale_up
+
+        return scale_up
     raise AttributeError(f"module 'sparktrain' has no attribute {name!r}")

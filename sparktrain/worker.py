@@ -56,7 +56,10 @@ def main() -> None:
     try:
         phases = Phases(events.send)
         phases.enter("start")
-        import tensorflow  # noqa: F401 - the slow part, while the task still fills its segments
+        # TensorFlow, the slow part, while the task still fills its segments
+        from sparktrain.training.devices import split_cpu
+
+        split_cpu()
 
         order = decode_order(orders.get())
         os.environ.update(order.environment, SPARKTRAIN_RANK=str(order.rank), SPARKTRAIN_SIZE=str(order.size))

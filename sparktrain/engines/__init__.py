@@ -9,7 +9,7 @@ from typing import Callable
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.launch import Executors, Launch
 
-ENGINES = ("single", "horovod", "tensorflowonspark")
+ENGINES = ("single", "mirrored", "horovod", "tensorflowonspark")
 
 
 def bring_up(

@@ -17,7 +17,10 @@ import keras
 import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
+from sparktrain.training.devices import means_on_each, replicas
 from sparktrain.training.warmup import Warmup
+
+_PIECE = 64 << 20   # elements
 
 
 @contextmanager
@@ -41,10 +44,13 @@ def averaging(
         empty_validation: whether this worker has no validation row, and evaluates an empty batch.
         warmup: of the learning rate, or None.
     """
-    if collective.size == 1:
+    if collective.size == replicas() == 1:
         yield
         return
-    rows = tf.Variable(0.0, trainable=False, name="rows_of_this_step")
+    # Of each device by itself
+    rows = tf.Variable(0.0, trainable=False, name="rows_of_this_step", synchronization=tf.VariableSynchronization.ON_READ,
+                       aggregation=tf.VariableAggregation.SUM)
+    among = collective if every_step else None
     own_step = model.train_step
 
     def train_step(data: Any) -> Any:
@@ -54,17 +60,23 @@ def averaging(
             warmup.step()
         if not empty_steps:
             return own_step(data)
-        return _unless_empty(own_step, data, count, lambda: kept_of_step(model, every_step))
+        return _unless_empty(own_step, data, count, model, lambda: kept_of_step(model, every_step))
 
     own_test_step = model.test_step
 
     def test_step(data: Any) -> Any:
-        return _unless_empty(own_test_step, data, _rows_of(data), lambda: state_of(model))
+        return _unless_empty(own_test_step, data, _rows_of(data), model, lambda: state_of(model))
 
     jit_compile = model.jit_compile
     with ExitStack() as stack:
-        for optimizer in optimizers_of(model) if every_step else ():
-            stack.enter_context(_shadowed(optimizer, "apply", _averaged(optimizer.apply, rows, collective)))
+        for optimizer in optimizers_of(model) if every_step or replicas() > 1 else ():
+            stack.enter_context(_shadowed(optimizer, "apply", _averaged(optimizer.apply, rows, among)))
+            stack.enter_context(_shadowed(optimizer, "_all_reduce_sum_gradients", lambda pairs: pairs))
+        if replicas() > 1:
+            stack.enter_context(means_on_each())
+            # It takes a batch of its own, of equal parts; `create_state` has done what it is for
+            stack.enter_context(_shadowed(model, "_maybe_symbolic_build", lambda **batch: None))
+            model.steps_per_execution = 1   # Keras's loop of several steps fails on the iterators of several devices
         stack.enter_context(_shadowed(model, "train_step", train_step))
         if empty_validation:
             stack.enter_context(_shadowed(model, "test_step", test_step))
@@ -99,7 +111,9 @@ def create_state(model: keras.Model, batch_spec: Any) -> None:
         model: compiled and built; nothing of it changes but that its state exists.
         batch_spec: the structure of tf.TensorSpec of a batch.
     """
-    if not model.run_eagerly:
+    if replicas() > 1:
+        model._symbolic_build(data_batch=batch_spec)   # as Keras does itself under a strategy
+    elif not model.run_eagerly:
         tf.function(model.train_step).get_concrete_function(batch_spec)
 
 
@@ -109,18 +123,39 @@ def _rows_of(data: Any) -> tf.Tensor:
 
 
 def _unless_empty(
-    step: Callable[[Any], Any], data: Any, count: tf.Tensor, variables: Callable[[], list[keras.Variable]]
+    step: Callable[[Any], Any],
+    data: Any,
+    count: tf.Tensor,
+    model: keras.Model,
+    variables: Callable[[], list[keras.Variable]],
 ) -> Any:
     """Run a step, and where the batch has no row keep the variables as they were before it.
 
-    Means over no rows are not numbers; they must not reach what is kept.
+    Means over no rows are not numbers; they must not reach what is kept. Metrics are each device's own; what the devices
+    share, such as statistics, stays where any of them has no row.
     """
     kept = variables()
     before = [tf.identity(variable.value) for variable in kept]
     result = step(data)
+    own = {id(variable) for metric in model.metrics for variable in metric.variables}
+    everywhere = count > 0
+    if replicas() > 1:
+        empty = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(count == 0, tf.int32))
+        everywhere = empty == 0
     for variable, value in zip(kept, before):
-        variable.assign(tf.where(count > 0, variable.value, value))
-    return result
+        variable.assign(tf.where(count > 0 if id(variable) in own else everywhere, variable.value, value))
+    return result if replicas() == 1 else keras.tree.map_structure(lambda told: _of_rows(told, count), result)
+
+
+def _of_rows(told: Any, count: tf.Tensor) -> Any:
+    """What a step tells, as the mean over the devices that have rows; what isn't one number stays as it is."""
+    value = tf.convert_to_tensor(told)
+    if value.shape.rank != 0 or not value.dtype.is_floating:
+        return told
+    rows = tf.cast(count, value.dtype)
+    both = [tf.where(count > 0, value * rows, 0), rows]
+    total, of = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, both)
+    return tf.math.divide_no_nan(total, of)
 
 
 def kept_of_step(model: keras.Model, every_step: bool) -> list[keras.Variable]:
@@ -134,20 +169,22 @@ def state_of(model: keras.Model) -> list[keras.Variable]:
     return list({id(variable): variable for variable in [*model.non_trainable_variables, *metrics]}.values())
 
 
-def _averaged(own_apply: Callable[..., Any], rows: tf.Variable, collective: Collective) -> Callable[..., Any]:
+def _averaged(own_apply: Callable[..., Any], rows: tf.Variable, collective: Collective | None) -> Callable[..., Any]:
     def apply(grads: Sequence[Any], trainable_variables: Any = None) -> Any:
         return own_apply(means(grads, rows, collective), trainable_variables)
 
     return apply
 
 
-def means(values: Sequence[Any], rows: Any, collective: Collective) -> list[Any]:
+def means(values: Sequence[Any], rows: Any, collective: Collective | None) -> list[Any]:
     """The workers' values averaged by rows: sum of n_i v_i / sum of n_i. Collective.
+
+    Called on each device of a worker, of which each has its own values and rows, it is the mean over the devices of all.
 
     Args:
         values: floating-point tensors, alike on all workers; None stays None.
         rows: n_i, a scalar tensor or variable; with 0 of them this worker's values have no part in it.
-        collective: the workers.
+        collective: the workers; None for the devices of this worker alone.
     """
     dense = {index: tf.convert_to_tensor(value) for index, value in enumerate(values) if value is not None}
     groups: dict[tf.DType, list[int]] = {}
@@ -155,12 +192,39 @@ def means(values: Sequence[Any], rows: Any, collective: Collective) -> list[Any]
         groups.setdefault(_wide(value.dtype), []).append(index)
     flat = [_weighted_sum(dtype, [dense[index] for index in group], rows) for dtype, group in groups.items()]
     averaged: list[Any] = [None] * len(values)
-    for group, total in zip(groups.values(), collective.sum_in_graph(flat)):
+    for group, total in zip(groups.values(), _summed(flat, collective)):
         mean = total[1:] / total[0]
         parts = tf.split(mean, [dense[index].shape.num_elements() for index in group])
         for index, part in zip(group, parts):
             averaged[index] = tf.cast(tf.reshape(part, dense[index].shape), dense[index].dtype)
     return averaged
+
+
+def _summed(tensors: list[tf.Tensor], collective: Collective | None) -> list[tf.Tensor]:
+    """Over this worker's devices, then, once for all of them, over the workers."""
+    device = tf.distribute.get_replica_context()
+    several = device is not None and device.num_replicas_in_sync > 1
+    if several:
+        tensors = device.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+    if collective is None or collective.size == 1:
+        return tensors
+    if not several:
+        return _in_pieces(tensors, collective)
+
+    def between(strategy: tf.distribute.Strategy, sums: list[Any]) -> list[tf.Tensor]:
+        return _in_pieces([strategy.experimental_local_results(each)[0] for each in sums], collective)
+
+    return device.merge_call(between, args=(tensors,))
+
+
+def _in_pieces(tensors: list[tf.Tensor], collective: Collective) -> list[tf.Tensor]:
+    """Tensors [n] summed over the workers, none of them larger than what passes through every transport at once."""
+    pieces = [[min(_PIECE, size - start) for start in range(0, size, _PIECE)] for size in (tensor.shape.num_elements() for tensor in tensors)]
+    sums = iter(collective.sum_in_graph([
+        piece for tensor, sizes in zip(tensors, pieces)
+        for piece in ([tensor] if len(sizes) == 1 else tf.split(tensor, sizes))
+    ]))
+    return [next(sums) if len(sizes) == 1 else tf.concat([next(sums) for _ in sizes], axis=0) for sizes in pieces]
 
 
 def _wide(dtype: tf.DType) -> tf.DType:

@@ -10,9 +10,10 @@ import keras
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import EpochEnd, Message, Progress
 from sparktrain.training.dataset import Feeding
+from sparktrain.training.devices import replicas
 from sparktrain.training.errors import TrainingError
 from sparktrain.training.local_steps import LocalSteps
-from sparktrain.training.metrics import GlobalMetrics, finite
+from sparktrain.training.metrics import GlobalMetrics, finite, number
 from sparktrain.training.statistics import Statistics
 
 _PROGRESS_SECONDS = 0.25
@@ -63,6 +64,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._report = report
         self._epochs = epochs
         self._local_steps = local_steps
+        # What a step of the user's own tells is of one worker, and of one of its devices
+        self._partial = collective.size > 1 or replicas() > 1
         self._listeners = {hook: [c for c in self.callbacks if _listens(c, hook)] for hook in _BATCH_HOOKS}
         self._epoch = 0
         self._train_state: list[Any] | None = None
@@ -118,8 +121,9 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
     def on_test_begin(self, logs: Any = None) -> None:
         # Keras resets the metrics for the validation before it ends the epoch.
         self._train_results = self.metrics.results()
-        if self._collective.size > 1:
+        if self._partial:
             self._train_state = self.metrics.state()
+        if self._statistics is not None:
             self._statistics.average(self._feeding.epoch_rows)
         super().on_test_begin(logs)
 
@@ -141,7 +145,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         )
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
-        if self._collective.size > 1:
+        if self._partial:
             own = _numbers(logs)
             logs.update(self.metrics.over_workers(own, self.metrics.state(), self._feeding.validation_rows))
         super().on_test_end(logs)
@@ -154,8 +158,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             {name: trained.get(name, value) if isinstance(value, keras.Variable) else value
              for name, value in logs.items()}
         ))
-        if self._collective.size > 1:
-            if self._train_state is None:
+        if self._partial:
+            if self._train_state is None and self._statistics is not None:
                 self._statistics.average(self._feeding.epoch_rows)
             state = self.metrics.state() if self._train_state is None else self._train_state
             own = {name: value for name, value in logs.items() if not name.startswith("val_")}
@@ -191,5 +195,5 @@ def _numbers(logs: Any) -> dict[str, float]:
         if isinstance(value, dict):
             plain.update(_numbers(value))
         else:
-            plain[name] = float(value)
+            plain[name] = number(value)
     return plain

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from sparktrain.feed import Batch, Shard
+from sparktrain.training.devices import replicas
 
 LABEL = ""   # the first label among the leaves of a structure
 
@@ -27,7 +28,7 @@ class Feeding:
         one_step: only the first batch of an epoch, for a rehearsal.
 
     Attributes:
-        epoch: which epoch's batches (from 0) the next pass over `training` gives.
+        epoch: which epoch's batches (from 0) the next pass over `training` gives, where there is one device.
         error: what the feed raised inside TensorFlow's threads, which would hand on its text only.
         steps: of an epoch.
         epoch_rows: how many rows an epoch trains on here.
@@ -61,25 +62,49 @@ class Feeding:
 
     @property
     def empty_steps(self) -> bool:
-        """Whether some step gives this worker no row."""
-        return 0 in self._sizes()
+        """Whether some step gives this worker, or one of its devices, no row."""
+        return min(self._sizes()) < replicas()
 
     def rows_until(self, epoch: int, step: int) -> int:
         """How many rows were trained on once `step` steps of epoch `epoch` (from 0) are done."""
         return epoch * self.epoch_rows + self._rows(step)
 
+    @property
+    def empty_validation(self) -> bool:
+        """Whether some batch of `validation` gives this worker, or one of its devices, no row."""
+        last = self.validation_rows % self._batch_size or min(self._batch_size, self.validation_rows)
+        return last < replicas()
+
+    @property
+    def batch_spec(self) -> Any:
+        """The structure of tf.TensorSpec of a device's batch in training."""
+        return self._training().element_spec
+
     def training(self) -> tf.data.Dataset:
-        """The steps of one epoch: of the epoch that `epoch` says as a pass over it begins."""
+        """The steps of one epoch: of the epoch that `epoch` says as a pass over it begins.
+
+        For several devices, those of all epochs, one after the other.
+        """
+        return _for_devices(self._training())
+
+    def validation(self) -> tf.data.Dataset:
+        """The validation rows in a fixed order; one batch of no rows where this worker has none.
+
+        For several devices, again and again.
+        """
+        return _for_devices(self._dataset(self._validation_batches, self.validation_steps, None, self._shard.weighted))
+
+    @property
+    def validation_steps(self) -> int:
+        """Batches of `validation`."""
+        return max(1, -(-self.validation_rows // self._batch_size))
+
+    def _training(self) -> tf.data.Dataset:
         weighted = self._shard.weighted or self._class_weight is not None
         sizes = self._sizes()
         # A constant batch size lets TensorFlow unroll and plan: an LSTM's step is a sixth faster.
-        rows = sizes.pop() if len(sizes) == 1 else None
+        rows = sizes.pop() if len(sizes) == 1 and replicas() == 1 else None
         return self._dataset(self._training_batches, self.steps, rows, weighted)
-
-    def validation(self) -> tf.data.Dataset:
-        """The validation rows in a fixed order; one batch of no rows where this worker has none."""
-        steps = max(1, -(-self.validation_rows // self._batch_size))
-        return self._dataset(self._validation_batches, steps, None, self._shard.weighted)
 
     def _rows(self, steps: int) -> int:
         return self._shard.schedule.bounds(self._shard.part, steps - 1)[1] if steps else 0
@@ -87,14 +112,14 @@ class Feeding:
     def _sizes(self) -> set[int]:
         return {self._shard.schedule.rows(self._shard.part, step) for step in range(self.steps)}
 
-    def _training_batches(self) -> Iterator[Batch]:
-        for inputs, label, weight in self._shard.epoch(self.epoch):
+    def _training_batches(self, epoch: int) -> Iterator[Batch]:
+        for inputs, label, weight in self._shard.epoch(epoch):
             if self._class_weight is not None:
                 of_class = class_weights(label, self._class_weight)
                 weight = of_class if weight is None else weight * of_class
             yield Batch(inputs, label, weight)
 
-    def _validation_batches(self) -> Iterator[Batch]:
+    def _validation_batches(self, epoch: int) -> Iterator[Batch]:
         if self._shard.validation_rows:
             yield from self._shard.validation(self._batch_size)
             return
@@ -103,18 +128,20 @@ class Feeding:
         yield Batch(inputs, np.zeros((0, *shape), dtype), np.zeros(0, np.float32) if self._shard.weighted else None)
 
     def _dataset(
-        self, batches: Callable[[], Iterator[Batch]], steps: int, rows: int | None, weighted: bool
+        self, batches: Callable[[int], Iterator[Batch]], steps: int, rows: int | None, weighted: bool
     ) -> tf.data.Dataset:
         leaves = [*keras.tree.flatten(self._template), *keras.tree.flatten(self._labels)]
         known = {**self._shard.inputs, LABEL: self._shard.label}
         kinds = [known[name] for name in leaves] + ([((), np.dtype(np.float32))] if weighted else [])
+        devices = replicas()
         passing: Iterator[Batch] = iter(())
 
-        def fetch(step: np.ndarray) -> list[np.ndarray]:
+        def fetch(number: np.ndarray) -> list[np.ndarray]:
             nonlocal passing
             try:
+                epoch, step = divmod(int(number), steps * devices)
                 if step == 0:
-                    passing = batches()
+                    passing = batches(self.epoch) if devices == 1 else _split(batches(epoch), devices)
                 inputs, label, weight = next(passing)   # exactly as many as steps
             except Exception as error:
                 self.error = self.error or error   # the first: TensorFlow asks again after it
@@ -122,19 +149,38 @@ class Feeding:
             came = {**inputs, LABEL: label}
             return [*(came[name] for name in leaves), *([weight] if weighted else [])]
 
-        def batch(step: tf.Tensor) -> tuple[Any, ...]:
+        def batch(number: tf.Tensor) -> tuple[Any, ...]:
             # Half of what Dataset.from_generator costs a batch.
-            arrays = tf.numpy_function(fetch, [step], [tf.as_dtype(dtype) for _, dtype in kinds])
+            arrays = tf.numpy_function(fetch, [number], [tf.as_dtype(dtype) for _, dtype in kinds])
             for array, (shape, _) in zip(arrays, kinds):
                 array.set_shape((rows, *shape))
             both = keras.tree.pack_sequence_as((self._template, self._labels), arrays[: len(leaves)])
             return *both, *arrays[len(leaves):]
 
-        # Its known length lets Keras cut several steps an execution at an epoch's end.
-        dataset = tf.data.Dataset.range(steps).map(batch).prefetch(2)
+        # Its known length lets Keras cut several steps an execution at an epoch's end. That of a distributed one is not
+        # known, and a step that finds the end counts as one of the optimizer's: there it has none.
+        numbers = tf.data.Dataset.range(steps) if devices == 1 else tf.data.Dataset.counter()
+        dataset = numbers.map(batch).prefetch(2 * devices)
         options = tf.data.Options()
         options.autotune.enabled = False   # its thread's sleep would be waited for at every pass's end
         return dataset.with_options(options)
+
+
+def _for_devices(dataset: tf.data.Dataset) -> Any:
+    """One element a device. Left to it, TensorFlow would cut batches anew, and a device that got no row of a small one
+    would take the next batch's."""
+    if replicas() == 1:
+        return dataset
+    return tf.distribute.get_strategy().distribute_datasets_from_function(lambda context: dataset)
+
+
+def _split(batches: Iterator[Batch], parts: int) -> Iterator[Batch]:
+    """Each batch as `parts` smaller ones, some maybe without rows."""
+    for inputs, label, weight in batches:
+        bounds = np.linspace(0, len(label), parts + 1).astype(int)
+        for begin, end in zip(bounds, bounds[1:]):
+            yield Batch({name: rows[begin:end] for name, rows in inputs.items()}, label[begin:end],
+                        None if weight is None else weight[begin:end])
 
 
 def class_weights(label: np.ndarray, weights: Mapping[int, float]) -> np.ndarray:

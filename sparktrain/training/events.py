@@ -24,7 +24,7 @@ class EventWriter(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             side, name = ("validation", name[4:]) if name.startswith("val_") else ("train", name)
             self._write(side, f"epoch_{name}", value, epoch)
-        self._write("train", "epoch_learning_rate", float(self.model.optimizer.learning_rate), epoch)
+        self._write("train", "epoch_learning_rate", float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)), epoch)
         for writer in self._writers.values():
             writer.flush()
 

@@ -17,6 +17,7 @@ from sparktrain.storage import open_folder
 from sparktrain.training.averaging import averaging, create_state, optimizers_of
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.dataset import Feeding
+from sparktrain.training.devices import over_devices, replicas
 from sparktrain.training.events import EventWriter
 from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.model import build, build_variables, check_label, input_template, label_template, refuse_stateful
@@ -46,6 +47,11 @@ def train(order: Order, shard: Shard, collective: Collective, report: Callable[[
         TrainingError: the user's code or configuration can't be trained.
         PeerLost: another worker is gone.
     """
+    with over_devices(order.engine).scope():
+        return _train(order, shard, collective, report)
+
+
+def _train(order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]) -> Finished:
     phases = Phases(report)
     phases.enter("build")
     model = build(order.model, order.seed, order.hadoop)
@@ -89,9 +95,9 @@ def _prepare(model: keras.Model, order: Order, shard: Shard, collective: Collect
         validates=any(collective.gather(shard.validation_rows)),
         one_step=order.fit.rehearsal,
     )
+    if replicas() > 1 or (collective.size > 1 and any(collective.gather(feeding.empty_steps))):
+        create_state(model, feeding.batch_spec)   # on all workers, as their models are compared
     if collective.size > 1:
-        if any(collective.gather(feeding.empty_steps)):   # on all workers, as their models are compared
-            create_state(model, feeding.training().element_spec)
         start_alike(model, collective)
         seed_worker(model, order.seed, order.part)
     return feeding
@@ -157,7 +163,7 @@ class _Fitting:
             self._collective,
             every_step=self._local_steps is None,
             empty_steps=self._feeding.empty_steps,
-            empty_validation=self._feeding.validation_rows == 0,
+            empty_validation=self._feeding.empty_validation,
             warmup=self._warmup,
         ):
             history = self._run_keras(callbacks, epochs)
@@ -177,6 +183,7 @@ class _Fitting:
                 self._feeding.training(),
                 epochs=epochs,
                 steps_per_epoch=self._feeding.steps,
+                validation_steps=self._feeding.validation_steps,
                 validation_data=self._feeding.validation() if self._feeding.validates else None,
                 callbacks=callbacks,
                 shuffle=False,

@@ -11,8 +11,10 @@ from typing import Any, Iterator, Mapping
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
+from sparktrain.training.devices import replicas
 
 _NEAR = 1e-6   # a log this near, relatively, to its metric's result is that result
 
@@ -58,7 +60,7 @@ class GlobalMetrics:
 
     def _value(self, name: str, told: list[tuple[int, dict, dict, list]], results: dict[str, float]) -> float:
         is_result = all(
-            name in own and np.isclose(logs[name], own[name], rtol=_NEAR, atol=0, equal_nan=True)
+            name in own and (replicas() > 1 or np.isclose(logs[name], own[name], rtol=_NEAR, atol=0, equal_nan=True))
             for _, logs, own, _ in told
         )
         if is_result and name not in self._unsummable():
@@ -74,7 +76,7 @@ class GlobalMetrics:
 
     def results(self) -> dict[str, float]:
         """This worker's single-number results, as they are now."""
-        return {name: float(value) for name, value in self._model.get_metrics_result().items() if np.ndim(value) == 0}
+        return {name: number(value) for name, value in self._model.get_metrics_result().items() if np.ndim(value) == 0}
 
     def _unsummable(self) -> set[str]:
         """The names of results whose metric keeps something else than sums."""
@@ -109,6 +111,11 @@ def _added(variable: keras.Variable, values: list[np.ndarray]) -> np.ndarray:
 def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
     for variable, value in zip(variables, values):
         variable.assign(value)
+
+
+def number(value: Any) -> float:
+    """Of a tensor, a variable (one that several devices share, too) or a plain number."""
+    return float(value) if isinstance(value, (int, float)) else float(tf.convert_to_tensor(value))
 
 
 def finite(logs: Mapping[str, Any]) -> bool:

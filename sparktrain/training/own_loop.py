@@ -151,7 +151,7 @@ class Worker:
         if not model.built:
             raise TrainingError("the distributed model isn't built yet: give it a keras.Input, or call it once before")
         if any(self._collective.gather(feeding.empty_steps)):
-            create_state(model, x.element_spec)
+            create_state(model, feeding.batch_spec)
             start_alike(model, self._collective)
         epochs = words.pop("epochs", 1)
         callbacks = WorkerCallbacks(
@@ -168,7 +168,7 @@ class Worker:
             self._collective,
             every_step=True,
             empty_steps=feeding.empty_steps,
-            empty_validation=feeding.validation_rows == 0,
+            empty_validation=feeding.empty_validation,
             warmup=None,
         ):
             words = {"verbose": 0, **words, "shuffle": False}
@@ -200,9 +200,9 @@ class _Passes(Feeding):
         self._datasets.append(dataset)   # an id is its own while the object lives
         return dataset
 
-    def _training_batches(self) -> Iterator[Batch]:
-        self.epoch, self._next = self._next, self._next + 1
-        for batch in super()._training_batches():
+    def _training_batches(self, epoch: int) -> Iterator[Batch]:
+        self._next += 1
+        for batch in super()._training_batches(self._next - 1):
             self._worker.rows += len(batch.label)
             self._worker.steps += 1
             yield batch

@@ -37,7 +37,9 @@ class Warmup:
                 )
         self._size = size
         self._steps = steps
-        self._step = tf.Variable(0.0, trainable=False, name="warmup_step")
+        # Of several devices one counts
+        once = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self._step = tf.Variable(0.0, trainable=False, name="warmup_step", aggregation=once)
         self._rates = [(optimizer, float(optimizer.learning_rate.numpy())) for optimizer in optimizers]
 
     def step(self) -> None:

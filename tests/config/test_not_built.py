@@ -9,7 +9,6 @@ from sparktrain.config.not_built import NOT_BUILT
 ASKED = {
     "data.prepared": "hdfs:///prepared/flights",
     "data.keep": "storage",
-    "training.engine": "mirrored",
     "training.workers": {"min": 2, "max": 8},
     "training.gpus_per_worker": 1,
     "training.checkpoint": {"every": "epoch", "keep": 2},
@@ -28,8 +27,8 @@ def test_what_is_not_built_is_refused_by_name(wrong, key):
 
 
 def test_the_refusal_names_what_is_built_instead(wrong):
-    [problem] = wrong({"training.engine": "mirrored", "training.workers": 1})
-    assert str(problem) == "training.engine: mirrored is not built yet; horovod, tensorflowonspark and single are"
+    [problem] = wrong({"data.keep": "storage"})
+    assert str(problem) == "data.keep: storage is not built yet; disk and none are"
 
 
 def test_saying_the_default_of_a_key_that_is_not_built_is_no_error(good):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,22 @@ def flights(tmp_path_factory):
     path = tmp_path_factory.mktemp("flights") / "flights.parquet"
     rows.to_parquet(path)
     return rows, path
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_one_line_scales_a_legacy_script_up_over_the_devices_of_its_host(flights, tmp_path):
+    import keras
+
+    legacy = (EXAMPLES / "keras_legacy.py").read_text()
+    scaled = legacy.replace("import pandas\n", "import pandas\nimport sparktrain; sparktrain.scale_up()\n")
+    (tmp_path / "scaled.py").write_text(scaled)
+    environment = {**os.environ, "SPARKTRAIN_VIRTUAL_CPUS": "2", "PYTHONPATH": str(EXAMPLES.parent)}
+    done = subprocess.run([sys.executable, "scaled.py", flights[1]], check=True, cwd=tmp_path, timeout=120,
+                          env=environment, capture_output=True, text=True)
+    assert "training on 2 device(s): CPU:0, CPU:1" in done.stdout
+    assert float(done.stdout.strip().rpartition("AUC ")[2]) > 0.9
+    keras.models.load_model(tmp_path / "late.keras")
 
 
 @pytest.mark.real

@@ -170,6 +170,7 @@ def train(shards, engine, brought_up, tmp_path_factory):
         epochs: int = 2,
         batch_size: int = 8,
         engine: str | None = None,
+        devices: int = 1,
         source: Any = None,
         on_event: Any = None,
         **fit: Any,
@@ -198,12 +199,12 @@ def train(shards, engine, brought_up, tmp_path_factory):
         )
         orders = [replace(order, rank=r, part=r, feed=shard.to_json()) for r, shard in enumerate(written)]
         with brought_up(engine, len(parts)) as launch:
-            return Run(_run(orders, launch, tmp_path_factory.mktemp("work"), on_event), written, output)
+            return Run(_run(orders, launch, tmp_path_factory.mktemp("work"), on_event, devices), written, output)
 
     return run
 
 
-def _run(orders: list[Any], launch: Any, folder: Path, on_event: Any) -> list[Worker]:
+def _run(orders: list[Any], launch: Any, folder: Path, on_event: Any, devices: int) -> list[Worker]:
     from sparktrain.cluster.child import Child
     from sparktrain.interfaces.launch import Place
 
@@ -215,6 +216,7 @@ def _run(orders: list[Any], launch: Any, folder: Path, on_event: Any) -> list[Wo
         "OMP_NUM_THREADS": "1",
         "TF_NUM_INTRAOP_THREADS": "1",
         "TF_NUM_INTEROP_THREADS": "1",
+        "SPARKTRAIN_VIRTUAL_CPUS": str(devices),
     }
     told = [""] * size
     barrier = threading.Barrier(size)

@@ -18,7 +18,7 @@ class EngineLaunch(Launch):
         """
         if place.size != 1:
             raise ValueError(
-                f"engine single trains with one worker, and {place.size} came: set training.workers to 1, "
+                f"this engine trains with one worker, and {place.size} came: set training.workers to 1, "
                 "or take engine horovod"
             )
         return {}

@@ -1,0 +1,74 @@
+"""The devices of one worker: its GPUs, or what stands in for them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import Iterator
+
+import tensorflow as tf
+
+_VIRTUAL = "SPARKTRAIN_VIRTUAL_CPUS"
+_ON_ONE = ("single",)   # engines that train on one device, whatever a worker has
+
+
+def split_cpu() -> None:
+    """Make SPARKTRAIN_VIRTUAL_CPUS devices of the CPU, to try several without GPUs. Before TensorFlow is used."""
+    count = int(os.environ.get(_VIRTUAL, "1"))
+    if count > 1 and not tf.config.list_physical_devices("GPU"):
+        cpu, = tf.config.list_physical_devices("CPU")
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+
+
+def devices() -> list[str]:
+    """The names of the GPUs that this process may use, or of the CPU's devices where it has none."""
+    # Not tf.config.list_logical_devices: with TensorFlow's collectives that has the other workers' too
+    kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
+    logical = (tf.config.get_logical_device_configuration(each) or [None] for each in tf.config.list_physical_devices(kind))
+    return [f"{kind}:{number}" for number in range(sum(map(len, logical)))]
+
+
+def over_devices(engine: str) -> tf.distribute.Strategy:
+    """How a worker of an engine trains on its devices: mirrored over them where there are several."""
+    found = devices()
+    if engine in _ON_ONE or len(found) == 1:
+        return tf.distribute.get_strategy()   # the default one, which changes nothing
+    return tf.distribute.MirroredStrategy(found)
+
+
+def replicas() -> int:
+    """How many copies of the model take part in a step of this process."""
+    return tf.distribute.get_strategy().num_replicas_in_sync
+
+
+@contextmanager
+def means_on_each() -> Iterator[None]:
+    """Let a loss be the mean over the rows of its own device.
+
+    Under a strategy Keras divides it by the number of devices, so that the sum of the devices' gradients is their mean;
+    a training step of the user's own may not. Here gradients are weighted by rows, which asks for plain means.
+    """
+    from keras.src.losses import loss as module   # its callers look these up here
+
+    saved = module.scale_loss_for_distribution, module.unscale_loss_for_distribution
+    module.scale_loss_for_distribution = module.unscale_loss_for_distribution = lambda value: value
+    try:
+        yield
+    finally:
+        module.scale_loss_for_distribution, module.unscale_loss_for_distribution = saved
+
+
+def scale_up() -> int:
+    """Train over all devices of this host: in a Keras script of one's own, before the model is built.
+
+    What the script does after it stays as it is; a batch is split over the devices.
+
+    Returns:
+        How many devices there are. With one, nothing changes.
+    """
+    split_cpu()
+    found = devices()
+    if len(found) > 1:
+        tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy(found))
+    print(f"sparktrain: training on {len(found)} device(s): {', '.join(found)}", flush=True)
+    return len(found)
