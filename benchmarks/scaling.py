@@ -77,7 +77,7 @@ def work(kind: str, rank: int, size: int, shard: str, epochs: int) -> None:
         collective = engines.collective(kind if kind in ("horovod", "tensorflowonspark") else "single")
     with tempfile.TemporaryDirectory() as output:
         order = Order(
-            run="scaling", engine=kind, rank=rank, size=size, part=rank, environment={}, feed={},
+            run="scaling", engine=kind, rank=rank, size=size, part=rank % size, environment={}, feed={},
             model=Source(function="scaling:build"), fit=Fit(epochs=epochs, batch_sizes=(BATCH,) * size), seed=7,
             output=f"file://{output}", hadoop={},
         )

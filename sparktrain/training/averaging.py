@@ -18,9 +18,14 @@ import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.training.devices import means_on_each, replicas
+from sparktrain.training.errors import TrainingError
 from sparktrain.training.warmup import Warmup
 
 _PIECE = 64 << 20   # elements
+_ACCUMULATING = (
+    "the optimizer has gradient_accumulation_steps, with which Keras can't train over several devices of a worker: leave "
+    "it out and take a larger batch_size (each device has its share of it), or give each worker one device"
+)
 
 
 @contextmanager
@@ -71,7 +76,11 @@ def averaging(
     with ExitStack() as stack:
         for optimizer in optimizers_of(model) if every_step or replicas() > 1 else ():
             stack.enter_context(_shadowed(optimizer, "apply", _averaged(optimizer.apply, rows, among)))
-            stack.enter_context(_shadowed(optimizer, "_all_reduce_sum_gradients", lambda pairs: pairs))
+            # The gradients are sums already. It is the inner one of two (loss scaling) that would sum them again.
+            updating = getattr(optimizer, "inner_optimizer", optimizer)
+            if replicas() > 1 and updating.gradient_accumulation_steps:
+                raise TrainingError(_ACCUMULATING)
+            stack.enter_context(_shadowed(updating, "_all_reduce_sum_gradients", lambda pairs: pairs))
         if replicas() > 1:
             stack.enter_context(means_on_each())
             # It takes a batch of its own, of equal parts; `create_state` has done what it is for
@@ -131,19 +140,20 @@ def _unless_empty(
 ) -> Any:
     """Run a step, and where the batch has no row keep the variables as they were before it.
 
-    Means over no rows are not numbers; they must not reach what is kept. Metrics are each device's own; what the devices
-    share, such as statistics, stays where any of them has no row.
+    Means over no rows are not numbers; they must not reach what is kept. Metrics are each device's own, and what is trained
+    has the rows of all of them; the rest, such as statistics, stays where any of them has no row.
     """
     kept = variables()
     before = [tf.identity(variable.value) for variable in kept]
     result = step(data)
-    own = {id(variable) for metric in model.metrics for variable in metric.variables}
-    everywhere = count > 0
+    anywhere = everywhere = count > 0
     if replicas() > 1:
-        empty = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(count == 0, tf.int32))
-        everywhere = empty == 0
+        some = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(count > 0, tf.int32))
+        anywhere, everywhere = some > 0, some == replicas()
+    moved = {id(variable): count > 0 for metric in model.metrics for variable in metric.variables}
+    moved |= {id(variable): anywhere for variable in trained_variables(model)}
     for variable, value in zip(kept, before):
-        variable.assign(tf.where(count > 0 if id(variable) in own else everywhere, variable.value, value))
+        variable.assign(tf.where(moved.get(id(variable), everywhere), variable.value, value))
     return result if replicas() == 1 else keras.tree.map_structure(lambda told: _of_rows(told, count), result)
 
 

@@ -58,7 +58,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             callbacks, add_history=True, model=model, verbose=0, epochs=epochs, steps=feeding.steps
         )
         self.metrics = GlobalMetrics(model, collective)
-        self._statistics = Statistics(model, collective) if collective.size > 1 else None
+        self._statistics = Statistics(model, collective) if collective.size > 1 or replicas() > 1 else None
         self._collective = collective
         self._feeding = feeding
         self._report = report

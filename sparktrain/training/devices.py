@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from typing import Iterator
+from typing import TYPE_CHECKING, Any, Iterator
 
 import tensorflow as tf
+
+if TYPE_CHECKING:
+    import keras   # not before `split_cpu`
 
 _VIRTUAL = "SPARKTRAIN_VIRTUAL_CPUS"
 _ON_ONE = ("single",)   # engines that train on one device, whatever a worker has
@@ -41,6 +44,11 @@ def replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def copies(variable: keras.Variable) -> list[tf.Variable]:
+    """A variable as each device has it; what is assigned to one stays there."""
+    return list(tf.distribute.get_strategy().experimental_local_results(variable.value))
+
+
 @contextmanager
 def means_on_each() -> Iterator[None]:
     """Let a loss be the mean over the rows of its own device.
@@ -58,10 +66,26 @@ def means_on_each() -> Iterator[None]:
         module.scale_loss_for_distribution, module.unscale_loss_for_distribution = saved
 
 
+def _build_from_uneven_batches() -> None:
+    """Keras builds a model from the mean of the devices' parts of a batch, which fails where one has a row more."""
+    import keras
+
+    own = keras.Model._maybe_symbolic_build
+
+    def build(self: keras.Model, iterator: Any = None, data_batch: Any = None) -> None:
+        for _, _, batches in iterator or ():
+            parts = tf.distribute.get_strategy().experimental_local_results
+            data_batch = keras.tree.map_structure(lambda value: parts(value)[0], next(batches))
+            break
+        own(self, data_batch=data_batch)
+
+    keras.Model._maybe_symbolic_build = build
+
+
 def scale_up() -> int:
     """Train over all devices of this host: in a Keras script of one's own, before the model is built.
 
-    What the script does after it stays as it is; a batch is split over the devices.
+    What the script does after it stays as it is; a batch is split over the devices, as TensorFlow does it.
 
     Returns:
         How many devices there are. With one, nothing changes.
@@ -70,5 +94,6 @@ def scale_up() -> int:
     found = devices()
     if len(found) > 1:
         tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy(found))
+        _build_from_uneven_batches()
     print(f"sparktrain: training on {len(found)} device(s): {', '.join(found)}", flush=True)
     return len(found)

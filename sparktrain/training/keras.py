@@ -97,8 +97,8 @@ def _prepare(model: keras.Model, order: Order, shard: Shard, collective: Collect
     )
     if replicas() > 1 or (collective.size > 1 and any(collective.gather(feeding.empty_steps))):
         create_state(model, feeding.batch_spec)   # on all workers, as their models are compared
-    if collective.size > 1:
-        start_alike(model, collective)
+    start_alike(model, collective)
+    if collective.size > 1 or replicas() > 1:
         seed_worker(model, order.seed, order.part)
     return feeding
 

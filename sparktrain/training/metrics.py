@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
-from sparktrain.training.devices import replicas
+from sparktrain.training.devices import copies, replicas
 
 _NEAR = 1e-6   # a log this near, relatively, to its metric's result is that result
 
@@ -110,7 +110,10 @@ def _added(variable: keras.Variable, values: list[np.ndarray]) -> np.ndarray:
 
 def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
     for variable, value in zip(variables, values):
-        variable.assign(value)
+        first, *others = copies(variable)   # of which it is the sum; TensorFlow would divide, integers too
+        first.assign(value)
+        for copy in others:
+            copy.assign(np.zeros_like(value))
 
 
 def number(value: Any) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.training.averaging import optimizers_of
+from sparktrain.training.devices import copies
 from sparktrain.training.errors import TrainingError
 
 _TOGETHER = 64 << 20   # bytes
@@ -58,20 +59,29 @@ def _count(shapes: list[list]) -> str:
 
 
 def seed_worker(model: keras.Model, seed: int, part: int) -> None:
-    """Give this worker random numbers of its own (dropout, augmentation), the same in every attempt."""
-    own = int(np.random.SeedSequence([seed, part]).generate_state(1, np.uint32)[0]) & 0x7FFFFFFF
-    keras.utils.set_random_seed(own)
+    """Give this worker, and each of its devices, random numbers of its own (dropout, augmentation).
+
+    They are the same in every attempt. Without it all devices would drop the same units of their rows.
+    """
+    keras.utils.set_random_seed(_own_seed(seed, part))
     for variable in model.non_trainable_variables:
         if variable.name == _SEED:
-            state = variable.numpy()
-            variable.assign(np.array([(int(state[0]) + own) & 0x7FFFFFFF, state[1]], dtype=state.dtype))
+            for device, copy in enumerate(copies(variable)):
+                own = _own_seed(seed, part, *([device] if device else []))
+                state = copy.numpy()
+                copy.assign(np.array([(int(state[0]) + own) & 0x7FFFFFFF, state[1]], dtype=state.dtype))
+
+
+def _own_seed(*of: int) -> int:
+    return int(np.random.SeedSequence(of).generate_state(1, np.uint32)[0]) & 0x7FFFFFFF
 
 
 class Statistics:
     """Keeps the statistics that training gathers outside of gradients (BatchNormalization's) alike on all workers.
 
-    Each worker gathers them over its own rows; at an epoch's end those that moved become the mean over the workers,
-    weighted by rows. So the model that is validated, and saved, is the same everywhere.
+    Each worker gathers them over its own rows, each of its devices over its part of every step; at an epoch's end those
+    that moved become the mean over the devices, and over the workers, weighted by rows. So the model that is validated,
+    and saved, is the same everywhere.
 
     Args:
         model: built, and alike on all workers.
@@ -88,7 +98,7 @@ class Statistics:
         if not self._variables:   # alike on all workers, as the model is
             return
         moved = {
-            index: self._variables[index].numpy()
+            index: _value(self._variables[index])
             for index, (old, new) in enumerate(zip(self._known, self._digests()))
             if old != new
         }
@@ -100,4 +110,10 @@ class Statistics:
         self._known = self._digests()
 
     def _digests(self) -> list[int]:
-        return [zlib.crc32(np.ascontiguousarray(variable.numpy()).tobytes()) for variable in self._variables]
+        return [zlib.crc32(np.ascontiguousarray(_value(variable)).tobytes()) for variable in self._variables]
+
+
+def _value(variable: keras.Variable) -> np.ndarray:
+    """The mean over this worker's devices, which have had as many rows, but for one a step."""
+    first, *others = (copy.numpy() for copy in copies(variable))
+    return np.mean([first, *others], axis=0, dtype=np.float64).astype(first.dtype) if others else first

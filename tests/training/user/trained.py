@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import zlib
 
@@ -92,6 +93,39 @@ def normalized():
     hidden = keras.layers.Dropout(0.2)(keras.layers.BatchNormalization()(keras.layers.Dense(6)(x)))
     model = keras.Model([x, row], keras.layers.Dense(1, activation="sigmoid")(hidden))
     model.compile("adam", "binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")])
+    return model
+
+
+class Rows(keras.metrics.Metric):
+    """Counts rows, in whole numbers."""
+
+    def __init__(self):
+        super().__init__(name="rows")
+        self.count = self.add_variable((), "zeros", dtype="int32", name="count")
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        self.count.assign_add(keras.ops.shape(y_true)[0])
+
+    def result(self):
+        return keras.ops.cast(self.count, "float32")
+
+
+class Drawing(keras.layers.Dropout):
+    """Prints what each device drops."""
+
+    def call(self, inputs, training=False):
+        if training and (device := tf.distribute.get_replica_context()) is not None:
+            kept = super().call(tf.ones((1, 32)), training=True)
+            tf.print("device", device.replica_id_in_sync_group, "keeps", kept, output_stream=sys.stdout, summarize=-1)
+        return inputs
+
+
+def each_device():
+    """What every device of a worker has of its own: statistics, random numbers, a metric's counts."""
+    x, row = _inputs()
+    normal = keras.layers.BatchNormalization(momentum=0.9, name="normal")(row)
+    model = keras.Model([x, row], keras.layers.Dense(1, activation="sigmoid")(Drawing(0.5)(normal)))
+    model.compile("sgd", "binary_crossentropy", metrics=[Rows()])
     return model
 
 
