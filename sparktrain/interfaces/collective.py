@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 
 
 class PeerLost(RuntimeError):
@@ -61,3 +61,10 @@ class Collective(ABC):
     @abstractmethod
     def close(self) -> None:
         """Leave the collective. Safe to call twice, and when a peer is gone."""
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception, and those that it came from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

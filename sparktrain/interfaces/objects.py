@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pickle
+from abc import abstractmethod
 from typing import Any, Callable, Mapping
 
 import numpy
+
+from sparktrain.interfaces.collective import Collective, PeerLost
 
 _CHUNK = 1 << 20   # 8-byte words of an object that go at once: larger ones are slower, and memory stays flat
 
@@ -41,3 +44,27 @@ def _added(words: numpy.ndarray, add: Callable[[numpy.ndarray], numpy.ndarray]) 
     padded = numpy.zeros(1 << (len(words) - 1).bit_length(), numpy.int64)
     padded[:len(words)] = words
     return add(padded)[:len(words)]
+
+
+class SummingCollective(Collective):
+    """A collective that hands on objects by its sums."""
+
+    @abstractmethod
+    def add(self, words: numpy.ndarray) -> numpy.ndarray:
+        """Sum arrays of int64, of the same length everywhere, over the workers. Collective."""
+
+    def gather(self, value: Any) -> list[Any]:
+        return self._exchange({self.rank: value}, self.size)
+
+    def broadcast(self, value: Any) -> Any:
+        return self._exchange({0: value} if self.rank == 0 else {}, 1)[0]
+
+    def _exchange(self, own: Mapping[int, Any], count: int) -> list[Any]:
+        if self.size == 1:
+            return [own[place] for place in range(count)]
+        try:
+            return exchange(own, count, self.add)
+        except Exception as error:
+            if self.is_echo(error):
+                raise PeerLost("another worker is gone") from error
+            raise

@@ -36,6 +36,15 @@ def over_devices(engine: str) -> tf.distribute.Strategy:
     found = devices()
     if engine in _ON_ONE or len(found) == 1:
         return tf.distribute.get_strategy()   # the default one, which changes nothing
+    return _mirrored(found)
+
+
+def _mirrored(found: list[str]) -> tf.distribute.Strategy:
+    import keras
+
+    # As callbacks read learning rates; TensorFlow's variables of several devices can't
+    keras.Variable.__float__ = lambda variable: float(variable.numpy())
+    keras.Variable.__int__ = lambda variable: int(variable.numpy())
     return tf.distribute.MirroredStrategy(found)
 
 
@@ -93,7 +102,7 @@ def scale_up() -> int:
     split_cpu()
     found = devices()
     if len(found) > 1:
-        tf.distribute.experimental_set_strategy(tf.distribute.MirroredStrategy(found))
+        tf.distribute.experimental_set_strategy(_mirrored(found))
         _build_from_uneven_batches()
     print(f"sparktrain: training on {len(found)} device(s): {', '.join(found)}", flush=True)
     return len(found)

@@ -12,7 +12,7 @@ from sparktrain.interfaces.messages import Failure, Finished
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
-def test_statistics_are_the_devices_mean_and_random_numbers_each_ones_own(train, make_rows):
+def test_statistics_are_the_devices_mean_and_random_numbers_each_ones_own(train, make_rows, user_module):
     import keras
 
     rows = make_rows(37)   # 33 to train on: the last batch has a row for one device
@@ -28,15 +28,9 @@ def test_statistics_are_the_devices_mean_and_random_numbers_each_ones_own(train,
         if len(label) > 1:
             halves = np.split(inputs["row"], [len(label) // 2])
             means = 0.9 * means + 0.1 * np.array([half.mean() for half in halves])
-    moving = keras.models.load_model(run.model, custom_objects=_custom(), compile=False).get_layer("normal").moving_mean
-    np.testing.assert_allclose(moving.numpy(), means.mean(), rtol=1e-5)
+    model = keras.models.load_model(run.model, compile=False, custom_objects={"Drawing": user_module.Drawing})
+    np.testing.assert_allclose(model.get_layer("normal").moving_mean.numpy(), means.mean(), rtol=1e-5)
     assert abs(means[0] - means[1]) > 0.1
-
-
-def _custom():
-    import trained
-
-    return {"Drawing": trained.Drawing}
 
 
 def test_half_precision_is_not_summed_twice(train, make_rows):
@@ -45,7 +39,7 @@ def test_half_precision_is_not_summed_twice(train, make_rows):
     args = {"policy": "mixed_float16", "rate": 0.1}
     weights = []
     for devices in (1, 2):
-        run = train([make_rows(48)], "dense", args, engine="mirrored", devices=devices, epochs=1)
+        run = train([make_rows(36)], "dense", args, engine="mirrored", devices=devices, epochs=1)   # 4 steps of 8
         assert isinstance(run.workers[0].outcome, Finished), run.workers[0].outcome
         weights.append(keras.models.load_model(run.model, compile=False).get_weights())
     for one, two in zip(*weights, strict=True):

@@ -53,7 +53,7 @@ def test_workers_average_their_weights_by_rows(train, make_rows, user_module, co
     parts = [make_rows(count, start=1000 * part) for part, count in enumerate(counts)]
     run = train(parts, "dense", args, epochs=2, average=every, callbacks="everywhere", devices=devices)
     told = [worker.outcome for worker in run.workers]
-    assert all(isinstance(each, Finished) for each in told), run.workers[0].text
+    assert all(isinstance(each, Finished) for each in told), [(each.outcome, each.text) for each in run.workers]
 
     steps = None if every == "epoch" else every
     alone = {**args, "steps_per_execution": 1}

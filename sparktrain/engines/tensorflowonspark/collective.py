@@ -6,22 +6,21 @@ import json
 import os
 import weakref
 import zlib
-from typing import Any, Callable, Iterator, Mapping, Sequence, TypeVar
+from typing import Any, Sequence
 
 import numpy
 import tensorflow as tf
 
-from sparktrain.interfaces.collective import Collective, PeerLost
-from sparktrain.interfaces.objects import exchange
+from sparktrain.interfaces.collective import PeerLost, causes
+from sparktrain.interfaces.objects import SummingCollective
 
-_T = TypeVar("_T")
 _GROUP = 7_301           # any number that nothing else in this process uses
 _OBJECTS = 7_302         # another group, as objects stay on the CPU
 _LOST = ("collective ops is aborted", "workerservice", "coordination service")   # its servers talk by these
 _OURS = ("mismatch", "inconsistent", "invalid")   # what TensorFlow says of a wrong call, not of a lost peer
 
 
-class EngineCollective(Collective):
+class EngineCollective(SummingCollective):
     """Joins the workers of TF_CONFIG, which the launch made."""
 
     def __init__(self) -> None:
@@ -63,40 +62,15 @@ class EngineCollective(Collective):
             final_op="Id",
         )
 
-    def gather(self, value: Any) -> list[Any]:
-        return self._exchange({self.rank: value}, self.size)
-
-    def broadcast(self, value: Any) -> Any:
-        return self._exchange({0: value} if self.rank == 0 else {}, 1)[0]
-
-    def _exchange(self, own: Mapping[int, Any], count: int) -> list[Any]:
-        if self.size == 1:
-            return [own[place] for place in range(count)]
-        return self._told(lambda: exchange(own, count, self._object_sum))
-
-    def _object_sum(self, words: numpy.ndarray) -> numpy.ndarray:
+    def add(self, words: numpy.ndarray) -> numpy.ndarray:
         with tf.device("/CPU:0"):
             return self._reduce(tf.constant(words), _OBJECTS, f"object {len(words)}").numpy()
 
-    def _told(self, operation: Callable[[], _T]) -> _T:
-        try:
-            return operation()
-        except Exception as error:
-            if self.is_echo(error):
-                raise PeerLost("another worker is gone") from error
-            raise
-
     def is_echo(self, error: BaseException) -> bool:
-        return any(_says_lost(cause) for cause in _causes(error))
+        return any(_says_lost(cause) for cause in causes(error))
 
     def close(self) -> None:
         """There is nothing to leave: TensorFlow's server lives as long as its process, and the others do without it."""
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _says_lost(error: BaseException) -> bool:
