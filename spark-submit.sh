@@ -61,13 +61,14 @@ read_arguments() {
     fi
 }
 
-# Sets JOB_INDEX, the same again where the program is one of the project's and takes a --config, else 0: such a one is
+# Sets JOB_INDEX, the same again where the program runs one job and is given its --config, else 0: such a one is
 # checked before Spark starts, and ends with the JSON line. And RESULT_FILE, what it is to write the line into, too.
 recognise_job() {
     JOB_INDEX=0 RESULT_FILE=""
     if [[ $PROGRAM_INDEX == 0 ]]; then return; fi
     local program=${!PROGRAM_INDEX} rest=$((PROGRAM_INDEX + 1))
     if [[ ! -e $program && $program == jobs/*.py ]]; then program=$ROOT/$program; fi
+    case ${program##*/} in train.py | quickstart.py) ;; *) return ;; esac   # others take a job's file, too, in their own way
     if [[ ! $program -ef $ROOT/jobs/${program##*/} || " ${*:rest} " != *" --config"[\ =]* ]]; then return; fi
     JOB_INDEX=$PROGRAM_INDEX
     set -- "${@:rest}"

@@ -45,7 +45,11 @@ def _mirrored(found: list[str]) -> tf.distribute.Strategy:
     # As callbacks read learning rates; TensorFlow's variables of several devices can't
     keras.Variable.__float__ = lambda variable: float(variable.numpy())
     keras.Variable.__int__ = lambda variable: int(variable.numpy())
-    return tf.distribute.MirroredStrategy(found)
+    if "TF_CONFIG" not in os.environ:
+        return tf.distribute.MirroredStrategy(found)
+    # In a cluster of TensorFlow's the default would be collectives, whose groups all workers number alike and so mix up.
+    together = tf.distribute.NcclAllReduce if found[0].startswith("GPU") else tf.distribute.ReductionToOneDevice
+    return tf.distribute.MirroredStrategy(found, cross_device_ops=together())
 
 
 def replicas() -> int:

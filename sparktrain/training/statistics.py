@@ -34,6 +34,9 @@ def start_alike(model: keras.Model, collective: Collective) -> None:
             f"{_count(shapes)} variables of their own shapes. It must depend on nothing but its args"
         )
     for some in _batches(variables):
+        if len(some) == 1:
+            _send(some[0], collective)
+            continue
         values = collective.broadcast([variable.numpy() for variable in some] if collective.rank == 0 else None)
         if collective.rank != 0:
             for variable, value in zip(some, values):
@@ -41,17 +44,32 @@ def start_alike(model: keras.Model, collective: Collective) -> None:
 
 
 def _batches(variables: Sequence[keras.Variable]) -> Iterator[list[keras.Variable]]:
-    """Variables that are sent together: few calls for many small ones, and never much more than one large one at once."""
+    """Variables that are sent together: few calls for many small ones, and large ones by themselves."""
     some: list[keras.Variable] = []
     size = 0
     for variable in variables:
+        own = int(np.prod(variable.shape)) * np.dtype(keras.backend.standardize_dtype(variable.dtype)).itemsize
+        if own > _TOGETHER:
+            yield [variable]
+            continue
         some.append(variable)
-        size += int(np.prod(variable.shape)) * np.dtype(keras.backend.standardize_dtype(variable.dtype)).itemsize
+        size += own
         if size >= _TOGETHER:
             yield some
             some, size = [], 0
     if some:
         yield some
+
+
+def _send(variable: keras.Variable, collective: Collective) -> None:
+    """Rank 0's value of a variable, in pieces, so that little more than a copy of it is held."""
+    value = np.array(variable.numpy())
+    flat = value.reshape(-1)
+    step = max(1, _TOGETHER // value.itemsize)
+    for first in range(0, len(flat), step):
+        flat[first:first + step] = collective.broadcast(flat[first:first + step] if collective.rank == 0 else None)
+    if collective.rank != 0:
+        variable.assign(value)
 
 
 def _count(shapes: list[list]) -> str:

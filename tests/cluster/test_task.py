@@ -72,3 +72,18 @@ def test_other_errors_keep_their_words_and_only_those_of_code_their_traceback(tm
     except OSError as error:
         told = _failure(error, tmp_path)
     assert (told.cause, told.error) == ("code", "PermissionError") and "not yours" in told.traceback
+
+
+@pytest.mark.parametrize("neighbours, fits", [(1, True), (2, False)])
+def test_rows_that_a_disk_cannot_hold_end_the_run_before_they_are_written(attempt, monkeypatch, neighbours, fits):
+    """Of a million rows of 12 bytes each, which were counted before; workers on one host share its disk."""
+    attempt._task.rows, attempt._neighbours = 1_000_000, neighbours
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1 << 40, 1, _SPARE_DISK + 20_000_000))
+    if fits:
+        attempt._check_disk(12_000_000)
+        return
+    with pytest.raises(OSError, match=r"2 worker\(s\) of 1,000,000 rows each need 0\.0 GB") as caught:
+        attempt._fill(batches(1000))
+    assert caught.value.errno == errno.ENOSPC and batches.taken == 1
+    assert not list(attempt._folder.glob("segments/*"))
+    assert "split: epochs each has all rows" in _failure(caught.value, attempt._folder).message

@@ -82,7 +82,7 @@ CASES = {
     "three workers, one tiny, one without rows, clipping": (
         "horovod", [60, 5, 0], dict(optimizer="sgd", rate=0.5, clipnorm=0.05, steps_per_execution=4)
     ),
-    "three workers on TensorFlowOnSpark, one tiny, one without rows, clipping": (
+    "three workers of two devices each on TensorFlowOnSpark, one tiny, one without rows, clipping": (
         "tensorflowonspark", [60, 5, 0], dict(optimizer="sgd", rate=0.5, clipnorm=0.05, steps_per_execution=4)
     ),
     "one worker of two devices, the last batch of one row, clipping": (
