@@ -2,9 +2,9 @@
 
 Filling: Parquet files -> content hash -> shuffle to one partition a worker in hash order -> segments on local disks.
 Beside it, over the same files on the same executors: a bare `repartition` + mapInArrow whose rows are dropped, and
-TensorFlowOnSpark's own feed, a row at a time. With `keep: disk`, the default, Spark also keeps the prepared frame for
-further use, which writes it once more. Later epochs: batches of shuffled rows from the segments, beside two bare readers
-of one memory-mapped file: one takes rows in random order, as training needs them, one copies them in the file's order.
+TensorFlowOnSpark's own feed, a row at a time. Later epochs: batches of shuffled rows from the segments, beside two bare
+readers of one memory-mapped file: one takes rows in random order, as training needs them; the other copies them in the
+file's order, which shuffles nothing and shows what memory gives at most.
 
     python benchmarks/feed.py [--rows 200000] [--repeats 3]
 """
@@ -79,8 +79,8 @@ def seconds(function) -> float:
     return time.perf_counter() - begun
 
 
-def ours(spark: SparkSession, source: str, keep: str) -> None:
-    job = Job.from_mapping({"data": {"path": source, "features": ["x"], "label": "y", "keep": keep}})
+def ours(spark: SparkSession, source: str) -> None:
+    job = Job.from_mapping({"data": {"path": source, "features": ["x"], "label": "y"}})
     prepared = prepare(spark, job.data, seed=job.seed)
     deal(prepared.frame, WORKERS, job.seed).mapInArrow(fill, "part int", barrier=True).collect()
     prepared.release()
@@ -171,30 +171,26 @@ def main() -> None:
         spark.sparkContext.setLogLevel("OFF")
         frame = spark.read.parquet(f"file://{source}")
         size = options.rows * ROW_BYTES / 1e6
-        bare(frame), ours(spark, f"file://{source}", "none")   # warm: code compiled, files cached
-        filling, keeping, dropping, feeding = [], [], [], []
+        bare(frame), ours(spark, f"file://{source}")   # warm: code compiled, files cached
+        filling, dropping, feeding = [], [], []
         for _ in range(options.repeats):
             dropping.append(size / seconds(lambda: bare(frame)))
-            filling.append(size / seconds(lambda: ours(spark, f"file://{source}", "none")))
-            keeping.append(size / seconds(lambda: ours(spark, f"file://{source}", "disk")))
+            filling.append(size / seconds(lambda: ours(spark, f"file://{source}")))
             feeding.append(row_feed(spark, frame, options.fed_rows))
         spark.stop()
     measured = [
-        Measured("filling: Parquet to segments, keep: none", "MB/s", filling),
-        Measured("filling: Parquet to segments, keep: disk", "MB/s", keeping),
+        Measured("filling: Parquet to segments", "MB/s", filling),
         Measured("a bare repartition + mapInArrow, rows dropped", "MB/s", dropping),
         Measured("TensorFlowOnSpark, a row at a time", "MB/s", feeding),
         Measured("later epochs: shuffled batches from segments", "MB/s of one worker", got_epochs),
         Measured("a bare memory-mapped reader, in random order", "MB/s of one worker", shuffled_epochs),
         Measured("a bare memory-mapped reader, in file order", "MB/s of one worker", plain_epochs),
     ]
-    filled, kept, dropped, fed, ours_, shuffled, plain = (one.median for one in measured)
+    filled, dropped, fed, ours_, shuffled, _ = (one.median for one in measured)
     report("feed", f"Feeding rows of {WIDTH} floats to {WORKERS} workers", measured, [
         Target("filling over the row feed", filled / fed, 30),
         Target("filling over the bare stage", filled / dropped, 0.9),
-        Target("filling with keep: disk over the row feed", kept / fed, 30),
         Target("epochs over the bare reader in random order", ours_ / shuffled, 0.8),
-        Target("epochs over the bare reader in file order", ours_ / plain, 0.8),
     ])
 
 

@@ -229,7 +229,8 @@ def _summed(tensors: list[tf.Tensor], collective: Collective | None) -> list[tf.
 
 def _in_pieces(tensors: list[tf.Tensor], collective: Collective) -> list[tf.Tensor]:
     """Tensors [n] summed over the workers, none of them larger than what passes through every transport at once."""
-    pieces = [[min(_PIECE, size - start) for start in range(0, size, _PIECE)] for size in (tensor.shape.num_elements() for tensor in tensors)]
+    every = [tensor.shape.num_elements() for tensor in tensors]
+    pieces = [[min(_PIECE, size - start) for start in range(0, size, _PIECE)] for size in every]
     sums = iter(collective.sum_in_graph([
         piece for tensor, sizes in zip(tensors, pieces)
         for piece in ([tensor] if len(sizes) == 1 else tf.split(tensor, sizes))

@@ -114,7 +114,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             self._stop_asked = True
             self.model.stop_training = False
         if now >= self._next_progress:
-            self._check(numbers, f"by step {self._step}")
+            if self._feeding.rows_of(self._step):
+                self._check(numbers, f"by step {self._step}")
             self._numbers = numbers
             self._tell(now)
 

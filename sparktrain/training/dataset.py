@@ -65,6 +65,10 @@ class Feeding:
         """Whether some step gives this worker, or one of its devices, no row."""
         return min(self._sizes()) < replicas()
 
+    def rows_of(self, step: int) -> int:
+        """How many rows a step of an epoch, counted from 1, gives this worker."""
+        return self._shard.schedule.rows(self._shard.part, step - 1)
+
     def rows_until(self, epoch: int, step: int) -> int:
         """How many rows were trained on once `step` steps of epoch `epoch` (from 0) are done."""
         return epoch * self.epoch_rows + self._rows(step)

@@ -66,8 +66,11 @@ class GlobalMetrics:
         if is_result and name not in self._unsummable():
             return results[name]
         self.averaged.add(name)
-        values = [logs[name] for rows, logs, _, _ in told if rows]
-        return float(np.average(values, weights=[rows for rows, *_ in told if rows]))
+        of = [(rows, logs[name]) for rows, logs, _, _ in told if rows]
+        # What a step of the user's own told of a last batch without rows is no number; one that training lost is none
+        # on any worker, as all have the same weights.
+        known = [(rows, value) for rows, value in of if np.isfinite(value)] or of
+        return float(np.average([value for _, value in known], weights=[rows for rows, _ in known]))
 
     def _variables(self) -> list[keras.Variable]:
         """The states that may be added up."""
