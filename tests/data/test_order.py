@@ -34,6 +34,7 @@ def pipeline(shops, tmp_path_factory):
 WORDS = dict(features=["scaled"], label="number", validation={"where": "day = 9"})
 
 
+@pytest.mark.slow
 def test_a_pipeline_is_fitted_on_training_rows_and_applied_to_all(shops, prepared, pipeline):
     made = prepared(shops, pipeline_url=pipeline, **WORDS, sample={"fractions": {"refund": 0.5}})
     training_x = [row.x for row in shops.where("day != 9").collect()]

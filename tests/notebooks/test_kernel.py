@@ -82,8 +82,14 @@ def run(kernel):
 
 def workers(kernel) -> list[psutil.Process]:
     """The training processes of this kernel's own Spark."""
-    whole = psutil.Process(kernel[0].provisioner.process.pid).children(recursive=True)
-    return [process for process in whole if "sparktrain.worker" in " ".join(process.cmdline())]
+    found = []
+    for process in psutil.Process(kernel[0].provisioner.process.pid).children(recursive=True):
+        try:
+            if "sparktrain.worker" in process.cmdline():
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue   # ended meanwhile
+    return found
 
 
 def test_a_notebook_trains_what_its_cells_define_shows_it_live_and_can_be_interrupted(kernel, run):
@@ -92,7 +98,7 @@ def test_a_notebook_trains_what_its_cells_define_shows_it_live_and_can_be_interr
     run(BUILD)
     printed, shown, error = run(TRAIN.format(epochs=2, callbacks=None))
     assert error is None and "finished 3 2" in printed, printed
-    assert any(line.startswith("filling") for line in shown), shown
+    assert any("segments" in line or line.startswith("epoch ") for line in shown), shown
 
     asked = []
 

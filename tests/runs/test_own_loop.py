@@ -8,7 +8,7 @@ import sparktrain
 from sparktrain.cluster.stage import AttemptFailed
 from sparktrain.config import ConfigError
 
-pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]
 
 
 def look(worker, factor):

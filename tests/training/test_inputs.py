@@ -129,3 +129,16 @@ def test_class_weights_follow_the_rows_classes():
     assert class_weights(np.array([0, 1, 2]), weights).tolist() == [0.5, 1.0, 3.0]
     assert class_weights(np.array([[2.0], [0.0]]), weights).tolist() == [3.0, 0.5]
     assert class_weights(np.eye(3), weights).tolist() == [0.5, 1.0, 3.0]
+
+
+def test_labels_go_to_the_outputs_in_their_order(keras):
+    from sparktrain.feed import BadInput
+    from sparktrain.training.model import label_template
+
+    x = keras.Input((2,))
+    outputs = [keras.layers.Dense(1)(x), keras.layers.Dense(1)(x)]
+    assert label_template(keras.Model(x, outputs), ["label:b"]) == ("", "label:b")
+    named = {"second": outputs[0], "first": outputs[1]}
+    assert label_template(keras.Model(x, named), ["label:b"]) == {"second": "", "first": "label:b"}
+    with pytest.raises(BadInput, match="2 outputs"):
+        label_template(keras.Model(x, outputs), [])

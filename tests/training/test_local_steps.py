@@ -66,13 +66,3 @@ def test_workers_average_their_weights_by_rows(train, make_rows, user_module, co
     assert told[0].history["val_auc"] == told[-1].history["val_auc"]
     last = zlib.crc32(b"".join(value.tobytes() for value in got))
     assert all(f"epoch=1 " in worker.text and f"weights={last}" in worker.text for worker in run.workers)
-
-
-def test_one_local_step_of_plain_sgd_is_a_step_of_averaged_gradients(train, make_rows):
-    import keras
-
-    parts = [make_rows(50), make_rows(21, start=1000)]
-    args = dict(optimizer="sgd", rate=0.5)
-    ends = [keras.models.load_model(train(parts, "dense", args, epochs=1, average=each).model).get_weights()
-            for each in ("step", 1)]
-    assert max(np.abs(one - other).max() for one, other in zip(*ends, strict=True)) < TOLERANCE

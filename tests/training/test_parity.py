@@ -75,15 +75,14 @@ def _furthest(ours, theirs) -> float:
 
 CASES = {
     "one worker, plain SGD": ("single", [90], dict(optimizer="sgd")),
-    "two uneven workers, Adam": ("horovod", [130, 40], dict(optimizer="adam", rate=0.01)),
-    "two uneven workers, weights of rows and of classes": (
+    "two uneven workers, Adam, weights of rows and of classes": (
         "horovod", [130, 40], dict(optimizer="adam", rate=0.01, weighted=True)
     ),
     "three workers, one tiny, one without rows, clipping": (
         "horovod", [60, 5, 0], dict(optimizer="sgd", rate=0.5, clipnorm=0.05, steps_per_execution=4)
     ),
-    "three workers of two devices each on TensorFlowOnSpark, one tiny, one without rows, clipping": (
-        "tensorflowonspark", [60, 5, 0], dict(optimizer="sgd", rate=0.5, clipnorm=0.05, steps_per_execution=4)
+    "two workers of two devices each on TensorFlowOnSpark, one tiny, clipping": (
+        "tensorflowonspark", [60, 5], dict(optimizer="sgd", rate=0.5, clipnorm=0.05, steps_per_execution=4)
     ),
     "one worker of two devices, the last batch of one row, clipping": (
         "mirrored", [90], dict(optimizer="sgd", rate=0.5, clipnorm=0.05)
@@ -140,9 +139,9 @@ def test_every_row_is_trained_on_once_an_epoch_by_a_training_step_of_the_users(t
     assert np.isfinite(told[0].history["loss_of_step"]).all()
 
 
-def test_two_runs_of_workers_of_two_devices_give_the_same_weights_to_the_bit(train, make_rows):
-    parts = [make_rows(100), make_rows(3, start=1000)]
-    runs = [train(parts, "normalized", epochs=2, devices=2) for _ in range(2)]
+def test_two_runs_of_a_worker_of_two_devices_give_the_same_weights_to_the_bit(train, make_rows):
+    parts = [make_rows(101)]
+    runs = [train(parts, "normalized", epochs=2, engine="mirrored", devices=2) for _ in range(2)]
     first, second = (_finished(run)[0] for run in runs)
     assert first.history == second.history
     for one, other in zip(*(_weights(run.model) for run in runs), strict=True):

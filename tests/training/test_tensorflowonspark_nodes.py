@@ -16,7 +16,8 @@ from pyspark import SparkConf
 from sparktrain.cluster.executors import ApplicationExecutors
 from sparktrain.cluster.slots import Slots
 from sparktrain.engines.tensorflowonspark import cluster
-from sparktrain.engines.tensorflowonspark.launch import EngineLaunch, Nodes, home, pid_of, runs
+from sparktrain.engines.tensorflowonspark.known import Nodes, home, pid_of, runs
+from sparktrain.engines.tensorflowonspark.launch import EngineLaunch
 from sparktrain.interfaces.launch import EngineRefused, LaunchFailed, Place
 
 real = [pytest.mark.real, pytest.mark.slow]

@@ -72,15 +72,6 @@ def test_early_stopping_ends_all_workers_in_the_same_epoch(train, make_rows):
     assert told[0].history == told[1].history
 
 
-def test_a_rehearsal_makes_one_step_and_saves_nothing(train, make_rows):
-    run = train([make_rows(60), make_rows(20, start=1000)], "dense", epochs=6, rehearsal=True, save="best")
-    told = run.workers[0].outcome
-    assert isinstance(told, Finished), told
-    assert told.steps == 1 and told.epochs == 1 and told.parameters == 37
-    assert not list(run.output.iterdir())
-    assert "save" not in [phase.name for phase in run.workers[0].of(Phase)]
-
-
 def test_a_monitor_that_no_metric_has_names_the_metrics(train, make_rows):
     run = train(
         [make_rows(30)], "dense", engine="single", early_stopping={"monitor": "val_f1", "mode": "max"}, rehearsal=True

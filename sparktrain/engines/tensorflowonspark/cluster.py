@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Callable, Iterator, Sequence
 
 from sparktrain.engines.tensorflowonspark import nodes as on_executor
-from sparktrain.engines.tensorflowonspark.launch import Nodes
+from sparktrain.engines.tensorflowonspark.known import Nodes
 from sparktrain.engines.tensorflowonspark.package import plain_import
 from sparktrain.interfaces.launch import EngineRefused, Executors, LaunchFailed
 

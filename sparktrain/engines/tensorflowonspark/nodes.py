@@ -15,7 +15,7 @@ from typing import Callable, Iterable, Iterator
 
 import psutil
 
-from sparktrain.engines.tensorflowonspark.launch import Nodes, home, pid_of, runs
+from sparktrain.engines.tensorflowonspark.known import Nodes, home, pid_of, runs
 from sparktrain.engines.tensorflowonspark.package import plain_import
 
 with plain_import():
