@@ -10,14 +10,12 @@ TensorFlowOnSpark's own way feeds its nodes a row at a time, each epoch anew; th
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import tempfile
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from feed import ROW_BYTES, WIDTH, WORKERS, row_feed, write_rows
+from feed import ROW_BYTES, WIDTH, WORKERS, row_feed, start_spark, write_rows
 from report import Measured, Target, report
 
 EPOCHS = 3
@@ -49,23 +47,13 @@ def main() -> None:
     parser.add_argument("--fed-rows", type=int, default=8_000, help="for TensorFlowOnSpark's own way, which is slow")
     parser.add_argument("--repeats", type=int, default=2)
     options = parser.parse_args()
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    os.environ["PYSPARK_PYTHON"] = sys.executable
     here = str(Path(__file__).resolve().parent)
     own, whole, filling = [], {"horovod": [], "tensorflowonspark": []}, {"horovod": [], "tensorflowonspark": []}
     with tempfile.TemporaryDirectory(prefix="sparktrain-engines-") as folder:
         source = Path(folder) / "rows"
         source.mkdir()
         write_rows(source, options.rows)
-        spark = (
-            SparkSession.builder.master(f"local-cluster[{WORKERS},1,2048]").appName("benchmark-engines")
-            .config("spark.ui.enabled", "false")
-            .config("spark.shuffle.compress", "false")
-            .config("spark.sql.execution.arrow.maxRecordsPerBatch", "4096")
-            .config("spark.executorEnv.PYTHONPATH", os.pathsep.join([here, os.environ.get("PYTHONPATH", "")]))
-            .getOrCreate()
-        )
-        spark.sparkContext.setLogLevel("OFF")
+        spark = start_spark("engines", here)
         url = f"file://{source}"
         train(spark, url, "horovod", options.rows)   # warm: code compiled, files cached
         for _ in range(options.repeats):

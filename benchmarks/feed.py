@@ -148,27 +148,34 @@ def epochs(folder: Path, rows: int, repeats: int) -> tuple[list[float], list[flo
     return got_ours, got_shuffled, got_plain
 
 
+def start_spark(name: str, path: str = "") -> SparkSession:
+    """Two executors of one core, for a benchmark; they find modules on the path."""
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    spark = (
+        SparkSession.builder.master(f"local-cluster[{WORKERS},1,2048]").appName(f"benchmark-{name}")
+        .config("spark.ui.enabled", "false")
+        .config("spark.shuffle.compress", "false")
+        .config("spark.sql.execution.arrow.maxRecordsPerBatch", "4096")
+        .config("spark.executorEnv.PYTHONPATH", os.pathsep.join([path, os.environ.get("PYTHONPATH", "")]))
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("OFF")
+    return spark
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--fed-rows", type=int, default=8_000, help="for the row feed, which is slow")
     parser.add_argument("--repeats", type=int, default=3)
     options = parser.parse_args()
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    os.environ["PYSPARK_PYTHON"] = sys.executable
     with tempfile.TemporaryDirectory(prefix="sparktrain-feed-") as folder:
         got_epochs, shuffled_epochs, plain_epochs = epochs(Path(folder), options.rows // 2, 2 * options.repeats + 1)
         source = Path(folder) / "rows"
         source.mkdir()
         write_rows(source, options.rows)
-        spark = (
-            SparkSession.builder.master(f"local-cluster[{WORKERS},1,2048]").appName("benchmark-feed")
-            .config("spark.ui.enabled", "false")
-            .config("spark.shuffle.compress", "false")
-            .config("spark.sql.execution.arrow.maxRecordsPerBatch", "4096")
-            .getOrCreate()
-        )
-        spark.sparkContext.setLogLevel("OFF")
+        spark = start_spark("feed")
         frame = spark.read.parquet(f"file://{source}")
         size = options.rows * ROW_BYTES / 1e6
         for _ in range(2):   # warm: the JVMs compile the code by the second time only, and the files are cached

@@ -9,7 +9,6 @@ from typing import Callable, Iterable
 from py4j.protocol import Py4JError
 from pyspark import SparkContext
 from pyspark.errors import PySparkException
-from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
 
 from sparktrain.cluster.slots import Slots, executors_up
 from sparktrain.cluster.stage import spark_cause
@@ -41,8 +40,8 @@ class ApplicationExecutors(Executors):
         count = self.count
         numbers = self.context.parallelize(range(count), count)
         tasks = numbers.barrier().mapPartitions(partial(_call, function))
-        if self._slots.needs_profile:
-            profile = ResourceProfileBuilder().require(TaskResourceRequests().cpus(self._slots.cores)).build
+        profile = self._slots.profile
+        if profile is not None:
             tasks = tasks.withResources(profile)
         self.context.addJobTag(self._tag)
         self.context.setLocalProperty("spark.job.description", f"sparktrain: {description}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from pyspark import SparkContext
+from pyspark.resource import ResourceProfile, ResourceProfileBuilder, TaskResourceRequests
 
 
 class NoSlots(RuntimeError):
@@ -42,9 +43,14 @@ class Slots:
         return max(1, self.cores // workers if self.local else self.cores)
 
     @property
-    def needs_profile(self) -> bool:
-        """Whether a task must ask for a whole executor, so that no two workers share one."""
-        return not self.local and self.cores // self.task_cpus > 1
+    def profile(self) -> ResourceProfile | None:
+        """What a task must ask for to have an executor to itself, so that no two workers share one; None: nothing.
+
+        Task requests alone: the preparation keeps all cores.
+        """
+        if self.local or self.cores // self.task_cpus <= 1:
+            return None
+        return ResourceProfileBuilder().require(TaskResourceRequests().cpus(self.cores)).build
 
 
 def _count(context: SparkContext) -> Slots:

@@ -10,7 +10,6 @@ from typing import Callable
 
 from pyspark import inheritable_thread_target
 from pyspark.errors import PySparkException
-from pyspark.resource import ResourceProfileBuilder, TaskResourceRequests
 from pyspark.sql import DataFrame
 from py4j.protocol import Py4JError
 
@@ -168,14 +167,10 @@ class Attempt:
         return [self._finished[part] for part in range(self._parts)]
 
     def _run_stage(self, task: Task, tag: str) -> None:
-        profile = None
-        if self._slots.needs_profile:
-            # Task requests alone: the preparation keeps all cores, and no two workers share an executor.
-            profile = ResourceProfileBuilder().require(TaskResourceRequests().cpus(self._slots.cores)).build
         try:
             self._context.addJobTag(tag)
             self._context.setLocalProperty("spark.job.description", f"sparktrain: training {task.run}")
-            self._frame.mapInArrow(task, "part int", barrier=True, profile=profile).collect()
+            self._frame.mapInArrow(task, "part int", barrier=True, profile=self._slots.profile).collect()
         except Exception as error:   # raised by `run`
             self._stage_error = error
         finally:

@@ -6,8 +6,8 @@ from typing import Any, Callable, Mapping, Sequence
 
 from pyspark.sql import DataFrame
 
-from sparktrain.config import Job
 from sparktrain.driver.given import Given
+from sparktrain.driver.request import job_of_words
 from sparktrain.driver.result import Result
 from sparktrain.driver.run import run_job
 
@@ -82,11 +82,7 @@ def train(
         "output": dict(path=output),
         "cluster": dict(cluster or {}),
     }
-    given = {key: {word: value for word, value in words.items() if value is not None} for key, words in sections.items()}
-    given["name"] = name
-    if seed is not None:
-        given["seed"] = seed
-    job = Job.from_mapping(given)
+    job = job_of_words(sections, name, seed)
     result = run_job(
         frame.sparkSession,
         job,

@@ -9,13 +9,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sparktrain.cluster.slots import check_application
-from sparktrain.config import ConfigError, Job, Problem
+from sparktrain.config import ConfigError, Problem
 from sparktrain.data import Prepared
 from sparktrain.driver.functions import own_folders, search_folders, source
 from sparktrain.driver.given import Given
 from sparktrain.driver.plan import modules_of
 from sparktrain.driver.progress import Watch
-from sparktrain.driver.request import new_run_id
+from sparktrain.driver.request import job_of_words, new_run_id
 from sparktrain.driver.run import Run
 from sparktrain.driver.shipping import ship
 from sparktrain.interfaces.messages import Fit, returned_name
@@ -84,8 +84,7 @@ def run_function(
         "training": dict(engine=engine, workers=workers),
         "cluster": dict(cluster or {}),
     }
-    given = {key: {word: value for word, value in words.items() if value is not None} for key, words in sections.items()}
-    job = Job.from_mapping({**given, "name": name, **({} if seed is None else {"seed": seed})})
+    job = job_of_words(sections, name, seed)
     folders = [*search_folders(), *own_folders([function])]
     with Watch(spark.sparkContext) as watch:
         own = _OwnLoop(spark, job, new_run_id(), False, Given(frame=frame, model=function), folders, watch)

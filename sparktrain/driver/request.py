@@ -7,7 +7,7 @@ import re
 import secrets
 import sys
 from datetime import datetime, timezone
-from typing import NoReturn
+from typing import Any, Mapping, NoReturn
 
 from sparktrain.config import ConfigError, Job, Problem, load
 from sparktrain.driver.functions import check_function, search_folders
@@ -54,6 +54,18 @@ def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
     if any(problems):
         raise ConfigError([problem for problem in problems if problem is not None], options.config)
     return job, folders
+
+
+def job_of_words(sections: Mapping[str, Mapping[str, Any]], name: str, seed: int | None) -> Job:
+    """The job of a program's keyword arguments; what is None takes its default.
+
+    Raises:
+        ConfigError: it can't work.
+    """
+    given: dict[str, Any] = {
+        section: {word: value for word, value in words.items() if value is not None} for section, words in sections.items()
+    }
+    return Job.from_mapping({**given, "name": name, **({} if seed is None else {"seed": seed})})
 
 
 def check_run_id(run_id: str | None) -> None:

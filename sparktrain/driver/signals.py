@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import signal
-from typing import NoReturn
+from typing import Callable, NoReturn
 
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)   # Ctrl-C, a scheduler's kill, a terminal that closes
 
 
 def take_signals() -> None:
     """From now on raise KeyboardInterrupt in the main thread for each signal that is to end a run."""
+    on_stop(_stop)
+
+
+def on_stop(handler: Callable[[int, object], object]) -> None:
+    """From now on call a handler, in the main thread, for each signal that is to end a run."""
     for number in _STOPS:
-        if signal.getsignal(number) is not signal.SIG_IGN:   # nohup
-            signal.signal(number, _stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:   # nohup, or a script's `&`
+            signal.signal(number, handler)
 
 
 def _stop(number: int, _: object) -> NoReturn:

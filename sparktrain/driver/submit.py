@@ -23,6 +23,7 @@ from sparktrain.driver.command_line import validate
 from sparktrain.driver.handover import VARIABLE, Handover
 from sparktrain.driver.request import arguments
 from sparktrain.driver.result import Result, exit_status, say
+from sparktrain.driver.signals import on_stop
 
 _ENDING = 60.0         # seconds that a program has for its end once spark-submit is gone
 _PR_SET_PDEATHSIG = 1
@@ -69,9 +70,7 @@ class _Submission:
         self._asked: list[int] = []   # the signals that came
 
     def run(self) -> int:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:   # nohup, or a script's `&`
-                signal.signal(number, self._relay)
+        on_stop(self._relay)
         try:
             # Its standard streams and its process group are ours: a terminal stays its own.
             self._process = subprocess.Popen(

@@ -58,7 +58,6 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             callbacks, add_history=True, model=model, verbose=0, epochs=epochs, steps=feeding.steps
         )
         self.metrics = GlobalMetrics(model, collective)
-        self._statistics = Statistics(model, collective) if collective.size > 1 or replicas() > 1 else None
         self._collective = collective
         self._feeding = feeding
         self._report = report
@@ -66,6 +65,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._local_steps = local_steps
         # What a step of the user's own tells is of one worker, and of one of its devices
         self._partial = collective.size > 1 or replicas() > 1
+        self._statistics = Statistics(model, collective) if self._partial else None
         self._listeners = {hook: [c for c in self.callbacks if _listens(c, hook)] for hook in _BATCH_HOOKS}
         self._epoch = 0
         self._train_state: list[Any] | None = None
@@ -124,7 +124,6 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._train_results = self.metrics.results()
         if self._partial:
             self._train_state = self.metrics.state()
-        if self._statistics is not None:
             self._statistics.average(self._feeding.epoch_rows)
         super().on_test_begin(logs)
 
@@ -160,7 +159,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
              for name, value in logs.items()}
         ))
         if self._partial:
-            if self._train_state is None and self._statistics is not None:
+            if self._train_state is None:
                 self._statistics.average(self._feeding.epoch_rows)
             state = self.metrics.state() if self._train_state is None else self._train_state
             own = {name: value for name, value in logs.items() if not name.startswith("val_")}

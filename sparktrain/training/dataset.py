@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from itertools import islice
 from typing import Any, Callable, Iterator, Mapping
 
 import keras
@@ -63,7 +65,7 @@ class Feeding:
     @property
     def empty_steps(self) -> bool:
         """Whether some step gives this worker, or one of its devices, no row."""
-        return min(self._sizes()) < replicas()
+        return min(self._sizes) < replicas()
 
     def rows_of(self, step: int) -> int:
         """How many rows a step of an epoch, counted from 1, gives this worker."""
@@ -105,16 +107,17 @@ class Feeding:
 
     def _training(self) -> tf.data.Dataset:
         weighted = self._shard.weighted or self._class_weight is not None
-        sizes = self._sizes()
         # A constant batch size lets TensorFlow unroll and plan: an LSTM's step is a sixth faster.
-        rows = sizes.pop() if len(sizes) == 1 and replicas() == 1 else None
+        rows = min(self._sizes) if len(self._sizes) == 1 and replicas() == 1 else None
         return self._dataset(self._training_batches, self.steps, rows, weighted)
 
     def _rows(self, steps: int) -> int:
         return self._shard.schedule.bounds(self._shard.part, steps - 1)[1] if steps else 0
 
+    @cached_property
     def _sizes(self) -> set[int]:
-        return {self._shard.schedule.rows(self._shard.part, step) for step in range(self.steps)}
+        """Of all batches of an epoch: there may be millions, and all are looked at."""
+        return set(islice(self._shard.schedule.sizes(self._shard.part), self.steps))
 
     def _training_batches(self, epoch: int) -> Iterator[Batch]:
         for inputs, label, weight in self._shard.epoch(epoch):

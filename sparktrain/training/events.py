@@ -7,6 +7,8 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from sparktrain.training.metrics import number
+
 
 class EventWriter(keras.callbacks.Callback):
     """Writes each epoch's metrics into `train/` and `validation/`, under the tags that Keras's own callback uses.
@@ -24,7 +26,7 @@ class EventWriter(keras.callbacks.Callback):
         for name, value in (logs or {}).items():
             side, name = ("validation", name[4:]) if name.startswith("val_") else ("train", name)
             self._write(side, f"epoch_{name}", value, epoch)
-        self._write("train", "epoch_learning_rate", float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)), epoch)
+        self._write("train", "epoch_learning_rate", number(self.model.optimizer.learning_rate), epoch)
         for writer in self._writers.values():
             writer.flush()
 

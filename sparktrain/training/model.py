@@ -9,7 +9,6 @@ import numpy as np
 
 from sparktrain.feed import BadInput, Shard
 from sparktrain.interfaces.messages import Source
-from sparktrain.training.averaging import optimizers_of
 from sparktrain.training.dataset import LABEL
 from sparktrain.training.errors import TrainingError
 from sparktrain.training.sources import load

@@ -68,7 +68,8 @@ class Worker:
         self.rank, self.size = collective.rank, collective.size
         self.rows = self.steps = 0
         self._order, self._shard, self._collective, self._report = order, shard, collective, report
-        self._feedings: dict[int, _Passes] = {}   # by their dataset's id
+        # By the dataset's id, which is its own while the object is kept
+        self._handed_out: dict[int, tuple[tf.data.Dataset, _Passes]] = {}
 
     def dataset(self, batch_size: int) -> tf.data.Dataset:
         """This worker's training rows; every pass is an epoch, in an order of its own.
@@ -81,11 +82,13 @@ class Worker:
             where no label was: an array for one feature, else a dict by name. It has the same number of batches on
             every worker, so a worker with fewer rows has some smaller ones, or some without rows.
         """
-        return self._made(batch_size).passes(training=True)
+        passes = self._passes(batch_size)
+        return self._hand_out(passes.training(), passes)
 
     def validation(self, batch_size: int) -> tf.data.Dataset:
         """This worker's validation rows, in a fixed order, as `dataset` gives them."""
-        return self._made(batch_size).passes(training=False)
+        passes = self._passes(batch_size)
+        return self._hand_out(passes.validation(), passes)
 
     def distribute(self, model: keras.Model) -> keras.Model:
         """Give all workers rank 0's weights; and let a compiled model train on the rows of all.
@@ -130,7 +133,7 @@ class Worker:
         """Every worker's value, any picklable object, in the order of their ranks."""
         return self._collective.gather(value)
 
-    def _made(self, batch_size: int) -> _Passes:
+    def _passes(self, batch_size: int) -> _Passes:
         if not self._order.fit.has_rows:
             raise TrainingError("sparktrain.run was called without `data`, so its workers have no rows: name a frame")
         sizes = (batch_size,) * self.size
@@ -139,14 +142,20 @@ class Worker:
         )
         return _Passes(self, shard, batch_size)
 
+    def _hand_out(self, dataset: tf.data.Dataset, passes: _Passes) -> tf.data.Dataset:
+        if not self._order.fit.labelled:
+            dataset = dataset.map(lambda inputs, *_: inputs)
+        self._handed_out[id(dataset)] = dataset, passes
+        return dataset
+
     def _fit(self, model: keras.Model, own_fit: Callable[..., Any], x: Any = None, **words: Any) -> Any:
-        feeding = self._feedings.get(id(x))
+        _, feeding = self._handed_out.get(id(x), (None, None))
         if feeding is None:
             raise TrainingError(
                 f"a distributed model's fit takes worker.dataset(batch_size), and {type(x).__name__} came: the rows of "
                 "all workers have to come in the same number of batches"
             )
-        validation = self._feedings.get(id(words.get("validation_data")))
+        _, validation = self._handed_out.get(id(words.get("validation_data")), (None, None))
         feeding.validation_rows = 0 if validation is None else validation.validation_rows
         if not model.built:
             raise TrainingError("the distributed model isn't built yet: give it a keras.Input, or call it once before")
@@ -190,15 +199,6 @@ class _Passes(Feeding):
         )
         self._worker = worker
         self._next = 0
-        self._datasets: list[tf.data.Dataset] = []
-
-    def passes(self, training: bool) -> tf.data.Dataset:
-        dataset = self.training() if training else self.validation()
-        if not self._worker._order.fit.labelled:
-            dataset = dataset.map(lambda inputs, *_: inputs)
-        self._worker._feedings[id(dataset)] = self
-        self._datasets.append(dataset)   # an id is its own while the object lives
-        return dataset
 
     def _training_batches(self, epoch: int) -> Iterator[Batch]:
         self._next += 1

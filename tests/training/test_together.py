@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from sparktrain.interfaces.messages import Failure, Finished, Phase, Progress
+from sparktrain.interfaces.messages import Failure, Finished, Progress
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

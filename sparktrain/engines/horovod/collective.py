@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import Any, Sequence
 
 import horovod.tensorflow as hvd
@@ -10,6 +9,7 @@ import numpy
 import tensorflow as tf
 from horovod.common.exceptions import HorovodInternalError
 
+from sparktrain.engines.numbering import Numbering
 from sparktrain.interfaces.collective import PeerLost, causes
 from sparktrain.interfaces.objects import SummingCollective
 
@@ -24,7 +24,7 @@ class EngineCollective(SummingCollective):
         hvd.init()
         self.rank = hvd.rank()
         self.size = hvd.size()
-        self._sums: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._numbers = Numbering()
         self._open = True
 
     def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
@@ -34,13 +34,8 @@ class EngineCollective(SummingCollective):
         return [self._sum(tensor) for tensor in tensors]
 
     def _sum(self, tensor: tf.Tensor) -> tf.Tensor:
-        # Workers match their operations by name, so names may not depend on how often a graph was traced.
-        number = 0
-        if not tf.executing_eagerly():
-            graph = tf.compat.v1.get_default_graph()
-            number = self._sums.get(graph, 0)
-            self._sums[graph] = number + 1
-        name = f"sparktrain.sum.{number}.{tensor.dtype.name}.{tensor.shape.num_elements()}"
+        # Workers match their operations by name.
+        name = f"sparktrain.sum.{self._numbers.next()}.{tensor.dtype.name}.{tensor.shape.num_elements()}"
         return hvd.allreduce(tensor, op=hvd.Sum, name=name, ignore_name_scope=True)
 
     def add(self, words: numpy.ndarray) -> numpy.ndarray:

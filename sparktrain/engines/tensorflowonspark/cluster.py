@@ -10,7 +10,7 @@ import threading
 from argparse import Namespace
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Callable, Iterator, Sequence
+from typing import Callable, Iterator, Sequence
 
 from sparktrain.engines.tensorflowonspark import nodes as on_executor
 from sparktrain.engines.tensorflowonspark.known import Nodes

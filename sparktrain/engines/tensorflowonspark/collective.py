@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import weakref
 import zlib
 from typing import Any, Sequence
 
 import numpy
 import tensorflow as tf
 
+from sparktrain.engines.numbering import Numbering
 from sparktrain.interfaces.collective import PeerLost, causes
 from sparktrain.interfaces.objects import SummingCollective
 
@@ -27,7 +27,7 @@ class EngineCollective(SummingCollective):
         config = json.loads(os.environ["TF_CONFIG"])
         self.rank = config["task"]["index"]
         self.size = len(config["cluster"]["worker"])
-        self._sums: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+        self._numbers = Numbering()
         if self.size > 1:
             # Its construction starts TensorFlow's collectives between the workers; nothing is trained under it, as
             # Keras 3 can't. It also has the workers look after each other, so that a lost one is noticed in idle times.
@@ -41,13 +41,8 @@ class EngineCollective(SummingCollective):
         return [self._sum(tensor) for tensor in tensors]
 
     def _sum(self, tensor: tf.Tensor) -> tf.Tensor:
-        # Workers match their operations by number, so numbers may not depend on how often a graph was traced; and an
-        # operation keeps its shape.
-        place = 0
-        if not tf.executing_eagerly():
-            graph = tf.compat.v1.get_default_graph()
-            place = self._sums.get(graph, 0)
-            self._sums[graph] = place + 1
+        # Workers match their operations by number, and an operation keeps its shape.
+        place = self._numbers.next()
         with tf.device(self._device):
             return self._reduce(tensor, _GROUP, f"{place} {tensor.dtype.name} {tensor.shape.as_list()}")
 

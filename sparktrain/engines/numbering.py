@@ -1,0 +1,26 @@
+"""Numbers for the sums of a graph, by which the workers match them."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import tensorflow as tf
+
+
+class Numbering:
+    """Counts the sums of each graph from 0; outside of graphs, where they come one after the other, all are 0.
+
+    So a sum's number is the same on all workers, and does not depend on how often a graph was traced.
+    """
+
+    def __init__(self) -> None:
+        self._counts: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
+
+    def next(self) -> int:
+        if tf.executing_eagerly():
+            return 0
+        graph = tf.compat.v1.get_default_graph()
+        number = self._counts.get(graph, 0)
+        self._counts[graph] = number + 1
+        return number
