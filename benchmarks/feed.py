@@ -6,12 +6,13 @@ TensorFlowOnSpark's own feed, a row at a time. Later epochs: batches of shuffled
 readers of one memory-mapped file: one takes rows in random order, as training needs them; the other copies them in the
 file's order, which shuffles nothing and shows what memory gives at most.
 
-    python benchmarks/feed.py [--rows 200000] [--repeats 3]
+    python benchmarks/feed.py [--rows 200000] [--repeats 6]
 """
 
 from __future__ import annotations
 
 import argparse
+import mmap
 import os
 import sys
 import tempfile
@@ -31,6 +32,7 @@ from sparktrain.data import VALIDATION, deal, prepare
 WIDTH = 784   # floats a row
 WORKERS = 2
 BATCH = 64
+WARM_UPS = 3   # the JVMs have compiled the code by the third time only
 ROW_BYTES = 4 * WIDTH
 LAYOUT = feed.Layout(
     inputs=(feed.Input("x", (feed.Column("x"),)),), label="y", classes=None, weight=None, validation=VALIDATION
@@ -67,16 +69,26 @@ def drop(batches):
 
 
 def feed_node(args, context):
-    """TensorFlowOnSpark's own way: the training process takes rows from its queue."""
-    rows = context.get_data_feed(train_mode=True)
-    while not rows.should_stop():
-        rows.next_batch(1024)
+    """TensorFlowOnSpark's own way: the training process takes rows from its queue, and makes arrays of them."""
+    feed = context.get_data_feed(train_mode=True)
+    while not feed.should_stop():
+        rows = feed.next_batch(1024)
+        numpy.array([x for x, _ in rows], "float32"), numpy.array([y for _, y in rows], "int32")
 
 
 def seconds(function) -> float:
     begun = time.perf_counter()
     function()
     return time.perf_counter() - begun
+
+
+def take_memory(size: int) -> None:
+    """Have bytes of memory at hand for what comes next.
+
+    A virtual machine may hand free memory back to its host, and pay 2 s a GiB to have it again: without this, a way is
+    the faster for coming behind one that has just freed much.
+    """
+    numpy.empty(size, "uint8")[:: mmap.PAGESIZE] = 1
 
 
 def ours(spark: SparkSession, source: str) -> None:
@@ -86,22 +98,20 @@ def ours(spark: SparkSession, source: str) -> None:
     prepared.release()
 
 
-def bare(frame: DataFrame) -> None:
+def bare(spark: SparkSession, source: str) -> None:
+    frame = spark.read.parquet(source)
     frame.repartition(WORKERS).mapInArrow(drop, "part int", barrier=True).collect()
 
 
-def row_feed(spark: SparkSession, frame: DataFrame, rows: int) -> float:
-    """MB/s of TensorFlowOnSpark's InputMode.SPARK."""
+def row_feed(spark: SparkSession, source: str, rows: int) -> float:
+    """MB/s of TensorFlowOnSpark's InputMode.SPARK; its nodes are up before the time begins."""
     from tensorflowonspark import TFCluster
 
-    some = frame.limit(rows).repartition(WORKERS).cache()
-    some.count()
     cluster = TFCluster.run(
         spark.sparkContext, feed_node, {}, WORKERS, num_ps=0, input_mode=TFCluster.InputMode.SPARK
     )
-    took = seconds(lambda: cluster.train(some.rdd.map(list), 1))
+    took = seconds(lambda: cluster.train(spark.read.parquet(source).repartition(WORKERS).rdd.map(list), 1))
     cluster.shutdown()
-    some.unpersist()
     return rows * ROW_BYTES / 1e6 / took
 
 
@@ -168,23 +178,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--fed-rows", type=int, default=8_000, help="for the row feed, which is slow")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=6)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sparktrain-feed-") as folder:
         got_epochs, shuffled_epochs, plain_epochs = epochs(Path(folder), options.rows // 2, 2 * options.repeats + 1)
         source = Path(folder) / "rows"
-        source.mkdir()
-        write_rows(source, options.rows)
+        some = Path(folder) / "some"
+        for place, rows in ((source, options.rows), (some, options.fed_rows)):
+            place.mkdir()
+            write_rows(place, rows)
         spark = start_spark("feed")
-        frame = spark.read.parquet(f"file://{source}")
+        url = f"file://{source}"
         size = options.rows * ROW_BYTES / 1e6
-        for _ in range(2):   # warm: the JVMs compile the code by the second time only, and the files are cached
-            bare(frame), ours(spark, f"file://{source}")
         filling, dropping, feeding = [], [], []
-        for _ in range(options.repeats):
-            dropping.append(size / seconds(lambda: bare(frame)))
-            filling.append(size / seconds(lambda: ours(spark, f"file://{source}")))
-            feeding.append(row_feed(spark, frame, options.fed_rows))
+        ways = [
+            lambda: filling.append(size / seconds(lambda: ours(spark, url))),
+            lambda: dropping.append(size / seconds(lambda: bare(spark, url))),
+            lambda: feeding.append(row_feed(spark, f"file://{some}", options.fed_rows)),
+        ]
+        for _ in range(WARM_UPS):
+            ours(spark, url), bare(spark, url)
+        for repeat in range(options.repeats):
+            for way in ways[::(-1) ** repeat]:   # there and back, so that none always comes behind the same one
+                take_memory(4 * options.rows * ROW_BYTES)
+                way()
         spark.stop()
     measured = [
         Measured("filling: Parquet to segments", "MB/s", filling),
