@@ -29,7 +29,9 @@ def now() -> str:
 
 def hadoop_settings(spark: SparkSession) -> dict[str, str]:
     """What storage needs of Hadoop's configuration as the driver's JVM has it."""
-    return dict(spark.sparkContext._jsc.hadoopConfiguration().getValByRegex(HADOOP_KEYS))
+    # A plain Configuration knows hdfs-site.xml only once something has used HDFS; this one reads it.
+    conf = spark.sparkContext._jvm.org.apache.hadoop.hdfs.HdfsConfiguration(spark.sparkContext._jsc.hadoopConfiguration())
+    return dict(conf.getValByRegex(HADOOP_KEYS))
 
 
 def qualified(spark: SparkSession, path: str) -> str:

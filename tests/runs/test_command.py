@@ -14,6 +14,9 @@ import pyarrow.parquet
 import pytest
 import yaml
 
+from sparktrain.storage import open_folder
+from sparktrain.storage.hadoop import hadoop_settings
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.real
 # Spark's usual 200 shuffle partitions are for more rows than these
@@ -134,10 +137,13 @@ def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(home):
 
 
 @pytest.mark.slow
-def test_a_plain_spark_submit_trains_the_same(home):
+def test_a_plain_spark_submit_trains_the_same_and_onto_an_hdfs_that_nothing_was_read_from(home, hdfs):
     command = [str(Path(sys.executable).parent / "spark-submit"), *SPARK, str(ROOT / "jobs" / "train.py"),
-               "--config", "job.yaml", "--run-id", "plain"]
-    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+               "--config", "job.yaml", "--run-id", "plain", "--set", "output.path=hdfs:///models/mine"]
+    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable,
+                   "HADOOP_CONF_DIR": str(hdfs.conf_dir)}
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads(done.stdout.strip().splitlines()[-1])["output"].endswith("/models/plain")
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+    output = json.loads(done.stdout.strip().splitlines()[-1])["output"]
+    assert output == f"{hdfs.uri}/models/mine/plain"
+    assert open_folder(output, hadoop_settings({"HADOOP_CONF_DIR": str(hdfs.conf_dir)})).exists("model.keras")

@@ -10,12 +10,14 @@ import pytest
 from sparktrain.interfaces.messages import Failure, Finished, Progress
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
+over_engines = pytest.mark.parametrize("engine", ["horovod", "tensorflowonspark"], indirect=True)
 
 
 def _seen(worker, name):
     return re.findall(rf"^{name} epoch=.*$", worker.text, re.MULTILINE)
 
 
+@over_engines
 def test_callbacks_see_all_rows_metrics_and_run_where_keras_users_expect(train, make_rows):
     parts = [make_rows(130), make_rows(60, start=1000)]
     run = train(
@@ -54,6 +56,7 @@ def _check_best(run, history):
     assert result["auc"] == pytest.approx(max(history["val_auc"]), rel=1e-5)
 
 
+@over_engines
 def test_a_stop_on_one_worker_in_the_middle_of_an_epoch_ends_all_at_its_end(train, make_rows):
     parts = [make_rows(60), make_rows(60, start=1000)]
     run = train(parts, "dense", epochs=6, callbacks="stopping")
@@ -63,6 +66,7 @@ def test_a_stop_on_one_worker_in_the_middle_of_an_epoch_ends_all_at_its_end(trai
     assert run.model.exists()
 
 
+@over_engines
 def test_early_stopping_ends_all_workers_in_the_same_epoch(train, make_rows):
     parts = [make_rows(60), make_rows(20, start=1000)]
     early = {"monitor": "val_loss", "patience": 1, "min_delta": 10.0}   # nothing is ever good enough
