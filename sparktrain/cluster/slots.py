@@ -85,11 +85,18 @@ def _local_cores(context: SparkContext) -> int:
 
 
 def check_application(context: SparkContext) -> None:
-    """Refuse what a barrier stage can't run under.
+    """Refuse what a barrier stage, or training behind it, can't run under.
 
     Raises:
         ClusterRefused: naming the setting and what to set instead.
     """
+    limit = context.getConf().get("spark.executor.pyspark.memory", None)
+    if limit is not None:
+        raise ClusterRefused(
+            f"spark.executor.pyspark.memory is {limit}, and Spark makes it a limit on each Python process's address space: "
+            "mapped segments and TensorFlow's own mappings count there in full, though they take little memory, and fail "
+            "under it. Leave it out; where the cluster counts memory, give workers room by spark.executor.memoryOverhead"
+        )
     if context.getConf().get("spark.dynamicAllocation.enabled", "false").lower() == "true":
         raise ClusterRefused(
             "spark.dynamicAllocation.enabled is true, and Spark runs no barrier stage under it (SPARK-24942): "

@@ -22,8 +22,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         "validate", help="check a job's command line without Spark", add_help=False, prefix_chars="\0"
     )
     check.add_argument("arguments", nargs="*")
+    runs = commands.add_parser("runs", help="the runs at a job's output.path")
+    of_runs = runs.add_subparsers(dest="what", required=True)
+    listing = of_runs.add_parser("list", help="finished runs, and those at work")
+    listing.add_argument("output", help="what output.path names, such as hdfs:///models/late-flights")
+    listing.add_argument("--most", type=int, default=20, help="finished runs to show, the last first; default: 20")
+    showing = of_runs.add_parser("show", help="one finished run, and where its model comes from")
+    showing.add_argument("run", help="its folder, output.path/RUN or output.path/latest")
+    for each in (listing, showing):
+        each.add_argument("--json", action="store_true", help="as JSON: a line a run, or one object")
     options = parser.parse_args(argv)
-    return _config(options, parser) if options.command == "config" else validate(options.arguments)
+    if options.command == "config":
+        return _config(options, parser)
+    return _runs(options) if options.command == "runs" else validate(options.arguments)
 
 
 def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -32,6 +43,31 @@ def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     if options.schema == options.reference:
         parser.error("config takes --schema or --reference")
     print(json.dumps(schema(), indent=2) if options.schema else reference(), end="\n" if options.schema else "")
+    return 0
+
+
+def _runs(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from sparktrain.driver.runs import details, listed, table
+    from sparktrain.storage import StorageError, open_folder
+    from sparktrain.storage.runs import resolve
+
+    try:
+        if options.what == "list":
+            folder = open_folder(options.output)
+            found = listed(folder, options.most)
+            shown, plain = table(found, folder.url), "\n".join(map(json.dumps, found))
+        else:
+            shown, all_of_it = details(open_folder(resolve(options.run)))
+            plain = json.dumps(all_of_it, indent=2)
+    except StorageError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if options.json:
+        print(plain)
+    else:
+        Console().print(shown)
     return 0
 
 

@@ -15,7 +15,8 @@ from pyspark.sql import SparkSession
 
 from sparktrain.storage import HADOOP_KEYS, open_folder
 
-_RUNNING = "running.json"   # who works on a run; it is never in a complete one
+STAGED = "_runs"           # where runs are made, under output.path
+RUNNING = "running.json"   # who works on a run; it is never in a complete one
 
 
 class RunTaken(ValueError):
@@ -60,7 +61,7 @@ class RunFolder:
     def __init__(self, url: str, run: str, hadoop: Mapping[str, str]) -> None:
         self.run = run
         self.root = open_folder(url, hadoop)
-        self.staged = self.root.join("_runs", run)
+        self.staged = self.root.join(STAGED, run)
         self.final = self.root.join(run)
 
     def finished_summary(self) -> dict[str, Any] | None:
@@ -74,8 +75,8 @@ class RunFolder:
             RunTaken: it is another's, alive or dead.
         """
         mine = json.dumps({**who, "host": socket.gethostname(), "pid": os.getpid(), "since": now()})
-        if not self.staged.claim(_RUNNING, mine.encode()):
-            other = self.staged.read_text(_RUNNING)
+        if not self.staged.claim(RUNNING, mine.encode()):
+            other = self.staged.read_text(RUNNING)
             raise RunTaken(
                 f"run id {self.run!r} is taken by a run that is alive or was killed: {other}. Choose another --run-id, "
                 f"or, if it is dead, remove {self.staged.url}"
@@ -87,8 +88,8 @@ class RunFolder:
     def publish(self, summary: Mapping[str, Any]) -> None:
         """Make the run seen, whole: summary.json last, then one rename."""
         self.write_json("summary.json", summary)
-        self.staged.remove(_RUNNING)
-        self.root.publish(f"_runs/{self.run}", self.run)
+        self.staged.remove(RUNNING)
+        self.root.publish(f"{STAGED}/{self.run}", self.run)
 
     def discard(self) -> None:
         """Leave nothing of a run that failed."""

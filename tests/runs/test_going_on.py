@@ -21,6 +21,7 @@ import sparktrain
 from sparktrain.cluster.stage import AttemptFailed
 from sparktrain.config import Job
 from sparktrain.data import InputError
+from sparktrain.driver.command_line import main
 from sparktrain.driver.run import run_job
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]
@@ -104,7 +105,7 @@ def first(spark, small, folder, left):
     return result
 
 
-def test_lineage_says_where_the_model_comes_from(first, spark, folder):
+def test_lineage_says_where_the_model_comes_from(first, spark, folder, capsys):
     origin = read(first.output, "lineage.json")
     assert origin["run"] == "first" and origin["parent"] is None and origin["seed"] == SEED
     files = {Path(each["path"]).name: each for each in origin["inputs"]}
@@ -120,6 +121,9 @@ def test_lineage_says_where_the_model_comes_from(first, spark, folder):
     assert origin["user"] == spark.sparkContext.sparkUser()
     assert origin["application"] == spark.sparkContext.applicationId
     assert set(origin["code"]) == {"forms.py"}
+    assert main(["runs", "show", first.output, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["lineage"] == origin
+    assert main(["runs", "show", first.output]) == 0 and "2 files" in capsys.readouterr().out
 
 
 def test_files_that_were_left_out_are_counted_in_the_summary(first):

@@ -38,6 +38,11 @@ def test_an_application_whose_executors_come_and_go_is_refused_with_what_to_subm
         check_application(Application(spark_dynamicAllocation_enabled="True"))
 
 
+def test_a_limit_on_the_address_space_of_python_is_refused_with_what_to_set_instead():
+    with pytest.raises(ClusterRefused, match="pyspark.memory is 2g.*address space.*memoryOverhead"):
+        check_application(Application(spark_executor_pyspark_memory="2g"))
+
+
 def train(frame, model, **words):
     words = {"features": ["x"], "label": "y", "engine": "single", "batch_size": 16, "epochs": 1, "keep": "none"} | words
     return sparktrain.train(frame, model, **words)
