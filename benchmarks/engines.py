@@ -51,9 +51,8 @@ def main() -> None:
     own, whole, filling = [], {"horovod": [], "tensorflowonspark": []}, {"horovod": [], "tensorflowonspark": []}
     with tempfile.TemporaryDirectory(prefix="sparktrain-engines-") as folder:
         source, some = Path(folder) / "rows", Path(folder) / "some"
-        for place, rows in ((source, options.rows), (some, options.fed_rows)):
-            place.mkdir()
-            write_rows(place, rows)
+        write_rows(source, options.rows)
+        write_rows(some, options.fed_rows)
         spark = start_spark("engines", here)
         url = f"file://{source}"
         train(spark, url, "horovod", options.rows)   # warm: code compiled, files cached

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy
 import pyarrow
 import pyarrow.parquet
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from report import Measured, Target, report
 from sparktrain import feed
@@ -40,6 +40,8 @@ LAYOUT = feed.Layout(
 
 
 def write_rows(folder: Path, rows: int, files: int = 8) -> None:
+    """Write them to a new folder."""
+    folder.mkdir()
     random = numpy.random.default_rng(7)
     for file in range(files):
         count = rows // files
@@ -70,9 +72,9 @@ def drop(batches):
 
 def feed_node(args, context):
     """TensorFlowOnSpark's own way: the training process takes rows from its queue, and makes arrays of them."""
-    feed = context.get_data_feed(train_mode=True)
-    while not feed.should_stop():
-        rows = feed.next_batch(1024)
+    queue = context.get_data_feed(train_mode=True)
+    while not queue.should_stop():
+        rows = queue.next_batch(1024)
         numpy.array([x for x, _ in rows], "float32"), numpy.array([y for _, y in rows], "int32")
 
 
@@ -182,11 +184,9 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sparktrain-feed-") as folder:
         got_epochs, shuffled_epochs, plain_epochs = epochs(Path(folder), options.rows // 2, 2 * options.repeats + 1)
-        source = Path(folder) / "rows"
-        some = Path(folder) / "some"
-        for place, rows in ((source, options.rows), (some, options.fed_rows)):
-            place.mkdir()
-            write_rows(place, rows)
+        source, some = Path(folder) / "rows", Path(folder) / "some"
+        write_rows(source, options.rows)
+        write_rows(some, options.fed_rows)
         spark = start_spark("feed")
         url = f"file://{source}"
         size = options.rows * ROW_BYTES / 1e6

@@ -11,9 +11,7 @@ from rich.text import Text
 from sparktrain.driver.output import RUNNING, STAGED
 from sparktrain.driver.progress import end_table
 from sparktrain.storage import Folder, NotFound
-from sparktrain.storage.runs import complete_runs
-
-_FINISHED = ("finished", "engine", "workers", "rows", "epochs", "wall")
+from sparktrain.storage.runs import summaries
 
 
 def listed(folder: Folder, most: int) -> list[dict[str, Any]]:
@@ -21,7 +19,7 @@ def listed(folder: Folder, most: int) -> list[dict[str, Any]]:
 
     Args:
         folder: what `output.path` names; it need not exist.
-        most: how many finished runs are read.
+        most: how many finished runs, at most.
 
     Returns:
         Of a finished run its summary.json; of one at work (or killed at it) `run`, `status: running` and who runs it:
@@ -38,7 +36,7 @@ def listed(folder: Folder, most: int) -> list[dict[str, Any]]:
             found.append({"run": run, "status": "running", **json.loads(working.read_text(f"{run}/{RUNNING}"))})
         except NotFound:
             continue   # it has ended meanwhile
-    return found + [json.loads(folder.read_text(f"{run}/summary.json")) for run in complete_runs(folder)[:most]]
+    return found + list(summaries(folder).values())[:most]
 
 
 def table(runs: list[dict[str, Any]], url: str) -> Table:
@@ -51,10 +49,9 @@ def table(runs: list[dict[str, Any]], url: str) -> Table:
             who = f"{run.get('user')} on {run.get('host')}, {run.get('application')}"
             shown.add_row(Text(run["run"]), "running", str(run.get("since")), *[""] * 5, Text(who))
             continue
-        when, engine, workers, rows, epochs, wall = (run[name] for name in _FINISHED)
         metrics = " ".join(f"{name} {value:.4f}" for name, value in run["metrics"].items())
-        shown.add_row(Text(run["run"]), run["status"], when, engine, str(workers), f"{rows:,}", str(epochs),
-                      f"{wall:.0f}", Text(metrics))
+        shown.add_row(Text(run["run"]), run["status"], run["finished"], run["engine"], str(run["workers"]),
+                      f"{run['rows']:,}", str(run["epochs"]), f"{run['wall']:.0f}", Text(metrics))
     return shown
 
 

@@ -6,7 +6,7 @@ import difflib
 import json
 import os
 from datetime import datetime, timezone
-from typing import Mapping
+from typing import Any, Mapping
 
 from sparktrain.storage.errors import NotFound, StorageError
 from sparktrain.storage.folder import Folder, open_folder
@@ -17,21 +17,26 @@ _SUMMARY = "summary.json"
 
 
 def complete_runs(folder: Folder) -> list[str]:
-    """The ids of the runs that are whole: those with a `summary.json` that says when they `finished`.
+    """The ids of the runs of `summaries`, the last finished first."""
+    return list(summaries(folder))
+
+
+def summaries(folder: Folder) -> dict[str, dict[str, Any]]:
+    """The runs that are whole: those with a `summary.json` that says when they `finished`.
 
     Args:
         folder: what `output.path` names; it need not exist.
 
     Returns:
-        Run ids, the last finished first. Times without a zone are taken as UTC.
+        The summary of each run id, the last finished first. Times without a zone are taken as UTC.
     """
     try:
         names = folder.list()
     except NotFound:
-        return []
-    finished = {name: time for name in names if not name.startswith(("_", "."))
-                if (time := _finished(folder, name)) is not None}
-    return sorted(finished, key=lambda run: (finished[run], run), reverse=True)
+        return {}
+    found = {name: summary for name in names if not name.startswith(("_", "."))
+             if (summary := _summary(folder, name)) is not None}
+    return dict(sorted(found.items(), key=lambda run: (_finished(run[1]), run[0]), reverse=True))
 
 
 def latest(folder: Folder) -> str:
@@ -64,18 +69,24 @@ def resolve(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> str:
     folder = open_folder(str(location.parent), hadoop)
     if location.name == LATEST:
         return folder.join(latest(folder)).url
-    if _finished(folder, location.name) is None:
+    if _summary(folder, location.name) is None:
         raise NotFound(f"{folder.join(location.name).url}: not a finished run. {_instead(folder, location.name)}")
     return folder.join(location.name).url
 
 
-def _finished(folder: Folder, run: str) -> datetime | None:
+def _summary(folder: Folder, run: str) -> dict[str, Any] | None:
     try:
-        time = datetime.fromisoformat(json.loads(folder.read_bytes(f"{run}/{_SUMMARY}"))["finished"])
+        summary = json.loads(folder.read_bytes(f"{run}/{_SUMMARY}"))
+        _finished(summary)
     except NotFound:
         return None
     except (ValueError, KeyError, TypeError):   # another program's folder: ours write it whole
         return None
+    return summary
+
+
+def _finished(summary: Mapping[str, Any]) -> datetime:
+    time = datetime.fromisoformat(summary["finished"])
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
