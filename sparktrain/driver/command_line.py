@@ -22,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "validate", help="check a job's command line without Spark", add_help=False, prefix_chars="\0"
     )
     check.add_argument("arguments", nargs="*")
+    packing = commands.add_parser("package", help="put the environment and Spark's jars on the storage, for clusters")
+    packing.add_argument("--to", required=True, metavar="URL", help="a folder for packages, such as hdfs:///envs")
     runs = commands.add_parser("runs", help="the runs at a job's output.path")
     of_runs = runs.add_subparsers(dest="what", required=True)
     listing = of_runs.add_parser("list", help="finished runs, and those at work")
@@ -34,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.command == "config":
         return _config(options, parser)
+    if options.command == "package":
+        return _package(options.to)
     return _runs(options) if options.command == "runs" else validate(options.arguments)
 
 
@@ -43,6 +47,18 @@ def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     if options.schema == options.reference:
         parser.error("config takes --schema or --reference")
     print(json.dumps(schema(), indent=2) if options.schema else reference(), end="\n" if options.schema else "")
+    return 0
+
+
+def _package(to: str) -> int:
+    from sparktrain.driver.package import package
+    from sparktrain.storage import StorageError
+
+    try:
+        print(package(to, lambda text: print(f"sparktrain: {text}", file=sys.stderr, flush=True)))
+    except (StorageError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0
 
 
