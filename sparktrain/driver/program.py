@@ -11,24 +11,16 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.text import Text
 
-from sparktrain.cluster.slots import ClusterRefused, NoSlots
-from sparktrain.cluster.stage import AttemptFailed, StageFailed
-from sparktrain.config import ConfigError, Job
-from sparktrain.data import InputError, MissingColumn
+from sparktrain.config import Job
+from sparktrain.driver.ending import failed
 from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.handover import announce
-from sparktrain.driver.output import RunTaken
 from sparktrain.driver.progress import make_console
 from sparktrain.driver.request import arguments, load_job, new_run_id
 from sparktrain.driver.result import Result, exit_status, say, tell
 from sparktrain.driver.run import run_job
-from sparktrain.driver.shipping import TooLarge
-from sparktrain.driver.signals import stopped, take_signals
-from sparktrain.interfaces.launch import EngineRefused, LaunchFailed
-from sparktrain.storage import StorageError
+from sparktrain.driver.signals import take_signals
 
-_REFUSED = (ConfigError, ClusterRefused, EngineRefused, RunTaken, TooLarge, MissingColumn)
-_SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, StageFailed, StorageError)   # their messages say it all
 
 
 def main(
@@ -54,6 +46,7 @@ def main(
     job, spark = None, None
     run_id = options.run_id or new_run_id()
     begun = time.monotonic()
+    ends: list[tuple[Result, str]] = []   # of a run that began
     try:
         take_signals()
         job, folders = load_job(options)
@@ -61,9 +54,11 @@ def main(
         take_signals()   # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
         if before is not None:
             before(spark, job)
-        result = run_job(spark, job, run_id=run_id, check=options.check, folders=folders)
+        result = run_job(spark, job, run_id=run_id, check=options.check, folders=folders,
+                         ended=lambda *end: ends.append(end))
     except BaseException as error:
-        result, details = failed(error, run_id, job, time.monotonic() - begun)
+        # What the storage says of a run is what its line says
+        result, details = ends[-1] if ends else failed(error, run_id, job, time.monotonic() - begun)
         _unless_it_fails("showing why", lambda: _show(result, details, console))
     else:
         if after is not None:   # a model that is on the storage is there, whatever a program does with it next
@@ -75,29 +70,6 @@ def main(
         _unless_it_fails("stopping Spark", spark.stop)
     say(result, options.result)
     return exit_status(result)
-
-
-def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -> tuple[Result, str]:
-    """Why a run did not finish, as its result, and what more there is to show of it."""
-    status, reason, details = "failed", f"{type(error).__name__}: {error}", ""
-    if stopped(error):
-        status, reason = "stopped", "stopped from outside; every worker was ended"
-    elif isinstance(error, AttemptFailed):
-        reason, details = str(error), error.failure.failure.traceback
-    elif isinstance(error, _SAID):
-        status, reason = "refused" if isinstance(error, _REFUSED) else "failed", str(error)
-    else:
-        details = "".join(traceback.format_exception(error))
-    result = Result(
-        run=run_id,
-        status=status,
-        workers=job.training.workers if job is not None else 0,
-        engine=job.training.engine if job is not None else None,
-        attempts=int(isinstance(error, (AttemptFailed, StageFailed))),
-        seconds=seconds,
-        reason=reason,
-    )
-    return result, details
 
 
 def _show(result: Result, details: str, console: Console) -> None:

@@ -12,6 +12,7 @@ from sparktrain.config import Job
 from sparktrain.data import Prepared
 from sparktrain.driver.output import RunFolder, curves, now, versions
 from sparktrain.driver.plan import held_back_by
+from sparktrain.driver.result import Result
 from sparktrain.interfaces.messages import EpochEnd, Finished, Joined, Message, Phase
 
 
@@ -32,6 +33,7 @@ class Course:
         self.joined: dict[int, Joined] = {}
         self._started = time.monotonic()
         self._epoch_seconds: list[float] = []
+        self._metrics: dict[str, float] = {}   # of the last epoch
         self._moments: dict[str, float] = {}   # when each was last seen
 
     def mark(self, name: str) -> None:
@@ -44,8 +46,33 @@ class Course:
             self.mark("joined")
         elif isinstance(message, EpochEnd) and self.joined[part].rank == 0:
             self._epoch_seconds.append(round(message.seconds, 3))
+            self._metrics = message.logs
         elif isinstance(message, Phase):
             self.mark(message.name)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._started
+
+    @property
+    def rows(self) -> int:
+        """Training rows, as far as the workers have told."""
+        return sum(joined.training_rows for joined in list(self.joined.values())) // self._copies
+
+    def so_far(self, run: str, job: Job) -> Result:
+        """How the run would be told of now; from any thread."""
+        return Result(
+            run=run,
+            status="running",
+            rows=self.rows,
+            epochs=len(self._epoch_seconds),
+            workers=job.training.workers,
+            engine=job.training.engine,
+            attempts=int("stage" in self._moments),
+            seconds=self.elapsed,
+            metrics=self._metrics,
+        )
 
     def class_counts(self, labels: Sequence[Any] | None) -> dict[Any, int] | None:
         """Training rows of each class, as the workers have them; None where the label has no classes.
@@ -84,7 +111,7 @@ class Course:
             "name": job.name,
             "status": "finished",
             "finished": now(),
-            "rows": sum(joined.training_rows for joined in self.joined.values()) // self._copies,
+            "rows": self.rows,
             "validation_rows": sum(joined.validation_rows for joined in self.joined.values()),
             "epochs": leader.epochs,
             "workers": len(finished),
@@ -94,7 +121,7 @@ class Course:
             "rows_per_second": sum(f.rows for f in finished) / max(self.seconds["train"], 1e-9),
             "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
             "epoch_seconds": self._epoch_seconds,
-            "wall": round(time.monotonic() - self._started, 3),
+            "wall": round(self.elapsed, 3),
             "held_back_by": held_back_by(self.seconds),
             "steps_per_epoch": max(joined.steps for joined in self.joined.values()),
             "batch": sum(job.training.batch_sizes(len(finished))),
@@ -148,9 +175,8 @@ def keep(
     prepared: Prepared,
     history: Mapping[str, list[float]],
     origin: Mapping[str, Any],
-    summary: Mapping[str, Any],
 ) -> None:
-    """Put beside the model what belongs to it, and make the run seen.
+    """Put beside the model what belongs to it.
 
     Args:
         history: metric by epoch.
@@ -168,4 +194,3 @@ def keep(
         staged.write_bytes("history.png", curves(history))
     folder.write_json("lineage.json", origin)
     staged.write_text("job.yaml", job.to_yaml())
-    folder.publish(summary)

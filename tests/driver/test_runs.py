@@ -30,7 +30,7 @@ def output(tmp_path, monkeypatch):
         folder = RunFolder(url, run, {})
         folder.claim({})
         folder.write_json("lineage.json", ORIGIN)
-        folder.publish({**SUMMARY, "run": run, "finished": finished})
+        folder.publish({**SUMMARY, "run": run, "finished": finished}, "")
     RunFolder(url, "now", {}).claim({"application": "app-2", "user": "grace"})
     return url
 
