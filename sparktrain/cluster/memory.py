@@ -34,6 +34,11 @@ def overhead_needed(worker_memory: str, settings: Mapping[str, str]) -> int:
     return _own_overhead(settings) + mebibytes(worker_memory)
 
 
+def overhead_given(settings: Mapping[str, str]) -> int:
+    """MiB that an executor's container has beside the JVM's heap."""
+    return mebibytes(settings[OVERHEAD]) if OVERHEAD in settings else _own_overhead(settings)
+
+
 def _own_overhead(settings: Mapping[str, str]) -> int:
     """What Spark adds to the heap where nothing is said (its documentation: 10 %, at least 384 MiB)."""
     heap = mebibytes(settings.get(_HEAP, "1g"))

@@ -23,7 +23,8 @@ from packaging.requirements import Requirement
 
 from sparktrain.storage import Folder, open_folder
 
-ENVIRONMENT, JARS, CONTENT = "environment.tar.gz", "spark-jars.zip", "package.json"
+ENVIRONMENT, JARS = "environment.tar.gz", "spark-jars.zip"
+CONTENT = "summary.json"   # the storage takes a folder for complete by it
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _LEFT_OUT = ("__pycache__", "include")   # made again where it is missing; only a compiler reads headers
 
@@ -40,7 +41,7 @@ def package(to: str, tell: Callable[[str], None]) -> str:
         tell: told what is being done.
 
     Returns:
-        The URL of the package: a folder with environment.tar.gz, spark-jars.zip and, complete or not there, package.json.
+        The URL of the package: a folder with environment.tar.gz, spark-jars.zip and, complete or not there, summary.json.
 
     Raises:
         StorageError: it can't be written.

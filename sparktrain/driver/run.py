@@ -12,7 +12,7 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
 from sparktrain.cluster.executors import ApplicationExecutors
-from sparktrain.cluster.slots import Slots, check_application, wait_for_slots
+from sparktrain.cluster.slots import Slots, check_application, wait_for_slots, worker_gpus
 from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
 from sparktrain.cluster.task import Task
 from sparktrain.config import Job
@@ -96,7 +96,7 @@ class Run:
             self.watch.note(f"run {self.id} is finished already: {self.folder.final.url}")
             return self._finished(summary, self._saved_history())
         context = self.spark.sparkContext
-        check_application(context)
+        check_application(context, self.job.cluster.worker_memory)
         self.folder.claim(self.who)
         self._tidy(self.folder.forget_old, "what is old of runs that failed is still there")
         prepared = None
@@ -152,6 +152,7 @@ class Run:
             self.spark.sparkContext, self.job.training.workers, self.job.cluster.slots_timeout, self.watch.step
         )
         self.course.seconds["slots"] = time.monotonic() - begun
+        worker_gpus(self.job.training.gpus_per_worker, slots)   # refused before any row is read
         return slots
 
     def _model(self) -> tuple[Source, PipelineModel | None, list | None]:
@@ -228,6 +229,7 @@ class Run:
             output=self.folder.staged.url,
             hadoop=self.hadoop,
             threads=slots.threads(parts),
+            gpus=worker_gpus(training.gpus_per_worker, slots),
             rows=None if self.check else rows_of_each(prepared, parts, self.whole),
         )
         self.watch.step("filling")

@@ -62,7 +62,8 @@ def _own_path(name: str, folders: Sequence[str]) -> Path | None:
         path = Path(spec.origin)
     else:
         return None
-    return None if any(part in _INSTALLED for part in path.parts) else path
+    # What lies in a zip on PYTHONPATH is there by Spark's own doing (--py-files), on the executors, too.
+    return None if any(part in _INSTALLED for part in path.parts) or not path.exists() else path
 
 
 def _python_files(folder: Path) -> Iterator[Path]:

@@ -95,7 +95,12 @@ def yarn_sites(ports: Ports) -> dict[str, dict[str, str]]:
 
 def standalone(spark_home: Path, discovery_script: Path, conf: Path) -> tuple[Daemon, ...]:
     """Returns Spark's own master and its workers, each with a GPU that a discovery script names."""
-    shared: Mapping[str, str] = {"SPARK_HOME": str(spark_home), "HADOOP_CONF_DIR": str(conf)}
+    core = next(spark_home.glob("jars/spark-core_*.jar")).name
+    shared: Mapping[str, str] = {
+        "SPARK_HOME": str(spark_home),
+        "SPARK_SCALA_VERSION": core.removeprefix("spark-core_").partition("-")[0],   # as Spark's own scripts set it
+        "HADOOP_CONF_DIR": str(conf),
+    }
     master = Daemon(
         name="master",
         main="org.apache.spark.deploy.master.Master",
