@@ -17,7 +17,7 @@ from sparktrain.driver.command_line import main
 from sparktrain.driver.given import Given
 from sparktrain.driver.run import run_job
 from sparktrain.driver.seen import look, run_end
-from sparktrain.storage import hadoop_settings, open_folder
+from sparktrain.storage import NotFound, hadoop_settings, open_folder
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]
 
@@ -72,7 +72,7 @@ class Looked:
                 if folder.exists("log.txt"):
                     try:
                         self.logs.append(folder.read_text("log.txt"))
-                    except Exception:   # the run has ended between the two
+                    except NotFound:   # the run has ended between the two
                         assert look(self._root, self._run).state != "running"
 
 
