@@ -24,11 +24,13 @@ class Course:
         joined: what each part's worker said when it had its rows.
 
     Args:
+        workers: how many train; 0 until there are slots for them.
         copies: how many workers have each training row.
     """
 
-    def __init__(self, copies: int = 1) -> None:
-        self._copies = copies
+    def __init__(self) -> None:
+        self.workers = 0
+        self.copies = 1
         self.seconds: dict[str, float] = defaultdict(float)
         self.joined: dict[int, Joined] = {}
         self._started = time.monotonic()
@@ -58,7 +60,7 @@ class Course:
     @property
     def rows(self) -> int:
         """Training rows, as far as the workers have told."""
-        return sum(joined.training_rows for joined in list(self.joined.values())) // self._copies
+        return sum(joined.training_rows for joined in list(self.joined.values())) // self.copies
 
     def so_far(self, run: str, job: Job) -> Result:
         """How the run would be told of now; from any thread."""
@@ -67,7 +69,7 @@ class Course:
             status="running",
             rows=self.rows,
             epochs=len(self._epoch_seconds),
-            workers=job.training.workers,
+            workers=self.workers,
             engine=job.training.engine,
             attempts=int("stage" in self._moments),
             seconds=self.elapsed,
@@ -83,7 +85,7 @@ class Course:
         counted = next(iter(self.joined.values())).labels
         if counted is None:
             return None
-        rows = {label: count // self._copies for label, count in counted}
+        rows = {label: count // self.copies for label, count in counted}
         if labels is None:
             return rows
         return {label: rows.get(number, 0) for number, label in enumerate(labels)}

@@ -12,7 +12,8 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
 from sparktrain.cluster.executors import ApplicationExecutors
-from sparktrain.cluster.slots import Slots, check_application, wait_for_slots, worker_gpus
+from sparktrain.cluster.gathering import Bounds, Executors, gather
+from sparktrain.cluster.slots import Slots, check_application, worker_gpus
 from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
 from sparktrain.cluster.task import Task
 from sparktrain.config import Job
@@ -28,6 +29,7 @@ from sparktrain.driver.report import Report
 from sparktrain.driver.request import check_run_id, new_run_id
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
+from sparktrain.driver.turns import turns
 from sparktrain.engines import bring_up
 from sparktrain.feed import NoRows
 from sparktrain.interfaces.launch import Launch
@@ -80,12 +82,15 @@ class Run:
         ended: Callable[[Result, str], object] = lambda result, details: None,
     ) -> None:
         self.spark, self.job, self.check, self.given, self.folders, self.watch = spark, job, check, given, folders, watch
+        self.asked = job                 # as it was typed; `job` has the number of workers that there are
         self.id = run_id
         self.hadoop = hadoop_settings(spark)
         output = job.output.path or f"/tmp/sparktrain-{spark.sparkContext.sparkUser()}/{job.name}"
         self.folder = RunFolder(qualified(spark, output), run_id, self.hadoop)
         self.whole = job.training.split == "epochs"   # whether every worker gets all rows
-        self.course = Course(copies=job.training.workers if self.whole else 1)
+        self.course = Course()
+        self.executors = Executors(spark.sparkContext)
+        self.turn = turns(spark, job.name, self.hadoop, watch.note)
         self.parent: str | None = None   # the run that this one goes on from
         self.ended = ended
         self.who = {"application": spark.sparkContext.applicationId, "user": spark.sparkContext.sparkUser()}
@@ -115,7 +120,7 @@ class Run:
                 history = finished[self.course.leader()].history
                 classes = self.course.class_counts(prepared.labels)
                 origin = lineage(self.id, self.job, prepared, classes, parent=self.parent, code=code, context=context)
-                keep(self.folder, self.job, prepared, history, origin)
+                keep(self.folder, self.asked, prepared, history, origin)
             self.folder.publish(summary, self.watch.log.text())
             self.watch.console.print(end_table(summary, self.folder.final.url))
             return self._finished(summary, history, prepared)
@@ -126,6 +131,12 @@ class Run:
             raise
         finally:
             self._tidy(self.folder.discard, "what the run had written is still there")   # nothing, once published
+            self._tidy(self._give_back, "what the run had asked of the cluster is not given back")
+
+    def _give_back(self) -> None:
+        if self.turn is not None:
+            self.turn.end()
+        self.executors.release()
 
     def _status(self) -> dict[str, Any]:
         """What status.json holds."""
@@ -148,9 +159,12 @@ class Run:
 
     def _slots(self) -> Slots:
         begun = time.monotonic()
-        slots = wait_for_slots(
-            self.spark.sparkContext, self.job.training.workers, self.job.cluster.slots_timeout, self.watch.step
-        )
+        asked = self.job.training.workers
+        bounds = Bounds(asked, asked) if isinstance(asked, int) else Bounds(asked.min, asked.max)
+        slots = gather(self.executors, bounds, self.job.cluster.slots_timeout, self.turn, self.watch.step)
+        workers = min(bounds.max, slots.most)
+        self.job = self.job.model_copy(update={"training": self.job.training.model_copy(update={"workers": workers})})
+        self.course.workers, self.course.copies = workers, workers if self.whole else 1
         self.course.seconds["slots"] = time.monotonic() - begun
         worker_gpus(self.job.training.gpus_per_worker, slots)   # refused before any row is read
         return slots
