@@ -33,8 +33,6 @@ class NotBuilt:
 
 
 NOT_BUILT = (
-    NotBuilt("data.prepared", lambda value: value is not None, "", "data.path, data.table and data.sql are"),
-    NotBuilt("data.keep", lambda value: value == "storage", "storage", "disk and none are"),
     NotBuilt("training.workers", lambda value: not isinstance(value, int), "{min, max}", "a number of workers is"),
     NotBuilt("training.gpus_per_worker", lambda value: value not in ("auto", 0), "a number of GPUs",
              "auto is (0 means none)"),

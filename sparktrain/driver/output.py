@@ -17,6 +17,7 @@ from sparktrain.storage import HADOOP_KEYS, open_folder
 
 STAGED = "_runs"           # where runs are made, under output.path
 RUNNING = "running.json"   # who works on a run; it is never in a complete one
+KEPT = "prepared"          # the prepared rows, while a run with data.keep: storage goes on
 
 
 class RunTaken(ValueError):
@@ -56,10 +57,11 @@ class RunFolder:
         url: output.path, the folder of all runs of a job.
         run: the run's id.
         hadoop: what storage needs of Hadoop's configuration.
+        option: what named it on the command line.
     """
 
-    def __init__(self, url: str, run: str, hadoop: Mapping[str, str]) -> None:
-        self.run = run
+    def __init__(self, url: str, run: str, hadoop: Mapping[str, str], option: str = "--run-id") -> None:
+        self.run, self._option = run, option
         self.root = open_folder(url, hadoop)
         self.staged = self.root.join(STAGED, run)
         self.final = self.root.join(run)
@@ -78,7 +80,7 @@ class RunFolder:
         if not self.staged.claim(RUNNING, mine.encode()):
             other = self.staged.read_text(RUNNING)
             raise RunTaken(
-                f"run id {self.run!r} is taken by a run that is alive or was killed: {other}. Choose another --run-id, "
+                f"{self._option} {self.run!r} is taken by a run that is alive or was killed: {other}. Choose another, "
                 f"or, if it is dead, remove {self.staged.url}"
             )
 

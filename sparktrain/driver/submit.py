@@ -41,16 +41,17 @@ def main(argv: Sequence[str]) -> int:
     place, command = int(argv[0]), list(argv[1:])
     options = None
     if place:
+        program, words = os.path.basename(command[place]), command[place + 1:]
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            status = validate(command[place + 1:])
+            status = validate(words, program)
         except KeyboardInterrupt:
             result = Result(run=None, status="stopped", reason="stopped from outside before Spark was started")
             say(result)
             status = exit_status(result)
         if status != 0:
             return status
-        options = arguments().parse_args(command[place + 1:])
+        options = arguments(program).parse_args(words)
     with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
         return _Submission(command, options, folder).run()
 
