@@ -14,8 +14,11 @@ usage() {
     A job. spark-submit's usual options are in conf/spark-defaults.conf; `--master yarn` and all the others go before
     the program. The current folder stays what it is: paths and modules of your own are found in it.
 
+./spark-submit.sh [spark-submit's options] jobs/prepare.py --config FILE.yaml --to URL [--set KEY=VALUE]...
+    Prepares a job's rows once, and writes them for `data.prepared: URL` in the YAMLs of jobs that train on them.
+
 The last line on standard output is one JSON object that says how the run ended, and so does the exit status: 0 where
-the model is on the storage, 2 where the configuration can't work, else 1.
+the model, or the prepared rows, are on the storage, 2 where the configuration can't work, else 1.
 TEXT
 }
 
@@ -68,7 +71,7 @@ recognise_job() {
     if [[ $PROGRAM_INDEX == 0 ]]; then return; fi
     local program=${!PROGRAM_INDEX} rest=$((PROGRAM_INDEX + 1))
     if [[ ! -e $program && $program == jobs/*.py ]]; then program=$ROOT/$program; fi
-    case ${program##*/} in train.py | quickstart.py) ;; *) return ;; esac   # others take a job's file, too, in their own way
+    case ${program##*/} in train.py | prepare.py | quickstart.py) ;; *) return ;; esac   # others take a job's file, too, in their own way
     if [[ ! $program -ef $ROOT/jobs/${program##*/} || " ${*:rest} " != *" --config"[\ =]* ]]; then return; fi
     JOB_INDEX=$PROGRAM_INDEX
     set -- "${@:rest}"

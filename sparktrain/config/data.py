@@ -47,7 +47,8 @@ class Data(Section):
     sql: Text | None = None
     """A query in Spark's SQL."""
     prepared: Text | None = None
-    """The URL of a frame that jobs/prepare.py has written."""
+    """The URL of a frame that jobs/prepare.py has written. Validation rows, pipeline and sample are the frame's; of this
+    section only `features`, `label`, `weight` and `keep` go with it."""
     format: Literal["parquet", "orc", "avro", "csv", "json", "tfrecord"] = "parquet"
     """The files' format."""
     options: dict[str, StrictStr | StrictInt | StrictFloat | StrictBool] = {}
@@ -66,8 +67,8 @@ class Data(Section):
     pipeline: Text | None = None
     """The URL of a saved Spark ML Pipeline, fitted on the training rows, or of a fitted PipelineModel."""
     keep: Literal["disk", "storage", "none"] = "disk"
-    """Where the prepared frame is kept, if it is read more than once (a pipeline to be fitted, a sample): on the
-    executors' disks, on the output's storage, or nowhere."""
+    """Where the prepared frame is kept: on the executors' disks, if it is read more than once (a pipeline to be fitted,
+    a sample); on the output's storage, as Parquet, while the run goes on; or nowhere."""
     corrupt: Literal["fail", "skip"] = "fail"
     """What to do with files and records that can't be read: fail, or skip and count them."""
     sample: Sample | None = None

@@ -33,8 +33,6 @@ class NotBuilt:
 
 
 NOT_BUILT = (
-    NotBuilt("data.prepared", lambda value: value is not None, "", "data.path, data.table and data.sql are"),
-    NotBuilt("data.keep", lambda value: value == "storage", "storage", "disk and none are"),
     NotBuilt("training.checkpoint", lambda value: value is not None, "", "leave it out"),
     NotBuilt("training.max_failures", lambda value: value != 0, "any but 0", "0 is: the first failure ends the run"),
     NotBuilt("training.time_limit", lambda value: value is not None, "", "leave it out"),

@@ -71,8 +71,26 @@ def _some_source(job: Job) -> Iterator[Problem]:
                       "say where the rows are, such as hdfs:///data/flights")
 
 
-@_rule("data.path", "data.table", "data.sql", "data.options", "data.schema", "data.format")
+@_rule("data")
+def _already_prepared(job: Job) -> Iterator[Problem]:
+    """A prepared frame has its preparation behind it, and Spark wrote its files."""
+    data = job.data
+    if data.prepared is None:
+        return
+    for name in ("where", "preprocess", "args", "validation", "pipeline", "sample"):
+        if getattr(data, name):
+            yield Problem(f"data.{name}", "came with data.prepared, whose rows have it behind them",
+                          "it in the job that jobs/prepare.py is given, not here", "take it out (or set it to null)")
+    for name, said in (("format", data.format != "parquet"), ("options", data.options), ("schema", data.schema),
+                       ("corrupt", data.corrupt != "fail")):
+        if said:
+            yield Problem(f"data.{name}", "came with data.prepared", "data.path, whose files it is about", "take it out")
+
+
+@_rule("data.path", "data.table", "data.sql", "data.prepared", "data.options", "data.schema", "data.format")
 def _reader(job: Job) -> Iterator[Problem]:
+    if job.data.prepared is not None:
+        return
     elsewhere = "table" if job.data.table is not None else "sql" if job.data.sql is not None else ""
     for name, value in (("options", job.data.options), ("schema", job.data.schema)):
         if value and elsewhere:
@@ -83,9 +101,9 @@ def _reader(job: Job) -> Iterator[Problem]:
                       "csv, json or tfrecord: other formats bring their own", "take it out")
 
 
-@_rule("data.preprocess", "data.args", whole=True)
+@_rule("data.preprocess", "data.args", "data.prepared", whole=True)
 def _preprocess_args(job: Job) -> Iterator[Problem]:
-    if job.data.args and job.data.preprocess is None:
+    if job.data.args and job.data.preprocess is None and job.data.prepared is None:
         yield Problem("data.args", "came without data.preprocess", "data.preprocess, whose arguments they are",
                       "name the function, or take them out")
 
@@ -168,14 +186,14 @@ def _sampled_classes(job: Job) -> Iterator[Problem]:
         yield from _known_classes(job, "data.sample.fractions", job.data.sample.fractions)
 
 
-@_rule("training.class_weight", "data.label", "model.load")
+@_rule("training.class_weight", "data.label", "data.prepared", "model.load")
 def _weighted_classes(job: Job) -> Iterator[Problem]:
     weights = job.training.class_weight
     if weights is None:
         return
     if job.data.classes is not None:
         yield from _known_classes(job, "training.class_weight", weights)
-    elif job.model.load is None and any(isinstance(label, str) for label in weights):
+    elif job.model.load is job.data.prepared is None and any(isinstance(label, str) for label in weights):
         yield Problem("training.class_weight", f"names classes by strings: {show(list(weights))}",
                       "data.label with its classes, in the order of the model's outputs",
                       f"label: {{column: {job.data.label_column}, classes: […]}}")
@@ -257,17 +275,17 @@ def _any_number_of_workers(job: Job) -> Iterator[Problem]:
                       "take it out")
 
 
-@_rule("training.early_stopping", "data.validation")
+@_rule("training.early_stopping", "data.validation", "data.prepared")   # whether a prepared frame has any it says itself
 def _monitored(job: Job) -> Iterator[Problem]:
     stop = job.training.early_stopping
-    if stop is not None and stop.monitor.startswith("val_") and job.data.validation is None:
+    if stop is not None and stop.monitor.startswith("val_") and job.data.validation is job.data.prepared is None:
         yield Problem("training.early_stopping.monitor", f"{stop.monitor} came without data.validation",
                       "validation rows to measure it on", "set data.validation: {fraction: 0.1}, or monitor: loss")
 
 
-@_rule("training.save", "data.validation")
+@_rule("training.save", "data.validation", "data.prepared")
 def _best(job: Job) -> Iterator[Problem]:
-    if job.training.save == "best" and job.data.validation is None:
+    if job.training.save == "best" and job.data.validation is job.data.prepared is None:
         yield Problem("training.save", "best came without data.validation", "validation rows to tell the best epoch by",
                       "set data.validation: {fraction: 0.1}, or save: last")
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Iterable, Sequence
+from contextlib import contextmanager
+from typing import Iterable, Iterator, Sequence
+
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 
 # Spark ships what failed on an executor as text: the exceptions' classes and parameters do not travel.
 _FILE = re.compile(r"\[FAILED_READ_FILE[^\]]*\] Encountered error while reading file (.+?)\.\s")
@@ -79,3 +83,15 @@ def explain(error: BaseException) -> InputError | None:
     causes = _CAUSE.findall(text)
     reason = record[1] if record else causes[-1] if causes else first_line(error)
     return InputError(f"{file or 'a file of data.path'} can't be read: {reason.strip()}. {ADVICE}")
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Failures of Spark that are about what was read, as InputError."""
+    try:
+        yield
+    except (PySparkException, Py4JJavaError) as error:
+        known = explain(error)
+        if known is None:
+            raise
+        raise known from error

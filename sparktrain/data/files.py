@@ -31,8 +31,11 @@ class InputFile:
     modified: int
 
 
-def list_files(spark: SparkSession, paths: Sequence[str]) -> list[InputFile]:
+def list_files(spark: SparkSession, paths: Sequence[str], key: str = "data.path") -> list[InputFile]:
     """All files at and under paths, which may be patterns, in the order of their names, without hidden ones.
+
+    Args:
+        key: what named the paths.
 
     Raises:
         InputError: nothing is at a path, or it can't be listed.
@@ -43,11 +46,32 @@ def list_files(spark: SparkSession, paths: Sequence[str]) -> list[InputFile]:
             statuses = list(_at(spark, path))
         except Py4JJavaError as error:
             reason = first_line(error)
-            raise InputError(f"data.path: {path} can't be listed: {reason}") from error
+            raise InputError(f"{key}: {path} can't be listed: {reason}") from error
         if not statuses:
-            raise InputError(f"data.path: there is nothing at {path}.")
+            raise InputError(f"{key}: there is nothing at {path}.")
         found |= {file.path: file for file in statuses}
     return [found[path] for path in sorted(found)]
+
+
+def files_under(spark: SparkSession, folder: str, key: str) -> dict[str, InputFile]:
+    """All files under a folder, as `list_files` finds them, by their names in it, such as `stages/0/data/part-0`."""
+    found = list_files(spark, [folder], key)
+    root = qualified(spark, folder) + "/"
+    return {file.path.removeprefix(root): file for file in found}
+
+
+def qualified(spark: SparkSession, path: str) -> str:
+    """A path with its scheme and host, as Hadoop spells it."""
+    place, system = place_of(spark, path)
+    return system.makeQualified(place).toString()
+
+
+def read_file(spark: SparkSession, path: str) -> bytes | None:
+    """A file's content, by the driver's JVM; None where there is no such file."""
+    place, system = place_of(spark, path)
+    if not system.exists(place):
+        return None
+    return read_start(spark, path, system.getFileStatus(place).getLen(), gzipped=False)
 
 
 def lineage(spark: SparkSession, urls: Iterable[str], most: int = 10_000) -> tuple[list[dict[str, Any]], list[str]]:
@@ -76,7 +100,7 @@ def normal(url: str) -> str:
 
 def read_start(spark: SparkSession, path: str, size: int, gzipped: bool) -> bytes:
     """The first bytes of a file, by the driver's JVM: what Spark may read can be read."""
-    place, system = _place(spark, path)
+    place, system = place_of(spark, path)
     stream = system.open(place)
     try:
         source = spark._jvm.java.util.zip.GZIPInputStream(stream) if gzipped else stream
@@ -85,13 +109,14 @@ def read_start(spark: SparkSession, path: str, size: int, gzipped: bool) -> byte
         stream.close()
 
 
-def _place(spark: SparkSession, path: str) -> tuple[Any, Any]:
+def place_of(spark: SparkSession, path: str) -> tuple[Any, Any]:
+    """A path and its file system, both Hadoop's."""
     place = spark._jvm.org.apache.hadoop.fs.Path(path)
     return place, place.getFileSystem(spark._jsc.hadoopConfiguration())
 
 
 def _at(spark: SparkSession, path: str) -> Iterator[InputFile]:
-    place, system = _place(spark, path)
+    place, system = place_of(spark, path)
     for root in system.globStatus(place) or ():
         if not root.isDirectory():
             yield _described(root)
@@ -106,7 +131,7 @@ def _at(spark: SparkSession, path: str) -> Iterator[InputFile]:
 
 def _children(spark: SparkSession, folder: str) -> Iterator[InputFile]:
     try:
-        place, system = _place(spark, folder)
+        place, system = place_of(spark, folder)
         yield from (_described(status) for status in system.listStatus(place))
     except Py4JJavaError as error:
         raise InputError(f"{folder}, which the rows are read from, can't be listed: "

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from pyspark.errors import AnalysisException, IllegalArgumentException
 from pyspark.ml import Estimator, Pipeline, PipelineModel, Transformer
 from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from py4j.protocol import Py4JJavaError
 
 from sparktrain.data.errors import InputError, MissingColumn, first_line, require_columns
-from sparktrain.data.identity import ROW, VALIDATION
+from sparktrain.data.files import files_under, place_of, qualified, read_file
+from sparktrain.data.identity import ROW, VALIDATION, row_hash
+
+# What a saved stage tells of its saving, or of the Spark that did it. A pipeline's own uid is a new one where a single
+# stage was wrapped; those of its stages are in the folders' names.
+_OF_A_SAVING = ("timestamp", "sparkVersion", "uid", "defaultParamMap")
 
 
 def load(spark: SparkSession, url: str) -> Estimator | Transformer:
@@ -77,3 +86,36 @@ def label_names(frame: DataFrame, label: str) -> list[str] | None:
     """The values that the numbers of a label column stand for, where a StringIndexer made it."""
     values = frame.schema[label].metadata.get("ml_attr", {}).get("vals") if label in frame.columns else None
     return list(values) if values else None
+
+
+def same_pipelines(spark: SparkSession, one: str, other: str) -> bool:
+    """Whether two folders hold the same fitted pipeline, whoever saved it and when, or both hold none.
+
+    The same is what has the same stages, by their uids, with the same parameters and the same fitted data.
+
+    Args:
+        one: the URL of a saved PipelineModel, or of nothing.
+        other: likewise.
+    """
+    return _content(spark, one) == _content(spark, other)
+
+
+def _content(spark: SparkSession, url: str) -> dict[str, Any]:
+    """What a saved pipeline has, by its folders: parameters as they are, data by its rows' number and hashes."""
+    place, system = place_of(spark, url)
+    if not system.exists(place):
+        return {}
+    found: dict[str, Any] = {}
+    for name, file in files_under(spark, url, "the pipeline").items():
+        folder = name.rpartition("/")[0]
+        if name.endswith(".parquet"):
+            if folder not in found:
+                rows = spark.read.parquet(f"{qualified(spark, url)}/{folder}")
+                total = F.sum(row_hash(rows, 0).cast("decimal(38,0)"))
+                found[folder] = tuple(rows.agg(F.count("*"), total).first())
+        elif folder.rpartition("/")[2] == "metadata":
+            about = json.loads(read_file(spark, file.path))
+            found[folder] = {key: value for key, value in about.items() if key not in _OF_A_SAVING}
+        else:   # a stage that writes in a way of its own
+            found[name] = read_file(spark, file.path)
+    return found

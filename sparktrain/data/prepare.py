@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence
 from urllib.parse import unquote
 
-from py4j.protocol import Py4JJavaError
 from pyspark import StorageLevel
-from pyspark.errors import PySparkException
 from pyspark.ml import Estimator, PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sparktrain.data import census as counting
 from sparktrain.data import pipeline as stages
-from sparktrain.data import sampling, splitting
+from sparktrain.data import classes as outputs
+from sparktrain.data import sampling, splitting, stored
 from sparktrain.data.cutting import cut
-from sparktrain.data.errors import InputError, explain, listed, require_columns
+from sparktrain.data.errors import InputError, explained, listed, require_columns
 from sparktrain.data.files import lineage, normal
 from sparktrain.data.identity import ROW, VALIDATION, column, row_hash
 from sparktrain.data.prepared import REPORTED_CLASSES, Prepared
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
     from sparktrain.config import Data
 
 
-
 def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | None = None,
             preprocess: Callable[..., DataFrame] | None = None, columns: Sequence[str] | None = None,
             pipeline: PipelineModel | None = None, classes: Sequence[Any] | None = None, read_again: bool = False,
@@ -35,7 +32,8 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
     """Read, `where`, preprocess, mark validation rows, fit the pipeline on training rows, apply it, sample.
 
     What the rows' columns are is checked before any row is read. Rows are read here only where something asks for
-    it: a pipeline to be fitted, or a sample. With `data.keep: disk` they are computed once all the same.
+    it: a pipeline to be fitted, or a sample. They are computed once all the same, unless `data.keep` is none. What
+    `data.prepared` names has all that behind it, and is read as it was written.
 
     Args:
         spark: the session.
@@ -44,7 +42,8 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
         frame: rows given by the caller; read as the section says where None.
         preprocess: the function that `data.preprocess` names.
         columns: that training needs; the section's where None.
-        pipeline: of the run that `model.load` goes on from; wins over `data.pipeline`.
+        pipeline: of the run that `model.load` goes on from; wins over `data.pipeline`, and with `data.prepared` is to
+            be the frame's own.
         classes: of that run, in the order of its model's outputs.
         read_again: whether the rows will be read more than once after this.
         progress: told what is being done, in a few words.
@@ -52,8 +51,12 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
     Raises:
         InputError: what came can't be trained on; says what, and what to do.
     """
-    prepared = Prepared(frame=None)   # type: ignore[arg-type]   # set at the end
     needed = list(columns if columns is not None else data.columns)
+    if frame is None and data.prepared is not None:
+        progress("reading the prepared rows")
+        with explained():
+            return stored.read(spark, data, needed, classes)
+    prepared = Prepared(frame=None)   # type: ignore[arg-type]   # set at the end
     try:
         with explained():
             marked = _marked(spark, data, seed, frame, preprocess, prepared, progress)
@@ -64,18 +67,6 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
         raise
     prepared.frame = prepared.frame.select(*map(column, [*needed, ROW, VALIDATION]))
     return prepared
-
-
-@contextmanager
-def explained() -> Iterator[None]:
-    """Failures of Spark that are about what was read, as InputError."""
-    try:
-        yield
-    except (PySparkException, Py4JJavaError) as error:
-        known = explain(error)
-        if known is None:
-            raise
-        raise known from error
 
 
 def _marked(spark: SparkSession, data: Data, seed: int, frame: DataFrame | None,
@@ -174,7 +165,7 @@ def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[st
     if chosen is None:
         rows = rows.select(*map(column, [*needed, ROW, VALIDATION]))
     # Read once, rows that are kept would only be written once more.
-    if data.keep == "disk" and (read_again or isinstance(chosen, Estimator) or data.sample is not None):
+    if data.keep != "none" and (read_again or isinstance(chosen, Estimator) or data.sample is not None):
         rows = rows.persist(StorageLevel.DISK_ONLY)
         prepared._kept.append(rows)
     prepared._steps.append(("data.validation", rows.where(~column(VALIDATION))))
@@ -189,29 +180,8 @@ def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[st
         require_columns(needed, rows.columns, what)
         prepared._steps.append(("the pipeline", rows.where(~column(VALIDATION))))
     prepared.frame = rows
-    _settle_classes(data, classes, prepared)
-
-
-def _settle_classes(data: Data, loaded: Sequence[Any] | None, prepared: Prepared) -> None:
-    """What the model's outputs stand for, in one order only.
-
-    Raises:
-        InputError: the pipeline or the job would put the classes of a trained model in another order.
-    """
-    names = stages.label_names(prepared.frame, data.label_column)
-    asked = data.classes
-    for mine, what in ((names, "the pipeline numbers the label's classes"), (asked, "data.label.classes is")):
-        if mine is not None and loaded is not None and list(mine) != list(loaded):
-            raise InputError(f"{what} {listed(mine)}, but the loaded model's outputs stand for {listed(loaded)}, in "
-                             "this order: training on would teach it wrong classes. Take its run's own pipeline and "
-                             "classes (leave data.pipeline and data.label.classes out), or train a new model.")
-    if names is not None and asked is not None and list(asked) != names:
-        raise InputError(f"the pipeline numbers the label's classes {listed(names)}, but data.label.classes is "
-                         f"{listed(asked)}. Leave data.label.classes out.")
-    prepared.label_names = names
-    if names is None:
-        chosen = asked if asked is not None else loaded
-        prepared.classes = None if chosen is None else list(chosen)
+    prepared.label_names = stages.label_names(prepared.frame, data.label_column)
+    prepared.classes = outputs.settled(prepared.label_names, data.classes, classes)
 
 
 def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str], None]) -> None:

@@ -9,8 +9,9 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 
 from sparktrain.data import census as counting
-from sparktrain.data.errors import InputError
+from sparktrain.data.errors import InputError, explained
 from sparktrain.data.reading import Source
+from sparktrain.data.writing import write_rows
 
 REPORTED_CLASSES = 1000   # more different labels are a measure, not classes
 
@@ -30,6 +31,8 @@ class Prepared:
         rows: training rows after sampling; None where nothing is sampled.
         validation_rows: rows marked for validation; None where nothing is sampled.
         inputs: files read: path, length in bytes, modified in milliseconds since 1970.
+        origin: where the frame was written, in `url`, and what its lineage.json says but for the inputs; None where it
+            was not read by `data.prepared`.
     """
 
     frame: DataFrame
@@ -41,10 +44,12 @@ class Prepared:
     rows: int | None = None
     validation_rows: int | None = None
     inputs: list[dict[str, Any]] = field(default_factory=list)
+    origin: dict[str, Any] | None = None
     _notes: list[str] = field(default_factory=list)
     _sources: list[Source] = field(default_factory=list)
     _steps: list[tuple[str, DataFrame]] = field(default_factory=list)
     _kept: list[DataFrame] = field(default_factory=list)
+    _computed: DataFrame | None = None   # what `store` has written
 
     @property
     def labels(self) -> list[Any] | None:
@@ -62,25 +67,41 @@ class Prepared:
         known = names is not None and isinstance(label, float) and label.is_integer() and 0 <= label < len(names)
         return names[int(label)] if known else label
 
-    def count(self, label: str, seed: int) -> None:
+    def store(self, url: str) -> None:
+        """Write the frame to a storage, and have it read from there until it is released.
+
+        Raises:
+            InputError: Spark can't write there, or a file or a record can't be read.
+        """
+        with explained():
+            written = write_rows(self.frame, url)
+        self.release()
+        self.frame, self._computed = written, self.frame
+
+    def count(self, label: str, seed: int, again: bool = False) -> None:
         """Count the rows, in one pass over them, where that has not been done.
 
         Args:
             label: the column of the classes.
             seed: the job's.
+            again: also where it has.
         """
-        if self.rows is not None:
+        if self.rows is not None and not again:
             return
         census = counting.count(self.frame, label, seed, None)
         self.rows, self.validation_rows = census.rows, census.validation_rows
         if census.counts is not None and len(census.counts) <= REPORTED_CLASSES:
-            self.counts_before = self.counts_after = {self.name(key): n for key, n in census.counts.items()}
+            self.counts_after = {self.name(key): n for key, n in census.counts.items()}
+            if self.counts_before is None:
+                self.counts_before = self.counts_after
         census.release()
 
     def release(self) -> None:
-        """Free what is kept of the frame on the executors. It can still be computed anew."""
+        """Free what is kept of the frame on the executors, and let go of what was stored. It can still be computed anew."""
         while self._kept:
             self._kept.pop().unpersist()
+        if self._computed is not None:
+            self.frame, self._computed = self._computed, None
 
     def why_empty(self) -> InputError:
         """Which step left no training rows: to be asked once there were none."""

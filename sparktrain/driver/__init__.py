@@ -1,19 +1,21 @@
-"""What a program calls: `train` on a frame, `run_function` in every worker, `run_job` and `main` on a configuration."""
+"""What a program calls: `train` on a frame, `run_function` in every worker, `run_job` and the mains on a configuration."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
 
-__all__ = ["Given", "Result", "main", "run_function", "run_job", "train"]
+__all__ = ["Given", "Result", "main", "prepare_main", "run_function", "run_job", "train", "write_prepared"]
 
 _WHERE = {
     "Given": "given",
     "Result": "result",
     "main": "program",
+    "prepare_main": "program",
     "run_function": "own_loop",
     "run_job": "run",
     "train": "keywords",
+    "write_prepared": "preparation",
 }
 
 

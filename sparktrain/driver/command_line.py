@@ -108,26 +108,30 @@ def _tail(options: argparse.Namespace) -> int:
     return 0 if end.status == "finished" else 1
 
 
-def validate(argv: Sequence[str]) -> int:
+def validate(argv: Sequence[str], program: str = "train.py") -> int:
     """Check a job's command line without Spark, as the launcher does before it starts one.
+
+    Args:
+        argv: what the program is given.
+        program: its file's name.
 
     Returns:
         0 for what can work, else the exit status, after the JSON line: 2 for what can't.
     """
     from sparktrain.config import ConfigError
-    from sparktrain.driver.request import arguments, load_job, new_run_id
+    from sparktrain.driver.request import arguments, load_job, name_of
     from sparktrain.driver.result import Result, exit_status, say
 
-    given = arguments().parse_args(argv)
+    given = arguments(program).parse_args(argv)
     try:
         load_job(given)
         return 0
     except ConfigError as error:
         print(error, file=sys.stderr)
-        result = Result(run=given.run_id or new_run_id(), status="refused", reason=str(error))
+        result = Result(run=name_of(given), status="refused", reason=str(error))
     except Exception as error:
         traceback.print_exc()
-        result = Result(run=given.run_id or new_run_id(), status="failed", reason=f"{type(error).__name__}: {error}")
+        result = Result(run=name_of(given), status="failed", reason=f"{type(error).__name__}: {error}")
     say(result, given.result)
     return exit_status(result)
 

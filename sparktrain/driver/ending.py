@@ -20,10 +20,14 @@ _SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, StageFailed, StorageError
 
 
 def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -> tuple[Result, str]:
-    """Why a run did not finish, as its result, and what more there is to show of it."""
+    """Why a run did not finish, as its result, and what more there is to show of it.
+
+    Args:
+        job: None where it wasn't known yet, or had no model to train.
+    """
     status, reason, details = "failed", f"{type(error).__name__}: {error}", ""
     if stopped(error):
-        status, reason = "stopped", "stopped from outside; every worker was ended"
+        status, reason = "stopped", "stopped from outside" + ("; every worker was ended" if job is not None else "")
     elif isinstance(error, AttemptFailed):
         reason, details = str(error), error.failure.failure.traceback
     elif isinstance(error, _SAID):

@@ -15,7 +15,7 @@ class Given:
     """What a program hands over in place of the configuration's names.
 
     Attributes:
-        frame: the rows, in place of data.path, table or sql.
+        frame: the rows, in place of data.path, table, sql or prepared.
         prepared: rows that are prepared already, in place of the whole section data but features, label and weight.
         model: a function that returns a compiled model, or a compiled model.
         preprocess: DataFrame, **args -> DataFrame.

@@ -52,7 +52,7 @@ def arrange(command: Sequence[str], place: int, job: Job, options: Namespace, fo
         NotPackaged, StorageError, TooLarge: it can't be arranged.
     """
     typed = command[1:place]
-    if options.check:
+    if options.check or options.to is not None:
         typed = [*typed, "--deploy-mode", "client"]   # what a rehearsal shows is for the one who asked
     spark = read_options(typed, os.environ.get("SPARK_CONF_DIR"))
     if spark.master.startswith("local"):

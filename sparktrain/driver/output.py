@@ -22,6 +22,7 @@ RUNNING = "running.json"   # who works on a run; it and the next two are never i
 STATUS = "status.json"     # how far it is
 LOG = "log.txt"
 KEPT_LOG = "logs/run.log"  # what LOG is in a complete run
+KEPT = "prepared"          # the prepared rows, while a run with data.keep: storage goes on
 
 
 class RunTaken(ValueError):
@@ -61,10 +62,11 @@ class RunFolder:
         url: output.path, the folder of all runs of a job.
         run: the run's id.
         hadoop: what storage needs of Hadoop's configuration.
+        option: what named it on the command line.
     """
 
-    def __init__(self, url: str, run: str, hadoop: Mapping[str, str]) -> None:
-        self.run = run
+    def __init__(self, url: str, run: str, hadoop: Mapping[str, str], option: str = "--run-id") -> None:
+        self.run, self._option = run, option
         self.root = open_folder(url, hadoop)
         self.staged = self.root.join(STAGED, run)
         self.final = self.root.join(run)
@@ -83,7 +85,7 @@ class RunFolder:
         if not self.staged.claim(RUNNING, mine.encode()):
             other = self.staged.read_text(RUNNING)
             raise RunTaken(
-                f"run id {self.run!r} is taken by a run that is alive or was killed: {other}. Choose another --run-id, "
+                f"{self._option} {self.run!r} is taken by a run that is alive or was killed: {other}. Choose another, "
                 f"or, if it is dead, remove {self.staged.url}"
             )
         ended.forget(self.root, self.run)

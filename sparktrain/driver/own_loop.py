@@ -108,15 +108,15 @@ class _OwnLoop(Run):
         try:
             slots = self._slots()
             ship(context, modules_of(self.job, self.given), self.folders)
-            prepared = self._prepare(None, None)
+            prepared = self._prepare()
             with self._engine(slots) as launch:
                 finished = self._train(prepared, function, slots, launch)
             return [pickle.loads(self.folder.staged.read_bytes(returned_name(rank))) for rank in range(len(finished))]
         finally:
             if prepared is not None:
-                self._tidy(prepared.release, "the prepared rows are still kept")
-            self._tidy(self.folder.discard, "what the workers returned is still there")
-            self._tidy(self._give_back, "what the run had asked of the cluster is not given back")
+                self.watch.tidy(prepared.release, "the prepared rows are still kept")
+            self.watch.tidy(self.folder.discard, "what the workers returned is still there")
+            self.watch.tidy(self._give_back, "what the run had asked of the cluster is not given back")
 
     def _fit(self, sizes: tuple[int, ...], prepared: Prepared) -> Fit:
         return Fit(epochs=1, batch_sizes=sizes, own_loop=True, has_rows=self.has_rows, labelled=self.labelled)

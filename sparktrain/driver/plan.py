@@ -35,6 +35,23 @@ def class_weights(training: Training, labels: Sequence | None) -> dict[int, floa
     return {known.get(label, label): weight for label, weight in training.class_weight.items()}
 
 
+def refuse_unvalidated(training: Training, prepared: Prepared) -> None:
+    """See that a frame read by `data.prepared` has the validation rows that the job goes by.
+
+    Raises:
+        ConfigError: it has none.
+    """
+    stop = training.early_stopping
+    asked = [
+        *(["training.save"] if training.save == "best" else []),
+        *(["training.early_stopping.monitor"] if stop is not None and stop.monitor.startswith("val_") else []),
+    ]
+    if asked and not prepared.validation_rows:
+        came = f"the frame at {prepared.origin['url']} has no validation rows to go by"
+        hint = "set data.validation where it is prepared, or go by the training rows"
+        raise ConfigError([Problem(key, came, "a data.prepared that has some", hint) for key in asked])
+
+
 def layout(data: Data, classes: Sequence | None) -> feed.Layout:
     """What a row of the prepared frame is to the model."""
     return feed.Layout(

@@ -1,9 +1,10 @@
-"""What jobs/train.py runs: one job by its YAML, with an exit status and one JSON line for schedulers."""
+"""What jobs/train.py and jobs/prepare.py run: one job by its YAML, an exit status and one JSON line for schedulers."""
 
 from __future__ import annotations
 
 import time
 import traceback
+from argparse import Namespace
 from functools import partial
 from typing import Callable, Sequence
 
@@ -15,8 +16,9 @@ from sparktrain.config import Job
 from sparktrain.driver.ending import failed
 from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.handover import announce
+from sparktrain.driver.preparation import write_prepared
 from sparktrain.driver.progress import make_console
-from sparktrain.driver.request import arguments, load_job, new_run_id
+from sparktrain.driver.request import PREPARE, arguments, load_job, name_of
 from sparktrain.driver.result import Result, exit_status, say, tell
 from sparktrain.driver.run import run_job
 from sparktrain.driver.signals import take_signals
@@ -42,28 +44,66 @@ def main(
     """
     announce()
     options = arguments().parse_args(argv)
+    run_id = name_of(options)
+
+    def run(spark: SparkSession, job: Job, folders: list[str]) -> Result:
+        if before is not None:
+            before(spark, job)
+        return run_job(spark, job, run_id=run_id, check=options.check, folders=folders,
+                       ended=lambda *end: ends.append(end))
+
+    ends: list[tuple[Result, str]] = []   # of a run that began
+    return _program(options, run_id, run, after, ends)
+
+
+def prepare_main(argv: Sequence[str] | None = None) -> int:
+    """Prepare a job's rows as spark-submit's program, for data.prepared of other jobs. The job's on_end isn't called.
+
+    Args:
+        argv: the command line; the process's own if left out.
+
+    Returns:
+        The exit status: 0 if the rows are on the storage, 2 for a configuration that can't work, 1 otherwise.
+    """
+    announce()
+    options = arguments(PREPARE).parse_args(argv)
+    return _program(
+        options, name_of(options), lambda spark, job, folders: write_prepared(spark, job, options.to, folders=folders)
+    )
+
+
+def _program(
+    options: Namespace,
+    run_id: str,
+    action: Callable[[SparkSession, Job, list[str]], Result],
+    after: Callable[[SparkSession, Job, Result], None] | None = None,
+    ends: Sequence[tuple[Result, str]] = (),
+) -> int:
+    """Load the job, bring Spark up, do what is to be done with them, and say how it ended.
+
+    Returns:
+        The exit status.
+    """
     console = make_console()
     job, spark = None, None
-    run_id = options.run_id or new_run_id()
+    trains = options.to is None
     begun = time.monotonic()
-    ends: list[tuple[Result, str]] = []   # of a run that began
     try:
         take_signals()
         job, folders = load_job(options)
         spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
         take_signals()   # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
-        if before is not None:
-            before(spark, job)
-        result = run_job(spark, job, run_id=run_id, check=options.check, folders=folders,
-                         ended=lambda *end: ends.append(end))
+        result = action(spark, job, folders)
     except BaseException as error:
         # What the storage says of a run is what its line says
-        result, details = ends[-1] if ends else failed(error, run_id, job, time.monotonic() - begun)
+        result, details = (
+            ends[-1] if ends else failed(error, run_id, job if trains else None, time.monotonic() - begun)
+        )
         _unless_it_fails("showing why", lambda: _show(result, details, console))
     else:
         if after is not None:   # a model that is on the storage is there, whatever a program does with it next
             _unless_it_fails("what follows the run", partial(after, spark, job, result))
-    if job is not None and job.on_end is not None:
+    if trains and job is not None and job.on_end is not None:
         call = partial(_call_on_end, job.on_end, search_folders(options.config), result)
         _unless_it_fails(f"on_end ({job.on_end})", call)
     if spark is not None:

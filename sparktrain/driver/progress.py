@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Mapping
+from typing import TYPE_CHECKING, Callable, Mapping
 
 from py4j.protocol import Py4JError
 from rich.console import Console
@@ -91,6 +91,17 @@ class Watch:
         """Something that stays on the screen."""
         self.log.add(text)
         self.console.print(Text(text), soft_wrap=True)
+
+    def tidy(self, action: Callable[[], object], otherwise: str) -> None:
+        """Tidy up at a run's end.
+
+        Args:
+            otherwise: what to say where that fails.
+        """
+        try:
+            action()
+        except Exception as error:   # of a storage or a JVM that is gone: it must not hide why the run ended
+            self.note(f"{otherwise}: {error}")
 
     def message(self, part: int, message: Message) -> None:
         """What a worker told."""

@@ -10,7 +10,8 @@ from pyspark import SparkContext
 
 from sparktrain.config import Job
 from sparktrain.data import Prepared
-from sparktrain.driver.output import RunFolder, curves, now, versions
+from sparktrain.driver.output import KEPT, RunFolder, curves, now, versions
+from sparktrain.driver.parent import Parent
 from sparktrain.driver.plan import held_back_by
 from sparktrain.driver.result import Result
 from sparktrain.interfaces.messages import EpochEnd, Finished, Joined, Message, Phase
@@ -146,29 +147,46 @@ def lineage(
     prepared: Prepared,
     classes: Mapping[Any, int] | None,
     *,
-    parent: str | None,
+    parent: Parent | None,
     code: Mapping[str, str],
     context: SparkContext,
 ) -> dict[str, Any]:
     """What lineage.json holds: where a model comes from.
 
     Args:
+        run: its id, or the name of a prepared frame's folder.
         classes: rows of each class that was trained on.
-        parent: the URL of the run that it goes on from.
+        parent: the run that it goes on from.
         code: the SHA-256 of each of the user's files that were shipped.
     """
     return {
         "run": run,
-        "parent": parent,
+        "parent": parent.url if parent is not None else None,
+        "prepared": prepared.origin,
         "inputs": prepared.inputs,
-        "classes_before_sampling": prepared.counts_before if prepared.counts_before is not None else classes,
-        "classes_after_sampling": classes,
+        "classes_before_sampling": _by_name(prepared.counts_before if prepared.counts_before is not None else classes),
+        "classes_after_sampling": _by_name(classes),
         "seed": job.seed,
         "code": code,
         "versions": versions(),
         "user": context.sparkUser(),
         "application": context.applicationId,
     }
+
+
+def _by_name(counts: Mapping[Any, int] | None) -> dict[Any, int] | None:
+    """With names that JSON takes: a label may be a decimal or a date."""
+    if counts is None:
+        return None
+    return {name if isinstance(name, (str, int, float)) else str(name): rows for name, rows in counts.items()}
+
+
+def keep_fitted(folder: RunFolder, prepared: Prepared) -> None:
+    """Put the pipeline and the classes, where there are any, beside what was made with them."""
+    if prepared.pipeline is not None:
+        prepared.pipeline.write().overwrite().save(f"{folder.staged.url}/pipeline")
+    if prepared.labels is not None:
+        folder.write_json("classes.json", prepared.labels)
 
 
 def keep(
@@ -185,10 +203,8 @@ def keep(
         origin: of `lineage`.
     """
     staged = folder.staged
-    if prepared.pipeline is not None:
-        prepared.pipeline.write().overwrite().save(f"{staged.url}/pipeline")
-    if prepared.labels is not None:
-        folder.write_json("classes.json", prepared.labels)
+    keep_fitted(folder, prepared)
+    staged.remove(KEPT, recursive=True)
     if staged.exists("given.keras"):
         staged.remove("given.keras")
     folder.write_json("history.json", history)

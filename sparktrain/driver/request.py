@@ -1,8 +1,9 @@
-"""A job's command line, and what of it can be checked without Spark: light enough for the launcher to ask first."""
+"""A program's command line, and what of it can be checked without Spark: light enough for the launcher to ask first."""
 
 from __future__ import annotations
 
 import argparse
+import posixpath
 import re
 import secrets
 import sys
@@ -25,12 +26,26 @@ class _Parser(argparse.ArgumentParser):
         self.exit(exit_status(refused), f"{self.prog}: {message}\n")
 
 
-def arguments() -> argparse.ArgumentParser:
-    parser = _Parser(prog="train.py", description="Train a Keras model on rows that Spark prepares.")
+PREPARE = "prepare.py"
+
+
+def arguments(program: str = "train.py") -> argparse.ArgumentParser:
+    """What a program of the project's takes: jobs/train.py and what runs a job like it, or jobs/prepare.py."""
+    prepares = program == PREPARE
+    parser = _Parser(
+        prog=PREPARE if prepares else "train.py",
+        description="Prepare a job's rows once, for data.prepared." if prepares else
+        "Train a Keras model on rows that Spark prepares.",
+    )
     parser.add_argument("--config", required=True, metavar="YAML", help="the job; docs/configuration.md has every key")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="training.epochs=3, say; repeatable")
-    parser.add_argument("--run-id", metavar="ID", help="the run's name; a finished one answers with its result")
-    parser.add_argument("--check", action="store_true", help="a rehearsal: one step on a few rows, nothing kept")
+    if prepares:
+        parser.add_argument("--to", required=True, metavar="URL", help="the folder to be made, such as hdfs:///prepared/may")
+        parser.set_defaults(run_id=None)
+    else:
+        parser.add_argument("--run-id", metavar="ID", help="the run's name; a finished one answers with its result")
+        parser.add_argument("--check", action="store_true", help="a rehearsal: one step on a few rows, nothing kept")
+        parser.set_defaults(to=None)
     parser.add_argument("--result", metavar="PATH", help="write the JSON line into a file too")
     return parser
 
@@ -42,14 +57,17 @@ def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
         ConfigError: it can't work.
     """
     check_run_id(options.run_id)
+    if options.to is not None:
+        _check_name("--to", name_of(options))
     job = load(options.config, options.set)
     folders = search_folders(options.config)
-    named = (
+    # Where rows are only prepared, the rest of the user's code need not be
+    named = [("data.preprocess", job.data.preprocess)] if options.to is not None else [
         ("data.preprocess", job.data.preprocess),
         ("model.build", job.model.build),
         ("training.callbacks", job.training.callbacks),
         ("on_end", job.on_end),
-    )
+    ]
     problems = [check_function(key, name, folders) for key, name in named if name is not None]
     if any(problems):
         raise ConfigError([problem for problem in problems if problem is not None], options.config)
@@ -74,10 +92,20 @@ def check_run_id(run_id: str | None) -> None:
     Raises:
         ConfigError: it can't.
     """
-    if run_id is not None and (run_id == "latest" or _RUN_ID.fullmatch(run_id) is None):
+    if run_id is not None:
+        _check_name("--run-id", run_id)
+
+
+def _check_name(option: str, name: str) -> None:
+    if name == "latest" or _RUN_ID.fullmatch(name) is None:
         expected = "letters, digits, and . _ - after the first"
-        hint = "latest always means the run that finished last" if run_id == "latest" else ""
-        raise ConfigError([Problem("--run-id", repr(run_id), expected, hint)])
+        hint = "latest always means the run that finished last" if name == "latest" else ""
+        raise ConfigError([Problem(option, repr(name), expected, hint)])
+
+
+def name_of(options: argparse.Namespace) -> str:
+    """What a command line's run goes by: its id, a new one if none was given, or the name of the folder to be made."""
+    return posixpath.basename(options.to.rstrip("/")) if options.to is not None else options.run_id or new_run_id()
 
 
 def new_run_id() -> str:

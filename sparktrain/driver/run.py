@@ -8,7 +8,6 @@ import time
 from contextlib import AbstractContextManager
 from typing import Any, Callable, Sequence
 
-from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
 from sparktrain.cluster.executors import ApplicationExecutors
@@ -17,12 +16,14 @@ from sparktrain.cluster.slots import Slots, check_application, worker_gpus
 from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
 from sparktrain.cluster.task import Task
 from sparktrain.config import Job
-from sparktrain.data import VALIDATION, Prepared, deal, explain, explained, prepare
+from sparktrain.data import VALIDATION, Prepared, deal, explain
 from sparktrain.driver.ending import failed
-from sparktrain.driver.functions import own_folders, resolve, search_folders, source
+from sparktrain.driver.functions import own_folders, search_folders, source
 from sparktrain.driver.given import Given
-from sparktrain.driver.output import RunFolder, hadoop_settings, now, qualified
+from sparktrain.driver.output import KEPT, RunFolder, hadoop_settings, now, qualified
+from sparktrain.driver.parent import Parent, find_parent
 from sparktrain.driver.plan import class_weights, layout, modules_of, rows_of_each
+from sparktrain.driver.preparation import prepare_rows
 from sparktrain.driver.progress import Watch, end_table
 from sparktrain.driver.record import Course, keep, lineage
 from sparktrain.driver.report import Report
@@ -34,8 +35,6 @@ from sparktrain.engines import bring_up
 from sparktrain.feed import NoRows
 from sparktrain.interfaces.launch import Launch
 from sparktrain.interfaces.messages import EpochEnd, Finished, Fit, Message, Source
-from sparktrain.storage import open_folder
-from sparktrain.storage.runs import resolve as resolve_run
 
 
 def run_job(
@@ -62,7 +61,8 @@ def run_job(
         ended: called where a run that began leaves no model, with how it ended and what more there is to show of why.
 
     Returns:
-        The result, `status` finished or checked. Its `prepared` rows stay kept on the executors until they are released.
+        The result, `status` finished or checked. Its `prepared` rows stay kept on the executors until they are released;
+        with `data.keep: storage` they are computed anew.
 
     Raises:
         ConfigError, InputError, NoSlots, ClusterRefused, EngineRefused, LaunchFailed, RunTaken: nothing was trained.
@@ -91,7 +91,7 @@ class Run:
         self.course = Course()
         self.executors = Executors(spark.sparkContext)
         self.turn = turns(spark, job.name, self.hadoop, watch.note)
-        self.parent: str | None = None   # the run that this one goes on from
+        self.parent: Parent | None = None   # the run that this one goes on from
         self.ended = ended
         self.who = {"application": spark.sparkContext.applicationId, "user": spark.sparkContext.sparkUser()}
 
@@ -103,14 +103,14 @@ class Run:
         context = self.spark.sparkContext
         check_application(context, self.job.cluster.worker_memory)
         self.folder.claim(self.who)
-        self._tidy(self.folder.forget_old, "what is old of runs that failed is still there")
+        self.watch.tidy(self.folder.forget_old, "what is old of runs that failed is still there")
         prepared = None
         try:
             with Report(open_folder(self.folder.staged.url, self.hadoop), self._status, self.watch.log, self.watch.note):
                 slots = self._slots()
-                model, pipeline, classes = self._model()
+                model = self._model()
                 code = ship(context, modules_of(self.job, self.given), self.folders)
-                prepared = self._prepare(pipeline, classes)
+                prepared = self._prepare()
                 with self._engine(slots) as launch:
                     finished = self._train(prepared, model, slots, launch)
                 summary = self.course.summary(self.id, self.job, finished, prepared)
@@ -121,17 +121,20 @@ class Run:
                 classes = self.course.class_counts(prepared.labels)
                 origin = lineage(self.id, self.job, prepared, classes, parent=self.parent, code=code, context=context)
                 keep(self.folder, self.asked, prepared, history, origin)
+                if self.job.data.keep == "storage":
+                    prepared.release()   # where it was stored there is nothing left
             self.folder.publish(summary, self.watch.log.text())
             self.watch.console.print(end_table(summary, self.folder.final.url))
             return self._finished(summary, history, prepared)
         except BaseException as error:
             if prepared is not None:
-                self._tidy(prepared.release, "the prepared rows are still kept")
-            self._tidy(lambda: self._end(error), "how the run ended is not on the storage")
+                self.watch.tidy(prepared.release, "the prepared rows are still kept")
+            self.watch.tidy(lambda: self._end(error), "how the run ended is not on the storage")
             raise
         finally:
-            self._tidy(self.folder.discard, "what the run had written is still there")   # nothing, once published
-            self._tidy(self._give_back, "what the run had asked of the cluster is not given back")
+            # Published, there is nothing left to discard
+            self.watch.tidy(self.folder.discard, "what the run had written is still there")
+            self.watch.tidy(self._give_back, "what the run had asked of the cluster is not given back")
 
     def _give_back(self) -> None:
         if self.turn is not None:
@@ -151,12 +154,6 @@ class Run:
             record = {**result.to_dict(), "finished": now(), "traceback": details, **self.who}
             self.folder.end(record, self.watch.log.text())
 
-    def _tidy(self, action: Callable[[], None], otherwise: str) -> None:
-        try:
-            action()
-        except Exception as error:   # of a storage or a JVM that is gone: it must not hide why the run ended
-            self.watch.note(f"{otherwise}: {error}")
-
     def _slots(self) -> Slots:
         begun = time.monotonic()
         asked = self.job.training.workers
@@ -169,48 +166,36 @@ class Run:
         worker_gpus(self.job.training.gpus_per_worker, slots)   # refused before any row is read
         return slots
 
-    def _model(self) -> tuple[Source, PipelineModel | None, list | None]:
-        """Where the child finds the model; with `model.load` also that run's pipeline and classes."""
+    def _model(self) -> Source:
+        """Where the child finds the model; with `model.load` this settles `parent`, too."""
         if self.given.model is not None and not callable(getattr(self.given.model, "train_on_batch", None)):
-            return source(self.given.model, self.job.model.args), None, None
+            return source(self.given.model, self.job.model.args)
         if self.given.model is not None:
             with tempfile.TemporaryDirectory(prefix="sparktrain-") as local:
                 self.given.model.save(f"{local}/given.keras")
                 self.folder.staged.upload(f"{local}/given.keras", "given.keras")
-            return Source(file=f"{self.folder.staged.url}/given.keras"), None, None
+            return Source(file=f"{self.folder.staged.url}/given.keras")
         if self.job.model.load is None:
-            return source(self.job.model.build, self.job.model.args), None, None
-        parent = open_folder(resolve_run(qualified(self.spark, self.job.model.load), self.hadoop), self.hadoop)
-        self.parent = parent.url
-        pipeline = PipelineModel.load(f"{parent.url}/pipeline") if parent.exists("pipeline") else None
-        classes = json.loads(parent.read_text("classes.json")) if parent.exists("classes.json") else None
-        return Source(file=f"{parent.url}/model.keras"), pipeline, classes
+            return source(self.job.model.build, self.job.model.args)
+        self.parent = find_parent(self.spark, self.job.model.load, self.hadoop)
+        return Source(file=f"{self.parent.url}/model.keras")
 
-    def _prepare(self, pipeline: PipelineModel | None, classes: list | None) -> Prepared:
+    def _prepare(self) -> Prepared:
         if self.given.prepared is not None:
             return self.given.prepared
         begun = time.monotonic()
-        preprocess = self.given.preprocess
-        if preprocess is None and self.job.data.preprocess is not None:
-            preprocess = resolve(self.job.data.preprocess, self.folders)
-        prepared = prepare(
+        stored = self.job.data.keep == "storage" and self.job.data.prepared is None   # whose rows are there already
+        prepared = prepare_rows(
             self.spark,
-            self.job.data,
-            seed=self.job.seed,
-            frame=self.given.frame,
-            preprocess=preprocess,
-            pipeline=pipeline,
-            classes=classes,
-            read_again=self.check or self.whole,
-            progress=self.watch.step,
-        )
-        if self.check or self.whole:
+            self.job,
+            self.given,
+            self.folders,
+            self.watch,
+            parent=self.parent,
             # What each worker's disk has to hold is checked before it is written
-            self.watch.step("counting the rows")
-            with explained():
-                prepared.count(self.job.data.label_column, self.job.seed)
-        for note in prepared.notes:
-            self.watch.note(note)
+            counted=self.check or self.whole,
+            store_at=f"{self.folder.staged.url}/{KEPT}" if stored else None,
+        )
         self.course.seconds["prepare"] = time.monotonic() - begun
         return prepared
 

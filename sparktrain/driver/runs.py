@@ -128,6 +128,8 @@ def _told(origin: Mapping[str, Any]) -> dict[str, str]:
         "user": f"{origin['user']}, application {origin['application']}",
         "versions": ", ".join(f"{name} {version}" for name, version in origin["versions"].items()),
     }
+    if origin.get("prepared"):   # runs of earlier versions don't say
+        told["prepared at"] = f"{origin['prepared']['url']}, application {origin['prepared']['application']}"
     if origin["parent"]:
         told["goes on from"] = origin["parent"]
     if origin["classes_after_sampling"]:

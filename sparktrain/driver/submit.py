@@ -47,10 +47,11 @@ def main(argv: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
         if not place:
             return _Submission(command, None, folder).run()
+        program, words = os.path.basename(command[place]), command[place + 1:]
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        options = arguments().parse_args(command[place + 1:])
+        options = arguments(program).parse_args(words)
         try:
-            status = validate(command[place + 1:])
+            status = validate(words, program)
             if status != 0:
                 return status
             on_cluster, command = _arrange(command, place, options, folder)

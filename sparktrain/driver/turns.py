@@ -76,17 +76,18 @@ class Turns:
 
     def _take(self) -> bool:
         number, record = self._latest()
-        if record is not None and number == self._mine:
+        if record is not None and number == self._mine and record["state"] == GATHERING:
             self._other = None
             if self._clock() - self._signed > _SIGN:
                 self._write(GATHERING)
             return True
-        self._other = record
+        if number != self._mine:
+            self._other = record
         if record is not None and record["state"] == GATHERING and not self._is_dead(number, record):
             return False
         claimed = self._folder.claim(self._name(number + 1), self._record(GATHERING))
         if claimed:
-            if self._mine is not None:   # it took too long to give a sign, and lost it
+            if self._mine is not None:   # of an earlier turn
                 self._folder.remove(self._name(self._mine))
             self._mine, self._signed = number + 1, self._clock()
         return claimed

@@ -7,8 +7,6 @@ import pytest
 from sparktrain.config.not_built import NOT_BUILT
 
 ASKED = {
-    "data.prepared": "hdfs:///prepared/flights",
-    "data.keep": "storage",
     "training.workers": {"min": 2, "max": 8},
     "training.gpus_per_worker": 1,
     "training.checkpoint": {"every": "epoch", "keep": 2},
@@ -20,15 +18,14 @@ ASKED = {
 
 @pytest.mark.parametrize("key", [one.key for one in NOT_BUILT])
 def test_what_is_not_built_is_refused_by_name(wrong, key):
-    instead_of = {"data.path": None} if key == "data.prepared" else {}
-    [problem] = wrong({key: ASKED[key], **instead_of})
+    [problem] = wrong({key: ASKED[key]})
     assert problem.key == key
     assert "is not built yet" in str(problem) and problem.hint
 
 
 def test_the_refusal_names_what_is_built_instead(wrong):
-    [problem] = wrong({"data.keep": "storage"})
-    assert str(problem) == "data.keep: storage is not built yet; disk and none are"
+    [problem] = wrong({"training.max_failures": 3})
+    assert str(problem) == "training.max_failures: 3 is not built yet; 0 is: the first failure ends the run"
 
 
 def test_saying_the_default_of_a_key_that_is_not_built_is_no_error(good):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 CLASSES = {"column": "intent", "classes": ["refund", "other"]}
+PREPARED = {"data.path": None, "data.prepared": "hdfs:///prepared/flights"}
 
 
 @pytest.mark.parametrize(("changes", "key"), [
@@ -37,6 +38,11 @@ CLASSES = {"column": "intent", "classes": ["refund", "other"]}
     ({"training.global_batch_size": 1}, "training.global_batch_size"),
     ({"training.early_stopping": {"patience": 2}}, "training.early_stopping.monitor"),
     ({"training.save": "best"}, "training.save"),
+    ({"data.prepared": "hdfs:///prepared/flights"}, "data.path"),
+    *[({**PREPARED, f"data.{name}": value}, f"data.{name}") for name, value in {
+        "where": "a > 1", "preprocess": "jobs.flights:prepare", "args": {"a": 1}, "validation": {"fraction": 0.1},
+        "pipeline": "hdfs:///pipelines/flights", "sample": {"fraction": 0.5}, "format": "csv", "options": {"header": True},
+        "schema": "id BIGINT", "corrupt": "skip"}.items()],
 ])
 def test_keys_that_do_not_go_together_are_refused(wrong, changes, key):
     [problem] = wrong(changes)
@@ -56,6 +62,9 @@ def test_keys_that_do_not_go_together_are_refused(wrong, changes, key):
     {"training.global_batch_size": 128},
     {"training.engine": "single"},
     {"data.label": "history"},
+    {**PREPARED, "training.early_stopping": {"patience": 2}, "training.save": "best", "data.weight": "w",
+     "training.class_weight": {"refund": 2}, "data.keep": "storage"},   # what is in the frame will show
+    {**PREPARED, "model.build": None, "model.load": "hdfs:///models/a"},
 ])
 def test_keys_that_go_together_are_taken(good, changes):
     assert good(changes)

@@ -1,0 +1,119 @@
+"""A prepared frame that is kept for later: a folder with its rows, what was fitted on them, and where they come from."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Sequence
+
+from py4j.protocol import Py4JJavaError
+from pyspark.ml import PipelineModel
+from pyspark.sql import SparkSession
+
+from sparktrain.data import classes as outputs
+from sparktrain.data.errors import InputError, MissingColumn, first_line, require_columns
+from sparktrain.data.files import files_under, list_files, qualified, read_file
+from sparktrain.data.identity import ROW, VALIDATION, column
+from sparktrain.data.prepared import Prepared
+from sparktrain.data.reading import read_files
+
+if TYPE_CHECKING:
+    from sparktrain.config import Data
+
+ROWS = "rows"
+_KEY = "data.prepared"
+
+
+def contents(spark: SparkSession, prepared: Prepared, data: Data, url: str) -> dict[str, Any]:
+    """What the folder's summary.json says of the rows in it, by which `read` knows them again.
+
+    Args:
+        prepared: stored at `url`/rows, and counted.
+        data: the section that it was prepared by.
+        url: the folder's, while it is written.
+    """
+    files = files_under(spark, f"{url}/{ROWS}", "the prepared rows")
+    return {
+        "rows": prepared.rows,
+        "validation_rows": prepared.validation_rows,
+        "label": data.label_column,
+        "numbered": prepared.label_names is not None,   # whether the label column has the classes' numbers already
+        "pipeline": prepared.pipeline is not None,
+        "columns": {field.name: field.dataType.simpleString() for field in prepared.frame.schema.fields},
+        "files": len(files),
+        "bytes": sum(file.length for file in files.values()),
+    }
+
+
+def read(spark: SparkSession, data: Data, needed: Sequence[str], loaded: Sequence[Any] | None) -> Prepared:
+    """The frame that `data.prepared` names: its rows, their identity and validation mark, as they were written.
+
+    Args:
+        needed: the columns that training needs.
+        loaded: the classes of the run that `model.load` goes on from.
+
+    Raises:
+        InputError: there is no whole prepared frame, or its classes are others than the job's or the loaded run's.
+        MissingColumn: it hasn't the columns.
+    """
+    try:
+        url = qualified(spark, data.prepared)
+        summary = _json(spark, url, "summary.json")
+        origin = _json(spark, url, "lineage.json")
+        _refuse_parts(spark, url, summary)
+        source = read_files(spark, [f"{url}/{ROWS}"], "parquet", key=_KEY)
+        pipeline = _pipeline(spark, url) if summary["pipeline"] else None
+        content = read_file(spark, f"{url}/classes.json")
+    except Py4JJavaError as error:
+        raise InputError(f"{_KEY}: {data.prepared} can't be read: {first_line(error)}") from error
+    try:
+        require_columns(needed, [name for name in source.frame.columns if name not in (ROW, VALIDATION)],
+                        f"{_KEY}: the frame at {url}")
+    except MissingColumn as error:
+        raise MissingColumn(f"{error} It has the columns of the job that prepared it: name more in that one's "
+                            "data.features, and prepare again.") from error
+    frame = source.frame.select(*map(column, [*needed, ROW, VALIDATION]))
+    # Classes and counts are those of one column; of another label the job says them, as of any other frame
+    same_label = summary["label"] == data.label_column
+    classes = json.loads(content) if content is not None and same_label else None
+    names, values = (classes, None) if summary["numbered"] else (None, classes)
+    before, after = origin["classes_before_sampling"], origin["classes_after_sampling"]
+    return Prepared(
+        frame=frame,
+        pipeline=pipeline,
+        classes=outputs.settled(names, data.classes, loaded, values),
+        label_names=names,
+        counts_before=before if same_label and before != after else None,
+        counts_after=after if same_label else None,
+        rows=summary["rows"] if same_label else None,
+        validation_rows=summary["validation_rows"],
+        inputs=origin.pop("inputs"),
+        origin={"url": url, **origin},
+        _notes=summary["notes"],
+        _steps=[(_KEY, frame.where(~column(VALIDATION)))],
+    )
+
+
+def _json(spark: SparkSession, url: str, name: str) -> dict[str, Any]:
+    content = read_file(spark, f"{url}/{name}")
+    if content is None:
+        raise InputError(f"{_KEY}: there is no whole prepared frame at {url}: it has no {name}. Expected a folder that "
+                         "jobs/prepare.py has written; check the path, or let it finish.")
+    found = json.loads(content)
+    if name == "summary.json" and "prepared" not in found:
+        raise InputError(f"{_KEY}: {url} is no prepared frame, but a run's folder. Expected one that jobs/prepare.py "
+                         "has written; a run to go on from is named by model.load.")
+    return found
+
+
+def _refuse_parts(spark: SparkSession, url: str, summary: dict[str, Any]) -> None:
+    """A folder that was copied may have lost files, of which Spark knows nothing."""
+    files = files_under(spark, f"{url}/{ROWS}", _KEY).values()
+    there, length = len(files), sum(file.length for file in files)
+    if (there, length) != (summary["files"], summary["bytes"]):
+        raise InputError(f"{_KEY}: the rows at {url}/{ROWS} are not those that were written: {there} files with {length} "
+                         f"bytes, expected {summary['files']} with {summary['bytes']}. Copy or prepare them again.")
+
+
+def _pipeline(spark: SparkSession, url: str) -> PipelineModel:
+    list_files(spark, [f"{url}/pipeline"], _KEY)   # says what is missing, where Spark's own error is hard to read
+    return PipelineModel.load(f"{url}/pipeline")

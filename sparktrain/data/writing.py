@@ -1,0 +1,48 @@
+"""Rows written by Spark, which can be stopped."""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+
+from py4j.protocol import Py4JJavaError
+from pyspark import inheritable_thread_target
+from pyspark.sql import DataFrame
+
+from sparktrain.data.errors import InputError, first_line
+from sparktrain.data.files import place_of
+
+
+def write_rows(frame: DataFrame, url: str) -> DataFrame:
+    """Write rows as Parquet, from the executors, into a folder of the caller's own: what is in it is replaced.
+
+    When this is interrupted, nothing is written any more once it has raised.
+
+    Returns:
+        The rows as they are read from there, columns and types the same.
+
+    Raises:
+        InputError: Spark has no file system for the URL.
+    """
+    spark = frame.sparkSession
+    try:
+        place_of(spark, url)
+    except Py4JJavaError as error:
+        raise InputError(f"the prepared rows can't be written to {url}: {first_line(error)}. Expected a storage that Spark "
+                         "writes to, such as hdfs:///prepared.") from error
+    tag = f"sparktrain-write-{secrets.token_hex(4)}"
+
+    def write() -> None:
+        spark.sparkContext.addJobTag(tag)
+        frame.write.mode("overwrite").parquet(url)   # over what a write left that was killed
+
+    # In a thread of its own: one that is interrupted while it waits for the JVM could not wait for the end of the job
+    with ThreadPoolExecutor(1, "write-rows") as pool:
+        writing = pool.submit(inheritable_thread_target(spark)(write))
+        try:
+            writing.result()
+        except BaseException:
+            if not writing.done():
+                spark.sparkContext.cancelJobsWithTag(tag)
+            raise
+    return spark.read.schema(frame.schema).parquet(url)

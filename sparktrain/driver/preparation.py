@@ -1,0 +1,180 @@
+"""Rows prepared for a run, or once for many: what jobs/prepare.py does."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Sequence
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from rich.table import Table
+from rich.text import Text
+
+from sparktrain.cluster.stage import StageFailed, spark_cause
+from sparktrain.config import Job
+from sparktrain.data import Prepared, explained, prepare, stored
+from sparktrain.driver.functions import resolve, search_folders
+from sparktrain.driver.given import Given
+from sparktrain.driver.output import RunFolder, RunTaken, hadoop_settings, now, qualified
+from sparktrain.driver.parent import Parent, find_parent, refuse_other_pipeline
+from sparktrain.driver.plan import refuse_unvalidated
+from sparktrain.driver.progress import Watch
+from sparktrain.driver.record import keep_fitted, lineage
+from sparktrain.driver.result import Result
+from sparktrain.driver.shipping import ship
+from sparktrain.storage.urls import parse
+
+
+def prepare_rows(
+    spark: SparkSession,
+    job: Job,
+    given: Given,
+    folders: Sequence[str],
+    watch: Watch,
+    *,
+    parent: Parent | None,
+    counted: bool,
+    store_at: str | None,
+) -> Prepared:
+    """The rows as the job says, ready to be trained on.
+
+    Args:
+        given: what a program hands over in place of the configuration's names.
+        folders: where `module:function` is looked up.
+        watch: told how it goes.
+        parent: the run that is gone on from, with its pipeline and its classes.
+        counted: whether the rows are to be counted, which is one more pass over them.
+        store_at: the URL of a folder that they are written to, and read from; None where they are not.
+
+    Raises:
+        ConfigError, InputError: the rows can't be prepared like this, or not be trained on.
+        StageFailed: Spark failed while it wrote them.
+    """
+    preprocess = given.preprocess
+    if preprocess is None and job.data.preprocess is not None:
+        preprocess = resolve(job.data.preprocess, folders)
+    prepared = prepare(
+        spark,
+        job.data,
+        seed=job.seed,
+        frame=given.frame,
+        preprocess=preprocess,
+        pipeline=parent.pipeline if parent is not None else None,
+        classes=parent.classes if parent is not None else None,
+        read_again=counted and store_at is None,
+        progress=watch.step,
+    )
+    try:
+        if prepared.origin is not None:
+            refuse_unvalidated(job.training, prepared)
+            if parent is not None:
+                refuse_other_pipeline(spark, parent.url, prepared.origin["url"])
+        if store_at is not None:
+            watch.step("writing the prepared rows")
+            try:
+                prepared.store(store_at)
+            except (PySparkException, Py4JError) as error:
+                raise StageFailed(spark_cause(error)) from error
+        if counted:
+            watch.step("counting the rows")
+            with explained():
+                prepared.count(job.data.label_column, job.seed)
+    except BaseException:
+        prepared.release()
+        raise
+    for note in prepared.notes:
+        watch.note(note)
+    return prepared
+
+
+def write_prepared(
+    spark: SparkSession, job: Job, to: str, *, folders: Sequence[str] | None = None, watch: Watch | None = None
+) -> Result:
+    """Prepare a job's rows and write them, after sampling, with what belongs to them: what `data.prepared` reads.
+
+    The folder has `rows/` (Parquet), `pipeline/` and `classes.json` if there are any, `lineage.json`, `job.yaml` and
+    `summary.json`. It is written apart, under `_runs` beside it, and renamed once: it is whole or not there.
+
+    Args:
+        spark: the application that prepares them. Its executors may come and go.
+        job: whose data they are; of the rest only `seed` and `model.load` matter.
+        to: the URL of the folder; nothing may be there.
+        folders: where `module:function` is looked up; the current folder and PYTHONPATH if left out.
+        watch: tells how it goes; one on standard error if left out.
+
+    Returns:
+        The result, `status` finished, named by the folder.
+
+    Raises:
+        RunTaken: something is at `to`, or another preparation is at work on it.
+        ConfigError, InputError: the rows can't be prepared like this.
+        StageFailed: Spark failed while it wrote them.
+    """
+    with watch or Watch(spark.sparkContext) as shown:
+        return _write(spark, job, qualified(spark, to), list(folders or search_folders()), shown)
+
+
+def _write(spark: SparkSession, job: Job, to: str, folders: Sequence[str], watch: Watch) -> Result:
+    begun = time.monotonic()
+    context, hadoop = spark.sparkContext, hadoop_settings(spark)
+    place = parse(to)
+    name = place.name
+    folder = RunFolder(str(place.parent), name, hadoop, option="--to")
+    if folder.final.exists():
+        raise RunTaken(f"--to: something is at {folder.final.url} already. Choose another name, or remove it")
+    folder.claim({"application": context.applicationId, "user": context.sparkUser()})
+    prepared = None
+    try:
+        parent = find_parent(spark, job.model.load, hadoop) if job.model.load is not None else None
+        modules = [job.data.preprocess.partition(":")[0]] if job.data.preprocess is not None else []
+        code = ship(context, modules, folders)
+        staged = folder.staged.url
+        prepared = prepare_rows(
+            spark, job, Given(), folders, watch, parent=parent, counted=False, store_at=f"{staged}/{stored.ROWS}"
+        )
+        watch.step("counting the rows")
+        prepared.count(job.data.label_column, job.seed, again=True)   # of what was written
+        if not prepared.rows:
+            raise prepared.why_empty()
+        keep_fitted(folder, prepared)
+        folder.write_json(
+            "lineage.json", lineage(name, job, prepared, prepared.counts_after, parent=parent, code=code, context=context)
+        )
+        folder.staged.write_text("job.yaml", job.to_yaml())
+        summary = {
+            "prepared": now(),
+            "name": job.name,
+            **stored.contents(spark, prepared, job.data, staged),
+            "wall": round(time.monotonic() - begun, 3),
+            "notes": prepared.notes,
+        }
+        folder.publish(summary)
+    finally:
+        if prepared is not None:
+            watch.tidy(prepared.release, "the prepared rows are still kept")
+        # Published, there is nothing left to discard
+        watch.tidy(folder.discard, "what was written is still there")
+    watch.console.print(_table(summary, prepared.counts_after, folder.final.url))
+    return Result(
+        run=name,
+        status="finished",
+        output=folder.final.url,
+        rows=prepared.rows,
+        attempts=1,
+        seconds=time.monotonic() - begun,
+        summary=summary,
+        hadoop=hadoop,
+    )
+
+
+def _table(summary: dict[str, Any], classes: dict[Any, int] | None, url: str) -> Table:
+    table = Table(show_header=False, title="prepared rows", title_justify="left")
+    table.add_column()
+    table.add_column(overflow="fold")   # a path is copied whole
+    table.add_row("rows", f"{summary['rows']:,} training, {summary['validation_rows']:,} validation")
+    for name, rows in (classes or {}).items():
+        table.add_row(Text(f"class {name}"), f"{rows:,} training rows")
+    table.add_row("files", f"{summary['files']:,}, {summary['bytes'] / 1e6:,.1f} MB")
+    table.add_row("path", Text(url))
+    return table
