@@ -7,9 +7,10 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 
 usage() {
     cat <<'TEXT'
-./run-tests.sh [--quick] [--unit] [pytest's arguments]
+./run-tests.sh [--quick] [--unit] [--clusters] [pytest's arguments]
     --quick   without the slow tests
     --unit    only those that start no Spark, no Hadoop and no process of their own
+    --clusters   only those on YARN and on a standalone cluster
 TEXT
 }
 
@@ -22,6 +23,7 @@ while [[ $count -gt 0 ]]; do   # ours are taken out, wherever they stand; all ot
     case $argument in
         --quick) marks="${marks:+$marks and }not slow" ;;
         --unit) marks="${marks:+$marks and }not real" ;;
+        --clusters) marks="${marks:+$marks and }clusters" ;;
         -h | --help) usage && exit ;;
         *) set -- "$@" "$argument" ;;
     esac

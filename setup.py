@@ -32,7 +32,7 @@ setup(
         "psutil",
         "pyarrow",
         "pydantic>=2",
-        "pyspark>=4.3",
+        "pyspark>=4.1",  # rows are dealt out by repartitionById
         "pyyaml",
         "requests",
         "rich",

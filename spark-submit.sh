@@ -95,18 +95,32 @@ set_up_spark() {
             export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1} ;;
         *) export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$PYTHON} ;;   # executors may have theirs in another place
     esac
-    if [[ $PYTHON == "$ROOT/.venv/"* ]]; then
-        local own
-        own=$(echo "$ROOT"/.venv/lib/python3*/site-packages/pyspark)
-        if [[ -n ${SPARK_HOME:-} && ! $SPARK_HOME -ef $own ]]; then
-            say "the environment's own Spark is used, not SPARK_HOME=$SPARK_HOME"
-        fi
-        export SPARK_HOME=$own
+    # A cluster's own Spark is the one that its nodes have, too; without one the environment's own is used.
+    if [[ -n ${SPARK_HOME:-} ]]; then
+        check_spark
+    elif [[ $PYTHON == "$ROOT/.venv/"* ]]; then
+        SPARK_HOME=$(echo "$ROOT"/.venv/lib/python3*/site-packages/pyspark)
+        export SPARK_HOME
     fi
     # spark-submit gives a Python program pipes for its output: the terminal that progress is shown at is named to it.
     unset SPARKTRAIN_TERMINAL
     if [[ -t 2 ]]; then SPARKTRAIN_TERMINAL=$(tty <&2) && export SPARKTRAIN_TERMINAL; fi
     if [[ -z ${HADOOP_CONF_DIR:-}${YARN_CONF_DIR:-} ]]; then use_running_sandbox; fi
+}
+
+# Rows are dealt out by repartitionById, which Spark has since 4.1.
+check_spark() {
+    local core version
+    core=$(echo "$SPARK_HOME"/jars/spark-core_*.jar)
+    version=${core##*-}
+    version=${version%.jar}
+    if [[ ! -x $SPARK_HOME/bin/spark-submit || ! -f $core ]]; then
+        fail "SPARK_HOME=$SPARK_HOME holds no Spark (bin/spark-submit, jars/spark-core_*.jar): unset it to use the environment's own"
+    fi
+    case $version in
+        [0-3].* | 4.0.*) fail "SPARK_HOME=$SPARK_HOME is Spark $version, and 4.1 or newer is needed: set it to a newer one, or unset it to use the environment's own" ;;
+    esac
+    say "Spark is SPARK_HOME's, $version: $SPARK_HOME"
 }
 
 # Without a Hadoop of the user's own, hdfs:///... is the sandbox's, while it is up.

@@ -48,7 +48,7 @@ def key(horovod: str) -> str:
     name, number, _ = tensorflow()
     libc = "-".join(filter(None, platform.libc_ver()))
     return "_".join(filter(None, [f"horovod-{horovod}", f"{name}-{number}", sys.implementation.cache_tag,
-                                  sysconfig.get_platform(), libc]))
+                                  sysconfig.get_platform(), libc, os.environ.get("HOROVOD_GPU_OPERATIONS")]))
 
 
 def pinned(constraint: Path, package: str) -> str:

@@ -14,10 +14,12 @@ from typing import IO
 from sparktrain.config import Job
 from sparktrain.driver.result import Result, tell
 from sparktrain.driver.seen import run_end
-from sparktrain.storage import StorageError, open_folder
+from sparktrain.driver.tail import tail
+from sparktrain.storage import NotFound, StorageError, open_folder
 
 _SUBMITTED = re.compile(r"\bapplication_\d+_\d+\b")
 _KILLING = 60.0   # seconds
+_LOOK = 2.0       # seconds between looks for a run that has not begun
 
 
 class OnCluster:
@@ -33,11 +35,13 @@ class OnCluster:
         self._root = _on_default_file_system(job.output.path or f"/tmp/sparktrain-{getpass.getuser()}/{job.name}")
         self._application: str | None = None
         self._listener: threading.Thread | None = None
+        self._ended = threading.Event()
 
     def listen(self, output: IO[bytes]) -> None:
         """Pass spark-submit's lines on, and learn from them which application it is."""
         self._listener = threading.Thread(target=self._pass_on, args=(output,), name="spark-submit-output", daemon=True)
         self._listener.start()
+        threading.Thread(target=self._follow, name="run-log", daemon=True).start()
 
     def _pass_on(self, output: IO[bytes]) -> None:
         for line in output:
@@ -45,6 +49,18 @@ class OnCluster:
             if self._application is None and (found := _SUBMITTED.search(text)):
                 self._application = found[0]
             tell(text)
+
+    def _follow(self) -> None:
+        """Show the run's log as it comes, as a run beside the launcher shows its own."""
+        while not self._ended.wait(_LOOK):
+            try:
+                tail(f"{self._root}/{self.run}", tell, tell, follow=True)
+                return
+            except NotFound:
+                continue   # it has not begun yet
+            except StorageError as error:
+                tell(f"the log of run {self.run} can't be read: {error}")
+                return
 
     def stop(self) -> bool:
         """Have the cluster end the application.
@@ -70,6 +86,7 @@ class OnCluster:
         """How the run ended; None where it left no word of it."""
         if self._listener is not None:
             self._listener.join(5)
+        self._ended.set()
         try:
             return run_end(open_folder(self._root), self.run, self._application)
         except StorageError as error:

@@ -35,6 +35,7 @@ from sparktrain.engines import bring_up
 from sparktrain.feed import NoRows
 from sparktrain.interfaces.launch import Launch
 from sparktrain.interfaces.messages import EpochEnd, Finished, Fit, Message, Source
+from sparktrain.storage import open_folder
 
 
 def run_job(

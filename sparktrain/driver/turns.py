@@ -40,7 +40,8 @@ class Turns:
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._folder, self._who, self._note, self._clock = folder, dict(who), note, clock
         self._prefix = f".sparktrain-turn-{hashlib.sha256(cluster.encode()).hexdigest()[:10]}-"
-        self._mine: int | None = None      # the number of this run's turn
+        self._mine: int | None = None      # the number of this run's turn, or of its last one
+        self._gathers = False              # whether it is still its turn, as far as it knows
         self._signs, self._signed = 0, 0.0
         self._seen: tuple[Any, float] = (None, 0.0)   # the other's last sign, and when it was first seen
         self._other: dict[str, Any] | None = None
@@ -65,22 +66,25 @@ class Turns:
 
     def done(self) -> None:
         """See `cluster.gathering.Turn`. What is written stays until `end`, for those who wait for executors."""
-        if self.take() and self._mine is not None:
+        if self.take() and self._gathers:
             self._write(TRAINING)
+            self._gathers = False
 
     def end(self) -> None:
         """Leave nothing behind."""
         if self._mine is not None and not self._broken:
             self._folder.remove(self._name(self._mine))
-            self._mine = None
+            self._mine, self._gathers = None, False
 
     def _take(self) -> bool:
-        number, record = self._latest()
-        if record is not None and number == self._mine and record["state"] == GATHERING:
-            self._other = None
-            if self._clock() - self._signed > _SIGN:
-                self._write(GATHERING)
+        if self._gathers and self._clock() - self._signed <= _SIGN:
             return True
+        number, record = self._latest()
+        if self._gathers and number == self._mine:
+            self._other = self._latest(below=number)[1]
+            self._write(GATHERING)
+            return True
+        self._gathers = False
         if number != self._mine:
             self._other = record
         if record is not None and record["state"] == GATHERING and not self._is_dead(number, record):
@@ -89,7 +93,7 @@ class Turns:
         if claimed:
             if self._mine is not None:   # of an earlier turn
                 self._folder.remove(self._name(self._mine))
-            self._mine, self._signed = number + 1, self._clock()
+            self._mine, self._gathers, self._signed = number + 1, True, self._clock()
         return claimed
 
     def _is_dead(self, number: int, record: Mapping[str, Any]) -> bool:
@@ -99,13 +103,14 @@ class Turns:
             self._seen = sign, self._clock()
         return self._clock() - self._seen[1] > _DEAD
 
-    def _latest(self) -> tuple[int, dict[str, Any] | None]:
+    def _latest(self, below: int = 10**9) -> tuple[int, dict[str, Any] | None]:
         pattern = re.compile(re.escape(self._prefix) + r"(\d{9})")
         try:
             names = self._folder.list()
         except NotFound:
             names = []
         numbers = [int(match[1]) for name in names if (match := pattern.fullmatch(name))]
+        numbers = [number for number in numbers if number < below]
         for number in sorted(numbers, reverse=True):
             try:
                 return number, json.loads(self._folder.read_text(self._name(number)))

@@ -1,0 +1,131 @@
+"""Spark's cluster managers, real ones, beside the session's HDFS; and a user's job to run on them by its command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+import yaml
+
+from sparktrain.storage import open_folder
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECONDS = 280   # of one submit
+MODEL = '''
+import os
+import sys
+
+
+def prepare(frame, factor):
+    from pyspark.sql import functions as F
+
+    return frame.withColumn("x", F.array(F.col("distance") * factor, "distance").cast("array<float>"))
+
+
+def build_model(units):
+    import keras
+
+    print("GPU", os.environ["CUDA_VISIBLE_DEVICES"] or "none", "of", sys.executable, flush=True)
+    x = keras.Input((2,), name="x")
+    hidden = keras.layers.Dense(units, activation="tanh", kernel_initializer=keras.initializers.GlorotUniform(3))(x)
+    model = keras.Model(x, keras.layers.Dense(1, activation="sigmoid", kernel_initializer="ones")(hidden))
+    model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+    return model
+'''
+
+
+@pytest.fixture(scope="session")
+def clusters(hdfs):
+    """The session's sandbox with YARN and a standalone master; they end with these tests, as they take processor time."""
+    hdfs.start("yarn", "standalone")
+    yield hdfs
+    hdfs.stop("yarn", "standalone")
+
+
+@pytest.fixture(scope="session")
+def environment(clusters):
+    """What `sparktrain package` has put on HDFS, by the name of Spark's setting that leads to it."""
+    command = [sys.executable, "-P", "-m", "sparktrain.driver.command_line", "package", "--to", "hdfs:///envs"]
+    made = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert made.returncode == 0, made.stderr
+    return ["--conf", "spark.sparktrain.packages=hdfs:///envs"]
+
+
+@dataclass
+class End:
+    """How a submit ended."""
+
+    status: int
+    line: dict
+    errors: str
+    home: Path = field(repr=False)
+
+    def weights(self) -> list:
+        import keras
+
+        open_folder(self.line["output"]).download("model.keras", str(self.home / "model.keras"))
+        return keras.models.load_model(self.home / "model.keras").get_weights()
+
+    def log(self) -> str:
+        return open_folder(self.line["output"]).read_text("logs/run.log")
+
+
+@pytest.fixture(scope="session")
+def home(clusters, tmp_path_factory):
+    """A user's folder, outside the project, with a job on rows of HDFS."""
+    folder = tmp_path_factory.mktemp("mine")
+    distance = [number % 100 / 100 + number / 1e5 for number in range(400)]
+    rows = pyarrow.table({"distance": distance, "far": [int(each >= 0.5) for each in distance]})
+    pyarrow.parquet.write_table(rows, folder / "rows.parquet")
+    open_folder("hdfs:///mine/rows").upload(folder / "rows.parquet", "part-0.parquet")
+    (folder / "mine.py").write_text(MODEL)
+    (folder / "job.yaml").write_text(yaml.safe_dump({
+        "name": "mine",
+        "data": {"path": "hdfs:///mine/rows", "preprocess": "mine:prepare", "args": {"factor": 0.01}, "features": ["x"],
+                 "label": "far", "validation": {"fraction": 0.2}},
+        "model": {"build": "mine:build_model", "args": {"units": 4}},
+        "training": {"engine": "horovod", "workers": 2, "epochs": 2, "batch_size": 16},
+        "cluster": {"slots_timeout": 200, "worker_memory": "1400m"},
+        "output": {"path": "hdfs:///mine/models"},
+    }))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def begin(home):
+    """Begins a submit from the user's folder; its answer waits for the end."""
+    begun = []
+
+    def start(options: list[str], *words: str):
+        command = [ROOT / "spark-submit.sh", "--executor-memory", "512m", "--conf", "spark.sql.shuffle.partitions=2",
+                   "--conf", "spark.ui.enabled=false", *options, ROOT / "jobs" / "train.py", "--config", "job.yaml", *words]
+        process = subprocess.Popen(
+            command, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "VIRTUAL_ENV": sys.prefix, "SPARK_LOCAL_IP": "127.0.0.1"},
+        )
+        begun.append(process)
+
+        def end() -> End:
+            output, errors = process.communicate(timeout=SECONDS)
+            assert output, errors
+            return End(process.returncode, json.loads(output.splitlines()[-1]), errors, home)
+
+        return end
+
+    yield start
+    for process in begun:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def submit(begin):
+    return lambda options, *words: begin(options, *words)()
