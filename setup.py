@@ -26,6 +26,7 @@ setup(
         "keras>=3",
         "matplotlib",
         "numpy",
+        "packaging",
         "pandas<3",  # pyspark 4.3 warns at 3
         "protobuf",
         "psutil",

@@ -79,7 +79,7 @@ def test_frameworks_stay_in_their_rooms():
     (["sparktrain.cluster.task", "sparktrain.engines.horovod.launch", "sparktrain.engines.single.launch",
       "sparktrain.engines.tensorflowonspark.cluster"], "tensorflow"),
     (["sparktrain.driver.run", "sparktrain.driver.program"], "tensorflow"),
-    (["sparktrain.driver.request"], "pyspark"),
+    (["sparktrain.driver.request", "sparktrain.driver.runs", "sparktrain.driver.tail"], "pyspark"),
     (["sparktrain.engines.horovod.launch"], "sparktrain.engines.horovod.collective"),
 ])
 def test_a_process_loads_nothing_that_is_not_its_own(modules, never):

@@ -40,7 +40,7 @@ class ApplicationExecutors(Executors):
         count = self.count
         numbers = self.context.parallelize(range(count), count)
         tasks = numbers.barrier().mapPartitions(partial(_call, function))
-        profile = self._slots.profile
+        profile = self._slots.profile(self._slots.gpus)
         if profile is not None:
             tasks = tasks.withResources(profile)
         self.context.addJobTag(self._tag)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Literal
 
 from pyspark import SparkContext
 from pyspark.resource import ResourceProfile, ResourceProfileBuilder, TaskResourceRequests
+
+from sparktrain.cluster.memory import OVERHEAD, overhead_given, overhead_needed
 
 
 class NoSlots(RuntimeError):
@@ -28,29 +30,63 @@ class Slots:
         cores: of each executor.
         task_cpus: cores that Spark gives a task (spark.task.cpus).
         local: whether driver and executor are one process (local[N]), where every core is a slot.
+        gpus: of each executor.
+        task_gpus: GPUs that Spark gives a task where nothing else is asked for (spark.task.resource.gpu.amount).
     """
 
     executors: int
     cores: int
     task_cpus: int
     local: bool
+    gpus: int = 0
+    task_gpus: float = 0.0
 
     def hold(self, workers: int) -> bool:
-        return workers <= (self.cores // self.task_cpus if self.local else self.executors)
+        return workers <= self.most
+
+    @property
+    def most(self) -> int:
+        """How many workers there is room for."""
+        return self.cores // self.task_cpus if self.local else self.executors
 
     def threads(self, workers: int) -> int:
         """How many threads a worker may use."""
         return max(1, self.cores // workers if self.local else self.cores)
 
-    @property
-    def profile(self) -> ResourceProfile | None:
-        """What a task must ask for to have an executor to itself, so that no two workers share one; None: nothing.
+    def profile(self, gpus: int) -> ResourceProfile | None:
+        """What a task must ask for to have an executor to itself, with its GPUs; None: nothing but what any task gets.
 
         Task requests alone: the preparation keeps all cores.
+
+        Args:
+            gpus: of a worker.
         """
-        if self.local or self.cores // self.task_cpus <= 1:
+        if self.local or (self.cores // self.task_cpus <= 1 and gpus == self.task_gpus):
             return None
-        return ResourceProfileBuilder().require(TaskResourceRequests().cpus(self.cores)).build
+        requests = TaskResourceRequests().cpus(self.cores)
+        if gpus:
+            requests = requests.resource("gpu", gpus)
+        return ResourceProfileBuilder().require(requests).build
+
+
+def worker_gpus(asked: int | Literal["auto"], slots: Slots) -> int:
+    """How many GPUs each worker is pinned to.
+
+    Args:
+        asked: training.gpus_per_worker.
+
+    Raises:
+        ClusterRefused: that isn't what Spark gives each executor.
+    """
+    if asked in ("auto", slots.gpus):
+        return slots.gpus
+    if asked == 0:
+        return 0
+    raise ClusterRefused(
+        f"training.gpus_per_worker is {asked}, and each executor has {slots.gpus} GPU(s), which Spark doesn't divide among "
+        f"workers (spark.executor.resource.gpu.amount): submit with --conf spark.executor.resource.gpu.amount={asked}, or "
+        "set training.gpus_per_worker to auto"
+    )
 
 
 def _count(context: SparkContext) -> Slots:
@@ -68,7 +104,9 @@ def _count(context: SparkContext) -> Slots:
         cores = 1   # YARN's default for spark.executor.cores
     else:
         cores = max(1, context.defaultParallelism // max(1, executors))   # standalone: all of a node's
-    return Slots(executors, cores, task_cpus, local=False)
+    gpus = int(conf.get("spark.executor.resource.gpu.amount", "0"))
+    task_gpus = float(conf.get("spark.task.resource.gpu.amount", "0"))
+    return Slots(executors, cores, task_cpus, local=False, gpus=gpus, task_gpus=task_gpus)
 
 
 def executors_up(context: SparkContext) -> int:
@@ -84,12 +122,24 @@ def _local_cores(context: SparkContext) -> int:
     return context._jvm.Runtime.getRuntime().availableProcessors() if in_master[1] == "*" else int(in_master[1])
 
 
-def check_application(context: SparkContext) -> None:
+def check_application(context: SparkContext, worker_memory: str | None = None) -> None:
     """Refuse what a barrier stage, or training behind it, can't run under.
+
+    Args:
+        worker_memory: cluster.worker_memory.
 
     Raises:
         ClusterRefused: naming the setting and what to set instead.
     """
+    if worker_memory is not None and context.master.startswith(("yarn", "k8s:")):
+        settings = dict(context.getConf().getAll())
+        needed, given = overhead_needed(worker_memory, settings), overhead_given(settings)
+        if given < needed:
+            raise ClusterRefused(
+                f"cluster.worker_memory is {worker_memory}, and the executors' containers have {given} MiB beside the "
+                f"JVM's heap ({OVERHEAD}), of which the JVM's own needs take a part: submit with --conf "
+                f"{OVERHEAD}={needed}m (spark-submit.sh does so by itself where nothing is set)"
+            )
     limit = context.getConf().get("spark.executor.pyspark.memory", None)
     if limit is not None:
         raise ClusterRefused(
@@ -125,7 +175,7 @@ def wait_for_slots(
         slots = _count(context)
         if slots.hold(workers):
             return slots
-        have = slots.cores // slots.task_cpus if slots.local else slots.executors
+        have = slots.most
         unit = f"task slots in {context.master}" if slots.local else f"executors of {slots.cores} cores"
         if slots.local or time.monotonic() > deadline:
             raise NoSlots(

@@ -170,7 +170,7 @@ class Attempt:
         try:
             self._context.addJobTag(tag)
             self._context.setLocalProperty("spark.job.description", f"sparktrain: training {task.run}")
-            self._frame.mapInArrow(task, "part int", barrier=True, profile=self._slots.profile).collect()
+            self._frame.mapInArrow(task, "part int", barrier=True, profile=self._slots.profile(self._task.gpus)).collect()
         except Exception as error:   # raised by `run`
             self._stage_error = error
         finally:

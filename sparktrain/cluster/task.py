@@ -49,6 +49,7 @@ class Task:
     output: str
     hadoop: dict[str, str]
     threads: int
+    gpus: int = 0               # that each worker is pinned to
     rows: int | None = None     # of each part, about; None where they were not counted
 
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
@@ -62,7 +63,7 @@ class _Attempt:
     def __init__(self, task: Task, context: BarrierTaskContext) -> None:
         self._task = task
         self._part = context.partitionId()
-        self._gpus = context.resources()["gpu"].addresses if "gpu" in context.resources() else []
+        self._gpus = context.resources()["gpu"].addresses if task.gpus else []
         # Executors advertise the address by which others reach them; a task's own host name may resolve to nothing.
         hosts = [info.address.rsplit(":", 1)[0] for info in context.getTaskInfos()]
         self._host = hosts[self._part]

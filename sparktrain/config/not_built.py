@@ -34,11 +34,8 @@ class NotBuilt:
 
 NOT_BUILT = (
     NotBuilt("training.workers", lambda value: not isinstance(value, int), "{min, max}", "a number of workers is"),
-    NotBuilt("training.gpus_per_worker", lambda value: value not in ("auto", 0), "a number of GPUs",
-             "auto is (0 means none)"),
     NotBuilt("training.checkpoint", lambda value: value is not None, "", "leave it out"),
     NotBuilt("training.max_failures", lambda value: value != 0, "any but 0", "0 is: the first failure ends the run"),
-    NotBuilt("cluster.worker_memory", lambda value: value is not None, "", "leave it out"),
     NotBuilt("training.time_limit", lambda value: value is not None, "", "leave it out"),
 )
 

@@ -22,18 +22,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         "validate", help="check a job's command line without Spark", add_help=False, prefix_chars="\0"
     )
     check.add_argument("arguments", nargs="*")
+    packing = commands.add_parser("package", help="put the environment and Spark's jars on the storage, for clusters")
+    packing.add_argument("--to", required=True, metavar="URL", help="a folder for packages, such as hdfs:///envs")
     runs = commands.add_parser("runs", help="the runs at a job's output.path")
     of_runs = runs.add_subparsers(dest="what", required=True)
-    listing = of_runs.add_parser("list", help="finished runs, and those at work")
+    listing = of_runs.add_parser("list", help="runs at work, and those that have ended")
     listing.add_argument("output", help="what output.path names, such as hdfs:///models/late-flights")
-    listing.add_argument("--most", type=int, default=20, help="finished runs to show, the last first; default: 20")
-    showing = of_runs.add_parser("show", help="one finished run, and where its model comes from")
-    showing.add_argument("run", help="its folder, output.path/RUN or output.path/latest")
+    listing.add_argument("--most", type=int, default=20, help="ended runs to show, the last first; default: 20")
+    showing = of_runs.add_parser("show", help="one run; of a finished one where its model comes from, too")
+    tailing = of_runs.add_parser("tail", help="a run's log")
+    for each in (showing, tailing):
+        each.add_argument("run", help="the run, output.path/RUN or output.path/latest")
+    tailing.add_argument("-f", "--follow", action="store_true",
+                         help="until the run has ended; then its JSON line, and exit status 0 if it is finished, else 1")
     for each in (listing, showing):
         each.add_argument("--json", action="store_true", help="as JSON: a line a run, or one object")
     options = parser.parse_args(argv)
     if options.command == "config":
         return _config(options, parser)
+    if options.command == "package":
+        return _package(options.to)
     return _runs(options) if options.command == "runs" else validate(options.arguments)
 
 
@@ -46,20 +54,34 @@ def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     return 0
 
 
+def _package(to: str) -> int:
+    from sparktrain.driver.package import package
+    from sparktrain.storage import StorageError
+
+    try:
+        print(package(to, lambda text: print(f"sparktrain: {text}", file=sys.stderr, flush=True)))
+    except (StorageError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
 def _runs(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from sparktrain.driver.runs import details, listed, table
+    from sparktrain.driver.seen import find
     from sparktrain.storage import StorageError, open_folder
-    from sparktrain.storage.runs import resolve
 
     try:
+        if options.what == "tail":
+            return _tail(options)
         if options.what == "list":
             folder = open_folder(options.output)
             found = listed(folder, options.most)
             shown, plain = table(found, folder.url), "\n".join(map(json.dumps, found))
         else:
-            shown, all_of_it = details(open_folder(resolve(options.run)))
+            shown, all_of_it = details(find(options.run))
             plain = json.dumps(all_of_it, indent=2)
     except StorageError as error:
         print(error, file=sys.stderr)
@@ -69,6 +91,21 @@ def _runs(options: argparse.Namespace) -> int:
     else:
         Console().print(shown)
     return 0
+
+
+def _tail(options: argparse.Namespace) -> int:
+    from functools import partial
+
+    from sparktrain.driver.tail import tail
+
+    try:
+        end = tail(options.run, partial(print, flush=True), partial(print, file=sys.stderr, flush=True), options.follow)
+    except KeyboardInterrupt:   # who follows has seen enough
+        return 130
+    if not options.follow:
+        return 0
+    print(end.to_json(), flush=True)
+    return 0 if end.status == "finished" else 1
 
 
 def validate(argv: Sequence[str], program: str = "train.py") -> int:

@@ -9,15 +9,20 @@ import os
 import platform
 import socket
 from datetime import datetime, timezone
-from typing import Any, Mapping
+from typing import TYPE_CHECKING, Any, Mapping
 
-from pyspark.sql import SparkSession
-
+from sparktrain.driver import ended
 from sparktrain.storage import HADOOP_KEYS, open_folder
 
+if TYPE_CHECKING:   # who looks at runs needs no Spark
+    from pyspark.sql import SparkSession
+
 STAGED = "_runs"           # where runs are made, under output.path
-RUNNING = "running.json"   # who works on a run; it is never in a complete one
-KEPT = "prepared"          # the prepared rows, while a run with data.keep: storage goes on
+RUNNING = "running.json"   # who works on a run; it and the next two are never in a complete one
+STATUS = "status.json"     # how far it is
+LOG = "log.txt"
+KEPT_LOG = "logs/run.log"  # what LOG is in a complete run
+KEPT_ROWS = "prepared"     # the prepared rows, while a run with data.keep: storage goes on
 
 
 class RunTaken(ValueError):
@@ -71,7 +76,7 @@ class RunFolder:
         return json.loads(self.final.read_text("summary.json")) if self.final.exists("summary.json") else None
 
     def claim(self, who: Mapping[str, Any]) -> None:
-        """Make the run id this process's own.
+        """Make the run id this process's own, also where an earlier run of this id ended without a model.
 
         Raises:
             RunTaken: it is another's, alive or dead.
@@ -83,18 +88,30 @@ class RunFolder:
                 f"{self._option} {self.run!r} is taken by a run that is alive or was killed: {other}. Choose another, "
                 f"or, if it is dead, remove {self.staged.url}"
             )
+        ended.forget(self.root, self.run)
+
+    def forget_old(self) -> None:
+        """Remove what is still there of runs that ended without a model long ago."""
+        ended.forget_old(self.root, STAGED)
 
     def write_json(self, name: str, content: Any) -> None:
         self.staged.write_text(name, json.dumps(content, indent=2, default=str) + "\n")
 
-    def publish(self, summary: Mapping[str, Any]) -> None:
+    def publish(self, summary: Mapping[str, Any], log: str) -> None:
         """Make the run seen, whole: summary.json last, then one rename."""
+        self.staged.write_text(KEPT_LOG, log)
         self.write_json("summary.json", summary)
-        self.staged.remove(RUNNING)
+        for name in (STATUS, LOG, RUNNING):
+            self.staged.remove(name)
         self.root.publish(f"{STAGED}/{self.run}", self.run)
 
+    def end(self, record: Mapping[str, Any], log: str) -> None:
+        """Keep how a run ended that left no model; of one that did, nothing is to be kept."""
+        if self.finished_summary() is None:
+            ended.write(self.root, self.run, record, log)
+
     def discard(self) -> None:
-        """Leave nothing of a run that failed."""
+        """Leave nothing in the folder that the run was made in."""
         if self.staged.exists():
             self.staged.remove(recursive=True)
 

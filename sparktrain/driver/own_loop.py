@@ -103,7 +103,7 @@ class _OwnLoop(Run):
         context = self.spark.sparkContext
         check_application(context)
         function = source(self.given.model, self.args)
-        self.folder.claim({"application": context.applicationId, "user": context.sparkUser()})
+        self.folder.claim(self.who)
         prepared = None
         try:
             slots = self._slots()

@@ -12,25 +12,17 @@ from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.text import Text
 
-from sparktrain.cluster.slots import ClusterRefused, NoSlots
-from sparktrain.cluster.stage import AttemptFailed, StageFailed
-from sparktrain.config import ConfigError, Job
-from sparktrain.data import InputError, MissingColumn
+from sparktrain.config import Job
+from sparktrain.driver.ending import failed
 from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.handover import announce
-from sparktrain.driver.output import RunTaken
 from sparktrain.driver.preparation import write_prepared
 from sparktrain.driver.progress import make_console
 from sparktrain.driver.request import PREPARE, arguments, load_job, name_of
 from sparktrain.driver.result import Result, exit_status, say, tell
 from sparktrain.driver.run import run_job
-from sparktrain.driver.shipping import TooLarge
-from sparktrain.driver.signals import stopped, take_signals
-from sparktrain.interfaces.launch import EngineRefused, LaunchFailed
-from sparktrain.storage import StorageError
+from sparktrain.driver.signals import take_signals
 
-_REFUSED = (ConfigError, ClusterRefused, EngineRefused, RunTaken, TooLarge, MissingColumn)
-_SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, StageFailed, StorageError)   # their messages say it all
 
 
 def main(
@@ -53,13 +45,15 @@ def main(
     announce()
     options = arguments().parse_args(argv)
     run_id = name_of(options)
+    ends: list[tuple[Result, str]] = []   # of a run that began
 
     def run(spark: SparkSession, job: Job, folders: list[str]) -> Result:
         if before is not None:
             before(spark, job)
-        return run_job(spark, job, run_id=run_id, check=options.check, folders=folders)
+        return run_job(spark, job, run_id=run_id, check=options.check, folders=folders,
+                       ended=lambda *end: ends.append(end))
 
-    return _program(options, run_id, run, after)
+    return _program(options, run_id, run, after, ends)
 
 
 def prepare_main(argv: Sequence[str] | None = None) -> int:
@@ -83,8 +77,14 @@ def _program(
     run_id: str,
     action: Callable[[SparkSession, Job, list[str]], Result],
     after: Callable[[SparkSession, Job, Result], None] | None = None,
+    ends: Sequence[tuple[Result, str]] = (),
 ) -> int:
     """Load the job, bring Spark up, do what is to be done with them, and say how it ended.
+
+    Args:
+        action: what is to be done.
+        after: called when that is done.
+        ends: where a failing action leaves how it ended, if it knows.
 
     Returns:
         The exit status.
@@ -100,7 +100,9 @@ def _program(
         take_signals()   # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
         result = action(spark, job, folders)
     except BaseException as error:
-        result, details = failed(error, run_id, job if trains else None, time.monotonic() - begun)
+        # What the storage says of a run is what its line says
+        elapsed = time.monotonic() - begun
+        result, details = ends[-1] if ends else failed(error, run_id, job if trains else None, elapsed)
         _unless_it_fails("showing why", lambda: _show(result, details, console))
     else:
         if after is not None:   # a model that is on the storage is there, whatever a program does with it next
@@ -112,33 +114,6 @@ def _program(
         _unless_it_fails("stopping Spark", spark.stop)
     say(result, options.result)
     return exit_status(result)
-
-
-def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -> tuple[Result, str]:
-    """Why a run did not finish, as its result, and what more there is to show of it.
-
-    Args:
-        job: None where it wasn't known yet, or had no model to train.
-    """
-    status, reason, details = "failed", f"{type(error).__name__}: {error}", ""
-    if stopped(error):
-        status, reason = "stopped", "stopped from outside" + ("; every worker was ended" if job is not None else "")
-    elif isinstance(error, AttemptFailed):
-        reason, details = str(error), error.failure.failure.traceback
-    elif isinstance(error, _SAID):
-        status, reason = "refused" if isinstance(error, _REFUSED) else "failed", str(error)
-    else:
-        details = "".join(traceback.format_exception(error))
-    result = Result(
-        run=run_id,
-        status=status,
-        workers=job.training.workers if job is not None else 0,
-        engine=job.training.engine if job is not None else None,
-        attempts=int(isinstance(error, (AttemptFailed, StageFailed))),
-        seconds=seconds,
-        reason=reason,
-    )
-    return result, details
 
 
 def _show(result: Result, details: str, console: Console) -> None:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import Callable, Mapping
+from typing import TYPE_CHECKING, Callable, Mapping
 
 from py4j.protocol import Py4JError
-from pyspark import SparkContext
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sparktrain.driver.log import RunLog
 from sparktrain.driver.notebook import CellLine, in_notebook
-from sparktrain.interfaces.messages import EpochEnd, Filling, Joined, Log, Message, Phase, Progress
+from sparktrain.driver.standing import Standing
+from sparktrain.interfaces.messages import EpochEnd, Log, Message
+
+if TYPE_CHECKING:   # the tables are shown without Spark, too
+    from pyspark import SparkContext
 
 _PLAIN_EVERY = 10.0   # seconds between plain lines of the same phase
 
@@ -39,10 +43,16 @@ class Watch:
     Args:
         context: whose stages the preparation's line counts.
         console: where to; standard error, so that standard output keeps the result's line.
+
+    Attributes:
+        log: the lines of what was told, but for those that another takes the place of.
+        standing: where the run stands.
     """
 
     def __init__(self, context: SparkContext, console: Console | None = None) -> None:
         self.console = console or make_console()
+        self.log = RunLog()
+        self.standing = Standing()
         self._context = context
         self._live: Live | CellLine | None = None
         if self._terminal:
@@ -50,15 +60,8 @@ class Watch:
         elif console is None and in_notebook():
             self._live = CellLine()
         self._lock = threading.Lock()
-        self._step = ""
-        self._since = time.monotonic()
         self._plain_at = 0.0
         self._line = ""
-        self._ranks: dict[int, int] = {}
-        self._filling: dict[int, Filling] = {}
-        self._progress: dict[int, Progress] = {}
-        self._phases: dict[int, str] = {}
-        self._training_since: float | None = None
         self._closed = threading.Event()
         self._poller = threading.Thread(target=self._poll, name="progress", daemon=True)
 
@@ -80,12 +83,13 @@ class Watch:
 
     def step(self, text: str) -> None:
         """A step of the preparation began."""
-        with self._lock:
-            self._step, self._since = text, time.monotonic()
+        self.log.add(text)
+        self.standing.step(text)
         self._show(text, now=True)
 
     def note(self, text: str) -> None:
         """Something that stays on the screen."""
+        self.log.add(text)
         self.console.print(Text(text), soft_wrap=True)
 
     def tidy(self, action: Callable[[], object], otherwise: str) -> None:
@@ -101,45 +105,26 @@ class Watch:
 
     def message(self, part: int, message: Message) -> None:
         """What a worker told."""
-        with self._lock:
-            if isinstance(message, Joined):
-                self._ranks[part] = message.rank
-            elif isinstance(message, Filling):
-                self._filling[part] = message
-            elif isinstance(message, Phase):
-                self._phases[part] = message.name
-                if message.name in ("train", "run") and self._training_since is None:
-                    self._training_since = time.monotonic()
-            elif isinstance(message, Progress):
-                self._progress[part] = message
-            rank = self._ranks.get(part)
+        before = self.standing.phase
+        self.standing.message(part, message)
+        if self.standing.phase != before:
+            self.log.add(f"workers: {self.standing.phase}")
+        rank = self.standing.rank(part)
         if isinstance(message, Log):
             worker = f"[part {part}] " if rank is None else f"[{rank}] "
+            self.log.add(worker + message.text)
             self.console.print(Text.assemble((worker, "cyan"), message.text), soft_wrap=True)
         elif isinstance(message, EpochEnd) and rank == 0:
             self.note(f"epoch {message.epoch}: {_metrics(message.logs)} · {message.seconds:.1f} s")
-        self._show(self._workers_line())
-
-    def _workers_line(self) -> str:
-        with self._lock:
-            if self._progress:
-                return training_line(self._progress, time.monotonic() - self._training_since)
-            phases = set(self._phases.values())
-            rows = sum(filling.rows for filling in self._filling.values())
-            size = sum(filling.bytes for filling in self._filling.values())
-            if phases <= {"start", "fill"}:
-                of = sum(filling.bytes_in_all or 0 for filling in self._filling.values())
-                whole = f" of about {of / 1e6:,.0f}" if of else ""
-                return f"filling: {rows:,} rows, {size / 1e6:,.0f}{whole} MB in segments"
-            return f"{rows:,} rows in segments; workers: {', '.join(sorted(phases))}"
+        self._show(self.standing.line())
 
     def _poll(self) -> None:
         """Spark's own stages, while no worker speaks."""
         while not self._closed.wait(0.5):
-            with self._lock:
-                preparing, since = self._step, self._since
-                if self._phases or not preparing:
-                    continue
+            preparing = self.standing.preparing()
+            if preparing is None:
+                continue
+            step, since = preparing
             try:
                 tracker = self._context.statusTracker()
                 stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
@@ -147,7 +132,7 @@ class Watch:
                 return   # the JVM is gone, which the run itself tells
             done, total = (sum(getattr(s, name) for s in stages if s) for name in ("numCompletedTasks", "numTasks"))
             tasks = f" · {done} of {total} tasks" if total else ""
-            self._show(f"{preparing}{tasks} · {time.monotonic() - since:.0f} s")
+            self._show(f"{step}{tasks} · {time.monotonic() - since:.0f} s")
 
     def _show(self, line: str, now: bool = False) -> None:
         if self._live is not None:
@@ -159,24 +144,6 @@ class Watch:
                 return
             self._plain_at, self._line = time.monotonic(), line
         self.console.print(Text(line), soft_wrap=True)
-
-
-def training_line(progress: Mapping[int, Progress], seconds: float) -> str:
-    """Epoch, step, rows/s over all workers, loss, time left.
-
-    Args:
-        progress: the newest of each part.
-        seconds: since training began.
-    """
-    slowest = min(progress.values(), key=lambda p: (p.epoch, p.step))
-    rows = sum(p.rows for p in progress.values())
-    done = (slowest.epoch - 1 + slowest.step / max(1, slowest.steps)) / max(1, slowest.epochs)
-    left = f"{seconds * (1 - done) / done:,.0f} s left" if done > 0 else ""
-    loss = f"loss {slowest.logs['loss']:.4f}" if "loss" in slowest.logs else ""
-    rate = f"{rows / seconds:,.0f} rows/s" if seconds > 0 else ""
-    return " · ".join(
-        filter(None, [f"epoch {slowest.epoch}/{slowest.epochs}", f"step {slowest.step}/{slowest.steps}", rate, loss, left])
-    )
 
 
 def _metrics(logs: Mapping[str, float]) -> str:

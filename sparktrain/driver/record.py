@@ -10,9 +10,10 @@ from pyspark import SparkContext
 
 from sparktrain.config import Job
 from sparktrain.data import Prepared
-from sparktrain.driver.output import KEPT, RunFolder, curves, now, versions
+from sparktrain.driver.output import KEPT_ROWS, RunFolder, curves, now, versions
 from sparktrain.driver.parent import Parent
 from sparktrain.driver.plan import held_back_by
+from sparktrain.driver.result import Result
 from sparktrain.interfaces.messages import EpochEnd, Finished, Joined, Message, Phase
 
 
@@ -33,6 +34,7 @@ class Course:
         self.joined: dict[int, Joined] = {}
         self._started = time.monotonic()
         self._epoch_seconds: list[float] = []
+        self._metrics: dict[str, float] = {}   # of the last epoch
         self._moments: dict[str, float] = {}   # when each was last seen
 
     def mark(self, name: str) -> None:
@@ -45,8 +47,33 @@ class Course:
             self.mark("joined")
         elif isinstance(message, EpochEnd) and self.joined[part].rank == 0:
             self._epoch_seconds.append(round(message.seconds, 3))
+            self._metrics = message.logs
         elif isinstance(message, Phase):
             self.mark(message.name)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._started
+
+    @property
+    def rows(self) -> int:
+        """Training rows, as far as the workers have told."""
+        return sum(joined.training_rows for joined in list(self.joined.values())) // self._copies
+
+    def so_far(self, run: str, job: Job) -> Result:
+        """How the run would be told of now; from any thread."""
+        return Result(
+            run=run,
+            status="running",
+            rows=self.rows,
+            epochs=len(self._epoch_seconds),
+            workers=job.training.workers,
+            engine=job.training.engine,
+            attempts=int("stage" in self._moments),
+            seconds=self.elapsed,
+            metrics=self._metrics,
+        )
 
     def class_counts(self, labels: Sequence[Any] | None) -> dict[Any, int] | None:
         """Training rows of each class, as the workers have them; None where the label has no classes.
@@ -85,7 +112,7 @@ class Course:
             "name": job.name,
             "status": "finished",
             "finished": now(),
-            "rows": sum(joined.training_rows for joined in self.joined.values()) // self._copies,
+            "rows": self.rows,
             "validation_rows": sum(joined.validation_rows for joined in self.joined.values()),
             "epochs": leader.epochs,
             "workers": len(finished),
@@ -95,7 +122,7 @@ class Course:
             "rows_per_second": sum(f.rows for f in finished) / max(self.seconds["train"], 1e-9),
             "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
             "epoch_seconds": self._epoch_seconds,
-            "wall": round(time.monotonic() - self._started, 3),
+            "wall": round(self.elapsed, 3),
             "held_back_by": held_back_by(self.seconds),
             "steps_per_epoch": max(joined.steps for joined in self.joined.values()),
             "batch": sum(job.training.batch_sizes(len(finished))),
@@ -166,9 +193,8 @@ def keep(
     prepared: Prepared,
     history: Mapping[str, list[float]],
     origin: Mapping[str, Any],
-    summary: Mapping[str, Any],
 ) -> None:
-    """Put beside the model what belongs to it, and make the run seen.
+    """Put beside the model what belongs to it.
 
     Args:
         history: metric by epoch.
@@ -176,7 +202,7 @@ def keep(
     """
     staged = folder.staged
     keep_fitted(folder, prepared)
-    staged.remove(KEPT, recursive=True)
+    staged.remove(KEPT_ROWS, recursive=True)
     if staged.exists("given.keras"):
         staged.remove("given.keras")
     folder.write_json("history.json", history)
@@ -184,4 +210,3 @@ def keep(
         staged.write_bytes("history.png", curves(history))
     folder.write_json("lineage.json", origin)
     staged.write_text("job.yaml", job.to_yaml())
-    folder.publish(summary)

@@ -9,12 +9,14 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Mapping
 
 from sparktrain.driver.handover import hand_over
 
 if TYPE_CHECKING:
     from sparktrain.data import Prepared
+
+_LINE = ("run", "output", "status", "rows", "epochs", "workers", "engine", "attempts", "seconds", "metrics", "reason")
 
 
 @dataclass
@@ -52,6 +54,24 @@ class Result:
     prepared: Prepared | None = field(default=None, repr=False)
     hadoop: dict[str, str] = field(default_factory=dict, repr=False)
 
+    @classmethod
+    def of_summary(cls, summary: Mapping[str, Any], output: str, **more: Any) -> Result:
+        """The result of a finished run.
+
+        Args:
+            summary: what summary.json holds.
+            output: the URL of the run's folder.
+            more: what isn't in the summary: history, prepared, hadoop.
+        """
+        names = ("run", "status", "rows", "epochs", "workers", "engine", "attempts", "metrics")
+        told = {name: summary[name] for name in names}
+        return cls(**told, output=output, seconds=summary["wall"], summary=dict(summary), **more)
+
+    @classmethod
+    def of_line(cls, content: Mapping[str, Any]) -> Result:
+        """The result of a JSON line's content, whatever else is in it."""
+        return cls(**{name: content[name] for name in _LINE if name in content})
+
     def to_dict(self) -> dict[str, Any]:
         """The JSON line's content; `reason` is there only where the run did not finish."""
         content = {
@@ -64,8 +84,7 @@ class Result:
             "engine": self.engine,
             "attempts": self.attempts,
             "seconds": round(self.seconds, 3),
-            # JSON has no NaN
-            "metrics": {name: value if math.isfinite(value) else None for name, value in self.metrics.items()},
+            "metrics": {name: finite(value) for name, value in self.metrics.items()},
         }
         if self.reason is not None:
             content["reason"] = self.reason
@@ -112,6 +131,11 @@ class Result:
             for path in sorted(whole.iterdir(), key=lambda path: path.name == "summary.json"):
                 target.upload(str(path), path.name)   # summary.json last: complete is what has it
         return target.url
+
+
+def finite(value: float | None) -> float | None:
+    """A number as JSON has it, which knows no NaN."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def say(result: Result, path: str | None = None) -> None:

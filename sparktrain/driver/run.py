@@ -11,19 +11,21 @@ from typing import Any, Callable, Sequence
 from pyspark.sql import SparkSession
 
 from sparktrain.cluster.executors import ApplicationExecutors
-from sparktrain.cluster.slots import Slots, check_application, wait_for_slots
+from sparktrain.cluster.slots import Slots, check_application, wait_for_slots, worker_gpus
 from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
 from sparktrain.cluster.task import Task
 from sparktrain.config import Job
 from sparktrain.data import VALIDATION, Prepared, deal, explain
+from sparktrain.driver.ending import failed
 from sparktrain.driver.functions import own_folders, search_folders, source
 from sparktrain.driver.given import Given
-from sparktrain.driver.output import KEPT, RunFolder, hadoop_settings, qualified
+from sparktrain.driver.output import KEPT_ROWS, RunFolder, hadoop_settings, now, qualified
 from sparktrain.driver.parent import Parent, find_parent
 from sparktrain.driver.plan import class_weights, layout, modules_of, rows_of_each
 from sparktrain.driver.preparation import prepare_rows
 from sparktrain.driver.progress import Watch, end_table
 from sparktrain.driver.record import Course, keep, lineage
+from sparktrain.driver.report import Report
 from sparktrain.driver.request import check_run_id, new_run_id
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
@@ -31,6 +33,7 @@ from sparktrain.engines import bring_up
 from sparktrain.feed import NoRows
 from sparktrain.interfaces.launch import Launch
 from sparktrain.interfaces.messages import EpochEnd, Finished, Fit, Message, Source
+from sparktrain.storage import open_folder
 
 
 def run_job(
@@ -42,6 +45,7 @@ def run_job(
     given: Given = Given(),
     folders: Sequence[str] | None = None,
     watch: Watch | None = None,
+    ended: Callable[[Result, str], object] = lambda result, details: None,
 ) -> Result:
     """Run a job.
 
@@ -53,6 +57,7 @@ def run_job(
         given: what a program hands over in place of the configuration's names.
         folders: where `module:function` is looked up; the current folder and PYTHONPATH if left out.
         watch: tells how it goes; one on standard error if left out.
+        ended: called where a run that began leaves no model, with how it ended and what more there is to show of why.
 
     Returns:
         The result, `status` finished or checked. Its `prepared` rows stay kept on the executors until they are released;
@@ -65,14 +70,15 @@ def run_job(
     check_run_id(run_id)
     where = [*(folders or search_folders()), *own_folders((given.model, given.preprocess, given.callbacks))]
     with watch or Watch(spark.sparkContext) as shown:
-        return Run(spark, job, run_id or new_run_id(), check, given, where, shown).go()
+        return Run(spark, job, run_id or new_run_id(), check, given, where, shown, ended).go()
 
 
 class Run:
     """One run: `go` makes it."""
 
     def __init__(
-        self, spark: SparkSession, job: Job, run_id: str, check: bool, given: Given, folders: Sequence[str], watch: Watch
+        self, spark: SparkSession, job: Job, run_id: str, check: bool, given: Given, folders: Sequence[str], watch: Watch,
+        ended: Callable[[Result, str], object] = lambda result, details: None,
     ) -> None:
         self.spark, self.job, self.check, self.given, self.folders, self.watch = spark, job, check, given, folders, watch
         self.id = run_id
@@ -82,41 +88,60 @@ class Run:
         self.whole = job.training.split == "epochs"   # whether every worker gets all rows
         self.course = Course(copies=job.training.workers if self.whole else 1)
         self.parent: Parent | None = None   # the run that this one goes on from
+        self.ended = ended
+        self.who = {"application": spark.sparkContext.applicationId, "user": spark.sparkContext.sparkUser()}
 
     def go(self) -> Result:
         summary = self.folder.finished_summary()
         if summary is not None and not self.check:
             self.watch.note(f"run {self.id} is finished already: {self.folder.final.url}")
-            return self._result("finished", summary, self._saved_history())
-        check_application(self.spark.sparkContext)
+            return self._finished(summary, self._saved_history())
         context = self.spark.sparkContext
-        self.folder.claim({"application": context.applicationId, "user": context.sparkUser()})
+        check_application(context, self.job.cluster.worker_memory)
+        self.folder.claim(self.who)
+        self.watch.tidy(self.folder.forget_old, "what is old of runs that failed is still there")
         prepared = None
         try:
-            slots = self._slots()
-            model = self._model()
-            code = ship(context, modules_of(self.job, self.given), self.folders)
-            prepared = self._prepare()
-            with self._engine(slots) as launch:
-                finished = self._train(prepared, model, slots, launch)
-            summary = self.course.summary(self.id, self.job, finished, prepared)
-            if self.check:
-                return self._checked(summary, prepared)
-            history = finished[self.course.leader()].history
-            classes = self.course.class_counts(prepared.labels)
-            origin = lineage(self.id, self.job, prepared, classes, parent=self.parent, code=code, context=context)
-            keep(self.folder, self.job, prepared, history, origin, summary)
+            with Report(open_folder(self.folder.staged.url, self.hadoop), self._status, self.watch.log, self.watch.note):
+                slots = self._slots()
+                model = self._model()
+                code = ship(context, modules_of(self.job, self.given), self.folders)
+                prepared = self._prepare()
+                with self._engine(slots) as launch:
+                    finished = self._train(prepared, model, slots, launch)
+                summary = self.course.summary(self.id, self.job, finished, prepared)
+                if self.check:
+                    return self._checked(summary, prepared)
+                self.watch.step("keeping the run")
+                history = finished[self.course.leader()].history
+                classes = self.course.class_counts(prepared.labels)
+                origin = lineage(self.id, self.job, prepared, classes, parent=self.parent, code=code, context=context)
+                keep(self.folder, self.job, prepared, history, origin)
+            self.folder.publish(summary, self.watch.log.text())
             if self.job.data.keep == "storage":
                 prepared.release()   # where it was stored there is nothing left
             self.watch.console.print(end_table(summary, self.folder.final.url))
-            return self._result("finished", summary, history, prepared)
-        except BaseException:
+            return self._finished(summary, history, prepared)
+        except BaseException as error:
             if prepared is not None:
                 self.watch.tidy(prepared.release, "the prepared rows are still kept")
+            self.watch.tidy(lambda: self._end(error), "how the run ended is not on the storage")
             raise
         finally:
-            # Published, there is nothing left to discard
-            self.watch.tidy(self.folder.discard, "what the run had written is still there")
+            self.watch.tidy(self.folder.discard, "what the run had written is still there")   # nothing, once published
+
+    def _status(self) -> dict[str, Any]:
+        """What status.json holds."""
+        return {**self.course.so_far(self.id, self.job).to_dict(), **self.watch.standing.content()}
+
+    def _end(self, error: BaseException) -> None:
+        """Tell how a run ended that left no model, also on the storage; of a rehearsal nothing is kept."""
+        result, details = failed(error, self.id, self.job, self.course.elapsed)
+        self.ended(result, details)
+        self.watch.log.add(f"{result.status}: {result.reason}" + (f"\n{details.rstrip()}" if details else ""))
+        if not self.check:
+            record = {**result.to_dict(), "finished": now(), "traceback": details, **self.who}
+            self.folder.end(record, self.watch.log.text())
 
     def _slots(self) -> Slots:
         begun = time.monotonic()
@@ -124,6 +149,7 @@ class Run:
             self.spark.sparkContext, self.job.training.workers, self.job.cluster.slots_timeout, self.watch.step
         )
         self.course.seconds["slots"] = time.monotonic() - begun
+        worker_gpus(self.job.training.gpus_per_worker, slots)   # refused before any row is read
         return slots
 
     def _model(self) -> Source:
@@ -154,7 +180,7 @@ class Run:
             parent=self.parent,
             # What each worker's disk has to hold is checked before it is written
             counted=self.check or self.whole,
-            store_at=f"{self.folder.staged.url}/{KEPT}" if stored else None,
+            store_at=f"{self.folder.staged.url}/{KEPT_ROWS}" if stored else None,
         )
         self.course.seconds["prepare"] = time.monotonic() - begun
         return prepared
@@ -188,6 +214,7 @@ class Run:
             output=self.folder.staged.url,
             hadoop=self.hadoop,
             threads=slots.threads(parts),
+            gpus=worker_gpus(training.gpus_per_worker, slots),
             rows=None if self.check else rows_of_each(prepared, parts, self.whole),
         )
         self.watch.step("filling")
@@ -244,34 +271,16 @@ class Run:
         report = rehearsal(prepared, self.course.joined, summary, self.whole)
         self.watch.console.print(report.table())
         prepared.release()
-        result = self._result("checked", {**summary, "rows": report.rows, "epochs": 0, "metrics": {}}, {})
+        shown = {**summary, "status": "checked", "rows": report.rows, "epochs": 0, "metrics": {}}
+        result = Result.of_summary(shown, "")
         result.output = None
         result.summary = report.to_dict()
         return result
 
-    def _result(
-        self,
-        status: str,
-        summary: dict[str, Any],
-        history: dict[str, list[float]],
-        prepared: Prepared | None = None,
+    def _finished(
+        self, summary: dict[str, Any], history: dict[str, list[float]], prepared: Prepared | None = None
     ) -> Result:
-        return Result(
-            run=self.id,
-            status=status,
-            output=self.folder.final.url,
-            rows=summary["rows"],
-            epochs=summary["epochs"],
-            workers=summary["workers"],
-            engine=summary["engine"],
-            attempts=summary["attempts"],
-            seconds=summary["wall"],
-            metrics=summary["metrics"],
-            history=history,
-            summary=summary,
-            prepared=prepared,
-            hadoop=self.hadoop,
-        )
+        return Result.of_summary(summary, self.folder.final.url, history=history, prepared=prepared, hadoop=self.hadoop)
 
     def _saved_history(self) -> dict[str, list[float]]:
         return json.loads(self.folder.final.read_text("history.json")) if self.folder.final.exists("history.json") else {}

@@ -1,4 +1,4 @@
-"""The runs under an output folder, as an operator sees them: the finished ones, and those that are at work."""
+"""The runs under an output folder, as an operator sees them: those at work, the finished ones, those that failed."""
 
 from __future__ import annotations
 
@@ -8,68 +8,116 @@ from typing import Any, Mapping
 from rich.table import Table
 from rich.text import Text
 
-from sparktrain.driver.output import RUNNING, STAGED
+from sparktrain.driver import ended
+from sparktrain.driver.output import STAGED
 from sparktrain.driver.progress import end_table
+from sparktrain.driver.seen import Seen, at_work, silence
+from sparktrain.driver.standing import place
 from sparktrain.storage import Folder, NotFound
-from sparktrain.storage.runs import summaries
+from sparktrain.storage.runs import finished_at, summaries
+
+_REASON = 200      # characters of a reason in a list
+_SILENT = 180.0    # seconds; a run gives a sign every minute
 
 
 def listed(folder: Folder, most: int) -> list[dict[str, Any]]:
-    """What is at an output folder: runs at work first, then finished ones, the last finished first.
+    """What is at an output folder: runs at work first, then those that have ended, the last first.
 
     Args:
         folder: what `output.path` names; it need not exist.
-        most: how many finished runs, at most.
+        most: how many of those that have ended, at most.
 
     Returns:
-        Of a finished run its summary.json; of one at work (or killed at it) `run`, `status: running` and who runs it:
-        `application`, `user`, `host`, `pid`, `since`.
+        Of a finished run its summary.json; of one that failed, was stopped or refused the JSON line's content and when
+        it `finished`; of one at work (or killed at it) `run`, `status: running`, who runs it (`application`, `user`,
+        `host`, `pid`, `since`) and its status.json.
     """
-    working = folder.join(STAGED)
-    found = []
     try:
-        names = working.list()
+        names = folder.join(STAGED).list()
     except NotFound:
         names = []
-    for run in names:
-        try:
-            found.append({"run": run, "status": "running", **json.loads(working.read_text(f"{run}/{RUNNING}"))})
-        except NotFound:
-            continue   # it has ended meanwhile
-    return found + list(summaries(folder).values())[:most]
+    working = [run for name in names if (run := at_work(folder, name)) is not None]
+    done = summaries(folder)
+    records = [(name, ended.read(folder, name)) for name in ended.names(folder) if name not in done]
+    without = [{key: value for key, value in record.items() if key != "traceback"}
+               for name, record in records if record is not None]
+    return working + sorted([*done.values(), *without], key=finished_at, reverse=True)[:most]
 
 
 def table(runs: list[dict[str, Any]], url: str) -> Table:
     """A line for each of `listed`."""
     shown = Table(title=f"runs at {url}", title_justify="left")
-    for name in ("run", "status", "finished or since", "engine", "workers", "rows", "epochs", "seconds", "metrics"):
+    for name in ("run", "status", "ended or since", "engine", "workers", "rows", "epochs", "seconds", "how it goes or went"):
         shown.add_column(name, overflow="fold")
     for run in runs:
-        if run["status"] == "running":
-            who = f"{run.get('user')} on {run.get('host')}, {run.get('application')}"
-            shown.add_row(Text(run["run"]), "running", str(run.get("since")), *[""] * 5, Text(who))
-            continue
-        metrics = " ".join(f"{name} {value:.4f}" for name, value in run["metrics"].items())
-        shown.add_row(Text(run["run"]), run["status"], run["finished"], run["engine"], str(run["workers"]),
-                      f"{run['rows']:,}", str(run["epochs"]), f"{run['wall']:.0f}", Text(metrics))
+        running = run["status"] == "running"
+        seconds = run.get("wall", run.get("seconds"))   # a summary's `seconds` are those of each phase
+        if running:
+            told = f"{_course(run)} ({run.get('user')} on {run.get('host')}, {run.get('application')})"
+        else:
+            told = _line(run["reason"]) if "reason" in run else _metrics(run["metrics"])
+        shown.add_row(Text(run["run"]), run["status"], str(run.get("since") if running else run["finished"]),
+                      run.get("engine"), _number(run.get("workers")), _number(run.get("rows")),
+                      _number(run.get("epochs")), _number(seconds), Text(told))
     return shown
 
 
-def details(folder: Folder) -> tuple[Table, dict[str, Any]]:
-    """A finished run's table, with where its model comes from, and all that is known of it.
-
-    Args:
-        folder: the run's own.
+def details(seen: Seen) -> tuple[Table, dict[str, Any]]:
+    """A run's table, and all that is known of it.
 
     Returns:
-        The table, and {"summary": …, "lineage": …}.
+        The table, and of a finished run {"summary": …, "lineage": …}, of one at work {"status": …}, of another
+        {"end": …}.
     """
-    summary = json.loads(folder.read_text("summary.json"))
-    origin = json.loads(folder.read_text("lineage.json"))
-    shown = end_table(summary, folder.url)
+    if seen.state == "finished":
+        return _finished(seen)
+    shown = Table(show_header=False, title=f"run {seen.run}", title_justify="left")
+    shown.add_column()
+    shown.add_column(overflow="fold")
+    content = seen.content
+    told = {"status": content["status"], "reason": content.get("reason"), "goes": _course(content)}
+    if seen.state == "ended":
+        del told["goes"]
+    else:
+        told["metrics of the last epoch"] = _metrics(content.get("metrics", {}))
+    for name in ("engine", "workers", "rows", "epochs", "seconds", "since", "finished", "user", "host", "application"):
+        told[name] = content.get(name)
+    for name, value in {**told, "path": seen.folder.url, "traceback": content.get("traceback")}.items():
+        if value not in (None, ""):
+            shown.add_row(name, Text(_number(value) if isinstance(value, (int, float)) else value))
+    return shown, {"status" if seen.state == "running" else "end": content}
+
+
+def _finished(seen: Seen) -> tuple[Table, dict[str, Any]]:
+    origin = json.loads(seen.folder.read_text("lineage.json"))
+    shown = end_table(seen.content, seen.folder.url)
     for name, value in _told(origin).items():
         shown.add_row(name, Text(value))
-    return shown, {"summary": summary, "lineage": origin}
+    return shown, {"summary": seen.content, "lineage": origin}
+
+
+def _course(status: Mapping[str, Any]) -> str:
+    """How far a run at work is."""
+    told = [status.get("phase", "")]
+    if "epoch" in status:
+        told += place(*(status[name] for name in ("epoch", "of_epochs", "step", "of_steps", "rows_per_second", "loss")))
+    if silence(status) > _SILENT:
+        told.append(f"no sign for {silence(status) / 60:,.0f} min")
+    return " · ".join(filter(None, told))
+
+
+def _metrics(metrics: Mapping[str, float | None]) -> str:
+    return " ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None)
+
+
+def _line(text: str) -> str:
+    """A text's first line."""
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= _REASON else line[:_REASON] + "…"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
 
 
 def _told(origin: Mapping[str, Any]) -> dict[str, str]:

@@ -12,9 +12,10 @@ import zipfile
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Sequence
 
-from pyspark import SparkContext
+if TYPE_CHECKING:   # the launcher packs code, too, without Spark
+    from pyspark import SparkContext
 
 _LARGEST = 64 << 20   # bytes; more is data, and belongs on the storage
 _INSTALLED = ("site-packages", "dist-packages")
@@ -61,7 +62,8 @@ def _own_path(name: str, folders: Sequence[str]) -> Path | None:
         path = Path(spec.origin)
     else:
         return None
-    return None if any(part in _INSTALLED for part in path.parts) else path
+    # What lies in a zip on PYTHONPATH is there by Spark's own doing (--py-files), on the executors, too.
+    return None if any(part in _INSTALLED for part in path.parts) or not path.exists() else path
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
@@ -98,6 +100,35 @@ def _archives() -> Path:
     return folder
 
 
+def content(modules: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
+    """The files of the modules and of what they need of the user's own, by their names in a zip.
+
+    Raises:
+        TooLarge: they hold more than 64 MiB.
+    """
+    found = {}
+    for path in own_modules(modules, folders).values():
+        for file in [path] if path.is_file() else _files(path):
+            found[str(file.relative_to(path.parent))] = file
+    size = sum(file.stat().st_size for file in found.values())
+    if size > _LARGEST:
+        largest = max(found.values(), key=lambda file: file.stat().st_size)
+        raise TooLarge(
+            f"the modules {', '.join(sorted(modules))} and what lies beside them hold {size / 1e6:.0f} MB, and at most "
+            f"{_LARGEST / 1e6:.0f} MB of code is shipped (the largest file is {largest}): move data to the storage"
+        )
+    return found
+
+
+def pack(target: Path, files: Mapping[str, Path]) -> None:
+    """Write files into a zip, by their names in it."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for folder in sorted({str(parent) for name in files for parent in Path(name).parents if str(parent) != "."}):
+            archive.mkdir(folder)   # a package without __init__.py is found in a zip only by its folder's entry
+        for name, file in sorted(files.items()):
+            archive.write(file, name)
+
+
 def ship(context: SparkContext, modules: Iterable[str], folders: Sequence[str]) -> dict[str, str]:
     """Hand the modules and what they need of the user's own to every executor.
 
@@ -107,28 +138,13 @@ def ship(context: SparkContext, modules: Iterable[str], folders: Sequence[str]) 
     Raises:
         TooLarge: they hold more than 64 MiB.
     """
-    content = {}
-    for name, path in own_modules(modules, folders).items():
-        root = path.parent
-        for file in [path] if path.is_file() else _files(path):
-            content[str(file.relative_to(root))] = file
-    size = sum(file.stat().st_size for file in content.values())
-    if size > _LARGEST:
-        largest = max(content.values(), key=lambda file: file.stat().st_size)
-        raise TooLarge(
-            f"the modules {', '.join(sorted(modules))} and what lies beside them hold {size / 1e6:.0f} MB, and at most "
-            f"{_LARGEST / 1e6:.0f} MB of code is shipped (the largest file is {largest}): move data to the storage"
-        )
-    if not content:
+    files = content(modules, folders)
+    if not files:
         return {}
-    digests = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in content.items()}
+    digests = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
     whole = hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()[:12]
     # Spark takes a file of a known name again only from the same place.
     archive = _archives() / f"sparktrain_code_{whole}.zip"
-    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as target:
-        for folder in sorted({str(parent) for name in content for parent in Path(name).parents if str(parent) != "."}):
-            target.mkdir(folder)   # a package without __init__.py is found in a zip only by its folder's entry
-        for name, file in sorted(content.items()):
-            target.write(file, name)
+    pack(archive, files)
     context.addPyFile(str(archive))
     return digests

@@ -17,13 +17,18 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from typing import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Sequence
 
 from sparktrain.driver.command_line import validate
 from sparktrain.driver.handover import VARIABLE, Handover
-from sparktrain.driver.request import arguments
-from sparktrain.driver.result import Result, exit_status, say
+from sparktrain.driver.request import arguments, load_job
+from sparktrain.driver.result import Result, exit_status, say, tell
 from sparktrain.driver.signals import on_stop
+from sparktrain.driver.spark_options import read_options
+
+if TYPE_CHECKING:
+    from sparktrain.driver.application import OnCluster
 
 _ENDING = 60.0         # seconds that a program has for its end once spark-submit is gone
 _PR_SET_PDEATHSIG = 1
@@ -39,21 +44,60 @@ def main(argv: Sequence[str]) -> int:
         The exit status: of a job 0, 1 or 2, as its line says; else spark-submit's.
     """
     place, command = int(argv[0]), list(argv[1:])
-    options = None
-    if place:
+    with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
+        if not place:
+            return _Submission(command, None, folder).run()
         program, words = os.path.basename(command[place]), command[place + 1:]
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        options = arguments(program).parse_args(words)
         try:
             status = validate(words, program)
+            if status != 0:
+                return status
+            on_cluster, command = _arrange(command, place, options, folder)
         except KeyboardInterrupt:
-            result = Result(run=None, status="stopped", reason="stopped from outside before Spark was started")
-            say(result)
-            status = exit_status(result)
-        if status != 0:
-            return status
-        options = arguments(program).parse_args(words)
-    with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
-        return _Submission(command, options, folder).run()
+            result = Result(run=options.run_id, status="stopped", reason="stopped from outside before Spark was started")
+        except CantSubmit as error:
+            result = Result(run=options.run_id, status="refused", reason=str(error))
+            tell(str(error))
+        else:
+            return _Submission(command, options, folder, on_cluster).run()
+        say(result, options.result)
+        return exit_status(result)
+
+
+def _arrange(
+    command: list[str], place: int, options: Namespace, folder: str
+) -> tuple[OnCluster | None, list[str]]:
+    """The command as it is run, with what its cluster needs.
+
+    Raises:
+        CantSubmit: that isn't to be had.
+    """
+    spark = read_options(command[1:place], os.environ.get("SPARK_CONF_DIR"))
+    if spark.master.startswith("local"):
+        return None, command
+    if options.to is not None and spark.in_cluster:
+        raise CantSubmit("jobs/prepare.py tells how it ended from where it was started, so it can't be submitted with "
+                         "--deploy-mode cluster; submit it with --deploy-mode client")
+    # Only here: a start on one machine is not to wait for them.
+    from sparktrain.driver.application import OnCluster
+    from sparktrain.driver.on_cluster import arrange
+    from sparktrain.driver.package import NotPackaged
+    from sparktrain.driver.shipping import TooLarge
+    from sparktrain.storage import StorageError
+
+    job, folders = load_job(options)
+    try:
+        arranged = arrange(command, place, job, options, folders, Path(folder))
+    except (NotPackaged, StorageError, TooLarge) as error:
+        raise CantSubmit(str(error)) from error
+    on_cluster = OnCluster(job, arranged.run) if arranged.run is not None else None
+    return on_cluster, arranged.command
+
+
+class CantSubmit(RuntimeError):
+    """What the cluster needs can't be had; the message says why."""
 
 
 class _Submission:
@@ -62,10 +106,13 @@ class _Submission:
     Args:
         options: the job's own; None where the program is none of the project's jobs.
         folder: for what the program hands over.
+        on_cluster: the run, where its program runs on the cluster and hands over nothing.
     """
 
-    def __init__(self, command: Sequence[str], options: Namespace | None, folder: str) -> None:
-        self._command, self._options, self._folder = command, options, folder
+    def __init__(
+        self, command: Sequence[str], options: Namespace | None, folder: str, on_cluster: OnCluster | None = None
+    ) -> None:
+        self._command, self._options, self._folder, self._on_cluster = command, options, folder, on_cluster
         self._handover = Handover(folder)
         self._process: subprocess.Popen | None = None
         self._asked: list[int] = []   # the signals that came
@@ -75,12 +122,15 @@ class _Submission:
         try:
             # Its standard streams and its process group are ours: a terminal stays its own.
             self._process = subprocess.Popen(
-                self._command, env={**os.environ, VARIABLE: self._folder}, preexec_fn=_dies_with_parent()
+                self._command, env={**os.environ, VARIABLE: self._folder}, preexec_fn=_dies_with_parent(),
+                stderr=subprocess.PIPE if self._on_cluster is not None else None,
             )
         except OSError as error:
             return self._ended(127, f"{self._command[0]} can't be started: {error}")
         for number in self._asked:   # while it started
             self._process.send_signal(number)
+        if self._on_cluster is not None:
+            self._on_cluster.listen(self._process.stderr)
         status = self._process.wait()
         self._wait_for_program()
         status = status if status >= 0 else 128 - status
@@ -88,6 +138,8 @@ class _Submission:
 
     def _relay(self, number: int, _: object) -> None:
         self._asked.append(number)
+        if self._on_cluster is not None and self._on_cluster.stop():
+            return
         pid = self._handover.pid
         if pid is not None:
             # The program first, or it would find a Spark that is gone. A terminal's Ctrl-C has reached it already: so
@@ -105,17 +157,22 @@ class _Submission:
             time.sleep(0.02)
 
     def _ended(self, status: int, reason: str) -> int:
+        if self._on_cluster is not None and (result := self._on_cluster.end()) is not None:
+            say(result, self._options.result)
+            return exit_status(result)
         line = self._handover.line
         if line is not None:
             sys.stderr.flush()
             print(line, flush=True)
             return exit_status(Result(**json.loads(line))) if self._options is not None else status
         promised = self._options is not None or self._handover.announced
-        if status == 0 or not promised:   # `--help` and the like; programs that print what they like
+        if not promised or status == 0 and self._on_cluster is None:   # `--help` and the like; programs that print what they like
             return status
         if self._asked:
             reason = f"stopped from outside by {signal.Signals(self._asked[0]).name}; {reason}"
         run, path = (self._options.run_id, self._options.result) if self._options is not None else (None, None)
+        if self._on_cluster is not None:
+            run, reason = self._on_cluster.run, f"{reason}; {self._on_cluster.where}"
         result = Result(run=run, status="stopped" if self._asked else "failed", reason=reason)
         say(result, path)
         return exit_status(result)

@@ -1,4 +1,7 @@
-"""python -m sparktrain.sandbox start | status | stop | conf: a real Hadoop on this machine, until it is stopped."""
+"""python -m sparktrain.sandbox start | status | stop | conf: a real Hadoop on this machine, until it is stopped.
+
+`start yarn standalone` starts cluster managers for Spark beside it, and `stop yarn` ends one of them alone.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,21 @@ UP, DOWN, PARTLY = 0, 1, 3
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m sparktrain.sandbox", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m sparktrain.sandbox", description=__doc__.splitlines()[0])
     parser.add_argument("command", choices=["start", "status", "stop", "conf"], help=(
         "start: up until stop; status: 0 all serve, 1 none runs, 3 some do; stop: the data stays; "
         "conf: print the folder for HADOOP_CONF_DIR"))
+    parser.add_argument("managers", nargs="*", metavar="MANAGER", help=(
+        "yarn, standalone: to start beside Hadoop's file system, or to stop alone"))
     parser.add_argument("--home", help="the sandbox's folder (default: the user's own, in XDG_DATA_HOME)")
     parser.add_argument("--timeout", type=float, default=START_SECONDS,
                         help="seconds until it must serve (default: %(default)g)")
     asked = parser.parse_args(arguments)
+    if asked.managers and asked.command not in ("start", "stop"):
+        parser.error(f"{asked.command} takes no manager")
     sandbox = Sandbox(asked.home, detached=True, timeout=asked.timeout, tell=_tell)
     try:
-        return {"start": _start, "status": _status, "stop": _stop, "conf": _conf}[asked.command](sandbox)
+        return {"start": _start, "status": _status, "stop": _stop, "conf": _conf}[asked.command](sandbox, *asked.managers)
     except SandboxError as error:
         _tell(str(error))
         return DOWN
@@ -33,15 +40,18 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _start(sandbox: Sandbox) -> int:
+def _start(sandbox: Sandbox, *managers: str) -> int:
     began = time.monotonic()
-    was_up = _serves(sandbox)
-    sandbox.start()
+    was_up = _serves(sandbox) and set(managers) <= set(sandbox.home.managers())
+    sandbox.start(*managers)
     _tell("was up already:" if was_up else f"up after {time.monotonic() - began:.1f} seconds:")
     home = f" --home {sandbox.home.folder}" if sandbox.home.folder != sandbox.home.default() else ""
+    running = sandbox.home.managers()
     for name, value in (
         ("files", sandbox.uri),
         ("browse", f"{sandbox.web}/explorer.html"),
+        *([("Spark's master", sandbox.master_url)] if "standalone" in running else []),
+        *([("YARN", "--master yarn")] if "yarn" in running else []),
         ("HADOOP_CONF_DIR", sandbox.conf_dir),
         ("data and logs", sandbox.home.folder),
         ("to end it", f"python -m sparktrain.sandbox stop{home}"),
@@ -64,9 +74,12 @@ def _status(sandbox: Sandbox) -> int:
     return PARTLY if any(each.pid for each in states) else DOWN
 
 
-def _stop(sandbox: Sandbox) -> int:
+def _stop(sandbox: Sandbox, *managers: str) -> int:
     running = sandbox.home.state() is not None
-    sandbox.stop()
+    sandbox.stop(*managers)
+    if managers and running:
+        _tell(f"stopped {', '.join(managers)}; the rest goes on")
+        return UP
     _tell(f"stopped; its data stays in {sandbox.home.folder}" if running else "no sandbox is running")
     return UP
 

@@ -1,9 +1,12 @@
-"""The daemons that a sandbox runs, each a value: what to start, with which settings, and when it is ready."""
+"""The daemons that a sandbox runs, each a value: what to start, with which settings, and when it is ready.
+
+Here are HDFS's; those of Spark's cluster managers are in `managers`.
+"""
 
 from __future__ import annotations
 
 import getpass
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Callable, Mapping
@@ -20,15 +23,19 @@ Ports = Mapping[str, Mapping[str, int]]
 class Daemon:
     """One Java process of the sandbox.
 
-    In `settings`, `{name}` of one of the daemon's own ports stands for its number and `{data}` for the URI of the
-    daemon's own data folder.
+    In `settings`, `arguments`, `java_options` and `environment`, `{name}` of one of the daemon's own ports stands for its
+    number, `{all[daemon][name]}` for another's, `{data}` for the URI of the daemon's own data folder and `{folder}` for
+    its path.
 
     Attributes:
         name: what `status` and `kill` call it.
-        main: its Java main class, which takes `-D key=value` as Hadoop's daemons do.
+        main: its Java main class.
         ports: what its ports are for; `http` is the one that a user can open.
-        settings: Hadoop settings of this daemon only.
         ready: given its web address, returns None when it serves, else what it waits for.
+        settings: Hadoop settings of this daemon only, which its main class takes as `-D key=value`.
+        arguments: what else its main class takes.
+        java_options: for Java itself.
+        environment: variables beside the sandbox's own.
         prepare: arguments with which the main class makes the data folder, once; None if the daemon does it itself.
         memory: its Java heap's limit in MiB.
     """
@@ -36,21 +43,32 @@ class Daemon:
     name: str
     main: str
     ports: tuple[str, ...]
-    settings: Mapping[str, str]
     ready: Callable[[str], str | None]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+    java_options: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
     prepare: tuple[str, ...] | None = None
     memory: int = 256
 
-    def command(self, java: Path, class_path: list[str], options: list[str], ports: Mapping[str, int], data: Path,
-                arguments: tuple[str, ...] = ()) -> list[str]:
+    def command(self, java: Path, class_path: list[str], options: list[str], ports: Ports, data: Path,
+                arguments: tuple[str, ...] | None = None) -> list[str]:
         """Returns the command line that runs the daemon, or its preparation with the arguments for that."""
-        settings = {key: value.format(data=data.as_uri(), **ports) for key, value in self.settings.items()}
+        filled = partial(self._filled, ports=ports, data=data)
         return [
             str(java), f"-Xmx{self.memory}m", "-Xms32m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-            "-Djava.net.preferIPv4Stack=true", *options, "-cp", ":".join(class_path), self.main,
-            *(part for key, value in settings.items() for part in ("-D", f"{key}={value}")),
-            *arguments,
+            "-Djava.net.preferIPv4Stack=true", *options, *map(filled, self.java_options),
+            "-cp", ":".join(class_path), self.main,
+            *(part for key, value in self.settings.items() for part in ("-D", f"{key}={filled(value)}")),
+            *map(filled, self.arguments if arguments is None else arguments),
         ]
+
+    def variables(self, ports: Ports, data: Path) -> dict[str, str]:
+        """Returns its environment's own variables."""
+        return {name: self._filled(value, ports, data) for name, value in self.environment.items()}
+
+    def _filled(self, text: str, ports: Ports, data: Path) -> str:
+        return text.format(**ports[self.name], all=ports, data=data.as_uri(), folder=data)
 
 
 def hdfs() -> tuple[Daemon, ...]:

@@ -7,11 +7,17 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Mapping
+from typing import Any, Mapping, Sequence
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 from sparktrain.sandbox.errors import SandboxError
+
+PRETENDED_GPU = """\
+#!/bin/sh
+# A discovery script as Spark calls it, for a node whose GPU is pretended.
+echo "{\\"name\\": \\"gpu\\", \\"addresses\\": [\\"$SANDBOX_GPU\\"]}"
+"""
 
 LOG4J = """\
 rootLogger.level = info
@@ -43,7 +49,7 @@ class Home:
         self.data = folder / "data"
         self.scratch = folder / "tmp"
         self.log4j = folder / "log4j2.properties"
-        self.plan = folder / "plan.json"
+        self.gpu_script = folder / "gpu.sh"
 
     @staticmethod
     def default() -> Path:
@@ -65,6 +71,8 @@ class Home:
         for folder in (self.conf, self.logs, self.data, self.scratch):
             folder.mkdir(parents=True, exist_ok=True)
         self.log4j.write_text(LOG4J)
+        self.gpu_script.write_text(PRETENDED_GPU)
+        self.gpu_script.chmod(0o755)
 
     def clear_scratch(self) -> None:
         """Removes what daemons that were killed left; only while none runs."""
@@ -80,8 +88,23 @@ class Home:
         """Writes the ports down for this start and the next one."""
         (self.folder / "ports.json").write_text(json.dumps(ports, indent=1))
 
+    def managers(self) -> list[str]:
+        """Returns which of Spark's cluster managers the latest plan has."""
+        file = self.folder / "managers.json"
+        return json.loads(file.read_text()) if file.exists() else []
+
+    def keep_plan(self, plan: Mapping[str, Any], managers: Sequence[str]) -> None:
+        """Writes down what the supervisor is to run."""
+        (self.folder / "managers.json").write_text(json.dumps(list(managers)))
+        scratch = self.folder / "plan.json.new"
+        scratch.write_text(json.dumps(plan, indent=1))
+        os.replace(scratch, self.folder / "plan.json")
+
     def write_sites(self, sites: Mapping[str, Mapping[str, str]]) -> None:
-        """Writes Hadoop's configuration files."""
+        """Writes Hadoop's configuration files, and removes those that are not among them."""
+        for other in self.conf.glob("*.xml"):
+            if other.name not in sites:
+                other.unlink()
         for name, settings in sites.items():
             root = ElementTree.Element("configuration")
             for key, value in settings.items():

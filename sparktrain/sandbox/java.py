@@ -19,6 +19,8 @@ from sparktrain.sandbox.errors import SandboxError
 
 JAVA_VERSION = 17
 FETCH_SECONDS = 900
+BOUNCY_CASTLE = "1.78.1"
+SIGNING = ("bcprov-jdk18on", "bcpkix-jdk18on", "bcutil-jdk18on")   # the ResourceManager's, missing in Hadoop's own jar
 HOW_TO_GET_JAVA = (
     "Install one (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) "
     "or set JAVA_HOME to the folder of an installed one."
@@ -56,12 +58,13 @@ def spark_jars() -> Path:
     raise SandboxError(f"The sandbox runs on pyspark's jars; {sys.executable} has no pyspark: pip install pyspark")
 
 
-def class_path(java: Path, tell: Callable[[str], None]) -> list[str]:
-    """Returns the class path of Hadoop's daemons, of the Hadoop version that pyspark was built with.
+def class_path(java: Path, tell: Callable[[str], None], with_yarn: bool = False) -> list[str]:
+    """Returns the class path of Hadoop's and Spark's daemons, of the Hadoop version that pyspark was built with.
 
     Args:
         java: the Java that runs Ivy where something has to be fetched.
         tell: told what is being waited for.
+        with_yarn: whether YARN's are among them, which need more.
     """
     jars = spark_jars()
     client = next(iter(sorted(jars.glob("hadoop-client-api-*.jar"))), None)
@@ -70,7 +73,8 @@ def class_path(java: Path, tell: Callable[[str], None]) -> list[str]:
     version = client.stem.removeprefix("hadoop-client-api-")
     daemons = fetch(java, "org.apache.hadoop", "hadoop-client-minicluster", version, tell)
     unpacked = _unpacked(daemons, tell)
-    return [str(unpacked / "pages"), str(unpacked / "classes.jar"), f"{jars}/*"]
+    more = [str(fetch(java, "org.bouncycastle", module, BOUNCY_CASTLE, tell)) for module in SIGNING] if with_yarn else []
+    return [str(unpacked / "pages"), str(unpacked / "classes.jar"), *more, f"{jars}/*"]
 
 
 def _unpacked(jar: Path, tell: Callable[[str], None]) -> Path:

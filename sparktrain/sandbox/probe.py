@@ -1,4 +1,4 @@
-"""Whether Hadoop's daemons serve, asked of themselves over HTTP. Each answer is None for yes, else what is lacking."""
+"""Whether the daemons serve, asked of themselves over HTTP. Each answer is None for yes, else what is lacking."""
 
 from __future__ import annotations
 
@@ -40,6 +40,44 @@ def datanode(web: str) -> str | None:
     if not actors or any(actor["ActorState"] != "RUNNING" for actor in actors):
         return "the DataNode has not registered with the NameNode"
     return None
+
+
+def resourcemanager(web: str, nodes: int) -> str | None:
+    """A ResourceManager serves when all its NodeManagers are active."""
+    try:
+        active = json.loads(_ask("GET", f"{web}/ws/v1/cluster/metrics"))["clusterMetrics"]["activeNodes"]
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        return f"{web} doesn't answer ({error})"
+    return None if active >= nodes else f"{active} of {nodes} NodeManagers are active"
+
+
+def nodemanager(web: str) -> str | None:
+    """A NodeManager serves when it finds itself healthy."""
+    try:
+        info = json.loads(_ask("GET", f"{web}/ws/v1/node/info"))["nodeInfo"]
+    except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+        return f"{web} doesn't answer ({error})"
+    return None if info["nodeHealthy"] else f"the NodeManager is not healthy: {info['healthReport']}"
+
+
+def spark_master(web: str, workers: int) -> str | None:
+    """Spark's master serves when it is active and all its workers have come to it."""
+    try:
+        said = json.loads(_ask("GET", f"{web}/json/"))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"{web} doesn't answer ({error})"
+    if said["status"] != "ALIVE":
+        return f"the master is {said['status']}"
+    return None if said["aliveworkers"] >= workers else f"{said['aliveworkers']} of {workers} workers are alive"
+
+
+def spark_worker(web: str) -> str | None:
+    """Spark's worker serves when the master has taken it in."""
+    try:
+        said = json.loads(_ask("GET", f"{web}/json/"))
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return f"{web} doesn't answer ({error})"
+    return None if said.get("masterwebuiurl") else "the worker has not found its master"
 
 
 def webhdfs(web: str, user: str) -> str | None:

@@ -13,16 +13,18 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Sequence
 
 from sparktrain.sandbox import java, ports, probe
 from sparktrain.sandbox.daemons import Daemon, hdfs, sites
 from sparktrain.sandbox.errors import SandboxError
 from sparktrain.sandbox.home import Home
+from sparktrain.sandbox.managers import standalone, yarn, yarn_sites
 
 START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 LOOK_SECONDS = 0.2
+MANAGERS = ("yarn", "standalone")   # of Spark's clusters, beside HDFS
 PORT_TAKEN = ("BindException", "Port in use")
 
 
@@ -46,6 +48,9 @@ class Sandbox:
         with Sandbox(home=folder) as sandbox:
             spark.read.parquet(f"{sandbox.uri}/data/flights")
 
+    `sandbox.start("yarn", "standalone")` adds cluster managers for Spark: YARN with two NodeManagers, and Spark's own
+    master (`master_url`) with two workers. `sandbox.stop("yarn")` ends one of them.
+
     It ends with the process that started it, a kill -9 included, unless it is `detached`. A sandbox that was running
     already in this home is used as it is and left running.
 
@@ -59,7 +64,6 @@ class Sandbox:
     def __init__(self, home: str | os.PathLike[str] | None = None, *, detached: bool = False,
                  timeout: float = START_SECONDS, tell: Callable[[str], None] = lambda line: None) -> None:
         self.home = Home(Path(home).expanduser().resolve() if home else Home.default())
-        self.daemons: tuple[Daemon, ...] = hdfs()
         self._detached = detached
         self._timeout = timeout
         self._tell = tell
@@ -76,29 +80,53 @@ class Sandbox:
         return self._url("namenode")
 
     @property
+    def master_url(self) -> str:
+        """Spark's own master, for `--master`: spark://localhost:PORT."""
+        return f"spark://localhost:{self._port('master', 'rpc')}"
+
+    @property
     def conf_dir(self) -> Path:
         """The folder to name in HADOOP_CONF_DIR."""
         return self.home.conf
 
-    def start(self) -> Sandbox:
+    def start(self, *managers: str) -> Sandbox:
         """Starts what isn't running and returns when all of it serves; does nothing to what runs.
+
+        Args:
+            managers: what is to run beside HDFS and what runs already: "yarn", "standalone".
 
         Raises:
             SandboxError: there is no Java, a daemon ended, or not all serve in time; with the daemon's last log lines.
         """
+        unknown = set(managers) - set(MANAGERS)
+        if unknown:
+            raise SandboxError(f"{', '.join(sorted(unknown))}: the sandbox can run {' and '.join(MANAGERS)} beside HDFS")
         self.home.make()
         with self._starting():
             if (state := self.home.state()) is None:
-                self._start_anew()
+                self._start_anew(managers)
             else:
-                if any(process["pid"] is None for process in state["processes"].values()):
-                    self._start_ended(state)
+                running = self.home.managers()
+                if new := [name for name in managers if name not in running]:
+                    self._write_plan([*running, *new], list(state["processes"]))
+                if new or any(process["pid"] is None for process in state["processes"].values()):
+                    self._follow_plan(state)
                 self._wait_until_ready(time.monotonic() + self._timeout)
         return self
 
-    def stop(self) -> None:
-        """Ends all processes and returns when they are gone; the data stays. Nothing happens if none runs."""
-        if self.home.folder.exists() and (state := self.home.state()) is not None:
+    def stop(self, *managers: str) -> None:
+        """Ends all processes, or those of the managers named, and returns when they are gone; the data stays.
+
+        Nothing happens if none runs.
+        """
+        state = self.home.state() if self.home.folder.exists() else None
+        if managers:
+            if state is not None:
+                kept = [name for name in self.home.managers() if name not in managers]
+                self._write_plan(kept, list(state["processes"]))
+                self._follow_plan(state)
+            return
+        if state is not None:
             _signal(state["supervisor"], signal.SIGTERM)
             self._wait_for(lambda: self.home.state() is None, STOP_SECONDS,
                            f"The sandbox in {self.home.folder} (process {state['supervisor']}) has not ended")
@@ -119,7 +147,7 @@ class Sandbox:
         """
         pid = self._pid(name)
         if pid is None:
-            known = ", ".join(daemon.name for daemon in self.daemons)
+            known = ", ".join(daemon.name for daemon in self._daemons(self.home.managers()))
             raise SandboxError(f"No process {name!r} runs in the sandbox in {self.home.folder} (it may have: {known})")
         os.kill(pid, signal.SIGKILL)
         self._wait_for(lambda: self._pid(name) is None, STOP_SECONDS, f"{name} (process {pid}) has not ended")
@@ -138,10 +166,10 @@ class Sandbox:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def _start_anew(self) -> None:
+    def _start_anew(self, managers: Sequence[str]) -> None:
         self.home.clear_scratch()
         for last_try in (False, True):
-            self._write_plan()
+            self._write_plan(managers)
             self._start_supervisor()
             try:
                 return self._wait_until_ready(time.monotonic() + self._timeout)
@@ -154,33 +182,51 @@ class Sandbox:
                 self.stop()
                 raise
 
-    def _start_ended(self, state: dict) -> None:
+    def _follow_plan(self, state: dict) -> None:
+        """Lets the supervisor start what has ended or is new in the plan, and end what isn't in it."""
         _signal(state["supervisor"], signal.SIGHUP)
         self._wait_for(lambda: (self.home.state() or state)["starts"] > state["starts"], STOP_SECONDS,
                        f"The supervisor (process {state['supervisor']}) has not started what had ended")
 
-    def _write_plan(self) -> None:
-        """Chooses ports, writes Hadoop's configuration, and writes down for the supervisor what it is to run."""
-        home, found = self.home, java.find_java()
-        class_path = [str(home.conf), *java.class_path(found, self._tell)]
+    def _daemons(self, managers: Sequence[str]) -> tuple[Daemon, ...]:
+        made = hdfs()
+        if "yarn" in managers:
+            # Where java is a link into another folder, JAVA_HOME is the place that it leads to.
+            made += yarn(java.find_java().resolve().parents[1])
+        if "standalone" in managers:
+            made += standalone(java.spark_jars().parent, self.home.gpu_script, self.home.conf)
+        return made
+
+    def _write_plan(self, managers: Sequence[str], running: Sequence[str] = ()) -> None:
+        """Chooses ports, writes Hadoop's configuration, and writes down for the supervisor what it is to run.
+
+        Args:
+            managers: what is to run beside HDFS.
+            running: daemons that run already, and keep their ports.
+        """
+        home, found, daemons = self.home, java.find_java(), self._daemons(managers)
+        class_path = [str(home.conf), *java.class_path(found, self._tell, with_yarn="yarn" in managers)]
         options = [f"-Dlog4j2.configurationFile={home.log4j.as_uri()}", f"-Djava.io.tmpdir={home.scratch}"]
-        chosen = ports.choose({daemon.name: daemon.ports for daemon in self.daemons}, home.ports())
+        kept = home.ports()
+        new = {daemon.name: daemon.ports for daemon in daemons if daemon.name not in running}
+        chosen = {**kept, **ports.choose(new, kept)}
         home.keep_ports(chosen)
-        home.write_sites(sites(chosen, home.folder))
+        home.write_sites({**sites(chosen, home.folder), **(yarn_sites(chosen) if "yarn" in managers else {})})
         plan = {}
-        for daemon in self.daemons:
-            own, data = chosen[daemon.name], home.data / daemon.name
+        for daemon in daemons:
+            data = home.data / daemon.name
             prepare = None
             if daemon.prepare is not None:
                 scratch = home.data / f"{daemon.name}.new"
-                command = daemon.command(found, class_path, options, own, scratch, daemon.prepare)
+                command = daemon.command(found, class_path, options, chosen, scratch, daemon.prepare)
                 prepare = {"command": command, "scratch": str(scratch), "makes": str(data)}
             plan[daemon.name] = {
-                "command": daemon.command(found, class_path, options, own, data),
+                "command": daemon.command(found, class_path, options, chosen, data),
+                "environment": daemon.variables(chosen, data),
                 "prepare": prepare,
                 "log": str(home.logs / f"{daemon.name}.log"),
             }
-        home.plan.write_text(json.dumps(plan, indent=1))
+        home.keep_plan(plan, managers)
 
     def _start_supervisor(self) -> None:
         program = Path(__file__).with_name("supervisor.py")
@@ -196,7 +242,7 @@ class Sandbox:
             begun.wait()
         else:
             self._supervisor = begun
-        self._tell("starting " + ", ".join(daemon.name for daemon in self.daemons) + " ...")
+        self._tell("starting " + ", ".join(daemon.name for daemon in self._daemons(self.home.managers())) + " ...")
         try:
             self._wait_for(lambda: self.home.state() is not None, STOP_SECONDS, "The supervisor has not started")
         except SandboxError as error:
@@ -227,7 +273,7 @@ class Sandbox:
     def _statuses(self, state: dict | None) -> Iterator[Status]:
         """Asks one daemon after the other, as far as the caller wants to know."""
         kept = self.home.ports()
-        for daemon in self.daemons:
+        for daemon in self._daemons(self.home.managers()):
             if daemon.name in kept:
                 yield self._status(daemon, state["processes"].get(daemon.name) if state else None)
 

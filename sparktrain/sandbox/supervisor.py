@@ -5,7 +5,8 @@
 It runs what HOME/plan.json says, keeps HOME/state.json true, and holds a lock on HOME/supervisor.lock for as long as it
 lives: whoever finds the lock free knows that nothing runs. With an OWNER (the process id of its parent, which holds
 the other end of its standard input) it ends when the owner does, however that happens; without one it detaches and
-stays. SIGTERM ends it and its daemons; SIGHUP starts those again that have ended.
+stays. SIGTERM ends it and its daemons; SIGHUP lets it read the plan again: it starts what the plan has and doesn't run,
+and ends what runs and isn't in the plan.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Process:
             os.replace(log, log + ".1")
         with open(log, "wb") as output:
             self.running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                            env={**os.environ, **self.plan["environment"]},
                                             preexec_fn=_end_with_parent)
         self.status = None
 
@@ -103,6 +105,19 @@ def _hold_lock(home: Path) -> int:
             time.sleep(0.05)
 
 
+def _follow(plan: dict, processes: list[Process]) -> list[Process]:
+    """Lets run what the plan has, and nothing else; what runs goes on as it was started."""
+    _stop([process for process in processes if process.name not in plan])
+    known = {process.name: process for process in processes}
+    followed = []
+    for name, each in plan.items():
+        process = known.get(name) or Process(name, each)
+        process.plan = each
+        process.start()
+        followed.append(process)
+    return followed
+
+
 def _stop(processes: list[Process]) -> None:
     """Asks all to end, and kills those that don't within a time."""
     for process in processes:
@@ -132,8 +147,7 @@ def main(home: Path, owner: int | None) -> None:
         signal.signal(number, lambda number, _: asked.add(number))
     signal.signal(signal.SIGCHLD, lambda *_: None)
 
-    plan = json.loads((home / "plan.json").read_text())
-    processes = [Process(name, each) for name, each in plan.items()]
+    processes: list[Process] = []
     starts = 0
     asked.add(signal.SIGHUP)
     try:
@@ -141,8 +155,7 @@ def main(home: Path, owner: int | None) -> None:
         while not asked & {signal.SIGTERM, signal.SIGINT}:
             if signal.SIGHUP in asked:
                 asked.discard(signal.SIGHUP)
-                for process in processes:
-                    process.start()
+                processes = _follow(json.loads((home / "plan.json").read_text()), processes)
                 starts += 1
                 _write_state(home, starts, processes)
             if any([process.look() for process in processes]):

@@ -50,9 +50,10 @@ class Folder:
     with a store that has never answered, for a minute with one that has.
     """
 
-    def __init__(self, store: Store, location: Location) -> None:
+    def __init__(self, store: Store, location: Location, patient: bool = True) -> None:
         self._store = store
         self._location = location
+        self._patient = patient
 
     @property
     def url(self) -> str:
@@ -63,7 +64,11 @@ class Folder:
         return f"Folder({self.url!r})"
 
     def join(self, *names: str) -> Folder:
-        return Folder(self._store, self._location.join(*names))
+        return Folder(self._store, self._location.join(*names), self._patient)
+
+    def at_once(self) -> Folder:
+        """The same folder for who can't wait: what fails is not tried again."""
+        return Folder(self._store, self._location, patient=False)
 
     def exists(self, name: str = "") -> bool:
         """Whether a file or folder is there."""
@@ -202,7 +207,7 @@ class Folder:
         """Let the store do something at `name`, again if it may pass, and say its errors in words."""
         path = (self._location.join(name) if name else self._location).path
         try:
-            return retry(lambda: call(path), self._store.transient, self._store.delays) if again else call(path)
+            return retry(lambda: call(path), self._store.transient, self._store.delays) if again and self._patient else call(path)
         except passing:
             raise
         except Exception as error:

@@ -35,8 +35,8 @@ def summaries(folder: Folder) -> dict[str, dict[str, Any]]:
     except NotFound:
         return {}
     found = {name: summary for name in names if not name.startswith(("_", "."))
-             if (summary := _summary(folder, name)) is not None}
-    return dict(sorted(found.items(), key=lambda run: (_finished(run[1]), run[0]), reverse=True))
+             if (summary := summary_of(folder, name)) is not None}
+    return dict(sorted(found.items(), key=lambda run: (finished_at(run[1]), run[0]), reverse=True))
 
 
 def latest(folder: Folder) -> str:
@@ -69,15 +69,16 @@ def resolve(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> str:
     folder = open_folder(str(location.parent), hadoop)
     if location.name == LATEST:
         return folder.join(latest(folder)).url
-    if _summary(folder, location.name) is None:
+    if summary_of(folder, location.name) is None:
         raise NotFound(f"{folder.join(location.name).url}: not a finished run. {_instead(folder, location.name)}")
     return folder.join(location.name).url
 
 
-def _summary(folder: Folder, run: str) -> dict[str, Any] | None:
+def summary_of(folder: Folder, run: str) -> dict[str, Any] | None:
+    """The summary of a run; None where it isn't complete."""
     try:
         summary = json.loads(folder.read_bytes(f"{run}/{_SUMMARY}"))
-        _finished(summary)
+        finished_at(summary)
     except NotFound:
         return None
     except (ValueError, KeyError, TypeError):   # another program's folder: ours write it whole
@@ -85,7 +86,8 @@ def _summary(folder: Folder, run: str) -> dict[str, Any] | None:
     return summary
 
 
-def _finished(summary: Mapping[str, Any]) -> datetime:
+def finished_at(summary: Mapping[str, Any]) -> datetime:
+    """When a run ended. Times without a zone are taken as UTC."""
     time = datetime.fromisoformat(summary["finished"])
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from sparktrain.driver import progress
-from sparktrain.driver.progress import Watch, end_table, make_console, training_line
+from sparktrain.driver.progress import Watch, end_table, make_console
+from sparktrain.driver.standing import training_line
 from sparktrain.interfaces.messages import EpochEnd, Filling, Joined, Log, Phase, Progress
 
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from sparktrain.driver import tail
+
 from sparktrain.driver.command_line import main
+from sparktrain.driver.log import RunLog
 from sparktrain.driver.output import RunFolder
+from sparktrain.driver.result import Result
 
 SUMMARY = {
     "status": "finished", "engine": "horovod", "workers": 2, "rows": 80_000, "validation_rows": 9_000, "epochs": 5,
-    "wall": 66.6, "rows_per_second": 9_000.0, "seconds": {"train": 40.0}, "held_back_by": "train",
+    "attempts": 1, "wall": 66.6, "rows_per_second": 9_000.0, "seconds": {"train": 40.0}, "held_back_by": "train",
     "metrics": {"val_auc": 0.76668}, "notes": ["a note [with brackets]"],
 }
 ORIGIN = {
@@ -19,32 +26,73 @@ ORIGIN = {
     "application": "app-1", "versions": {"keras": "3.15.1"}, "parent": "hdfs://x/models/before",
     "classes_after_sampling": {"late": 40_000},
 }
+STATUS = {
+    "run": "now", "output": None, "status": "running", "rows": 1_000, "epochs": 1, "workers": 2, "engine": "single",
+    "attempts": 1, "seconds": 9.0, "metrics": {"loss": 0.5, "auc": None}, "phase": "train", "epoch": 2, "of_epochs": 5,
+    "step": 3, "of_steps": 40, "rows_per_second": 1234.5, "loss": None,
+}
+FAILED = Result(run="bad", status="failed", workers=2, engine="single", attempts=1, seconds=3.2,
+                reason="rank 1 on node: KeyError: [its reason]\nand more of it")
 
 
 @pytest.fixture
 def output(tmp_path, monkeypatch):
-    """Two finished runs, and one at work."""
+    """Two finished runs, one that failed between them, and one at work."""
     monkeypatch.setenv("COLUMNS", "200")
     url = f"file://{tmp_path}/models"
     for run, finished in (("older", "2026-01-01T00:00:00+00:00"), ("newer", "2026-01-02T00:00:00+00:00")):
         folder = RunFolder(url, run, {})
         folder.claim({})
         folder.write_json("lineage.json", ORIGIN)
-        folder.publish({**SUMMARY, "run": run, "finished": finished})
+        folder.publish({**SUMMARY, "run": run, "finished": finished}, "trained\n")
+    bad = RunFolder(url, "bad", {})
+    bad.claim({})
+    record = {"finished": "2026-01-01T12:00:00+00:00", "traceback": "Traceback [1]", "application": "app-3"}
+    bad.end({**FAILED.to_dict(), **record}, "it began\nit failed\n")
+    bad.discard()
     RunFolder(url, "now", {}).claim({"application": "app-2", "user": "grace"})
     return url
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(tail, "_EVERY", 0.05)
+
+
+def tell(output, **words) -> None:
+    """What the run at work tells of itself."""
+    told = {**STATUS, "updated": datetime.now(timezone.utc).isoformat(), **words}
+    RunFolder(output, "now", {}).staged.write_text("status.json", json.dumps(told))
 
 
 def test_a_list_has_runs_at_work_and_finished_ones_the_last_first(output, capsys):
     assert main(["runs", "list", output, "--json"]) == 0
     runs = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(run["run"], run["status"]) for run in runs] == [
-        ("now", "running"), ("newer", "finished"), ("older", "finished")]
+        ("now", "running"), ("newer", "finished"), ("bad", "failed"), ("older", "finished")]
+    assert runs[2]["reason"] == FAILED.reason and "traceback" not in runs[2]
     assert main(["runs", "list", output, "--most", "1"]) == 0
     shown = capsys.readouterr().out
     for word in ("grace", "app-2", "newer", "horovod", "80,000", "val_auc 0.7667"):
         assert word in shown
-    assert "older" not in shown
+    assert "older" not in shown and "bad" not in shown
+    assert main(["runs", "list", output]) == 0
+    shown = capsys.readouterr().out
+    assert "rank 1 on node: KeyError: [its reason]" in shown and "and more of it" not in shown
+
+
+def test_a_list_says_how_far_a_run_at_work_is_and_whether_it_gives_a_sign(output, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    tell(output)
+    assert main(["runs", "list", output]) == 0
+    shown = capsys.readouterr().out
+    assert "train · epoch 2/5 · step 3/40 · 1,234 rows/s (grace" in shown and "no sign" not in shown
+    tell(output, loss=0.25, updated=(datetime.now(timezone.utc) - timedelta(minutes=10)).isoformat())
+    assert main(["runs", "list", output]) == 0
+    assert "1,234 rows/s · loss 0.2500 · no sign for 10 min (grace" in capsys.readouterr().out
+    assert main(["runs", "list", output, "--json"]) == 0
+    [run, *_] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert run["application"] == "app-2" and STATUS.items() <= (run | {"loss": None}).items()
 
 
 def test_an_output_folder_that_is_not_there_has_no_runs(tmp_path, capsys):
@@ -61,6 +109,65 @@ def test_a_run_shows_its_numbers_and_where_its_model_comes_from(output, capsys):
     assert main(["runs", "show", f"{output}/older", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["summary"]["run"] == "older" and told["lineage"] == ORIGIN
+
+
+def test_a_run_at_work_and_one_that_failed_are_shown_too(output, capsys):
+    tell(output)
+    assert main(["runs", "show", f"{output}/now"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("run now", "running", "epoch 2/5", "loss 0.5000", "grace", "app-2"):
+        assert word in shown, shown
+    assert main(["runs", "show", f"{output}/now", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"]["phase"] == "train"
+    assert main(["runs", "show", f"{output}/bad"]) == 0
+    shown = capsys.readouterr().out
+    for word in ("run bad", "failed", "KeyError: [its reason]", "and more of it", "Traceback [1]", "2026-01-01T12"):
+        assert word in shown, shown
+    assert main(["runs", "show", f"{output}/bad", "--json"]) == 0
+    end = json.loads(capsys.readouterr().out)["end"]
+    assert FAILED.to_dict().items() <= end.items() and end["traceback"] == "Traceback [1]"
+
+
+def test_the_log_of_each_run_is_printed_and_followed_to_its_end(output, capsys):
+    assert main(["runs", "tail", f"{output}/latest"]) == 0
+    assert capsys.readouterr().out == "trained\n"
+    assert main(["runs", "tail", f"{output}/newer", "-f"]) == 0
+    log, line = capsys.readouterr().out.splitlines()
+    assert log == "trained" and json.loads(line)["output"] == f"{output}/newer"
+    assert main(["runs", "tail", f"{output}/bad"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["it began", "it failed"]
+    assert main(["runs", "tail", f"{output}/bad", "--follow"]) == 1
+    assert capsys.readouterr().out.splitlines() == ["it began", "it failed", FAILED.to_json()]
+    assert main(["runs", "tail", f"{output}/now"]) == 0 and capsys.readouterr().out == ""
+    assert main(["runs", "tail", f"{output}/nowhere"]) == 1 and "newer" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("finishes", [True, False])
+def test_a_run_at_work_is_followed_line_by_line_until_it_ends(output, capsys, quick, finishes):
+    run, log = RunFolder(output, "now", {}), RunLog()
+    tell(output, updated="2026-01-01T00:00:00+00:00")
+
+    def work():
+        for number in range(10):
+            log.add(f"line {number}")
+            run.staged.write_text("log.txt", log.text())
+            time.sleep(0.03)
+        log.add("the last")
+        if finishes:
+            run.publish({**SUMMARY, "run": "now", "finished": "2026-01-03T00:00:00+00:00"}, log.text())
+        else:
+            run.end({**FAILED.to_dict(), "finished": "2026-01-03T00:00:00+00:00"}, log.text())
+            run.discard()
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    assert main(["runs", "tail", f"{output}/now", "-f"]) == (0 if finishes else 1)
+    worker.join()
+    told = capsys.readouterr()
+    *lines, line = told.out.splitlines()
+    assert [each.split(" ", 2)[2] for each in lines] == [*(f"line {number}" for number in range(10)), "the last"]
+    assert json.loads(line)["status"] == ("finished" if finishes else "failed")
+    assert told.err.count("no sign of the run") == 1
 
 
 def test_a_run_that_is_not_finished_is_refused_with_those_there_are(output, capsys):

@@ -14,6 +14,7 @@ import pyarrow.parquet
 import pytest
 import yaml
 
+from sparktrain.driver.seen import run_end
 from sparktrain.storage import open_folder
 from sparktrain.storage.hadoop import hadoop_settings
 
@@ -93,6 +94,8 @@ def test_a_users_own_job_trains_and_its_model_is_there(home):
     run = home / "models" / "one"
     assert (run / "model.keras").exists() and json.loads((run / "classes.json").read_text()) == ["near", "far"]
     assert json.loads((home / "end.json").read_text()) == end
+    assert run_end(open_folder(home / "models"), "one").to_dict() == end
+    assert "epoch 3: loss" in (run / "logs" / "run.log").read_text()
     assert (home / "told.json").read_text() == "finished"
     lineage = json.loads((run / "lineage.json").read_text())
     assert lineage["classes_after_sampling"] == {"near": 60, "far": 60}
@@ -107,7 +110,7 @@ def test_a_rehearsal_tells_shapes_counts_steps_and_leaves_nothing(home):
     assert status == 0 and end["status"] == "checked" and end["rows"] == 120
     for word in ("input flight", "(1,)", "class near", "60", "steps an epoch", "disk a worker"):
         assert word in shown, shown[-3000:]
-    assert not (home / "models").exists() or not any((home / "models").glob("[!_]*"))
+    assert not [path for path in (home / "models").rglob("*") if path.is_file()]
 
 
 def test_a_misspelled_key_is_refused_before_spark_starts(home):
@@ -125,6 +128,7 @@ def test_a_missing_column_is_refused_before_any_row_is_read(home):
     status, end, shown = submit(home, "--set", "data.features=[flihgt]")
     assert status == 2 and end["status"] == "refused", shown[-3000:]
     assert "flihgt" in end["reason"] and "flight" in end["reason"]
+    assert run_end(open_folder(home / "models"), end["run"]).to_dict() == end
 
 
 @pytest.mark.slow
@@ -133,7 +137,10 @@ def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(home):
                                 "--set", "data.sample=null")
     assert status == 1 and end["status"] == "failed"
     assert "far" in end["reason"] and "where" in end["reason"]
-    assert not list((home / "models").glob("[!_]*"))
+    assert not list((home / "models").glob("[!_]*")) and not list((home / "models").glob("_runs/*"))
+    assert run_end(open_folder(home / "models"), end["run"]).to_dict() == end
+    told = [json.loads(path.read_text()) for path in (home / "models").glob("_ended/*/end.json")]
+    assert [end | {name: record[name] for name in ("finished", "traceback", "user", "application")} for record in told] == told
 
 
 @pytest.mark.slow

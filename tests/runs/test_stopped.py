@@ -17,6 +17,8 @@ import pyarrow.parquet
 import pytest
 import yaml
 
+from sparktrain.driver.seen import run_end
+from sparktrain.storage import open_folder
 from sparktrain.storage.runs import resolve
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -153,10 +155,15 @@ def stopped(run: Run, end: dict) -> None:
     assert json.loads((home / f"{run.id}.json").read_text()) == end
     assert (home / f"told-{run.id}").read_text() == "stopped"
     assert not (run.models / run.id).exists() and not (run.models / "_runs" / run.id).exists()
+    kept = run.models / "_ended" / run.id
+    assert {path.name for path in kept.iterdir()} == {"end.json", "run.log"}
+    record = json.loads((kept / "end.json").read_text())
+    assert end.items() <= record.items() and record["traceback"] == "" and record["finished"]
+    assert "stopped from outside" in (kept / "run.log").read_text().splitlines()[-1]
     assert resolve(f"file://{run.models}/latest") == f"file://{run.models}/earlier"
 
 
-def test_a_scheduler_s_kill_ends_the_workers_leaves_nothing_and_is_told(runs):
+def test_a_scheduler_s_kill_ends_the_workers_leaves_only_its_record_and_is_told(runs):
     run = runs["scheduler"]
     run.launcher.terminate()
     stopped(run, run.ended(20))
@@ -176,5 +183,7 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_earlier_run_as_the_la
     end = run.ended(20)
     assert run.launcher.returncode == 1 and end["status"] == "failed" and end["run"] == "killed"
     assert json.loads((run.models.parent / "killed.json").read_text()) == end
-    assert not (run.models / "killed").exists()
+    assert not (run.models / "killed").exists() and not (run.models / "_ended" / "killed").exists()
+    assert run_end(open_folder(run.models), "killed") is None, "it had no time to say so"
+    assert json.loads((run.models / "_runs" / "killed" / "status.json").read_text())["phase"] == "train"
     assert resolve(f"file://{run.models}/latest") == f"file://{run.models}/earlier"

@@ -112,7 +112,9 @@ def test_an_exception_in_the_builder_is_told_first_with_rank_and_traceback(frame
     assert failure.rank in (0, 1) and failure.host
     assert failure.failure.error == "KeyError" and "the builder's own mistake" in failure.failure.message
     assert "in build_failing" in failure.failure.traceback
-    assert not list(local(output).glob("**/failing")), "nothing is left of a run that failed"
+    kept = local(output) / "_ended" / "failing"
+    assert list(local(output).glob("**/failing")) == [kept], "only its record and its log are left of a run that failed"
+    assert {path.name for path in kept.iterdir()} == {"end.json", "run.log"}
 
 
 @pytest.mark.slow

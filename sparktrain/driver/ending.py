@@ -1,0 +1,46 @@
+"""Why a run did not finish: an exception as a result, and what more there is to show of it."""
+
+from __future__ import annotations
+
+import traceback
+
+from sparktrain.cluster.slots import ClusterRefused, NoSlots
+from sparktrain.cluster.stage import AttemptFailed, StageFailed
+from sparktrain.config import ConfigError, Job
+from sparktrain.data import InputError, MissingColumn
+from sparktrain.driver.output import RunTaken
+from sparktrain.driver.result import Result
+from sparktrain.driver.shipping import TooLarge
+from sparktrain.driver.signals import stopped
+from sparktrain.interfaces.launch import EngineRefused, LaunchFailed
+from sparktrain.storage import StorageError
+
+_REFUSED = (ConfigError, ClusterRefused, EngineRefused, RunTaken, TooLarge, MissingColumn)
+_SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, StageFailed, StorageError)   # their messages say it all
+
+
+def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -> tuple[Result, str]:
+    """Why a run did not finish, as its result, and what more there is to show of it.
+
+    Args:
+        job: None where it wasn't known yet, or had no model to train.
+    """
+    status, reason, details = "failed", f"{type(error).__name__}: {error}", ""
+    if stopped(error):
+        status, reason = "stopped", "stopped from outside" + ("; every worker was ended" if job is not None else "")
+    elif isinstance(error, AttemptFailed):
+        reason, details = str(error), error.failure.failure.traceback
+    elif isinstance(error, _SAID):
+        status, reason = "refused" if isinstance(error, _REFUSED) else "failed", str(error)
+    else:
+        details = "".join(traceback.format_exception(error))
+    result = Result(
+        run=run_id,
+        status=status,
+        workers=job.training.workers if job is not None else 0,
+        engine=job.training.engine if job is not None else None,
+        attempts=int(isinstance(error, (AttemptFailed, StageFailed))),
+        seconds=seconds,
+        reason=reason,
+    )
+    return result, details

@@ -1,0 +1,168 @@
+"""`sparktrain package`: the environment and Spark's jars on the storage, once for a set of versions.
+
+Then no node needs more than Java and the same Python, and no submit uploads either of them again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import io
+import json
+import os
+import platform
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Callable, Iterator
+
+from packaging.requirements import Requirement
+
+from sparktrain.storage import Folder, open_folder
+
+ENVIRONMENT, JARS = "environment.tar.gz", "spark-jars.zip"
+CONTENT = "summary.json"   # the storage takes a folder for complete by it
+_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_LEFT_OUT = ("__pycache__", "include")   # made again where it is missing; only a compiler reads headers
+
+
+class NotPackaged(RuntimeError):
+    """There is no package of the environment's versions; the message says how to make one."""
+
+
+def package(to: str, tell: Callable[[str], None]) -> str:
+    """Pack what the executors need, unless it is there already.
+
+    Args:
+        to: a folder for packages of all versions, on a storage that every node reaches.
+        tell: told what is being done.
+
+    Returns:
+        The URL of the package: a folder with environment.tar.gz, spark-jars.zip and, complete or not there, summary.json.
+
+    Raises:
+        StorageError: it can't be written.
+    """
+    root, distributions = open_folder(to), _distributions()
+    name = _name(distributions)
+    if root.exists(f"{name}/{CONTENT}"):
+        tell(f"{root.join(name).url} is there already, with these versions")
+        return root.join(name).url
+    staged = root.join("_staged", name)
+    if staged.exists():   # of one that was killed
+        staged.remove(recursive=True)
+    with tempfile.TemporaryDirectory(prefix="sparktrain-package-") as folder:
+        for file, make in ((ENVIRONMENT, _pack_environment), (JARS, _pack_jars)):
+            tell(f"packing {file} ...")
+            local = Path(folder, file)
+            make(local, distributions)
+            tell(f"writing {file}, {local.stat().st_size / 1e6:,.0f} MB ...")
+            staged.upload(str(local), file)
+            local.unlink()
+    versions = {each.metadata["Name"]: each.version for each in distributions}
+    staged.write_text(CONTENT, json.dumps({"python": platform.python_version(), "versions": versions}, indent=1) + "\n")
+    root.publish(f"_staged/{name}", name)
+    return root.join(name).url
+
+
+def packaged(at: str) -> Folder:
+    """The package of this environment's versions in a folder of packages.
+
+    Raises:
+        NotPackaged: there is none.
+    """
+    root, name = open_folder(at), _name(_distributions())
+    if not root.exists(f"{name}/{CONTENT}"):
+        raise NotPackaged(
+            f"{root.url} has no package {name}, of the versions that this environment has: make it by\n"
+            f"    sparktrain package --to {at}\n"
+            "once, and again when versions change; or leave spark.sparktrain.packages out where every node has the "
+            "environment at the same path"
+        )
+    return root.join(name)
+
+
+def own_code(folder: Path) -> Path:
+    """sparktrain itself as a zip in the folder: a wheel in all but its name's end, as Spark takes no other."""
+    found = importlib.util.find_spec("sparktrain")
+    distribution = importlib.metadata.distribution("sparktrain")
+    target = folder / f"sparktrain-{distribution.version}.zip"
+    source = Path(found.origin).parent
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(source.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                archive.write(file, Path("sparktrain", file.relative_to(source)))
+        # So that its version is known there, too.
+        archive.writestr(f"sparktrain-{distribution.version}.dist-info/METADATA", distribution.read_text("METADATA"))
+    return target
+
+
+def _distributions() -> list[importlib.metadata.Distribution]:
+    """What sparktrain needs, with the extras that are installed and are not for tests, in the order of their names."""
+    found: dict[str, importlib.metadata.Distribution] = {}
+    waiting: list[tuple[str, tuple[str, ...]]] = [("sparktrain", ("", *_extras()))]
+    while waiting:
+        name, extras = waiting.pop()
+        try:
+            distribution = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue   # an extra that isn't installed: a job that needs it fails as it does here
+        known = distribution.metadata["Name"].lower().replace("_", "-")
+        if known in found:
+            continue
+        found[known] = distribution
+        for text in distribution.requires or ():
+            requirement = Requirement(text)
+            marker = requirement.marker
+            if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
+                waiting.append((requirement.name, ("", *requirement.extras)))
+    return [found[name] for name in sorted(found)]
+
+
+def _extras() -> list[str]:
+    extras = importlib.metadata.metadata("sparktrain").get_all("Provides-Extra") or []
+    return [extra for extra in extras if extra not in ("test", "notebook")]
+
+
+def _name(distributions: list[importlib.metadata.Distribution]) -> str:
+    """A package's name: what it was made of, but for sparktrain's own code, which goes with each submit."""
+    versions = [f"{each.metadata['Name']}=={each.version}" for each in distributions if each.metadata["Name"] != "sparktrain"]
+    made_of = "\n".join([platform.python_version(), platform.machine(), *versions])
+    return f"{_PYTHON}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
+
+
+def _pack_environment(target: Path, distributions: list[importlib.metadata.Distribution]) -> None:
+    """A virtual environment that works wherever it is unpacked: its interpreter is the node's."""
+    with tarfile.open(target, "w:gz", compresslevel=1) as archive:
+        for link, to in (("bin/python", os.path.realpath(sys.executable)), (f"bin/{_PYTHON}", "python")):
+            entry = tarfile.TarInfo(link)
+            entry.type, entry.linkname = tarfile.SYMTYPE, to
+            archive.addfile(entry)
+        settings = f"home = {Path(sys.base_prefix, 'bin')}\ninclude-system-site-packages = false\n".encode()
+        entry = tarfile.TarInfo("pyvenv.cfg")
+        entry.size = len(settings)
+        archive.addfile(entry, io.BytesIO(settings))
+        for distribution in distributions:
+            for file, name in _files(distribution):
+                archive.add(file, f"lib/{_PYTHON}/site-packages/{name}", recursive=False)
+
+
+def _files(distribution: importlib.metadata.Distribution) -> Iterator[tuple[Path, str]]:
+    """What a distribution has put among the packages; of pyspark and of sparktrain only their names and versions."""
+    for file in distribution.files or ():
+        if file.parts[0] in ("pyspark", "sparktrain", "..") or any(part in _LEFT_OUT for part in file.parts):
+            continue   # Spark brings pyspark, and scripts have this environment's path in them
+        path = Path(file.locate())
+        if path.is_file() and not file.parts[0].startswith("__editable__"):
+            yield path, str(file)
+
+
+def _pack_jars(target: Path, distributions: list[importlib.metadata.Distribution]) -> None:
+    """Spark's jars as spark.yarn.archive wants them."""
+    home = os.environ.get("SPARK_HOME") or str(Path(importlib.util.find_spec("pyspark").origin).parent)
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:   # jars are compressed already
+        for jar in sorted(Path(home, "jars").glob("*.jar")):
+            archive.write(jar, jar.name)

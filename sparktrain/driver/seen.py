@@ -1,0 +1,126 @@
+"""One run as it is seen from elsewhere: by its files on the storage, without Spark."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Literal
+
+from sparktrain.driver import ended
+from sparktrain.driver.output import KEPT_LOG, LOG, RUNNING, STAGED, STATUS
+from sparktrain.driver.result import Result
+from sparktrain.storage import Folder, NotFound, open_folder
+from sparktrain.storage.runs import LATEST, finished_at, resolve, summary_of
+from sparktrain.storage.urls import parse
+
+_LOGS = {"finished": KEPT_LOG, "running": LOG, "ended": ended.LOG}
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run as it was a moment ago.
+
+    Attributes:
+        state: finished; running (or killed at it, with no time to say so); ended, without a model.
+        content: of a finished run summary.json, of one at work who runs it and its status, of an ended one its record.
+        folder: that has its files.
+    """
+
+    run: str
+    state: Literal["finished", "running", "ended"]
+    content: dict[str, Any]
+    folder: Folder
+
+    @property
+    def result(self) -> Result | None:
+        """How it ended, as its JSON line says; None while it is at work."""
+        if self.state == "running":
+            return None
+        if self.state == "finished":
+            return Result.of_summary(self.content, self.folder.url)
+        return Result.of_line(self.content)
+
+    def log(self) -> str:
+        """Its log.
+
+        Raises:
+            NotFound: there is none, or not yet, or it is at its new place by now: look again.
+        """
+        return self.folder.read_text(_LOGS[self.state])
+
+
+def run_end(root: Folder, run: str, application: str | None = None) -> Result | None:
+    """How a run ended, as its JSON line says; by the storage alone.
+
+    Args:
+        root: what output.path names.
+        application: where it is given, the end of a run that failed under this id in another application doesn't count.
+
+    Returns:
+        None while it hasn't ended: also where it never began, was a rehearsal, or was killed with no time to say so.
+
+    Raises:
+        StorageError: the storage can't be read.
+    """
+    seen = look(root, run)
+    if seen is None or (seen.state == "ended" and application not in (None, seen.content.get("application"))):
+        return None
+    return seen.result
+
+
+def look(root: Folder, run: str) -> Seen | None:
+    """See a run; None where there is none of this id."""
+    # Published while it was looked for, it would be in neither place
+    return _look(root, run) or _look(root, run)
+
+
+def find(url: str) -> Seen:
+    """See the run of a URL, output.path/RUN or output.path/latest.
+
+    Raises:
+        NotFound: there is none. The message has the names of those there are.
+        StorageError: the storage can't be read.
+    """
+    location = parse(url)
+    if location.name and location.name != LATEST:
+        seen = look(open_folder(str(location.parent)), location.name)
+        if seen is not None:
+            return seen
+    final = parse(resolve(url))
+    seen = look(open_folder(str(final.parent)), final.name)
+    if seen is None:
+        raise NotFound(f"{final}: removed meanwhile")
+    return seen
+
+
+def _look(root: Folder, run: str) -> Seen | None:
+    summary = summary_of(root, run)
+    if summary is not None:
+        return Seen(run, "finished", summary, root.join(run))
+    working = at_work(root, run)
+    if working is not None:
+        return Seen(run, "running", working, root.join(STAGED, run))
+    record = ended.read(root, run)
+    if record is not None:
+        return Seen(run, "ended", record, root.join(ended.ENDED, run))
+    if root.exists(f"{STAGED}/{run}/summary.json"):   # it is just being published
+        return Seen(run, "running", {"run": run, "status": "running"}, root.join(STAGED, run))
+    return None
+
+
+def at_work(root: Folder, run: str) -> dict[str, Any] | None:
+    """Who works on a run, and how far it is; None where nobody does."""
+    found: dict[str, Any] = {"run": run, "status": "running"}
+    try:
+        found.update(json.loads(root.read_text(f"{STAGED}/{run}/{RUNNING}")))
+        found.update(json.loads(root.read_text(f"{STAGED}/{run}/{STATUS}")))
+    except NotFound:   # it has ended, or it begins
+        return found if "since" in found else None
+    return found
+
+
+def silence(content: dict[str, Any]) -> float:
+    """Seconds since a run at work gave a sign."""
+    told = content.get("updated") or content.get("since")
+    return (datetime.now(timezone.utc) - finished_at({"finished": told})).total_seconds() if told else 0.0

@@ -1,0 +1,131 @@
+"""Spark's cluster managers as daemons of a sandbox: YARN, and Spark's own standalone master with its workers.
+
+Two nodes each, with one pretended GPU a node: enough to see workers on several nodes pinned to what Spark gave them.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Mapping
+
+from sparktrain.sandbox import probe
+from sparktrain.sandbox.daemons import Daemon, Ports
+
+NODES = 2
+NODE_MEMORY = 6144   # MiB that a node has for executors
+NODE_CORES = 4
+
+# TensorFlow's libraries and a JVM reserve far more address space than they ever use: with YARN's own 2.1 times the
+# memory asked for, the virtual check ends a worker that is well within its memory.
+VIRTUAL_RATIO = 20
+
+
+def yarn(java_home: Path) -> tuple[Daemon, ...]:
+    """Returns a ResourceManager and its NodeManagers, which hold containers to the memory that they asked for."""
+    manager = Daemon(
+        name="resourcemanager",
+        main="org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
+        ports=("rpc", "scheduler", "tracker", "admin", "http"),
+        ready=partial(probe.resourcemanager, nodes=NODES),
+        memory=384,
+    )
+    nodes = (
+        Daemon(
+            name=f"nodemanager-{number}",
+            main="org.apache.hadoop.yarn.server.nodemanager.NodeManager",
+            ports=("rpc", "localizer", "http"),
+            ready=probe.nodemanager,
+            # Containers find Java by this variable of the NodeManager's.
+            environment={"JAVA_HOME": str(java_home)},
+            settings={
+                "yarn.nodemanager.hostname": "localhost",
+                "yarn.nodemanager.address": "localhost:{rpc}",
+                "yarn.nodemanager.localizer.address": "localhost:{localizer}",
+                "yarn.nodemanager.webapp.address": "localhost:{http}",
+                "yarn.nodemanager.local-dirs": "{folder}/local",
+                "yarn.nodemanager.log-dirs": "{folder}/logs",
+                "yarn.nodemanager.resource.memory-mb": str(NODE_MEMORY),
+                "yarn.nodemanager.resource.cpu-vcores": str(NODE_CORES),
+                "yarn.nodemanager.pmem-check-enabled": "true",
+                "yarn.nodemanager.vmem-check-enabled": "true",
+                "yarn.nodemanager.vmem-pmem-ratio": str(VIRTUAL_RATIO),
+                "yarn.nodemanager.container-monitor.interval-ms": "500",
+                # A laptop's nearly full disk is no reason to refuse all work, as it would be on a node.
+                "yarn.nodemanager.disk-health-checker.enable": "false",
+                "yarn.nodemanager.localizer.cache.target-size-mb": "20480",
+            },
+            memory=384,
+        )
+        for number in range(1, NODES + 1)
+    )
+    return (manager, *nodes)
+
+
+def yarn_sites(ports: Ports) -> dict[str, dict[str, str]]:
+    """Returns YARN's settings that its daemons and clients share, by the name of the file that holds them."""
+    manager = ports["resourcemanager"]
+    queue = "yarn.scheduler.capacity.root"
+    return {
+        "yarn-site.xml": {
+            "yarn.resourcemanager.hostname": "localhost",
+            "yarn.resourcemanager.address": f"localhost:{manager['rpc']}",
+            "yarn.resourcemanager.scheduler.address": f"localhost:{manager['scheduler']}",
+            "yarn.resourcemanager.resource-tracker.address": f"localhost:{manager['tracker']}",
+            "yarn.resourcemanager.admin.address": f"localhost:{manager['admin']}",
+            "yarn.resourcemanager.webapp.address": f"localhost:{manager['http']}",
+            "yarn.scheduler.minimum-allocation-mb": "128",
+            "yarn.scheduler.maximum-allocation-mb": str(NODE_MEMORY),
+            # Two nodes on one host are told apart by their ports.
+            "yarn.scheduler.include-port-in-node-name": "true",
+            "yarn.nodemanager.recovery.enabled": "false",
+            "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
+        },
+        "capacity-scheduler.xml": {
+            f"{queue}.queues": "default",
+            f"{queue}.default.capacity": "100",
+            "yarn.scheduler.capacity.maximum-am-resource-percent": "0.8",
+            "yarn.scheduler.capacity.resource-calculator":
+                "org.apache.hadoop.yarn.util.resource.DominantResourceCalculator",
+        },
+        "resource-types.xml": {"yarn.resource-types": "yarn.io/gpu"},
+        "node-resources.xml": {"yarn.nodemanager.resource-type.yarn.io/gpu": "1"},
+    }
+
+
+def standalone(spark_home: Path, discovery_script: Path, conf: Path) -> tuple[Daemon, ...]:
+    """Returns Spark's own master and its workers, each with a GPU that a discovery script names."""
+    core = next(spark_home.glob("jars/spark-core_*.jar")).name
+    shared: Mapping[str, str] = {
+        "SPARK_HOME": str(spark_home),
+        "SPARK_SCALA_VERSION": core.removeprefix("spark-core_").partition("-")[0],   # as Spark's own scripts set it
+        "HADOOP_CONF_DIR": str(conf),
+    }
+    master = Daemon(
+        name="master",
+        main="org.apache.spark.deploy.master.Master",
+        ports=("rpc", "http"),
+        ready=partial(probe.spark_master, workers=NODES),
+        arguments=("--host", "localhost", "--port", "{rpc}", "--webui-port", "{http}"),
+        environment=shared,
+    )
+    workers = (
+        Daemon(
+            name=f"worker-{number}",
+            main="org.apache.spark.deploy.worker.Worker",
+            ports=("rpc", "http"),
+            ready=probe.spark_worker,
+            java_options=(
+                "-Dspark.worker.resource.gpu.amount=1",
+                f"-Dspark.worker.resource.gpu.discoveryScript={discovery_script}",
+                "-Dspark.worker.cleanup.enabled=true",
+            ),
+            arguments=(
+                "--host", "localhost", "--port", "{rpc}", "--webui-port", "{http}", "--cores", str(NODE_CORES),
+                "--memory", f"{NODE_MEMORY}m", "--work-dir", "{folder}/work", "spark://localhost:{all[master][rpc]}",
+            ),
+            environment={**shared, "SPARK_LOCAL_DIRS": "{folder}/local", "SANDBOX_GPU": str(number - 1)},
+        )
+        for number in range(1, NODES + 1)
+    )
+    return (master, *workers)

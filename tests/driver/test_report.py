@@ -1,0 +1,117 @@
+"""What a run writes of itself while it is at work: when something changes, and whatever the storage does."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from datetime import datetime, timezone
+
+import pytest
+
+from sparktrain.driver import report
+from sparktrain.driver.log import RunLog
+from sparktrain.driver.report import Report, due
+from sparktrain.driver.standing import Standing
+from sparktrain.interfaces.messages import Joined, Phase, Progress
+from sparktrain.storage import open_folder
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(report, "_EVERY", 0.05)
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_status_is_due_when_it_has_changed_and_every_minute_as_a_sign_of_life():
+    assert due(True, 0.0) and due(False, 60.0) and not due(False, 59.0)
+
+
+def test_what_changed_is_written_once_and_nothing_after_the_end(tmp_path):
+    writes: list[str] = []
+
+    class Noted:
+        """A real folder that notes what is written into it."""
+
+        def __init__(self, folder):
+            self.folder = folder
+
+        def at_once(self):
+            return self
+
+        def write_text(self, name, text):
+            writes.append(name)
+            self.folder.write_text(name, text)
+
+    status, log = {"phase": "reading", "seconds": 0.0}, RunLog()
+    folder = open_folder(str(tmp_path))
+    log.add("reading")
+    with Report(Noted(folder), lambda: status | {"seconds": time.monotonic()}, log, pytest.fail):
+        until(lambda: writes == ["log.txt", "status.json"])
+        time.sleep(0.3)
+        assert writes == ["log.txt", "status.json"], "only the clock has gone on"
+        status["phase"] = "train"
+        until(lambda: len(writes) == 3)
+        log.add("more")
+        until(lambda: len(writes) == 4)
+    assert writes[2:] == ["status.json", "log.txt"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "report"]
+    written = json.loads(folder.read_text("status.json"))
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(written.pop("updated"))
+    assert written.pop("seconds") and written == {"phase": "train"} and 0 <= age.total_seconds() < 10
+    assert folder.read_text("log.txt") == log.text()
+
+
+def test_a_storage_that_is_away_is_told_once_and_tried_again(tmp_path):
+    told: list[str] = []
+    (tmp_path / "run").write_text("a file where the folder is to be")
+    with Report(open_folder(str(tmp_path / "run")), lambda: {"phase": "train"}, RunLog(), told.append):
+        until(lambda: told)
+        time.sleep(0.3)
+        assert len(told) == 1 and str(tmp_path / "run") in told[0] and "tried again" in told[0]
+        (tmp_path / "run").unlink()
+        until(lambda: (tmp_path / "run" / "status.json").exists())
+    assert len(told) == 1
+
+
+def test_a_status_that_cannot_be_made_is_told_too(tmp_path):
+    told: list[str] = []
+    with Report(open_folder(str(tmp_path)), lambda: {"phase": object()}, RunLog(), told.append):
+        until(lambda: told)
+    assert "object" in told[0]
+
+
+@pytest.mark.real
+def test_an_hdfs_that_is_away_holds_up_neither_the_run_nor_its_end(monkeypatch):
+    monkeypatch.setenv("HADOOP_CONF_DIR", "/nowhere")
+    told: list[str] = []
+    folder = open_folder("hdfs://127.0.0.1:1/run", {"dfs.namenode.http-address": "127.0.0.1:1"})
+    begun = time.monotonic()
+    with Report(folder, lambda: {}, RunLog(), told.append):
+        until(lambda: told)
+    assert time.monotonic() - begun < 2 and "no NameNode answers" in told[0]
+
+
+def test_a_run_stands_where_its_slowest_worker_is():
+    standing = Standing()
+    assert standing.content() == {"phase": ""}
+    standing.step("reading parquet files")
+    assert standing.content() == {"phase": "reading parquet files"} and standing.preparing()[0] == "reading parquet files"
+    for part, rank in ((0, 1), (1, 0)):
+        standing.message(part, Joined(rank, 10, 0, 100, 3, {}))
+        standing.message(part, Phase("train"))
+    standing.message(0, Phase("build"))
+    assert standing.phase == "build" and standing.rank(0) == 1 and standing.preparing() is None
+    standing.message(0, Progress(3, 5, 1, 40, 9_000, {"loss": 0.25}))
+    standing.message(1, Progress(2, 5, 20, 40, 6_000, {"loss": float("nan")}))
+    content = standing.content()
+    assert content.pop("rows_per_second") > 0
+    assert content == {"phase": "build", "epoch": 2, "of_epochs": 5, "step": 20, "of_steps": 40, "loss": None}
+    standing.step("keeping the run")
+    assert standing.content()["phase"] == "keeping the run"
