@@ -1,11 +1,10 @@
-"""Where workers can run: what the cluster has, what a job needs, and waiting for it with a limit."""
+"""Where workers can run: what a Spark application has, and what training can't work with."""
 
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
-from typing import Callable, Literal
+from typing import Literal
 
 from pyspark import SparkContext
 from pyspark.resource import ResourceProfile, ResourceProfileBuilder, TaskResourceRequests
@@ -40,9 +39,6 @@ class Slots:
     local: bool
     gpus: int = 0
     task_gpus: float = 0.0
-
-    def hold(self, workers: int) -> bool:
-        return workers <= self.most
 
     @property
     def most(self) -> int:
@@ -89,7 +85,8 @@ def worker_gpus(asked: int | Literal["auto"], slots: Slots) -> int:
     )
 
 
-def _count(context: SparkContext) -> Slots:
+def count_slots(context: SparkContext) -> Slots:
+    """What the application has now."""
     conf = context.getConf()
     task_cpus = int(conf.get("spark.task.cpus", "1"))
     if context.master.startswith("local") and not context.master.startswith("local-cluster"):
@@ -152,39 +149,3 @@ def check_application(context: SparkContext, worker_memory: str | None = None) -
             "spark.dynamicAllocation.enabled is true, and Spark runs no barrier stage under it (SPARK-24942): "
             "submit with --conf spark.dynamicAllocation.enabled=false and --num-executors set to the workers you want"
         )
-
-
-def wait_for_slots(
-    context: SparkContext, workers: int, timeout: float, on_waiting: Callable[[str], None] = lambda text: None
-) -> Slots:
-    """Wait until every worker has a slot of its own.
-
-    Counting first matters: a barrier stage that asks for more than there is waits ten minutes and then fails.
-
-    Args:
-        workers: how many are needed.
-        timeout: seconds.
-        on_waiting: told what is waited for, when it changes.
-
-    Raises:
-        NoSlots: they didn't come in time.
-    """
-    deadline = time.monotonic() + timeout
-    said = None
-    while True:
-        slots = _count(context)
-        if slots.hold(workers):
-            return slots
-        have = slots.most
-        unit = f"task slots in {context.master}" if slots.local else f"executors of {slots.cores} cores"
-        if slots.local or time.monotonic() > deadline:
-            raise NoSlots(
-                f"training.workers asks for {workers} workers, one an executor, and this application has {have} {unit}"
-                + ("" if slots.local else f" after {timeout:.0f} s (cluster.slots_timeout)")
-                + f": submit with --num-executors {workers} (or --master local-cluster[{workers},1,1024] on one machine), "
-                f"free the cluster, or set training.workers to {max(1, have)}"
-            )
-        if said != have:
-            said = have
-            on_waiting(f"waiting for executors: {have} of {workers} are up (at most {timeout:.0f} s)")
-        time.sleep(0.2)

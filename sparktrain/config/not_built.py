@@ -33,7 +33,6 @@ class NotBuilt:
 
 
 NOT_BUILT = (
-    NotBuilt("training.workers", lambda value: not isinstance(value, int), "{min, max}", "a number of workers is"),
     NotBuilt("training.checkpoint", lambda value: value is not None, "", "leave it out"),
     NotBuilt("training.max_failures", lambda value: value != 0, "any but 0", "0 is: the first failure ends the run"),
     NotBuilt("training.time_limit", lambda value: value is not None, "", "leave it out"),

@@ -258,6 +258,23 @@ def _a_row_each(job: Job) -> Iterator[Problem]:
                       f"at least {most}, a row for each worker", "take fewer workers or a larger batch")
 
 
+@_rule("training.workers", "training.global_batch_size", "training.scale_learning_rate")
+def _any_number_of_workers(job: Job) -> Iterator[Problem]:
+    workers = job.training.workers
+    if not isinstance(workers, WorkerRange):
+        return
+    if workers.min > workers.max:
+        yield Problem("training.workers", show(workers.model_dump()), "min of at most max", "exchange them")
+    if job.training.global_batch_size is None:
+        yield Problem("training.workers", f"{show(workers.model_dump())} came without training.global_batch_size",
+                      "a batch of all workers together, which is the same however many there are",
+                      "set training.global_batch_size in place of batch_size")
+    if job.training.scale_learning_rate is not None:
+        yield Problem("training.scale_learning_rate", f"came with workers: {show(workers.model_dump())}",
+                      "a learning rate that is right for global_batch_size, which doesn't grow with the workers",
+                      "take it out")
+
+
 @_rule("training.early_stopping", "data.validation", "data.prepared")   # whether a prepared frame has any it says itself
 def _monitored(job: Job) -> Iterator[Problem]:
     stop = job.training.early_stopping

@@ -34,10 +34,11 @@ def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -
         status, reason = "refused" if isinstance(error, _REFUSED) else "failed", str(error)
     else:
         details = "".join(traceback.format_exception(error))
+    workers = job.training.workers if job is not None else 0
     result = Result(
         run=run_id,
         status=status,
-        workers=job.training.workers if job is not None else 0,
+        workers=workers if isinstance(workers, int) else 0,   # of {min, max} it never came to a number
         engine=job.training.engine if job is not None else None,
         attempts=int(isinstance(error, (AttemptFailed, StageFailed))),
         seconds=seconds,

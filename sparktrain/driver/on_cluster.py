@@ -17,6 +17,8 @@ from sparktrain.driver.shipping import content, pack
 from sparktrain.driver.spark_options import SparkOptions, read_options
 
 PACKAGES = "spark.sparktrain.packages"   # the folder that `sparktrain package --to` was given
+_DISCOVERY = "spark.executor.resource.gpu.discoveryScript"
+_DISCOVER = Path(__file__).resolve().parents[2] / "conf" / "discover-gpus.sh"   # where the project's folder is at hand
 _UNPACKED = "./environment"
 _JOB = "job"                             # where the YAML and the user's modules are unpacked on the cluster
 
@@ -50,13 +52,15 @@ def arrange(command: Sequence[str], place: int, job: Job, options: Namespace, fo
         NotPackaged, StorageError, TooLarge: it can't be arranged.
     """
     typed = command[1:place]
-    if options.check:
-        typed = [*typed, "--deploy-mode", "client"]   # what a rehearsal shows is for the one who asked
+    if options.check or options.to is not None:
+        typed = [*typed, "--deploy-mode", "client"]   # a rehearsal shows, and rows are told of, here
     spark = read_options(typed, os.environ.get("SPARK_CONF_DIR"))
     if spark.master.startswith("local"):
         return Arranged(list(command))
-    arguments, settings = list(command[place + 1:]), _settings(spark, job) if options.to is None else {}
-    archives, code, run = [], [], None
+    arguments, settings = list(command[place + 1:]), _settings(spark, job)
+    archives, code, files, run = [], [], [], None
+    if settings.get(_DISCOVERY):
+        files.append(str(_DISCOVER))
     if at := spark.settings.get(PACKAGES):
         package = packaged(at)
         archives.append(f"{package.url}/{ENVIRONMENT}#{Path(_UNPACKED).name}")
@@ -73,14 +77,21 @@ def arrange(command: Sequence[str], place: int, job: Job, options: Namespace, fo
         # A program that has ended with an error would only end so again; a run whose driver was lost is resumed by its id.
         settings["spark.yarn.maxAppAttempts"] = "1"
     return Arranged(
-        [command[0], *spark.command(settings, archives=archives, py_files=code), command[place], *arguments], run
+        [command[0], *spark.command(settings, archives=archives, py_files=code, files=files), command[place], *arguments],
+        run,
     )
 
 
 def _settings(spark: SparkOptions, job: Job) -> dict[str, str]:
-    if job.cluster.worker_memory is None or spark.master != "yarn" and not spark.master.startswith("k8s:"):
-        return {}   # nobody else holds an executor to its memory
-    return {OVERHEAD: f"{overhead_needed(job.cluster.worker_memory, spark.settings)}m"}
+    settings = {}
+    if job.cluster.worker_memory is not None and (spark.master == "yarn" or spark.master.startswith("k8s:")):
+        settings[OVERHEAD] = f"{overhead_needed(job.cluster.worker_memory, spark.settings)}m"
+    gpus = spark.settings.get("spark.executor.resource.gpu.amount", "0")
+    if spark.master == "yarn" and gpus != "0" and _DISCOVERY not in spark.settings and _DISCOVER.exists():
+        # YARN gives out a number of GPUs; which ones, each executor finds out on its node.
+        settings[_DISCOVERY] = f"./{_DISCOVER.name}"
+        settings["spark.executorEnv.SPARKTRAIN_GPUS"] = gpus
+    return settings
 
 
 def _packed_job(job: Job, options: Namespace, folders: Sequence[str], folder: Path) -> Path:

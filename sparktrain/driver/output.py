@@ -22,7 +22,7 @@ RUNNING = "running.json"   # who works on a run; it and the next two are never i
 STATUS = "status.json"     # how far it is
 LOG = "log.txt"
 KEPT_LOG = "logs/run.log"  # what LOG is in a complete run
-KEPT_ROWS = "prepared"     # the prepared rows, while a run with data.keep: storage goes on
+KEPT = "prepared"          # the prepared rows, while a run with data.keep: storage goes on
 
 
 class RunTaken(ValueError):

@@ -116,6 +116,7 @@ class _OwnLoop(Run):
             if prepared is not None:
                 self.watch.tidy(prepared.release, "the prepared rows are still kept")
             self.watch.tidy(self.folder.discard, "what the workers returned is still there")
+            self.watch.tidy(self._give_back, "what the run had asked of the cluster is not given back")
 
     def _fit(self, sizes: tuple[int, ...], prepared: Prepared) -> Fit:
         return Fit(epochs=1, batch_sizes=sizes, own_loop=True, has_rows=self.has_rows, labelled=self.labelled)

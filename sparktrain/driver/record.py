@@ -10,7 +10,7 @@ from pyspark import SparkContext
 
 from sparktrain.config import Job
 from sparktrain.data import Prepared
-from sparktrain.driver.output import KEPT_ROWS, RunFolder, curves, now, versions
+from sparktrain.driver.output import KEPT, RunFolder, curves, now, versions
 from sparktrain.driver.parent import Parent
 from sparktrain.driver.plan import held_back_by
 from sparktrain.driver.result import Result
@@ -25,11 +25,13 @@ class Course:
         joined: what each part's worker said when it had its rows.
 
     Args:
+        workers: how many train; 0 until there are slots for them.
         copies: how many workers have each training row.
     """
 
-    def __init__(self, copies: int = 1) -> None:
-        self._copies = copies
+    def __init__(self) -> None:
+        self.workers = 0
+        self.copies = 1
         self.seconds: dict[str, float] = defaultdict(float)
         self.joined: dict[int, Joined] = {}
         self._started = time.monotonic()
@@ -59,7 +61,7 @@ class Course:
     @property
     def rows(self) -> int:
         """Training rows, as far as the workers have told."""
-        return sum(joined.training_rows for joined in list(self.joined.values())) // self._copies
+        return sum(joined.training_rows for joined in list(self.joined.values())) // self.copies
 
     def so_far(self, run: str, job: Job) -> Result:
         """How the run would be told of now; from any thread."""
@@ -68,7 +70,7 @@ class Course:
             status="running",
             rows=self.rows,
             epochs=len(self._epoch_seconds),
-            workers=job.training.workers,
+            workers=self.workers,
             engine=job.training.engine,
             attempts=int("stage" in self._moments),
             seconds=self.elapsed,
@@ -84,7 +86,7 @@ class Course:
         counted = next(iter(self.joined.values())).labels
         if counted is None:
             return None
-        rows = {label: count // self._copies for label, count in counted}
+        rows = {label: count // self.copies for label, count in counted}
         if labels is None:
             return rows
         return {label: rows.get(number, 0) for number, label in enumerate(labels)}
@@ -202,7 +204,7 @@ def keep(
     """
     staged = folder.staged
     keep_fitted(folder, prepared)
-    staged.remove(KEPT_ROWS, recursive=True)
+    staged.remove(KEPT, recursive=True)
     if staged.exists("given.keras"):
         staged.remove("given.keras")
     folder.write_json("history.json", history)

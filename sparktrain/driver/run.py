@@ -11,7 +11,8 @@ from typing import Any, Callable, Sequence
 from pyspark.sql import SparkSession
 
 from sparktrain.cluster.executors import ApplicationExecutors
-from sparktrain.cluster.slots import Slots, check_application, wait_for_slots, worker_gpus
+from sparktrain.cluster.gathering import Bounds, Executors, gather
+from sparktrain.cluster.slots import Slots, check_application, worker_gpus
 from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
 from sparktrain.cluster.task import Task
 from sparktrain.config import Job
@@ -19,7 +20,7 @@ from sparktrain.data import VALIDATION, Prepared, deal, explain
 from sparktrain.driver.ending import failed
 from sparktrain.driver.functions import own_folders, search_folders, source
 from sparktrain.driver.given import Given
-from sparktrain.driver.output import KEPT_ROWS, RunFolder, hadoop_settings, now, qualified
+from sparktrain.driver.output import KEPT, RunFolder, hadoop_settings, now, qualified
 from sparktrain.driver.parent import Parent, find_parent
 from sparktrain.driver.plan import class_weights, layout, modules_of, rows_of_each
 from sparktrain.driver.preparation import prepare_rows
@@ -29,6 +30,7 @@ from sparktrain.driver.report import Report
 from sparktrain.driver.request import check_run_id, new_run_id
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
+from sparktrain.driver.turns import turns
 from sparktrain.engines import bring_up
 from sparktrain.feed import NoRows
 from sparktrain.interfaces.launch import Launch
@@ -81,12 +83,15 @@ class Run:
         ended: Callable[[Result, str], object] = lambda result, details: None,
     ) -> None:
         self.spark, self.job, self.check, self.given, self.folders, self.watch = spark, job, check, given, folders, watch
+        self.asked = job                 # as it was typed; `job` has the number of workers that there are
         self.id = run_id
         self.hadoop = hadoop_settings(spark)
         output = job.output.path or f"/tmp/sparktrain-{spark.sparkContext.sparkUser()}/{job.name}"
         self.folder = RunFolder(qualified(spark, output), run_id, self.hadoop)
         self.whole = job.training.split == "epochs"   # whether every worker gets all rows
-        self.course = Course(copies=job.training.workers if self.whole else 1)
+        self.course = Course()
+        self.executors = Executors(spark.sparkContext)
+        self.turn = turns(spark, job.name, self.hadoop, watch.note)
         self.parent: Parent | None = None   # the run that this one goes on from
         self.ended = ended
         self.who = {"application": spark.sparkContext.applicationId, "user": spark.sparkContext.sparkUser()}
@@ -116,10 +121,10 @@ class Run:
                 history = finished[self.course.leader()].history
                 classes = self.course.class_counts(prepared.labels)
                 origin = lineage(self.id, self.job, prepared, classes, parent=self.parent, code=code, context=context)
-                keep(self.folder, self.job, prepared, history, origin)
+                keep(self.folder, self.asked, prepared, history, origin)
+                if self.job.data.keep == "storage":
+                    prepared.release()   # where it was stored there is nothing left
             self.folder.publish(summary, self.watch.log.text())
-            if self.job.data.keep == "storage":
-                prepared.release()   # where it was stored there is nothing left
             self.watch.console.print(end_table(summary, self.folder.final.url))
             return self._finished(summary, history, prepared)
         except BaseException as error:
@@ -128,7 +133,14 @@ class Run:
             self.watch.tidy(lambda: self._end(error), "how the run ended is not on the storage")
             raise
         finally:
-            self.watch.tidy(self.folder.discard, "what the run had written is still there")   # nothing, once published
+            # Published, there is nothing left to discard
+            self.watch.tidy(self.folder.discard, "what the run had written is still there")
+            self.watch.tidy(self._give_back, "what the run had asked of the cluster is not given back")
+
+    def _give_back(self) -> None:
+        if self.turn is not None:
+            self.turn.end()
+        self.executors.release()
 
     def _status(self) -> dict[str, Any]:
         """What status.json holds."""
@@ -145,9 +157,12 @@ class Run:
 
     def _slots(self) -> Slots:
         begun = time.monotonic()
-        slots = wait_for_slots(
-            self.spark.sparkContext, self.job.training.workers, self.job.cluster.slots_timeout, self.watch.step
-        )
+        asked = self.job.training.workers
+        bounds = Bounds(asked, asked) if isinstance(asked, int) else Bounds(asked.min, asked.max)
+        slots = gather(self.executors, bounds, self.job.cluster.slots_timeout, self.turn, self.watch.step)
+        workers = min(bounds.max, slots.most)
+        self.job = self.job.model_copy(update={"training": self.job.training.model_copy(update={"workers": workers})})
+        self.course.workers, self.course.copies = workers, workers if self.whole else 1
         self.course.seconds["slots"] = time.monotonic() - begun
         worker_gpus(self.job.training.gpus_per_worker, slots)   # refused before any row is read
         return slots
@@ -180,7 +195,7 @@ class Run:
             parent=self.parent,
             # What each worker's disk has to hold is checked before it is written
             counted=self.check or self.whole,
-            store_at=f"{self.folder.staged.url}/{KEPT_ROWS}" if stored else None,
+            store_at=f"{self.folder.staged.url}/{KEPT}" if stored else None,
         )
         self.course.seconds["prepare"] = time.monotonic() - begun
         return prepared

@@ -11,13 +11,12 @@ from rich.text import Text
 from sparktrain.driver import ended
 from sparktrain.driver.output import STAGED
 from sparktrain.driver.progress import end_table
-from sparktrain.driver.seen import Seen, at_work, silence
+from sparktrain.driver.seen import SILENT, Seen, at_work, silence
 from sparktrain.driver.standing import place
 from sparktrain.storage import Folder, NotFound
 from sparktrain.storage.runs import finished_at, summaries
 
-_REASON = 200      # characters of a reason in a list
-_SILENT = 180.0    # seconds; a run gives a sign every minute
+_REASON = 200   # characters of a reason in a list
 
 
 def listed(folder: Folder, most: int) -> list[dict[str, Any]]:
@@ -47,7 +46,8 @@ def listed(folder: Folder, most: int) -> list[dict[str, Any]]:
 def table(runs: list[dict[str, Any]], url: str) -> Table:
     """A line for each of `listed`."""
     shown = Table(title=f"runs at {url}", title_justify="left")
-    for name in ("run", "status", "ended or since", "engine", "workers", "rows", "epochs", "seconds", "how it goes or went"):
+    for name in ("run", "status", "ended or since", "engine", "workers", "rows", "epochs", "seconds",
+                 "how it goes or went"):
         shown.add_column(name, overflow="fold")
     for run in runs:
         running = run["status"] == "running"
@@ -101,7 +101,7 @@ def _course(status: Mapping[str, Any]) -> str:
     told = [status.get("phase", "")]
     if "epoch" in status:
         told += place(*(status[name] for name in ("epoch", "of_epochs", "step", "of_steps", "rows_per_second", "loss")))
-    if silence(status) > _SILENT:
+    if silence(status) > SILENT:
         told.append(f"no sign for {silence(status) / 60:,.0f} min")
     return " · ".join(filter(None, told))
 

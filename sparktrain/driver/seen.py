@@ -14,6 +14,7 @@ from sparktrain.storage import Folder, NotFound, open_folder
 from sparktrain.storage.runs import LATEST, finished_at, resolve, summary_of
 from sparktrain.storage.urls import parse
 
+SILENT = 180.0    # seconds without a sign after which a run may be dead; it gives one every minute
 _LOGS = {"finished": KEPT_LOG, "running": LOG, "ended": ended.LOG}
 
 

@@ -74,12 +74,8 @@ def _arrange(
     Raises:
         CantSubmit: that isn't to be had.
     """
-    spark = read_options(command[1:place], os.environ.get("SPARK_CONF_DIR"))
-    if spark.master.startswith("local"):
+    if read_options(command[1:place], os.environ.get("SPARK_CONF_DIR")).master.startswith("local"):
         return None, command
-    if options.to is not None and spark.in_cluster:
-        raise CantSubmit("jobs/prepare.py tells how it ended from where it was started, so it can't be submitted with "
-                         "--deploy-mode cluster; submit it with --deploy-mode client")
     # Only here: a start on one machine is not to wait for them.
     from sparktrain.driver.application import OnCluster
     from sparktrain.driver.on_cluster import arrange

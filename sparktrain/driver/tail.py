@@ -7,11 +7,10 @@ from typing import Callable
 
 from sparktrain.driver.log import newer
 from sparktrain.driver.result import Result
-from sparktrain.driver.seen import find, silence
+from sparktrain.driver.seen import SILENT, find, silence
 from sparktrain.storage import NotFound
 
-_EVERY = 2.0       # seconds between looks
-_SILENT = 180.0    # seconds after which a run may be dead; it gives a sign every minute
+_EVERY = 2.0   # seconds between looks
 
 
 def tail(url: str, write: Callable[[str], object], warn: Callable[[str], object], follow: bool) -> Result | None:
@@ -46,7 +45,7 @@ def tail(url: str, write: Callable[[str], object], warn: Callable[[str], object]
             write(line)
         if seen.state != "running" or not follow:
             return seen.result
-        if not warned and silence(seen.content) > _SILENT:
+        if not warned and silence(seen.content) > SILENT:
             warned = True
             warn(f"no sign of the run for {silence(seen.content):.0f} s: it may have been killed")
         time.sleep(_EVERY)

@@ -207,7 +207,9 @@ class Folder:
         """Let the store do something at `name`, again if it may pass, and say its errors in words."""
         path = (self._location.join(name) if name else self._location).path
         try:
-            return retry(lambda: call(path), self._store.transient, self._store.delays) if again and self._patient else call(path)
+            if not (again and self._patient):
+                return call(path)
+            return retry(lambda: call(path), self._store.transient, self._store.delays)
         except passing:
             raise
         except Exception as error:

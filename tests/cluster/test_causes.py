@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sparktrain.cluster.slots import _count
+from sparktrain.cluster.slots import count_slots
 from sparktrain.cluster.stage import WorkerFailure, root_cause, spark_cause
 from sparktrain.interfaces.collective import PeerLost
 from sparktrain.interfaces.messages import Failure
@@ -50,5 +50,5 @@ class _Context(SimpleNamespace):
 
 @pytest.mark.parametrize("master, cores", [("local", 1), ("local[3]", 3), ("local[ 2 , 4]", 2)])
 def test_local_slots_are_cores_whatever_the_default_parallelism(master, cores):
-    slots = _count(_Context(master=master))
-    assert slots.cores == cores and slots.hold(cores) and not slots.hold(cores + 1)
+    slots = count_slots(_Context(master=master))
+    assert slots.cores == slots.most == cores

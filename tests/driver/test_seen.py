@@ -35,7 +35,8 @@ def end(url, run="one", finished=None, application="app-1", result=FAILED):
     mine.claim({"application": application})
     mine.staged.write_text("given.keras", "half a model")
     finished = finished or datetime.now(timezone.utc).isoformat()
-    mine.end({**result.to_dict(), "finished": finished, "traceback": "Traceback: mine", "application": application}, "a\nb\n")
+    record = {"finished": finished, "traceback": "Traceback: mine", "application": application}
+    mine.end({**result.to_dict(), **record}, "a\nb\n")
     mine.discard()
     return mine
 

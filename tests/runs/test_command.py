@@ -139,8 +139,8 @@ def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(home):
     assert "far" in end["reason"] and "where" in end["reason"]
     assert not list((home / "models").glob("[!_]*")) and not list((home / "models").glob("_runs/*"))
     assert run_end(open_folder(home / "models"), end["run"]).to_dict() == end
-    told = [json.loads(path.read_text()) for path in (home / "models").glob("_ended/*/end.json")]
-    assert [end | {name: record[name] for name in ("finished", "traceback", "user", "application")} for record in told] == told
+    [record] = [json.loads(path.read_text()) for path in (home / "models").glob("_ended/*/end.json")]
+    assert record == end | {name: record[name] for name in ("finished", "traceback", "user", "application")}
 
 
 @pytest.mark.slow

@@ -158,7 +158,7 @@ def test_a_run_goes_on_from_the_latest_with_its_pipeline_and_classes(first, spar
     assert not list((folder / "models" / "_runs").glob("*"))
 
 
-def test_a_worker_that_makes_no_step_ends_the_run_and_leaves_nothing(frame, small, left, tmp_path):
+def test_a_worker_that_makes_no_step_ends_the_run_and_leaves_only_its_record(frame, small, left, tmp_path):
     before = left()
     with pytest.raises(AttemptFailed) as caught:
         sparktrain.train(frame, small.build, features=["x"], label="y", engine="single", batch_size=64, epochs=3,
@@ -167,3 +167,4 @@ def test_a_worker_that_makes_no_step_ends_the_run_and_leaves_nothing(frame, smal
     assert "cluster.stall_timeout is 4" in str(caught.value)
     same(left, before)
     assert not list(tmp_path.glob("_runs/*"))
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["end.json", "run.log"]

@@ -48,6 +48,12 @@ def train(frame, model, **words):
     return sparktrain.train(frame, model, **words)
 
 
+def only_the_record_is_left(output: Path) -> None:
+    """And the log, of a run that has failed."""
+    assert not list(output.glob("_runs/*"))
+    assert sorted(path.name for path in output.rglob("*") if path.is_file()) == ["end.json", "run.log"]
+
+
 class TestRefused:
     pytestmark = real
 
@@ -57,7 +63,7 @@ class TestRefused:
                   output=f"file://{tmp_path}")
         assert "asks for 9 workers" in str(caught.value) and "has 3 executors of 1 cores after 1 s" in str(caught.value)
         assert "--num-executors 9" in str(caught.value) and "training.workers to 3" in str(caught.value)
-        assert not list(Path(tmp_path).glob("_runs/*"))
+        only_the_record_is_left(tmp_path)
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
@@ -80,7 +86,7 @@ class TestRefused:
             train(frame, small.build, output=f"file://{tmp_path}", **words)
         assert caught.value.failure.failure.cause == "input" and not caught.value.retryable
         assert [text for text in told if text not in str(caught.value)] == [], str(caught.value)
-        assert not list(Path(tmp_path).glob("_runs/*"))
+        only_the_record_is_left(tmp_path)
 
     @pytest.mark.slow
     def test_a_step_that_leaves_no_training_rows_is_named(self, frame, small, tmp_path):

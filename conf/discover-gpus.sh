@@ -1,0 +1,37 @@
+#!/bin/sh
+# Tells Spark which GPUs an executor has, where the cluster manager gives out a number of them but doesn't say which (YARN
+# without isolation). Executors of one node ask in turn, and each gets GPUs that no other living one has.
+#   spark.executor.resource.gpu.discoveryScript   this file, sent by --files (spark-submit.sh does so by itself on YARN)
+#   SPARKTRAIN_GPUS       how many the executor asked for (spark.executor.resource.gpu.amount); 1 if it isn't set
+#   SPARKTRAIN_GPU_LIST   the node's GPUs, such as "0 1"; if it isn't set, nvidia-smi is asked
+set -eu
+wanted=${SPARKTRAIN_GPUS:-1}
+executor=$PPID
+claims=/tmp/sparktrain-gpus   # not TMPDIR: all executors of the node must find the same
+
+born() { cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null || true; }   # tells a process from a later one of the same number
+
+umask 0
+mkdir -p "$claims"
+exec 9>>"$claims/lock"
+flock 9
+taken="" addresses="" count=0
+for gpu in ${SPARKTRAIN_GPU_LIST:-$(nvidia-smi --query-gpu=index --format=csv,noheader)}; do
+    owner="" since=""
+    if [ -f "$claims/$gpu" ]; then read -r owner since <"$claims/$gpu" || true; fi
+    if [ -n "$owner" ] && [ "$owner" != "$executor" ] && [ "$(born "$owner")" = "$since" ]; then
+        taken="$taken $gpu (process $owner)"
+        continue
+    fi
+    if [ "$count" -lt "$wanted" ]; then
+        rm -f "$claims/$gpu"
+        echo "$executor $(born "$executor")" >"$claims/$gpu"
+        addresses="$addresses${addresses:+, }\"$gpu\""
+        count=$((count + 1))
+    fi
+done
+if [ "$count" -lt "$wanted" ]; then
+    echo "$wanted GPU(s) were asked for on $(hostname), and $count are free; taken:${taken:- none}" >&2
+    exit 1
+fi
+echo "{\"name\": \"gpu\", \"addresses\": [$addresses]}"
