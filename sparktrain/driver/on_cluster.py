@@ -53,7 +53,7 @@ def arrange(command: Sequence[str], place: int, job: Job, options: Namespace, fo
     """
     typed = command[1:place]
     if options.check or options.to is not None:
-        typed = [*typed, "--deploy-mode", "client"]   # what a rehearsal shows is for the one who asked
+        typed = [*typed, "--deploy-mode", "client"]   # a rehearsal shows, and rows are told of, here
     spark = read_options(typed, os.environ.get("SPARK_CONF_DIR"))
     if spark.master.startswith("local"):
         return Arranged(list(command))

@@ -21,8 +21,10 @@ from sparktrain.driver.parent import Parent, find_parent, refuse_other_pipeline
 from sparktrain.driver.plan import refuse_unvalidated
 from sparktrain.driver.progress import Watch
 from sparktrain.driver.record import keep_fitted, lineage
+from sparktrain.driver.report import Report
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
+from sparktrain.storage import open_folder
 from sparktrain.storage.urls import parse
 
 
@@ -93,8 +95,8 @@ def write_prepared(
 ) -> Result:
     """Prepare a job's rows and write them, after sampling, with what belongs to them: what `data.prepared` reads.
 
-    The folder has `rows/` (Parquet), `pipeline/` and `classes.json` if there are any, `lineage.json`, `job.yaml` and
-    `summary.json`. It is written apart, under `_runs` beside it, and renamed once: it is whole or not there.
+    The folder has `rows/` (Parquet), `pipeline/` and `classes.json` if there are any, `lineage.json`, `job.yaml`,
+    `logs/run.log` and `summary.json`. It is written apart, under `_runs` beside it, and renamed once: it is whole or not there.
 
     Args:
         spark: the application that prepares them. Its executors may come and go.
@@ -125,37 +127,43 @@ def _write(spark: SparkSession, job: Job, to: str, folders: Sequence[str], watch
         raise RunTaken(f"--to: something is at {folder.final.url} already. Choose another name, or remove it")
     folder.claim({"application": context.applicationId, "user": context.sparkUser()})
     prepared = None
+
+    def status() -> dict[str, Any]:
+        so_far = Result(run=name, status="running", seconds=time.monotonic() - begun)
+        return {**so_far.to_dict(), **watch.standing.content()}
+
     try:
-        parent = find_parent(spark, job.model.load, hadoop) if job.model.load is not None else None
-        modules = [job.data.preprocess.partition(":")[0]] if job.data.preprocess is not None else []
-        code = ship(context, modules, folders)
         staged = folder.staged.url
-        prepared = prepare_rows(
-            spark, job, Given(), folders, watch, parent=parent, counted=False, store_at=f"{staged}/{stored.ROWS}"
-        )
-        watch.step("counting the rows")
-        prepared.count(job.data.label_column, job.seed, again=True)   # of what was written
-        if not prepared.rows:
-            raise prepared.why_empty()
-        keep_fitted(folder, prepared)
-        folder.write_json(
-            "lineage.json", lineage(name, job, prepared, prepared.counts_after, parent=parent, code=code, context=context)
-        )
-        folder.staged.write_text("job.yaml", job.to_yaml())
-        summary = {
-            "prepared": now(),
-            "name": job.name,
-            **stored.contents(spark, prepared, job.data, staged),
-            "wall": round(time.monotonic() - begun, 3),
-            "notes": prepared.notes,
-        }
-        folder.publish(summary)
+        with Report(open_folder(staged, hadoop), status, watch.log, watch.note):
+            parent = find_parent(spark, job.model.load, hadoop) if job.model.load is not None else None
+            modules = [job.data.preprocess.partition(":")[0]] if job.data.preprocess is not None else []
+            code = ship(context, modules, folders)
+            prepared = prepare_rows(
+                spark, job, Given(), folders, watch, parent=parent, counted=False, store_at=f"{staged}/{stored.ROWS}"
+            )
+            watch.step("counting the rows")
+            prepared.count(job.data.label_column, job.seed, again=True)   # of what was written
+            if not prepared.rows:
+                raise prepared.why_empty()
+            keep_fitted(folder, prepared)
+            classes = prepared.counts_after
+            origin = lineage(name, job, prepared, classes, parent=parent, code=code, context=context)
+            folder.write_json("lineage.json", origin)
+            folder.staged.write_text("job.yaml", job.to_yaml())
+            summary = {
+                "prepared": now(),
+                "name": job.name,
+                **stored.contents(spark, prepared, job.data, staged),
+                "wall": round(time.monotonic() - begun, 3),
+                "notes": prepared.notes,
+            }
+        folder.publish(summary, watch.log.text())
     finally:
         if prepared is not None:
             watch.tidy(prepared.release, "the prepared rows are still kept")
         # Published, there is nothing left to discard
         watch.tidy(folder.discard, "what was written is still there")
-    watch.console.print(_table(summary, prepared.counts_after, folder.final.url))
+    watch.console.print(_table(summary, classes, folder.final.url))
     return Result(
         run=name,
         status="finished",

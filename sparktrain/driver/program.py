@@ -45,6 +45,7 @@ def main(
     announce()
     options = arguments().parse_args(argv)
     run_id = name_of(options)
+    ends: list[tuple[Result, str]] = []   # of a run that began
 
     def run(spark: SparkSession, job: Job, folders: list[str]) -> Result:
         if before is not None:
@@ -52,7 +53,6 @@ def main(
         return run_job(spark, job, run_id=run_id, check=options.check, folders=folders,
                        ended=lambda *end: ends.append(end))
 
-    ends: list[tuple[Result, str]] = []   # of a run that began
     return _program(options, run_id, run, after, ends)
 
 
@@ -81,6 +81,11 @@ def _program(
 ) -> int:
     """Load the job, bring Spark up, do what is to be done with them, and say how it ended.
 
+    Args:
+        action: what is to be done.
+        after: called when that is done.
+        ends: where a failing action leaves how it ended, if it knows.
+
     Returns:
         The exit status.
     """
@@ -96,9 +101,8 @@ def _program(
         result = action(spark, job, folders)
     except BaseException as error:
         # What the storage says of a run is what its line says
-        result, details = (
-            ends[-1] if ends else failed(error, run_id, job if trains else None, time.monotonic() - begun)
-        )
+        elapsed = time.monotonic() - begun
+        result, details = ends[-1] if ends else failed(error, run_id, job if trains else None, elapsed)
         _unless_it_fails("showing why", lambda: _show(result, details, console))
     else:
         if after is not None:   # a model that is on the storage is there, whatever a program does with it next

@@ -41,7 +41,7 @@ def arguments(program: str = "train.py") -> argparse.ArgumentParser:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="training.epochs=3, say; repeatable")
     if prepares:
         parser.add_argument("--to", required=True, metavar="URL", help="the folder to be made, such as hdfs:///prepared/may")
-        parser.set_defaults(run_id=None)
+        parser.set_defaults(run_id=None, check=False)
     else:
         parser.add_argument("--run-id", metavar="ID", help="the run's name; a finished one answers with its result")
         parser.add_argument("--check", action="store_true", help="a rehearsal: one step on a few rows, nothing kept")
