@@ -98,7 +98,8 @@ class Executors:
             self.keep(self._first)
 
     def _set_target(self, total: int) -> None:
-        self._spark.requestTotalExecutors(total, 0, self._context._jvm.scala.collection.immutable.Map.empty())
+        jvm = self._context._jvm
+        self._spark.requestTotalExecutors(total, 0, jvm.PythonUtils.toScalaMap(jvm.java.util.HashMap()))
         self.target = total
 
 

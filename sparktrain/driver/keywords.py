@@ -25,7 +25,7 @@ def train(
     keep: str | None = None,
     args: Mapping[str, Any] | None = None,
     engine: str | None = None,
-    workers: int | None = None,
+    workers: int | Mapping[str, int] | None = None,
     batch_size: int | None = None,
     global_batch_size: int | None = None,
     epochs: int | None = None,

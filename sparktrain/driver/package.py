@@ -46,8 +46,7 @@ def package(to: str, tell: Callable[[str], None]) -> str:
     Raises:
         StorageError: it can't be written.
     """
-    root, distributions = open_folder(to), _distributions()
-    name = _name(distributions)
+    root, distributions, name = open_folder(to), _distributions(), package_name()
     if root.exists(f"{name}/{CONTENT}"):
         tell(f"{root.join(name).url} is there already, with these versions")
         return root.join(name).url
@@ -74,7 +73,7 @@ def packaged(at: str) -> Folder:
     Raises:
         NotPackaged: there is none.
     """
-    root, name = open_folder(at), _name(_distributions())
+    root, name = open_folder(at), package_name()
     if not root.exists(f"{name}/{CONTENT}"):
         raise NotPackaged(
             f"{root.url} has no package {name}, of the versions that this environment has: make it by\n"
@@ -83,6 +82,14 @@ def packaged(at: str) -> Folder:
             "environment at the same path"
         )
     return root.join(name)
+
+
+def package_name() -> str:
+    """Made of what is in the package, but for sparktrain's own code, which goes with each submit."""
+    versions = [f"{each.metadata['Name']}=={each.version}" for each in _distributions() if each.metadata["Name"] != "sparktrain"]
+    core = next((jar.name for jar in _spark_jars().glob("spark-core_*.jar")), "")   # of SPARK_HOME's, where it is set
+    made_of = "\n".join([platform.python_version(), platform.machine(), core, *versions])
+    return f"{_PYTHON}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
 
 
 def own_code(folder: Path) -> Path:
@@ -127,13 +134,6 @@ def _extras() -> list[str]:
     return [extra for extra in extras if extra not in ("test", "notebook")]
 
 
-def _name(distributions: list[importlib.metadata.Distribution]) -> str:
-    """A package's name: what it was made of, but for sparktrain's own code, which goes with each submit."""
-    versions = [f"{each.metadata['Name']}=={each.version}" for each in distributions if each.metadata["Name"] != "sparktrain"]
-    made_of = "\n".join([platform.python_version(), platform.machine(), *versions])
-    return f"{_PYTHON}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
-
-
 def _pack_environment(target: Path, distributions: list[importlib.metadata.Distribution]) -> None:
     """A virtual environment that works wherever it is unpacked: its interpreter is the node's."""
     with tarfile.open(target, "w:gz", compresslevel=1) as archive:
@@ -153,7 +153,7 @@ def _pack_environment(target: Path, distributions: list[importlib.metadata.Distr
 def _files(distribution: importlib.metadata.Distribution) -> Iterator[tuple[Path, str]]:
     """What a distribution has put among the packages; of pyspark and of sparktrain only their names and versions."""
     for file in distribution.files or ():
-        if file.parts[0] in ("pyspark", "sparktrain", "..") or any(part in _LEFT_OUT for part in file.parts):
+        if file.parts[0].startswith("sparktrain") or file.parts[0] in ("pyspark", "..") or any(part in _LEFT_OUT for part in file.parts):
             continue   # Spark brings pyspark, and scripts have this environment's path in them
         path = Path(file.locate())
         if path.is_file() and not file.parts[0].startswith("__editable__"):
@@ -162,7 +162,11 @@ def _files(distribution: importlib.metadata.Distribution) -> Iterator[tuple[Path
 
 def _pack_jars(target: Path, distributions: list[importlib.metadata.Distribution]) -> None:
     """Spark's jars as spark.yarn.archive wants them."""
-    home = os.environ.get("SPARK_HOME") or str(Path(importlib.util.find_spec("pyspark").origin).parent)
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:   # jars are compressed already
-        for jar in sorted(Path(home, "jars").glob("*.jar")):
+        for jar in sorted(_spark_jars().glob("*.jar")):
             archive.write(jar, jar.name)
+
+
+def _spark_jars() -> Path:
+    home = os.environ.get("SPARK_HOME") or Path(importlib.util.find_spec("pyspark").origin).parent
+    return Path(home, "jars")

@@ -168,7 +168,7 @@ def lineage(
         "classes_after_sampling": _by_name(classes),
         "seed": job.seed,
         "code": code,
-        "versions": versions(),
+        "versions": {**versions(), "pyspark": context.version},   # of SPARK_HOME's, which may be another than is installed
         "user": context.sparkUser(),
         "application": context.applicationId,
     }

@@ -73,6 +73,9 @@ class End:
         open_folder(self.line["output"]).download("model.keras", str(self.home / "model.keras"))
         return keras.models.load_model(self.home / "model.keras").get_weights()
 
+    def lineage(self) -> dict:
+        return json.loads(open_folder(self.line["output"]).read_text("lineage.json"))
+
     def log(self) -> str:
         return open_folder(self.line["output"]).read_text("logs/run.log")
 
@@ -103,12 +106,12 @@ def begin(home):
     """Begins a submit from the user's folder; its answer waits for the end."""
     begun = []
 
-    def start(options: list[str], *words: str):
+    def start(options: list[str], *words: str, **variables: str):
         command = [ROOT / "spark-submit.sh", "--executor-memory", "512m", "--conf", "spark.sql.shuffle.partitions=2",
                    "--conf", "spark.ui.enabled=false", *options, ROOT / "jobs" / "train.py", "--config", "job.yaml", *words]
         process = subprocess.Popen(
             command, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env={**os.environ, "VIRTUAL_ENV": sys.prefix, "SPARK_LOCAL_IP": "127.0.0.1"},
+            env={**os.environ, "VIRTUAL_ENV": sys.prefix, "SPARK_LOCAL_IP": "127.0.0.1", **variables},
         )
         begun.append(process)
 
@@ -128,4 +131,16 @@ def begin(home):
 
 @pytest.fixture(scope="session")
 def submit(begin):
-    return lambda options, *words: begin(options, *words)()
+    return lambda options, *words, **variables: begin(options, *words, **variables)()
+
+
+@pytest.fixture(scope="session")
+def oldest_spark():
+    """The home of Spark 4.1.0, installed once into the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparktrain" / "spark-4.1.0"
+    if not cache.exists():
+        scratch = cache.with_name(f"{cache.name}.{os.getpid()}")
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", scratch, "pyspark==4.1.0"],
+                       check=True, timeout=SECONDS)
+        scratch.rename(cache)
+    return str(cache / "pyspark")

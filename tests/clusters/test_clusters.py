@@ -33,11 +33,10 @@ def cluster(request):
     """spark-submit's options for one kind of cluster, and the GPUs that its workers are to be pinned to."""
     if request.param == "standalone":
         return request.getfixturevalue("standalone"), {"0", "1"}
-    environment = request.getfixturevalue("environment")
-    if request.param == "yarn, cluster":
-        return [*YARN, "--deploy-mode", "cluster", *environment], {"none"}
+    if request.param == "yarn, cluster":   # with nothing on the nodes but Java and Python
+        return [*YARN, "--deploy-mode", "cluster", *request.getfixturevalue("environment")], {"none"}
     # YARN says how many; which ones, the executors settle among themselves.
-    return [*YARN, *environment, *GPU, "--conf", "spark.executorEnv.SPARKTRAIN_GPU_LIST=0 1"], {"0", "1"}
+    return [*YARN, *GPU, "--conf", "spark.executorEnv.SPARKTRAIN_GPU_LIST=0 1"], {"0", "1"}
 
 
 def test_a_job_trains_the_same_model_and_each_worker_has_its_own_gpu(cluster, submit, reference):
@@ -49,7 +48,7 @@ def test_a_job_trains_the_same_model_and_each_worker_has_its_own_gpu(cluster, su
     workers = re.findall(r"\[(\d)\] GPU (\S+) of (\S+)", end.log())
     assert sorted(rank for rank, _, _ in workers) == ["0", "1"]
     assert {gpu for _, gpu, _ in workers} == gpus
-    if "yarn" in options:   # by the environment that was shipped
+    if "cluster" in options:   # by the environment that was shipped
         assert all("/container_" in python and python.endswith("/environment/bin/python") for _, _, python in workers)
 
 
@@ -63,6 +62,14 @@ def test_a_misspelled_key_is_refused_in_seconds_and_nothing_is_submitted(submit)
 def test_what_fails_on_the_cluster_is_told_where_it_was_submitted(submit, environment):
     end = submit([*YARN, "--deploy-mode", "cluster", *environment], "--set", "data.features=[y]")
     assert (end.status, end.line["status"]) == (2, "refused") and "'y'" in end.line["reason"], end.errors
+
+
+def test_the_oldest_spark_that_is_promised_trains_the_same_model(submit, reference, oldest_spark):
+    end = submit(["--master", "local-cluster[2,1,1024]"], SPARK_HOME=oldest_spark)
+    assert end.status == 0 and end.line["status"] == "finished", end.errors
+    for mine, expected in zip(end.weights(), reference, strict=True):
+        numpy.testing.assert_array_equal(mine, expected)
+    assert end.lineage()["versions"]["pyspark"] == "4.1.0"
 
 
 def test_two_jobs_begun_together_both_finish_and_one_waits_for_the_other(begin, standalone):

@@ -26,6 +26,8 @@ class EngineCollective(SummingCollective):
         self.size = hvd.size()
         self._numbers = Numbering()
         self._open = True
+        if self.rank == 0 and self.size > 1 and tf.config.get_visible_devices("GPU") and not hvd.nccl_built():
+            print("gradients go through the hosts' memory: this Horovod was built without NCCL (docs/clusters.md)", flush=True)
 
     def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
         """See `Collective.sum_in_graph`. Each tensor is one all-reduce: flatten many small ones into one before."""

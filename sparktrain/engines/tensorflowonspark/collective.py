@@ -33,6 +33,9 @@ class EngineCollective(SummingCollective):
             # Keras 3 can't. It also has the workers look after each other, so that a lost one is noticed in idle times.
             self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
         self._device = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"
+        if self.rank == 0 and self.size > 1 and self._device == "/GPU:0":
+            print("gradients go through the hosts' memory between workers: TensorFlow's collectives are used as they come; "
+                  "engine: horovod with NCCL avoids it (docs/clusters.md)", flush=True)
 
     def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
         """See `Collective.sum_in_graph`. Each tensor is one all-reduce: flatten many small ones into one before."""

@@ -1,0 +1,132 @@
+"""What the launcher adds to a submit for each kind of cluster: read from spark-submit's own options."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from sparktrain.driver import on_cluster
+from sparktrain.driver.on_cluster import arrange
+from sparktrain.driver.package import CONTENT, NotPackaged, package_name
+from sparktrain.driver.request import arguments, load_job
+from sparktrain.driver.spark_options import read_options
+
+YAML = """
+name: mine
+data: {path: "hdfs:///rows", preprocess: "mine:prepare", features: [x], label: y}
+model: {build: "mine:build"}
+training: {workers: 2}
+cluster: {worker_memory: 2g}
+output: {path: "hdfs:///models"}
+"""
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A user's folder, a folder of packages with this environment's, and no spark-defaults.conf."""
+    (tmp_path / "mine.py").write_text("import helper\ndef prepare(frame): ...\ndef build(): ...\n")
+    (tmp_path / "helper.py").write_text("")
+    (tmp_path / "job.yaml").write_text(YAML)
+    package = tmp_path / "envs" / package_name()
+    package.mkdir(parents=True)
+    (package / CONTENT).write_text("{}")
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SPARK_CONF_DIR", raising=False)
+    return tmp_path
+
+
+def submit(home: Path, *spark: str, more: tuple[str, ...] = ()) -> tuple[list[str], str | None]:
+    words = ["--config", "job.yaml", *more]
+    options = arguments().parse_args(words)
+    job, folders = load_job(options)
+    command = ["spark-submit", *spark, "train.py", *words]
+    arranged = arrange(command, 1 + len(spark), job, options, folders, home / "scratch")
+    return arranged.command, arranged.run
+
+
+def settings(command: list[str]) -> dict[str, str]:
+    return dict(read_options(command[1:command.index("train.py")]).settings)
+
+
+def test_on_one_machine_a_command_stays_as_it_was_typed(home):
+    command, run = submit(home, "--master", "local-cluster[2,1,1024]", more=("--result", "line.json"))
+    assert command == ["spark-submit", "--master", "local-cluster[2,1,1024]", "train.py", "--config", "job.yaml", "--result",
+                       "line.json"]
+    assert run is None
+
+
+@pytest.mark.parametrize("master", ["yarn", "k8s://https://host:6443"])
+def test_a_workers_memory_is_asked_of_what_counts_it(home, master):
+    assert settings(submit(home, "--master", master)[0])["spark.executor.memoryOverhead"] == "2432m"
+    given = submit(home, "--master", master, "--conf", "spark.executor.memoryOverhead=9g")[0]
+    assert settings(given)["spark.executor.memoryOverhead"] == "9g"
+    heap = submit(home, "--master", master, "--executor-memory", "20g")[0]
+    assert settings(heap)["spark.executor.memoryOverhead"] == "4096m"
+
+
+def test_a_standalone_master_counts_no_memory(home):
+    assert "spark.executor.memoryOverhead" not in settings(submit(home, "--master", "spark://host:7077")[0])
+
+
+@pytest.mark.parametrize("master", ["yarn", "spark://host:7077"])
+def test_a_packaged_environment_goes_along_beside_the_users_own_files(home, master):
+    command, _ = submit(home, "--master", master, "--archives", "mine.zip#own", "--py-files", "own.py",
+                        "--conf", f"spark.sparktrain.packages={home}/envs")
+    found = read_options(command[1:command.index("train.py")])
+    package = (home / "envs" / package_name()).as_uri()
+    assert found.lists["--archives"] == ("mine.zip#own", f"{package}/environment.tar.gz#environment")
+    own, code = found.lists["--py-files"]
+    assert own == "own.py" and "sparktrain/worker.py" in zipfile.ZipFile(code).namelist()
+    assert found.settings["spark.pyspark.python"] == "./environment/bin/python"
+    archive = f"{package}/spark-jars.zip"
+    assert found.settings.get("spark.yarn.archive") == (archive if master == "yarn" else None)
+
+
+def test_without_the_package_of_these_versions_a_submit_says_how_to_make_it(home):
+    with pytest.raises(NotPackaged, match=rf"sparktrain package --to {home}/other"):
+        submit(home, "--master", "yarn", "--conf", f"spark.sparktrain.packages={home}/other")
+
+
+def test_in_cluster_mode_the_yaml_and_the_users_modules_go_along_and_the_run_has_a_name(home):
+    command, run = submit(home, "--master", "yarn", "--deploy-mode", "cluster",
+                          more=("--set", "training.epochs=3", "--result", "line.json"))
+    place = command.index("train.py")
+    assert command[place + 1:] == ["--config", "job/job.yaml", "--run-id", run, "--set", "training.epochs=3"]
+    [archive] = read_options(command[1:place]).lists["--archives"]
+    path, _, name = archive.partition("#")
+    assert name == "job" and sorted(zipfile.ZipFile(path).namelist()) == ["helper.py", "job.yaml", "mine.py"]
+    assert settings(command)["spark.yarn.maxAppAttempts"] == "1"
+    assert submit(home, "--master", "yarn", "--deploy-mode", "cluster", more=("--run-id", "mine"))[1] == "mine"
+
+
+def test_a_rehearsal_runs_beside_the_one_who_asked(home):
+    command, run = submit(home, "--master", "yarn", "--deploy-mode", "cluster", more=("--check",))
+    assert run is None and not read_options(command[1:command.index("train.py")]).in_cluster
+
+
+def test_yarn_is_sent_a_script_that_finds_gpus_unless_there_is_one(home):
+    gpus = ("--conf", "spark.executor.resource.gpu.amount=2")
+    found = read_options(submit(home, "--master", "yarn", *gpus)[0][1:])
+    assert found.settings["spark.executor.resource.gpu.discoveryScript"] == "./discover-gpus.sh"
+    assert found.settings["spark.executorEnv.SPARKTRAIN_GPUS"] == "2"
+    assert found.lists["--files"] == (str(on_cluster._DISCOVER),)
+    own = ("--conf", "spark.executor.resource.gpu.discoveryScript=/opt/gpus")
+    found = read_options(submit(home, "--master", "yarn", *gpus, *own)[0][1:])
+    assert found.settings["spark.executor.resource.gpu.discoveryScript"] == "/opt/gpus" and "--files" not in found.lists
+
+
+def test_options_are_read_as_spark_submit_reads_them(tmp_path):
+    (tmp_path / "spark-defaults.conf").write_text(
+        "# a comment\nspark.master   yarn\nspark.a=1\nspark.b : 2\n\nspark.long a value\n")
+    found = read_options(["--master=spark://host:7077", "-c", "spark.a=3", "--verbose", "--files", "a,b", "--files", "c"],
+                         str(tmp_path))
+    assert found.master == "spark://host:7077"
+    assert (found.settings["spark.a"], found.settings["spark.b"], found.settings["spark.long"]) == ("3", "2", "a value")
+    assert found.lists["--files"] == ("a", "b", "c")
+    assert found.command({"spark.a": "4", "spark.d": "5"}, files=["d"]) == [
+        "--master=spark://host:7077", "-c", "spark.a=3", "--verbose", "--files", "a,b,c,d", "--conf", "spark.d=5"]
+    (tmp_path / "other.conf").write_text("spark.master local[3]\n")
+    assert read_options(["--properties-file", str(tmp_path / "other.conf")], str(tmp_path)).master == "local[3]"
