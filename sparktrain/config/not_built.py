@@ -33,8 +33,8 @@ class NotBuilt:
 
 
 NOT_BUILT = (
-    NotBuilt("training.checkpoint", lambda value: value is not None, "", "leave it out"),
-    NotBuilt("training.max_failures", lambda value: value != 0, "any but 0", "0 is: the first failure ends the run"),
+    NotBuilt("training.checkpoint", lambda value: value is not None and value.every != "epoch", "every: a number of steps",
+             "every: epoch is"),
     NotBuilt("training.time_limit", lambda value: value is not None, "", "leave it out"),
 )
 

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from sparktrain.cluster.slots import check_application
 from sparktrain.config import ConfigError, Problem
 from sparktrain.data import Prepared
+from sparktrain.driver.attempts import train
 from sparktrain.driver.functions import own_folders, search_folders, source
 from sparktrain.driver.given import Given
 from sparktrain.driver.plan import modules_of
@@ -106,11 +107,10 @@ class _OwnLoop(Run):
         self.folder.claim(self.who)
         prepared = None
         try:
-            slots = self._slots()
+            slots = self.slots()
             ship(context, modules_of(self.job, self.given), self.folders)
             prepared = self._prepare()
-            with self._engine(slots) as launch:
-                finished = self._train(prepared, function, slots, launch)
+            finished = train(self, prepared, function, slots)
             return [pickle.loads(self.folder.staged.read_bytes(returned_name(rank))) for rank in range(len(finished))]
         finally:
             if prepared is not None:
@@ -118,5 +118,5 @@ class _OwnLoop(Run):
             self.watch.tidy(self.folder.discard, "what the workers returned is still there")
             self.watch.tidy(self._give_back, "what the run had asked of the cluster is not given back")
 
-    def _fit(self, sizes: tuple[int, ...], prepared: Prepared) -> Fit:
+    def fit(self, sizes: tuple[int, ...], prepared: Prepared, resume: str | None) -> Fit:
         return Fit(epochs=1, batch_sizes=sizes, own_loop=True, has_rows=self.has_rows, labelled=self.labelled)

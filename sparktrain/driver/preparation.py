@@ -38,6 +38,7 @@ def prepare_rows(
     parent: Parent | None,
     counted: bool,
     store_at: str | None,
+    read_again: bool = False,
 ) -> Prepared:
     """The rows as the job says, ready to be trained on.
 
@@ -48,6 +49,7 @@ def prepare_rows(
         parent: the run that is gone on from, with its pipeline and its classes.
         counted: whether the rows are to be counted, which is one more pass over them.
         store_at: the URL of a folder that they are written to, and read from; None where they are not.
+        read_again: whether they may be read more than once.
 
     Raises:
         ConfigError, InputError: the rows can't be prepared like this, or not be trained on.
@@ -64,7 +66,7 @@ def prepare_rows(
         preprocess=preprocess,
         pipeline=parent.pipeline if parent is not None else None,
         classes=parent.classes if parent is not None else None,
-        read_again=counted and store_at is None,
+        read_again=(counted or read_again) and store_at is None,
         progress=watch.step,
     )
     try:

@@ -14,7 +14,7 @@ from sparktrain.driver.output import KEPT, RunFolder, curves, now, versions
 from sparktrain.driver.parent import Parent
 from sparktrain.driver.plan import held_back_by
 from sparktrain.driver.result import Result
-from sparktrain.interfaces.messages import EpochEnd, Finished, Joined, Message, Phase
+from sparktrain.interfaces.messages import Checkpointed, EpochEnd, Finished, Joined, Message, Phase
 
 
 class Course:
@@ -27,17 +27,26 @@ class Course:
     Args:
         workers: how many train; 0 until there are slots for them.
         copies: how many workers have each training row.
+        attempts: how many were begun.
     """
 
     def __init__(self) -> None:
         self.workers = 0
         self.copies = 1
+        self.attempts = 0
+        self._checkpoints: list[Checkpointed] = []
         self.seconds: dict[str, float] = defaultdict(float)
         self.joined: dict[int, Joined] = {}
         self._started = time.monotonic()
         self._epoch_seconds: list[float] = []
         self._metrics: dict[str, float] = {}   # of the last epoch
         self._moments: dict[str, float] = {}   # when each was last seen
+
+    def again(self) -> None:
+        """Another attempt begins: it takes the last one's place, but for what it doesn't do again."""
+        self.joined.clear()
+        self._moments.clear()
+        self._epoch_seconds.clear()
 
     def mark(self, name: str) -> None:
         self._moments[name] = time.monotonic()
@@ -50,6 +59,8 @@ class Course:
         elif isinstance(message, EpochEnd) and self.joined[part].rank == 0:
             self._epoch_seconds.append(round(message.seconds, 3))
             self._metrics = message.logs
+        elif isinstance(message, Checkpointed):
+            self._checkpoints.append(message)
         elif isinstance(message, Phase):
             self.mark(message.name)
 
@@ -72,7 +83,7 @@ class Course:
             epochs=len(self._epoch_seconds),
             workers=self.workers,
             engine=job.training.engine,
-            attempts=int("stage" in self._moments),
+            attempts=self.attempts,
             seconds=self.elapsed,
             metrics=self._metrics,
         )
@@ -119,12 +130,13 @@ class Course:
             "epochs": leader.epochs,
             "workers": len(finished),
             "engine": job.training.engine,
-            "attempts": 1,
+            "attempts": self.attempts,
             "metrics": {name: values[chosen - 1] for name, values in leader.history.items() if len(values) >= chosen},
             "rows_per_second": sum(f.rows for f in finished) / max(self.seconds["train"], 1e-9),
             "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
             "epoch_seconds": self._epoch_seconds,
             "wall": round(self.elapsed, 3),
+            "checkpoints": self._checkpoint_costs(),
             "held_back_by": held_back_by(self.seconds),
             "steps_per_epoch": max(joined.steps for joined in self.joined.values()),
             "batch": sum(job.training.batch_sizes(len(finished))),
@@ -135,6 +147,13 @@ class Course:
             "disk": [self.joined[part].disk for part in range(len(finished))],
             "notes": [*prepared.notes, *self._classes_without_rows(prepared.labels), *leader.notes],
         }
+
+    def _checkpoint_costs(self) -> dict[str, float] | None:
+        """How many were written, the size of the last, and the seconds by which all held training up."""
+        if not self._checkpoints:
+            return None
+        held = sum(each.held for each in self._checkpoints)
+        return {"written": len(self._checkpoints), "bytes": self._checkpoints[-1].bytes, "held": round(held, 3)}
 
     def _classes_without_rows(self, labels: Sequence[Any] | None) -> list[str]:
         counts = self.class_counts(labels) or {}

@@ -5,24 +5,21 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from contextlib import AbstractContextManager
 from typing import Any, Callable, Sequence
 
 from pyspark.sql import SparkSession
 
-from sparktrain.cluster.executors import ApplicationExecutors
 from sparktrain.cluster.gathering import Bounds, Executors, gather
 from sparktrain.cluster.slots import Slots, check_application, worker_gpus
-from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
-from sparktrain.cluster.task import Task
 from sparktrain.config import Job
-from sparktrain.data import VALIDATION, Prepared, deal, explain
+from sparktrain.data import Prepared
+from sparktrain.driver.attempts import train
 from sparktrain.driver.ending import failed
 from sparktrain.driver.functions import own_folders, search_folders, source
 from sparktrain.driver.given import Given
 from sparktrain.driver.output import KEPT, RunFolder, hadoop_settings, now, qualified
 from sparktrain.driver.parent import Parent, find_parent
-from sparktrain.driver.plan import class_weights, layout, modules_of, rows_of_each
+from sparktrain.driver.plan import class_weights, modules_of
 from sparktrain.driver.preparation import prepare_rows
 from sparktrain.driver.progress import Watch, end_table
 from sparktrain.driver.record import Course, keep, lineage
@@ -31,10 +28,7 @@ from sparktrain.driver.request import check_run_id, new_run_id
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
 from sparktrain.driver.turns import turns
-from sparktrain.engines import bring_up
-from sparktrain.feed import NoRows
-from sparktrain.interfaces.launch import Launch
-from sparktrain.interfaces.messages import EpochEnd, Finished, Fit, Message, Source
+from sparktrain.interfaces.messages import CHECKPOINTS, EpochEnd, Fit, Message, Source
 from sparktrain.storage import open_folder
 
 
@@ -108,12 +102,11 @@ class Run:
         prepared = None
         try:
             with Report(open_folder(self.folder.staged.url, self.hadoop), self._status, self.watch.log, self.watch.note):
-                slots = self._slots()
+                slots = self.slots()
                 model = self._model()
                 code = ship(context, modules_of(self.job, self.given), self.folders)
                 prepared = self._prepare()
-                with self._engine(slots) as launch:
-                    finished = self._train(prepared, model, slots, launch)
+                finished = train(self, prepared, model, slots)
                 summary = self.course.summary(self.id, self.job, finished, prepared)
                 if self.check:
                     return self._checked(summary, prepared)
@@ -121,6 +114,7 @@ class Run:
                 history = finished[self.course.leader()].history
                 classes = self.course.class_counts(prepared.labels)
                 origin = lineage(self.id, self.job, prepared, classes, parent=self.parent, code=code, context=context)
+                self.folder.staged.remove(CHECKPOINTS, recursive=True)
                 keep(self.folder, self.asked, prepared, history, origin)
                 if self.job.data.keep == "storage":
                     prepared.release()   # where it was stored there is nothing left
@@ -149,21 +143,23 @@ class Run:
     def _end(self, error: BaseException) -> None:
         """Tell how a run ended that left no model, also on the storage; of a rehearsal nothing is kept."""
         result, details = failed(error, self.id, self.job, self.course.elapsed)
+        result.attempts = self.course.attempts
         self.ended(result, details)
         self.watch.log.add(f"{result.status}: {result.reason}" + (f"\n{details.rstrip()}" if details else ""))
         if not self.check:
             record = {**result.to_dict(), "finished": now(), "traceback": details, **self.who}
             self.folder.end(record, self.watch.log.text())
 
-    def _slots(self) -> Slots:
+    def slots(self) -> Slots:
+        """Wait for room for the workers; how many there are is settled by it."""
         begun = time.monotonic()
-        asked = self.job.training.workers
+        asked = self.asked.training.workers
         bounds = Bounds(asked, asked) if isinstance(asked, int) else Bounds(asked.min, asked.max)
         slots = gather(self.executors, bounds, self.job.cluster.slots_timeout, self.turn, self.watch.step)
         workers = min(bounds.max, slots.most)
         self.job = self.job.model_copy(update={"training": self.job.training.model_copy(update={"workers": workers})})
         self.course.workers, self.course.copies = workers, workers if self.whole else 1
-        self.course.seconds["slots"] = time.monotonic() - begun
+        self.course.seconds["slots"] += time.monotonic() - begun
         worker_gpus(self.job.training.gpus_per_worker, slots)   # refused before any row is read
         return slots
 
@@ -195,69 +191,19 @@ class Run:
             parent=self.parent,
             # What each worker's disk has to hold is checked before it is written
             counted=self.check or self.whole,
+            read_again=self.job.training.max_failures > 0,
             store_at=f"{self.folder.staged.url}/{KEPT}" if stored else None,
         )
         self.course.seconds["prepare"] = time.monotonic() - begun
         return prepared
 
-    def _engine(self, slots: Slots) -> AbstractContextManager[Callable[[], Launch]]:
-        """What the engine needs on the executors while the workers train; it makes each task's own part of it."""
-        executors = ApplicationExecutors(self.spark.sparkContext, slots, self.job.training.workers)
-        return bring_up(self.job.training.engine, executors, self.job.cluster.slots_timeout, self.watch.note)
+    def fit(self, sizes: tuple[int, ...], prepared: Prepared, resume: str | None) -> Fit:
+        """How an attempt trains.
 
-    def _train(
-        self, prepared: Prepared, model: Source, slots: Slots, launch: Callable[[], Launch]
-    ) -> list[Finished]:
-        training = self.job.training
-        parts = training.workers
-        sizes = training.batch_sizes(parts)
-        frame = prepared.frame
-        if self.check:
-            # Validation rows too: early stopping and `save: best` look at their metrics.
-            few = sum(sizes)
-            frame = frame.where(f"NOT {VALIDATION}").limit(few).unionAll(frame.where(VALIDATION).limit(few))
-        task = Task(
-            run=self.id,
-            engine=training.engine,
-            launch=launch,
-            driver=("", 0),
-            secret=b"",
-            layout=layout(self.job.data, prepared.classes).to_json(),
-            model=model,
-            fit=self._fit(sizes, prepared),
-            seed=self.job.seed,
-            output=self.folder.staged.url,
-            hadoop=self.hadoop,
-            threads=slots.threads(parts),
-            gpus=worker_gpus(training.gpus_per_worker, slots),
-            rows=None if self.check else rows_of_each(prepared, parts, self.whole),
-        )
-        self.watch.step("filling")
-        self.course.mark("stage")
-        attempt = Attempt(
-            deal(frame, parts, self.job.seed, self.whole),
-            task,
-            slots,
-            parts,
-            self._message,
-            port=self.job.cluster.driver_port,
-            stall_timeout=self.job.cluster.stall_timeout,
-        )
-        try:
-            finished = attempt.run()
-        except AttemptFailed as error:
-            if error.failure.failure.error == NoRows.__name__:
-                raise prepared.why_empty() from error
-            raise
-        except NoTasks as error:
-            raise prepared.why_empty() from error
-        except StageFailed as error:
-            known = explain(error.__cause__)   # a file or a record that can't be read
-            raise known or error from error.__cause__
-        self.course.mark("end")
-        return finished
-
-    def _fit(self, sizes: tuple[int, ...], prepared: Prepared) -> Fit:
+        Args:
+            sizes: rows a step of each worker.
+            resume: the checkpoint to go on from.
+        """
         training = self.job.training
         return Fit(
             epochs=training.epochs_of_each(len(sizes)),
@@ -269,13 +215,16 @@ class Run:
             class_weight=class_weights(training, prepared.labels),
             average=training.average,
             rehearsal=self.check,
+            keep_checkpoints=training.checkpoint.keep if training.checkpoint is not None else 0,
+            resume=resume,
         )
 
     def _callbacks(self) -> Source | None:
         callbacks = self.given.callbacks or self.job.training.callbacks
         return source(callbacks) if callbacks is not None else None
 
-    def _message(self, part: int, message: Message) -> None:
+    def message(self, part: int, message: Message) -> None:
+        """Take notice of what a worker told."""
         self.course.message(part, message)
         if not (isinstance(message, EpochEnd) and self.check):
             self.watch.message(part, message)

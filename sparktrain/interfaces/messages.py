@@ -35,9 +35,14 @@ class Fit:
     class_weight: dict[int, float] | None = None
     average: str | int = "step"                     # step: gradients; epoch, or a number of steps: weights
     rehearsal: bool = False                         # one step, nothing saved
+    keep_checkpoints: int = 0                       # how many; 0: none is written
+    resume: str | None = None                       # the checkpoint to go on from, under the run's output
     own_loop: bool = False                          # the model is a function that trains by itself
     has_rows: bool = True                           # for an own loop: whether it was given any
     labelled: bool = True                           # likewise: whether they have a label
+
+
+CHECKPOINTS = "checkpoints"   # under the run's output, a file an epoch, whose names are in the order of the epochs
 
 
 def returned_name(rank: int) -> str:
@@ -112,6 +117,16 @@ class EpochEnd:
 
 
 @dataclass(frozen=True)
+class Checkpointed:
+    """The state after an epoch (from 1) is on the storage: training was held up, and the writing took, so many seconds."""
+
+    epoch: int
+    bytes: int
+    held: float
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Log:
     """Lines that a worker wrote to its standard output or error."""
 
@@ -149,8 +164,8 @@ class Finished:
     peak_memory: int = 0            # bytes resident, the largest seen
 
 
-Message = Phase | Filling | Joined | Progress | EpochEnd | Log | Failure | Finished
-_KINDS = {kind.__name__: kind for kind in (Phase, Filling, Joined, Progress, EpochEnd, Log, Failure, Finished)}
+Message = Phase | Filling | Joined | Progress | EpochEnd | Checkpointed | Log | Failure | Finished
+_KINDS = {kind.__name__: kind for kind in (Phase, Filling, Joined, Progress, EpochEnd, Checkpointed, Log, Failure, Finished)}
 
 
 def encode(message: Message) -> str:

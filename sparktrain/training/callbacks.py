@@ -9,9 +9,11 @@ import keras
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import EpochEnd, Message, Progress
+from sparktrain.training.checkpoints import Checkpoints, Resumed
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.devices import replicas
 from sparktrain.training.errors import TrainingError
+from sparktrain.training.events import EventWriter
 from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.metrics import GlobalMetrics, finite, number
 from sparktrain.training.statistics import Statistics
@@ -41,6 +43,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         report: takes progress (a few times a second at most) and epochs' ends.
         epochs: how many there are to be.
         local_steps: averages the workers' weights; None where every step averages gradients.
+        checkpoints: keeps the state after each epoch but the last.
+        resumed: what an earlier attempt has done; None where this is the first.
     """
 
     def __init__(
@@ -53,6 +57,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         report: Callable[[Message], None],
         epochs: int,
         local_steps: LocalSteps | None,
+        checkpoints: Checkpoints,
+        resumed: Resumed | None,
     ) -> None:
         super().__init__(
             callbacks, add_history=True, model=model, verbose=0, epochs=epochs, steps=feeding.steps
@@ -67,7 +73,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._partial = collective.size > 1 or replicas() > 1
         self._statistics = Statistics(model, collective) if self._partial else None
         self._listeners = {hook: [c for c in self.callbacks if _listens(c, hook)] for hook in _BATCH_HOOKS}
-        self._epoch = 0
+        self._checkpoints, self._resumed = checkpoints, resumed
+        self._epoch = 0 if resumed is None else resumed.epoch
         self._train_state: list[Any] | None = None
         self._train_results: dict[str, float] = {}
         self._numbers: dict[str, float] = {}   # as last told
@@ -75,7 +82,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._began = self._next_progress = 0.0
         self._step = 0
         self.stopped_early = False
-        self.epochs_done = 0
+        self.epochs_done = self._epoch
 
     @property
     def rows(self) -> int:
@@ -86,6 +93,14 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
     def steps(self) -> int:
         """How many steps were made so far."""
         return self._epoch * self._feeding.steps + self._step
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        super().on_train_begin(logs)
+        if self._resumed is not None:   # by now: they forget as training begins
+            self._resumed.remind(self.callbacks)
+            for callback in self.callbacks:
+                if isinstance(callback, EventWriter):
+                    callback.replay(self._history.history)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch, self._step = epoch, 0
@@ -171,6 +186,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self.epochs_done = epoch + 1
         self.stopped_early = any(asked) and self.epochs_done < self._epochs
         self._report(EpochEnd(epoch + 1, time.monotonic() - self._began, dict(logs)))
+        if self.epochs_done < self._epochs and not any(asked):
+            self._checkpoints.save(self.epochs_done, self.callbacks)
 
     def _check(self, logs: dict[str, Any], where: str) -> None:
         if not finite(logs):

@@ -30,7 +30,8 @@ class Feeding:
         one_step: only the first batch of an epoch, for a rehearsal.
 
     Attributes:
-        epoch: which epoch's batches (from 0) the next pass over `training` gives, where there is one device.
+        epoch: which epoch's batches (from 0) the next pass over `training` gives; where there are several devices, the
+            first one's.
         error: what the feed raised inside TensorFlow's threads, which would hand on its text only.
         steps: of an epoch.
         epoch_rows: how many rows an epoch trains on here.
@@ -166,7 +167,8 @@ class Feeding:
 
         # Its known length lets Keras cut several steps an execution at an epoch's end. That of a distributed one is not
         # known, and a step that finds the end counts as one of the optimizer's: there it has none.
-        numbers = tf.data.Dataset.range(steps) if devices == 1 else tf.data.Dataset.counter()
+        first = self.epoch * steps * devices
+        numbers = tf.data.Dataset.range(steps) if devices == 1 else tf.data.Dataset.counter(first)
         dataset = numbers.map(batch).prefetch(2 * devices)
         options = tf.data.Options()
         options.autotune.enabled = False   # its thread's sleep would be waited for at every pass's end

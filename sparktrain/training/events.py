@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Mapping, Sequence
 
 import keras
 import tensorflow as tf
@@ -22,10 +23,15 @@ class EventWriter(keras.callbacks.Callback):
         self._folder = folder
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
+    def replay(self, history: Mapping[str, Sequence[float]]) -> None:
+        """Write what an earlier attempt's epochs gave; its files went with it."""
+        for name, values in history.items():
+            for epoch, value in enumerate(values):
+                self._write(*_place(name), value, epoch)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for name, value in (logs or {}).items():
-            side, name = ("validation", name[4:]) if name.startswith("val_") else ("train", name)
-            self._write(side, f"epoch_{name}", value, epoch)
+            self._write(*_place(name), value, epoch)
         self._write("train", "epoch_learning_rate", number(self.model.optimizer.learning_rate), epoch)
         for writer in self._writers.values():
             writer.flush()
@@ -40,3 +46,8 @@ class EventWriter(keras.callbacks.Callback):
         data = tf.compat.v1.SummaryMetadata.PluginData(plugin_name="scalars")
         with self._writers[side].as_default():
             tf.summary.write(tag, value, step=step, metadata=tf.compat.v1.SummaryMetadata(plugin_data=data))
+
+
+def _place(name: str) -> tuple[str, str]:
+    """The side and the tag of a metric."""
+    return ("validation", f"epoch_{name[4:]}") if name.startswith("val_") else ("train", f"epoch_{name}")

@@ -13,9 +13,10 @@ import numpy as np
 from sparktrain.feed import MORE_LABEL, Shard
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Fit, Message, Order
-from sparktrain.storage import open_folder
+from sparktrain.storage import Folder, open_folder
 from sparktrain.training.averaging import averaging, create_state, optimizers_of
 from sparktrain.training.callbacks import WorkerCallbacks
+from sparktrain.training.checkpoints import Checkpoints, Resumed
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.devices import over_devices, replicas
 from sparktrain.training.events import EventWriter
@@ -57,7 +58,7 @@ def _train(order: Order, shard: Shard, collective: Collective, report: Callable[
     model = build(order.model, order.seed, order.hadoop)
     feeding = _prepare(model, order, shard, collective)
     with tempfile.TemporaryDirectory() as folder:
-        fitting = _Fitting(order, model, feeding, collective, Path(folder) / "logs")
+        fitting = _Fitting(order, model, feeding, collective, Path(folder) / "logs", report)
         phases.enter("train")
         done = fitting.run(report)
         if collective.rank == 0 and not order.fit.rehearsal:
@@ -118,7 +119,8 @@ class _Fitting:
     """One call of Keras's fit, with what the order asks for around it."""
 
     def __init__(
-        self, order: Order, model: keras.Model, feeding: Feeding, collective: Collective, logs: Path
+        self, order: Order, model: keras.Model, feeding: Feeding, collective: Collective, logs: Path,
+        report: Callable[[Message], None],
     ) -> None:
         self._fit: Fit = order.fit
         self._model = model
@@ -134,6 +136,20 @@ class _Fitting:
         ]
         if collective.rank == 0 and not self._fit.rehearsal:
             self._callbacks.append(EventWriter(logs))
+        output = open_folder(order.output, order.hadoop)
+        keep = 0 if self._fit.rehearsal else self._fit.keep_checkpoints
+        self._checkpoints = Checkpoints(model, collective, order.part, output, keep, report)
+        self._resumed = self._resume(order.part, output) if self._fit.resume is not None else None
+
+    def _resume(self, part: int, output: Folder) -> Resumed:
+        # Behind the warm-up, which has to see the learning rate as the model was built with.
+        resumed = Resumed(self._model, self._collective, part, output, self._fit.resume)
+        self._feeding.epoch = resumed.epoch
+        if self._warmup is not None:
+            self._warmup.skip(resumed.epoch * self._feeding.steps)
+        if self._local_steps is not None:
+            self._local_steps.skip(self._feeding.rows_until(resumed.epoch, 0))
+        return resumed
 
     def _make_warmup(self) -> Warmup | None:
         if self._fit.warmup_epochs is None or self._collective.size == 1:
@@ -157,6 +173,8 @@ class _Fitting:
             report=report,
             epochs=epochs,
             local_steps=self._local_steps,
+            checkpoints=self._checkpoints,
+            resumed=self._resumed,
         )
         with averaging(
             self._model,
@@ -167,6 +185,7 @@ class _Fitting:
             warmup=self._warmup,
         ):
             history = self._run_keras(callbacks, epochs)
+        self._checkpoints.wait()
         return _Done(
             history=_plain(history.history),
             epochs=callbacks.epochs_done,
@@ -182,6 +201,7 @@ class _Fitting:
             return self._model.fit(
                 self._feeding.training(),
                 epochs=epochs,
+                initial_epoch=callbacks.epochs_done,
                 steps_per_epoch=self._feeding.steps,
                 validation_steps=self._feeding.validation_steps,
                 validation_data=self._feeding.validation() if self._feeding.validates else None,

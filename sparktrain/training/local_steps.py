@@ -45,6 +45,10 @@ class LocalSteps:
         self._average(tf.constant(rows - self._averaged_at, tf.float32))
         self._averaged_at = rows
 
+    def skip(self, rows: int) -> None:
+        """Go on as after so many rows of this worker's, which all workers' weights have in them."""
+        self._averaged_at = rows
+
     def _average_in_graph(self, rows: tf.Tensor) -> None:
         variables = trained_variables(self._model)   # by now the first step has made them all
         averaged = means([variable.value for variable in variables], rows, self._collective)

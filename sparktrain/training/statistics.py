@@ -7,6 +7,7 @@ from typing import Iterator, Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.training.averaging import optimizers_of
@@ -88,6 +89,21 @@ def seed_worker(model: keras.Model, seed: int, part: int) -> None:
                 own = _own_seed(seed, part, *([device] if device else []))
                 state = copy.numpy()
                 copy.assign(np.array([(int(state[0]) + own) & 0x7FFFFFFF, state[1]], dtype=state.dtype))
+
+
+def seeds(model: keras.Model) -> list[np.ndarray]:
+    """The state of this worker's random numbers, of each layer and device."""
+    return [copy.numpy() for copy in _seed_copies(model)]
+
+
+def set_seeds(model: keras.Model, states: Sequence[Sequence[int]]) -> None:
+    """Go on with random numbers from where `seeds` found them."""
+    for copy, state in zip(_seed_copies(model), states, strict=True):
+        copy.assign(np.array(state, dtype=copy.numpy().dtype))
+
+
+def _seed_copies(model: keras.Model) -> list[tf.Variable]:
+    return [copy for variable in model.non_trainable_variables if variable.name == _SEED for copy in copies(variable)]
 
 
 def _own_seed(*of: int) -> int:

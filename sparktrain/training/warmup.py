@@ -51,6 +51,10 @@ class Warmup:
             optimizer.learning_rate = tf.where(warm, optimizer.learning_rate.value, scaled)
         self._step.assign_add(1.0)
 
+    def skip(self, steps: int) -> None:
+        """Go on as after so many steps."""
+        self._step.assign(float(steps))
+
     def note(self) -> str:
         """What was done, for the run's summary."""
         rates = ", ".join(f"{rate:g} to {rate * self._size:g}" for _, rate in self._rates)

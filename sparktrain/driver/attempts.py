@@ -1,0 +1,148 @@
+"""A run's attempts: one after the other, each over the prepared frame, from the last checkpoint on."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Callable
+
+from sparktrain.cluster.executors import ApplicationExecutors
+from sparktrain.cluster.slots import Slots, worker_gpus
+from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
+from sparktrain.cluster.task import Task
+from sparktrain.data import VALIDATION, Prepared, deal, explain
+from sparktrain.driver.plan import layout, rows_of_each
+from sparktrain.engines import bring_up
+from sparktrain.feed import NoRows
+from sparktrain.interfaces.launch import Launch
+from sparktrain.interfaces.messages import CHECKPOINTS, Finished, Source
+from sparktrain.storage import Folder, NotFound
+
+if TYPE_CHECKING:
+    from sparktrain.driver.run import Run
+
+_PAUSES = (1.0, 5.0, 15.0, 30.0, 60.0)   # seconds before the next attempt; the last one for all further ones
+# As Spark words the end of an executor that the cluster manager took away, for another or with its node.
+_NOT_ITS_FAULT = ("unrelated to the running tasks", "decommission", "preempt")
+_LOST = ("ExecutorLostFailure", "executor loss", "Could not recover from a failed barrier", "FetchFailed", "worker lost")
+
+
+def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Finished]:
+    """Train, again where what was lost may not be lost again: at most `training.max_failures` times.
+
+    Raises:
+        AttemptFailed, StageFailed, LaunchFailed: the last attempt's.
+        InputError: rows or files that can't be trained on.
+    """
+    failures = 0
+    while True:
+        run.course.attempts += 1
+        try:
+            with _engine(run, slots) as launch:
+                return _attempt(run, prepared, model, slots, launch)
+        except (AttemptFailed, StageFailed) as error:
+            why = _worth_another(error)
+            if why is None or run.check:
+                raise
+            failures += why
+            if failures > run.job.training.max_failures:
+                raise
+            pause = _PAUSES[min(max(failures, 1), len(_PAUSES)) - 1]
+            run.watch.note(f"attempt {run.course.attempts} failed: {error}")
+            run.watch.note(f"going on in {pause:.0f} s from {_from(newest(run.folder.staged))} "
+                           f"({failures} of {run.job.training.max_failures} failures that may be)")
+        time.sleep(pause)
+        run.course.again()
+        slots = run.slots()
+
+
+def newest(folder: Folder) -> str | None:
+    """The name of the run's last checkpoint; None where there is none."""
+    try:
+        names = folder.join(CHECKPOINTS).list()
+    except NotFound:
+        return None
+    return f"{CHECKPOINTS}/{names[-1]}" if names else None
+
+
+def _from(checkpoint: str | None) -> str:
+    return "the beginning" if checkpoint is None else f"the end of epoch {int(checkpoint.rpartition('/')[2][:-4])}"
+
+
+def _worth_another(error: AttemptFailed | StageFailed) -> int | None:
+    """Whether another attempt may go better.
+
+    Returns:
+        None where it would only fail again, else how many failures it counts as: 0 where the cluster manager took an
+        executor away.
+    """
+    if isinstance(error, NoTasks):
+        return None
+    if isinstance(error, AttemptFailed):
+        if not error.retryable:
+            return None
+        text = error.failure.failure.traceback
+    else:
+        text = str(error)
+        if not any(word in text for word in _LOST):
+            return None
+    return int(not any(word in text.lower() for word in _NOT_ITS_FAULT))
+
+
+def _engine(run: Run, slots: Slots) -> AbstractContextManager[Callable[[], Launch]]:
+    """What the engine needs on the executors while the workers train; it makes each task's own part of it."""
+    executors = ApplicationExecutors(run.spark.sparkContext, slots, run.job.training.workers)
+    return bring_up(run.job.training.engine, executors, run.job.cluster.slots_timeout, run.watch.note)
+
+
+def _attempt(
+    run: Run, prepared: Prepared, model: Source, slots: Slots, launch: Callable[[], Launch]
+) -> list[Finished]:
+    training = run.job.training
+    parts = training.workers
+    sizes = training.batch_sizes(parts)
+    frame = prepared.frame
+    if run.check:
+        # Validation rows too: early stopping and `save: best` look at their metrics.
+        few = sum(sizes)
+        frame = frame.where(f"NOT {VALIDATION}").limit(few).unionAll(frame.where(VALIDATION).limit(few))
+    task = Task(
+        run=run.id,
+        engine=training.engine,
+        launch=launch,
+        driver=("", 0),
+        secret=b"",
+        layout=layout(run.job.data, prepared.classes).to_json(),
+        model=model,
+        fit=run.fit(sizes, prepared, newest(run.folder.staged)),
+        seed=run.job.seed,
+        output=run.folder.staged.url,
+        hadoop=run.hadoop,
+        threads=slots.threads(parts),
+        gpus=worker_gpus(training.gpus_per_worker, slots),
+        rows=None if run.check else rows_of_each(prepared, parts, run.whole),
+    )
+    run.watch.step("filling")
+    run.course.mark("stage")
+    attempt = Attempt(
+        deal(frame, parts, run.job.seed, run.whole),
+        task,
+        slots,
+        parts,
+        run.message,
+        port=run.job.cluster.driver_port,
+        stall_timeout=run.job.cluster.stall_timeout,
+    )
+    try:
+        finished = attempt.run()
+    except AttemptFailed as error:
+        if error.failure.failure.error == NoRows.__name__:
+            raise prepared.why_empty() from error
+        raise
+    except NoTasks as error:
+        raise prepared.why_empty() from error
+    except StageFailed as error:
+        known = explain(error.__cause__)   # a file or a record that can't be read
+        raise known or error from error.__cause__
+    run.course.mark("end")
+    return finished
