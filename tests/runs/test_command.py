@@ -124,14 +124,6 @@ def test_a_misspelled_key_is_refused_before_spark_starts(home):
 
 
 @pytest.mark.slow
-def test_a_missing_column_is_refused_before_any_row_is_read(home):
-    status, end, shown = submit(home, "--set", "data.features=[flihgt]")
-    assert status == 2 and end["status"] == "refused", shown[-3000:]
-    assert "flihgt" in end["reason"] and "flight" in end["reason"]
-    assert run_end(open_folder(home / "models"), end["run"]).to_dict() == end
-
-
-@pytest.mark.slow
 def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(home):
     status, end, shown = submit(home, "--set", "data.label={column: where, classes: [near, away]}",
                                 "--set", "data.sample=null")
