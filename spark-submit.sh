@@ -17,14 +17,17 @@ usage() {
 ./spark-submit.sh [spark-submit's options] jobs/prepare.py --config FILE.yaml --to URL [--set KEY=VALUE]...
     Prepares a job's rows once, and writes them for `data.prepared: URL` in the YAMLs of jobs that train on them.
 
-The last line on standard output is one JSON object that says how the run ended, and so does the exit status: 0 where
-the model, or the prepared rows, are on the storage, 2 where the configuration can't work, else 1.
+./spark-submit.sh [spark-submit's options] jobs/doctor.py [--output URL] [--workers N] [--engine NAME]
+    Is this cluster fit to train on? A table, and a report as JSON; exit status 0 if nothing is bad.
+
+Of a job, the last line on standard output is one JSON object that says how the run ended, and so does the exit status:
+0 where the model, or the prepared rows, are on the storage, 2 where the configuration can't work, else 1.
 TEXT
 }
 
 # The end of a run that never came to Spark, told as every other end is. There may be no Python to tell it.
 fail() {
-    if [[ $JOB_INDEX == 0 && -n $PROGRAM_INDEX ]]; then exit 1; fi   # one of the user's own prints what it likes
+    if [[ $JOB_INDEX -le 0 && -n $PROGRAM_INDEX ]]; then exit 1; fi   # one of the user's own prints what it likes
     local reason=${1//\\/\\\\}
     reason=${reason//\"/\\\"}
     reason=${reason//$'\n'/\\n}
@@ -71,6 +74,7 @@ recognise_job() {
     if [[ $PROGRAM_INDEX == 0 ]]; then return; fi
     local program=${!PROGRAM_INDEX} rest=$((PROGRAM_INDEX + 1))
     if [[ ! -e $program && $program == jobs/*.py ]]; then program=$ROOT/$program; fi
+    if [[ $program -ef $ROOT/jobs/doctor.py ]]; then JOB_INDEX=-$PROGRAM_INDEX && return; fi   # given what a job would get
     case ${program##*/} in train.py | prepare.py | quickstart.py) ;; *) return ;; esac   # others take a job's file, too, in their own way
     if [[ ! $program -ef $ROOT/jobs/${program##*/} || " ${*:rest} " != *" --config"[\ =]* ]]; then return; fi
     JOB_INDEX=$PROGRAM_INDEX

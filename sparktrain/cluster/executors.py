@@ -12,7 +12,7 @@ from pyspark.errors import PySparkException
 
 from sparktrain.cluster.slots import Slots, executors_up
 from sparktrain.cluster.stage import spark_cause
-from sparktrain.interfaces.launch import Executors, LaunchFailed
+from sparktrain.interfaces.launch import Executors, LaunchFailed, Returned
 
 
 class ApplicationExecutors(Executors):
@@ -35,7 +35,7 @@ class ApplicationExecutors(Executors):
     def count(self) -> int:
         return self._workers if self.together else executors_up(self.context)
 
-    def run(self, function: Callable[[int], None], description: str) -> None:
+    def run(self, function: Callable[[int], Returned], description: str) -> list[Returned]:
         """See `Executors.run`. A barrier stage, as only that puts its tasks on different executors for certain."""
         count = self.count
         numbers = self.context.parallelize(range(count), count)
@@ -46,7 +46,7 @@ class ApplicationExecutors(Executors):
         self.context.addJobTag(self._tag)
         self.context.setLocalProperty("spark.job.description", f"sparktrain: {description}")
         try:
-            tasks.collect()
+            return tasks.collect()
         except (PySparkException, Py4JError) as error:
             raise LaunchFailed(spark_cause(error)) from error
         finally:
@@ -57,7 +57,6 @@ class ApplicationExecutors(Executors):
         self.context.cancelJobsWithTag(self._tag)
 
 
-def _call(function: Callable[[int], None], numbers: Iterable[int]) -> Iterable[int]:
+def _call(function: Callable[[int], Returned], numbers: Iterable[int]) -> Iterable[Returned]:
     [number] = numbers   # read to its end: Spark reuses no Python worker that left some of its input
-    function(number)
-    return ()
+    return [function(number)]

@@ -30,7 +30,7 @@ from sparktrain.interfaces.launch import Launch, LaunchFailed
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, Phase, Source
 
 _TELL_EVERY = 0.5        # seconds
-_SPARE_DISK = 256 << 20   # bytes left alone: a full disk would hurt Spark itself and the node's other tenants
+SPARE_DISK = 256 << 20   # bytes left alone: a full disk would hurt Spark itself and the node's other tenants
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class _Attempt:
             if time.monotonic() - told > _TELL_EVERY:
                 told = time.monotonic()
                 self._client.send(Filling(rows, size, whole))
-                if shutil.disk_usage(self._folder).free < _SPARE_DISK:
+                if shutil.disk_usage(self._folder).free < SPARE_DISK:
                     raise OSError(errno.ENOSPC, "too little disk is left for the segments")
         filled = writer.close()
         self._client.send(Filling(rows, size))
@@ -169,7 +169,7 @@ class _Attempt:
     def _check_disk(self, whole: int) -> None:
         """See that this host's disk holds all its workers' rows, before most of them are written."""
         free = shutil.disk_usage(self._folder).free
-        if self._neighbours * whole > free - _SPARE_DISK:
+        if self._neighbours * whole > free - SPARE_DISK:
             raise OSError(
                 errno.ENOSPC,
                 f"{self._neighbours} worker(s) of {self._task.rows:,} rows each need "

@@ -24,6 +24,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     check.add_argument("arguments", nargs="*")
     packing = commands.add_parser("package", help="put the environment and Spark's jars on the storage, for clusters")
     packing.add_argument("--to", required=True, metavar="URL", help="a folder for packages, such as hdfs:///envs")
+    doctor = commands.add_parser("doctor", help="check this machine and the storage; jobs/doctor.py checks the cluster")
+    doctor.add_argument("--output", metavar="URL", help="where runs are to be written; tried, and left as it was")
+    doctor.add_argument("--json", metavar="PATH", help="write the report there, and not to standard output")
     runs = commands.add_parser("runs", help="the runs at a job's output.path")
     of_runs = runs.add_subparsers(dest="what", required=True)
     listing = of_runs.add_parser("list", help="runs at work, and those that have ended")
@@ -42,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _config(options, parser)
     if options.command == "package":
         return _package(options.to)
+    if options.command == "doctor":
+        return _doctor(options)
     return _runs(options) if options.command == "runs" else validate(options.arguments)
 
 
@@ -64,6 +69,18 @@ def _package(to: str) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from sparktrain.driver.doctor.finding import exit_status, leave, table
+    from sparktrain.driver.doctor.here import look_here
+
+    findings, facts = look_here(options.output)
+    Console(stderr=True).print(table(findings, "sparktrain doctor, without Spark"))
+    print(leave(findings, facts, options.json))
+    return exit_status(findings)
 
 
 def _runs(options: argparse.Namespace) -> int:

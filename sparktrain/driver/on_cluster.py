@@ -57,41 +57,52 @@ def arrange(command: Sequence[str], place: int, job: Job, options: Namespace, fo
     spark = read_options(typed, os.environ.get("SPARK_CONF_DIR"))
     if spark.master.startswith("local"):
         return Arranged(list(command))
-    arguments, settings = list(command[place + 1:]), _settings(spark, job)
-    archives, code, files, run = [], [], [], None
-    if settings.get(_DISCOVERY):
-        files.append(str(_DISCOVER))
+    arguments, run = list(command[place + 1:]), None
+    settings, lists = _environment(spark, folder)
+    if job.cluster.worker_memory is not None and (spark.master == "yarn" or spark.master.startswith("k8s:")):
+        settings[OVERHEAD] = f"{overhead_needed(job.cluster.worker_memory, spark.settings)}m"
+    if spark.in_cluster:
+        run = options.run_id or new_run_id()
+        lists["archives"].append(f"{_packed_job(job, options, folders, folder)}#{_JOB}")
+        arguments = _arguments_there(options, run)
+        # A program that has ended with an error would only end so again; a run whose driver was lost is resumed by its id.
+        settings["spark.yarn.maxAppAttempts"] = "1"
+    return Arranged([command[0], *spark.command(settings, **lists), command[place], *arguments], run)
+
+
+def arrange_doctor(command: Sequence[str], place: int, folder: Path) -> list[str]:
+    """The same for jobs/doctor.py, which runs here, for the one who asked, and examines what a job would get.
+
+    Raises:
+        NotPackaged, StorageError: it can't be arranged.
+    """
+    spark = read_options([*command[1:place], "--deploy-mode", "client"], os.environ.get("SPARK_CONF_DIR"))
+    if spark.master.startswith("local"):
+        return list(command)
+    settings, lists = _environment(spark, folder)
+    return [command[0], *spark.command(settings, **lists), *command[place:]]
+
+
+def _environment(spark: SparkOptions, folder: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """What the executors are given whatever they run: the packaged environment, and a way to find their GPUs."""
+    settings: dict[str, str] = {}
+    lists: dict[str, list[str]] = {"archives": [], "py_files": [], "files": []}
     if at := spark.settings.get(PACKAGES):
         package = packaged(at)
-        archives.append(f"{package.url}/{ENVIRONMENT}#{Path(_UNPACKED).name}")
-        code.append(str(own_code(folder)))
+        lists["archives"].append(f"{package.url}/{ENVIRONMENT}#{Path(_UNPACKED).name}")
+        lists["py_files"].append(str(own_code(folder)))
         settings["spark.pyspark.python"] = f"{_UNPACKED}/bin/python"
         if not spark.in_cluster:
             settings["spark.pyspark.driver.python"] = sys.executable
         if spark.master == "yarn" and "spark.yarn.jars" not in spark.settings:
             settings["spark.yarn.archive"] = f"{package.url}/{JARS}"
-    if spark.in_cluster:
-        run = options.run_id or new_run_id()
-        archives.append(f"{_packed_job(job, options, folders, folder)}#{_JOB}")
-        arguments = _arguments_there(options, run)
-        # A program that has ended with an error would only end so again; a run whose driver was lost is resumed by its id.
-        settings["spark.yarn.maxAppAttempts"] = "1"
-    return Arranged(
-        [command[0], *spark.command(settings, archives=archives, py_files=code, files=files), command[place], *arguments],
-        run,
-    )
-
-
-def _settings(spark: SparkOptions, job: Job) -> dict[str, str]:
-    settings = {}
-    if job.cluster.worker_memory is not None and (spark.master == "yarn" or spark.master.startswith("k8s:")):
-        settings[OVERHEAD] = f"{overhead_needed(job.cluster.worker_memory, spark.settings)}m"
     gpus = spark.settings.get("spark.executor.resource.gpu.amount", "0")
     if spark.master == "yarn" and gpus != "0" and _DISCOVERY not in spark.settings and _DISCOVER.exists():
         # YARN gives out a number of GPUs; which ones, each executor finds out on its node.
         settings[_DISCOVERY] = f"./{_DISCOVER.name}"
         settings["spark.executorEnv.SPARKTRAIN_GPUS"] = gpus
-    return settings
+        lists["files"].append(str(_DISCOVER))
+    return settings, lists
 
 
 def _packed_job(job: Job, options: Namespace, folders: Sequence[str], folder: Path) -> Path:

@@ -3,7 +3,7 @@
     python -P -m sparktrain.driver.submit JOB SPARK_SUBMIT ARGUMENT...
 
 JOB is the index among the arguments, from 1, of a program of the project's that is to be checked first and whose exit
-status says how the run ended; 0 where it is none.
+status says how the run ended; 0 where it is none. -JOB names jobs/doctor.py: it is given what a job would get.
 """
 
 from __future__ import annotations
@@ -45,7 +45,12 @@ def main(argv: Sequence[str]) -> int:
     """
     place, command = int(argv[0]), list(argv[1:])
     with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
-        if not place:
+        if place <= 0:
+            try:
+                command = _arrange_doctor(command, -place, folder) if place else command
+            except CantSubmit as error:
+                tell(str(error))
+                return 1
             return _Submission(command, None, folder).run()
         program, words = os.path.basename(command[place]), command[place + 1:]
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -90,6 +95,18 @@ def _arrange(
         raise CantSubmit(str(error)) from error
     on_cluster = OnCluster(job, arranged.run) if arranged.run is not None else None
     return on_cluster, arranged.command
+
+
+def _arrange_doctor(command: list[str], place: int, folder: str) -> list[str]:
+    """See `_arrange`."""
+    from sparktrain.driver.on_cluster import arrange_doctor
+    from sparktrain.driver.package import NotPackaged
+    from sparktrain.storage import StorageError
+
+    try:
+        return arrange_doctor(command, place, Path(folder))
+    except (NotPackaged, StorageError) as error:
+        raise CantSubmit(str(error)) from error
 
 
 class CantSubmit(RuntimeError):

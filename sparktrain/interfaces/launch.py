@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping, TypeVar
+
+Returned = TypeVar("Returned")
 
 
 class EngineRefused(ValueError):
@@ -46,7 +48,7 @@ class Executors(ABC):
         """How many there are now."""
 
     @abstractmethod
-    def run(self, function: Callable[[int], None], description: str) -> None:
+    def run(self, function: Callable[[int], Returned], description: str) -> list[Returned]:
         """Call a function once on each executor, all at the same time, and wait for its end.
 
         It waits until every executor has room, whatever else runs in the application.
@@ -54,6 +56,9 @@ class Executors(ABC):
         Args:
             function: what is called, with 0 to count - 1. It is pickled.
             description: for Spark's own pages.
+
+        Returns:
+            What it returned on each of them, in the order of the numbers.
 
         Raises:
             LaunchFailed: with Spark's reason.

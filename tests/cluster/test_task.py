@@ -12,7 +12,7 @@ import pyarrow
 import pytest
 
 from sparktrain.cluster import task
-from sparktrain.cluster.task import _SPARE_DISK, _Attempt, _failure
+from sparktrain.cluster.task import SPARE_DISK, _Attempt, _failure
 from sparktrain.feed import BadInput, Column, Input, Layout
 from sparktrain.interfaces.messages import Filling
 
@@ -37,7 +37,7 @@ def attempt(tmp_path, monkeypatch):
     filling = object.__new__(_Attempt)   # its own start wants a barrier
     filling._task = SimpleNamespace(layout=LAYOUT.to_json(), rows=None)
     filling._folder, filling._client, filling._stop_reason = tmp_path, Client(), None
-    free = iter(range(_SPARE_DISK + 150, 0, -100))
+    free = iter(range(SPARE_DISK + 150, 0, -100))
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1 << 40, 1, next(free)))
     return filling
 
@@ -78,7 +78,7 @@ def test_other_errors_keep_their_words_and_only_those_of_code_their_traceback(tm
 def test_rows_that_a_disk_cannot_hold_end_the_run_before_they_are_written(attempt, monkeypatch, neighbours, fits):
     """Of a million rows of 12 bytes each, which were counted before; workers on one host share its disk."""
     attempt._task.rows, attempt._neighbours = 1_000_000, neighbours
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1 << 40, 1, _SPARE_DISK + 20_000_000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1 << 40, 1, SPARE_DISK + 20_000_000))
     if fits:
         attempt._check_disk(12_000_000)
         return
