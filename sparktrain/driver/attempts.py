@@ -49,7 +49,7 @@ def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Fin
                 raise
             pause = _PAUSES[min(max(failures, 1), len(_PAUSES)) - 1]
             run.watch.note(f"attempt {run.course.attempts} failed: {error}")
-            run.watch.note(f"going on in {pause:.0f} s from {_from(newest(run.folder.staged))} "
+            run.watch.note(f"going on in {pause:.0f} s from {told(newest(run.folder.staged))} "
                            f"({failures} of {run.job.training.max_failures} failures that may be)")
         time.sleep(pause)
         run.course.again()
@@ -65,7 +65,8 @@ def newest(folder: Folder) -> str | None:
     return f"{CHECKPOINTS}/{names[-1]}" if names else None
 
 
-def _from(checkpoint: str | None) -> str:
+def told(checkpoint: str | None) -> str:
+    """Where an attempt goes on from, in words."""
     return "the beginning" if checkpoint is None else f"the end of epoch {int(checkpoint.rpartition('/')[2][:-4])}"
 
 

@@ -9,7 +9,7 @@ import os
 import platform
 import socket
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from sparktrain.driver import ended
 from sparktrain.storage import HADOOP_KEYS, open_folder
@@ -75,20 +75,29 @@ class RunFolder:
         """The summary of the run of this id, if it is complete."""
         return json.loads(self.final.read_text("summary.json")) if self.final.exists("summary.json") else None
 
-    def claim(self, who: Mapping[str, Any]) -> None:
+    def claim(self, who: Mapping[str, Any],
+              take_over: Callable[[RunFolder, Mapping[str, Any]], str | None] = lambda folder, who: None) -> str | None:
         """Make the run id this process's own, also where an earlier run of this id ended without a model.
 
+        Args:
+            take_over: tries to go on with what a dead process has left; tells whose it was.
+
+        Returns:
+            What `take_over` told; None where there was nothing to be taken over.
+
         Raises:
-            RunTaken: it is another's, alive or dead.
+            RunTaken: it is another's.
         """
-        mine = json.dumps({**who, "host": socket.gethostname(), "pid": os.getpid(), "since": now()})
-        if not self.staged.claim(RUNNING, mine.encode()):
+        mine = {**who, "host": socket.gethostname(), "pid": os.getpid(), "since": now()}
+        dead = None
+        if not self.staged.claim(RUNNING, json.dumps(mine).encode()) and (dead := take_over(self, mine)) is None:
             other = self.staged.read_text(RUNNING)
             raise RunTaken(
                 f"{self._option} {self.run!r} is taken by a run that is alive or was killed: {other}. Choose another, "
                 f"or, if it is dead, remove {self.staged.url}"
             )
         ended.forget(self.root, self.run)
+        return dead
 
     def forget_old(self) -> None:
         """Remove what is still there of runs that ended without a model long ago."""

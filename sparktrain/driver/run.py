@@ -13,7 +13,7 @@ from sparktrain.cluster.gathering import Bounds, Executors, gather
 from sparktrain.cluster.slots import Slots, check_application, worker_gpus
 from sparktrain.config import Job
 from sparktrain.data import Prepared
-from sparktrain.driver.attempts import train
+from sparktrain.driver.attempts import newest, told, train
 from sparktrain.driver.ending import failed
 from sparktrain.driver.functions import own_folders, search_folders, source
 from sparktrain.driver.given import Given
@@ -27,6 +27,7 @@ from sparktrain.driver.report import Report
 from sparktrain.driver.request import check_run_id, new_run_id
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
+from sparktrain.driver.takeover import IDENTITY, NotTheSame, check_same, identity, take_over
 from sparktrain.driver.turns import turns
 from sparktrain.interfaces.messages import CHECKPOINTS, EpochEnd, Fit, Message, Source
 from sparktrain.storage import open_folder
@@ -87,6 +88,7 @@ class Run:
         self.executors = Executors(spark.sparkContext)
         self.turn = turns(spark, job.name, self.hadoop, watch.note)
         self.parent: Parent | None = None   # the run that this one goes on from
+        self._kept = False               # whether what is under _runs stays there
         self.ended = ended
         self.who = {"application": spark.sparkContext.applicationId, "user": spark.sparkContext.sparkUser()}
 
@@ -97,7 +99,9 @@ class Run:
             return self._finished(summary, self._saved_history())
         context = self.spark.sparkContext
         check_application(context, self.job.cluster.worker_memory)
-        self.folder.claim(self.who)
+        dead = self.folder.claim(self.who, take_over)
+        if dead is not None:
+            self._go_on(dead)
         self.watch.tidy(self.folder.forget_old, "what is old of runs that failed is still there")
         prepared = None
         try:
@@ -106,6 +110,8 @@ class Run:
                 model = self._model()
                 code = ship(context, modules_of(self.job, self.given), self.folders)
                 prepared = self._prepare()
+                if not self.check:
+                    check_same(self.folder, identity(self.asked, code, prepared.inputs))
                 finished = train(self, prepared, model, slots)
                 summary = self.course.summary(self.id, self.job, finished, prepared)
                 if self.check:
@@ -115,6 +121,7 @@ class Run:
                 classes = self.course.class_counts(prepared.labels)
                 origin = lineage(self.id, self.job, prepared, classes, parent=self.parent, code=code, context=context)
                 self.folder.staged.remove(CHECKPOINTS, recursive=True)
+                self.folder.staged.remove(IDENTITY)
                 keep(self.folder, self.asked, prepared, history, origin)
                 if self.job.data.keep == "storage":
                     prepared.release()   # where it was stored there is nothing left
@@ -122,14 +129,21 @@ class Run:
             self.watch.console.print(end_table(summary, self.folder.final.url))
             return self._finished(summary, history, prepared)
         except BaseException as error:
+            self._kept = isinstance(error, NotTheSame)   # what is there is the other's, who may come again
             if prepared is not None:
                 self.watch.tidy(prepared.release, "the prepared rows are still kept")
             self.watch.tidy(lambda: self._end(error), "how the run ended is not on the storage")
             raise
         finally:
-            # Published, there is nothing left to discard
-            self.watch.tidy(self.folder.discard, "what the run had written is still there")
+            if not self._kept:   # published, there is nothing left to discard
+                self.watch.tidy(self.folder.discard, "what the run had written is still there")
             self.watch.tidy(self._give_back, "what the run had asked of the cluster is not given back")
+
+    def _go_on(self, dead: str) -> None:
+        """Go on with this run where a driver was killed, from its last checkpoint."""
+        self.folder.staged.remove(KEPT, recursive=True)   # it may be half written, and is prepared again
+        checkpoint = newest(self.folder.staged)
+        self.watch.note(f"going on with run {self.id} from {told(checkpoint)}: {dead} was killed at it")
 
     def _give_back(self) -> None:
         if self.turn is not None:

@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
+from typing import Callable
 
 import psutil
 import pyarrow
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "killpg"), reason="POSIX")]
 
 MODEL = """
+import os
 import time
 
 def build():
@@ -40,6 +42,9 @@ def linger():
     class Linger(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             time.sleep(0.02)
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = os.path.exists("HOME/enough")
 
     return [Linger()]
 
@@ -60,6 +65,7 @@ class Run:
     launcher: subprocess.Popen
     models: Path
     id: str
+    start: Callable[..., Run] = field(repr=False)   # another with the same job, or under the same name
     lines: list[str] = field(default_factory=list)
 
     def listen(self) -> None:
@@ -100,14 +106,15 @@ class Run:
 def runs(tmp_path_factory):
     """Runs in their midst, started at once; by what is to become of them."""
     home = tmp_path_factory.mktemp("home")
-    (home / "mine.py").write_text(MODEL)
+    (home / "mine.py").write_text(MODEL.replace("HOME", str(home)))
     (home / "rows").mkdir()
     table = pyarrow.table({"x": [[n / 64, 1.0] for n in range(64)], "y": [n % 2 for n in range(64)]})
     pyarrow.parquet.write_table(table, home / "rows" / "part-0.parquet")
     job = {
         "data": {"path": f"file://{home}/rows", "features": ["x"], "label": "y", "keep": "none"},
         "model": {"build": "mine:build"},
-        "training": {"engine": "single", "batch_size": 8, "epochs": 10_000, "callbacks": "mine:linger"},
+        "training": {"engine": "single", "batch_size": 8, "epochs": 10_000, "callbacks": "mine:linger",
+                     "checkpoint": {"every": "epoch", "keep": 2}},
         "output": {"path": f"file://{home}/models"},
         "on_end": "mine:tell",
     }
@@ -116,11 +123,8 @@ def runs(tmp_path_factory):
     earlier.mkdir(parents=True)
     (earlier / "summary.json").write_text(json.dumps({"finished": "2025-01-01T00:00:00+00:00"}))
     started = {}
-    for name, master, *words in (
-        ("scheduler", "local[1]"),
-        ("terminal", "local[1]", "--set", "data.preprocess=mine:wait"),
-        ("killed", "local-cluster[1,1,512]"),   # executors in processes of their own, as on a cluster
-    ):
+
+    def start(name: str, master: str, *words: str) -> Run:
         quick = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"   # what these JVMs do is not worth compiling well
         command = [ROOT / "spark-submit.sh", "--master", master, "--driver-memory", "512m"]
         for setting in (f"driver.extraJavaOptions={quick}", f"executor.extraJavaOptions={quick}",
@@ -131,11 +135,19 @@ def runs(tmp_path_factory):
                        "SPARKTRAIN_TEST_RUN": f"{os.getpid()} {name}"}
         launcher = subprocess.Popen(command, cwd=home, env=environment, text=True, start_new_session=True,
                                     stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        run = started[name] = Run(launcher, home / "models", name)
+        run = started[name] = Run(launcher, home / "models", name, start)
         run.listener = Thread(target=run.listen, daemon=True)
         run.listener.start()
+        return run
+
+    for name, master, *words in (
+        ("scheduler", "local[1]"),
+        ("terminal", "local[1]", "--set", "data.preprocess=mine:wait"),
+        ("killed", "local-cluster[1,1,512]"),   # executors in processes of their own, as on a cluster
+    ):
+        start(name, master, *words)
     try:
-        for name, run in started.items():   # what is told while it goes on comes while it goes on
+        for name, run in list(started.items()):   # what is told while it goes on comes while it goes on
             told = "waiting for Spark" if name == "terminal" else "epoch 2: loss"
             run.wait(lambda: any(line.startswith(told) for line in run.lines), 120, f"{name} never told: {told}")
             assert run.launcher.poll() is None
@@ -187,3 +199,21 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_earlier_run_as_the_la
     assert run_end(open_folder(run.models), "killed") is None, "it had no time to say so"
     assert json.loads((run.models / "_runs" / "killed" / "status.json").read_text())["phase"] == "train"
     assert resolve(f"file://{run.models}/latest") == f"file://{run.models}/earlier"
+
+    # The same command goes on from the last epoch's end; not if it would be another run.
+    epochs = json.loads((run.models / "_runs" / "killed" / "status.json").read_text())["epochs"]
+    other = run.start("killed", "local[1]", "--set", "training.batch_size=4")
+    end = other.ended(90)
+    assert (other.launcher.returncode, end["status"]) == (2, "refused")
+    assert "configuration training batch_size was 8 and is 4" in end["reason"]
+    (run.models.parent / "enough").touch()
+    again = run.start("killed", "local[1]")
+    end = again.ended(90)
+    assert (again.launcher.returncode, end["status"]) == (0, "finished"), again.lines
+    told = next(line for line in again.lines if line.startswith("going on with run killed from the end of epoch "))
+    done = int(told.split("epoch ")[1].split(":")[0])
+    assert 1 <= epochs - 2 <= done <= epochs and end["epochs"] == done + 1
+    history = json.loads((run.models / "killed" / "history.json").read_text())
+    assert len(history["loss"]) == done + 1 and history["loss"] == sorted(history["loss"], reverse=True)
+    assert {path.name for path in (run.models / "killed").iterdir()} >= {"model.keras", "summary.json", "logs"}
+    assert not {"identity.json", "checkpoints", "running.json"} & {path.name for path in (run.models / "killed").iterdir()}

@@ -1,0 +1,58 @@
+"""Executors of one node settle among themselves who has which GPU, where the cluster manager doesn't say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parent.parent.parent / "conf" / "discover-gpus.sh"
+pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
+# Stands for an executor: it asks as Spark's JVM does, tells what it got, and lives on until its input ends.
+EXECUTOR = ("import subprocess, sys; done = subprocess.run([sys.argv[1]], capture_output=True, text=True);"
+            "print(done.returncode, done.stdout.strip() or done.stderr.strip(), flush=True); sys.stdin.read()")
+
+
+@pytest.fixture
+def executors():
+    """Starts executors at the same moment on a node of its own GPUs, and gives what each got."""
+    node, running = f"{os.getpid()}", []
+
+    def start(count: int, wanted: int = 1) -> list[tuple[int, str]]:
+        environment = {**os.environ, "SPARKTRAIN_GPU_LIST": f"{node}-0 {node}-1", "SPARKTRAIN_GPUS": str(wanted)}
+        begun = [subprocess.Popen([sys.executable, "-c", EXECUTOR, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  text=True, env=environment) for _ in range(count)]
+        running.extend(begun)
+        answers = [process.stdout.readline().strip().partition(" ") for process in begun]
+        return [(int(status), text) for status, _, text in answers]
+
+    def stop() -> None:
+        while running:
+            running.pop().communicate(timeout=20)
+
+    start.stop = stop
+    yield start
+    stop()
+    for number in (0, 1):
+        Path(f"/tmp/sparktrain-gpus/{node}-{number}").unlink(missing_ok=True)
+
+
+def addresses(answers: list[tuple[int, str]]) -> list[str]:
+    return sorted(address[-1] for status, text in answers if status == 0 for address in json.loads(text)["addresses"])
+
+
+def test_each_gpu_goes_to_one_executor_and_one_too_many_is_told_who_has_them(executors):
+    answers = executors(3)
+    assert addresses(answers) == ["0", "1"]
+    [refusal] = [text for status, text in answers if status]
+    assert "1 GPU(s) were asked for" in refusal and refusal.count("(process ") == 2
+
+
+def test_the_gpus_of_executors_that_are_gone_are_free_again(executors):
+    assert addresses(executors(2)) == ["0", "1"]
+    executors.stop()
+    assert addresses(executors(1, wanted=2)) == ["0", "1"]
