@@ -26,7 +26,7 @@ from sparktrain.sandbox import Sandbox
 from sparktrain.storage import open_folder
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAP, WORKER, TOO_SMALL, WIDTH = 512, 1100, 100, 2500   # MiB, MiB, MiB, floats a row
+HEAP, WORKER, TOO_SMALL, WIDTH = 512, 1600, 100, 2500   # MiB, MiB, MiB, floats a row
 MODEL = f'''
 def build():
     import keras

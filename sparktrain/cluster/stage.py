@@ -16,7 +16,7 @@ from py4j.protocol import Py4JError
 from sparktrain.cluster.channel import Server
 from sparktrain.cluster.places import places
 from sparktrain.cluster.slots import ClusterRefused, Slots
-from sparktrain.cluster.task import Task
+from sparktrain.cluster.task import ExecutorGone, Task
 from sparktrain.interfaces.messages import EpochEnd, Failure, Finished, Message, Phase, Progress
 
 _ECHO_GRACE = 1.0      # seconds in which a worker's own failure may still arrive after its peers' echoes of it
@@ -243,7 +243,7 @@ class Attempt:
 
     def _explained(self, cause: WorkerFailure) -> WorkerFailure:
         """Of a task that is gone only Spark may know why: the cluster manager's reason for the end of an executor."""
-        if cause.failure.error != _TASK_LOST or self._stage_error is None:
+        if cause.failure.error not in (_TASK_LOST, ExecutorGone.__name__) or self._stage_error is None:
             return cause
         return replace(cause, failure=replace(cause.failure, traceback=f"Spark says: {spark_cause(self._stage_error)}"))
 

@@ -139,7 +139,7 @@ class _Attempt:
         rows = size = 0
         whole: int | None = None
         told = time.monotonic()
-        for batch in batches:
+        for batch in _received(batches):
             if self._stop_reason is not None:
                 raise Stopped(self._stop_reason)
             writer.write(batch)
@@ -216,6 +216,27 @@ class _Attempt:
             raise WorkerFailed(f"rank {place.rank} on {place.host}: {self._outcome.error}: {self._outcome.message}")
 
 
+class ExecutorGone(RuntimeError):
+    """The JVM that sent this task its rows is gone; the cluster manager knows why."""
+
+
+def _received(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+    """The batches, as the executor's JVM sends them.
+
+    Raises:
+        ExecutorGone: it broke off in their midst.
+    """
+    iterator = iter(batches)
+    while True:
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except (pyarrow.ArrowException, EOFError, OSError) as error:
+            raise ExecutorGone(f"the executor's JVM broke off while it sent the rows ({type(error).__name__}: {error})") from error
+        yield batch
+
+
 class WorkerFailed(RuntimeError):
     """Ends the Spark task; the driver knows the failure itself through the control channel."""
 
@@ -223,7 +244,7 @@ class WorkerFailed(RuntimeError):
 def _failure(error: BaseException, folder: Path) -> Failure:
     if isinstance(error, feed.BadInput):
         return Failure("input", type(error).__name__, str(error))
-    if isinstance(error, LaunchFailed):
+    if isinstance(error, (LaunchFailed, ExecutorGone)):
         return Failure("lost", type(error).__name__, str(error))
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         free = shutil.disk_usage(folder).free

@@ -12,7 +12,7 @@ import pyarrow
 import pytest
 
 from sparktrain.cluster import task
-from sparktrain.cluster.task import SPARE_DISK, _Attempt, _failure
+from sparktrain.cluster.task import SPARE_DISK, ExecutorGone, _Attempt, _failure
 from sparktrain.feed import BadInput, Column, Input, Layout
 from sparktrain.interfaces.messages import Filling
 
@@ -72,6 +72,17 @@ def test_other_errors_keep_their_words_and_only_those_of_code_their_traceback(tm
     except OSError as error:
         told = _failure(error, tmp_path)
     assert (told.cause, told.error) == ("code", "PermissionError") and "not yours" in told.traceback
+
+
+def test_rows_that_break_off_are_the_loss_of_an_executor_and_no_fault_of_the_users_code(attempt, tmp_path):
+    def broken():
+        yield from batches(1)
+        raise pyarrow.ArrowInvalid("Tried reading schema message, was null or length 0")   # as a killed JVM leaves it
+
+    with pytest.raises(ExecutorGone) as caught:
+        attempt._fill(broken())
+    told = _failure(caught.value, tmp_path)
+    assert (told.cause, told.traceback) == ("lost", "") and "broke off" in told.message
 
 
 @pytest.mark.parametrize("neighbours, fits", [(1, True), (2, False)])
