@@ -2,7 +2,7 @@
 
 The sandbox's YARN, whose NodeManagers end a container that takes more than it asked for. One worker; its rows lie in segments
 on the node's disk. Beside it the same job with a container that is too small for any training process, to see that the check
-is on, and what a user is told then. Needs 25 GB of disk.
+is on, and what a user is told then. Needs 35 GB of disk.
 
     python benchmarks/container.py [--times 5]
 """
@@ -26,7 +26,7 @@ from sparktrain.sandbox import Sandbox
 from sparktrain.storage import open_folder
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAP, WORKER, TOO_SMALL, WIDTH = 512, 1600, 100, 2500   # MiB, MiB, MiB, floats a row
+HEAP, WORKER, TOO_SMALL, WIDTH = 1024, 1600, 100, 2500   # MiB, MiB, MiB, floats a row
 MODEL = f'''
 def build():
     import keras

@@ -21,8 +21,10 @@ from sparktrain.interfaces.messages import EpochEnd, Failure, Finished, Message,
 
 _ECHO_GRACE = 1.0      # seconds in which a worker's own failure may still arrive after its peers' echoes of it
 _STOP_GRACE = 2.0      # seconds that the tasks have to end by themselves before Spark cancels them
+_VERDICT_GRACE = 10.0  # the same where an executor is gone: why, Spark learns from the cluster manager
 _TELL_GRACE = 30.0     # seconds in which what the workers told may still arrive after Spark's end of the stage
 _TASK_LOST = "TaskLost"
+_GONE = (_TASK_LOST, ExecutorGone.__name__)
 _CAUSES = ("code", "input", "lost", "echo")   # the likeliest root cause first
 
 
@@ -148,7 +150,7 @@ class Attempt:
         finally:
             if not self._stage_ended:
                 self._server.stop(self._reason())
-                stage.join(_STOP_GRACE)
+                stage.join(_VERDICT_GRACE if self._spark_knows() else _STOP_GRACE)
                 if stage.is_alive():
                     self._context.cancelJobsWithTag(tag)
                     stage.join(30)
@@ -243,9 +245,15 @@ class Attempt:
 
     def _explained(self, cause: WorkerFailure) -> WorkerFailure:
         """Of a task that is gone only Spark may know why: the cluster manager's reason for the end of an executor."""
-        if cause.failure.error not in (_TASK_LOST, ExecutorGone.__name__) or self._stage_error is None:
+        if cause.failure.error not in _GONE or self._stage_error is None:
             return cause
-        return replace(cause, failure=replace(cause.failure, traceback=f"Spark says: {spark_cause(self._stage_error)}"))
+        verdict = spark_cause(self._stage_error)
+        why = next((line.strip() for line in verdict.splitlines() if "Reason:" in line or "ExecutorLost" in line), None)
+        message = cause.failure.message if why is None else f"{cause.failure.message}. Spark says: {why[:500]}"
+        return replace(cause, failure=replace(cause.failure, message=message, traceback=f"Spark says: {verdict}"))
+
+    def _spark_knows(self) -> bool:
+        return bool(self._failures) and root_cause(self._failures).failure.error in _GONE
 
     def _reason(self) -> str:
         if self._observer_error is not None:
