@@ -20,6 +20,11 @@ settings.register_profile("sparktrain", derandomize=True, deadline=None, max_exa
 settings.load_profile("sparktrain")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those on clusters come last: their daemons take processor time from all that run beside them."""
+    items.sort(key=lambda item: item.get_closest_marker("clusters") is not None)
+
+
 @pytest.fixture(scope="session")
 def spark():
     """A real cluster of three executors of one core each, on this machine."""
