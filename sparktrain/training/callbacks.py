@@ -43,7 +43,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         report: takes progress (a few times a second at most) and epochs' ends.
         epochs: how many there are to be.
         local_steps: averages the workers' weights; None where every step averages gradients.
-        checkpoints: keeps the state after each epoch but the last.
+        checkpoints: keeps the state after each epoch but the last; None: nobody does.
         resumed: what an earlier attempt has done; None where this is the first.
     """
 
@@ -57,8 +57,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         report: Callable[[Message], None],
         epochs: int,
         local_steps: LocalSteps | None,
-        checkpoints: Checkpoints,
-        resumed: Resumed | None,
+        checkpoints: Checkpoints | None = None,
+        resumed: Resumed | None = None,
     ) -> None:
         super().__init__(
             callbacks, add_history=True, model=model, verbose=0, epochs=epochs, steps=feeding.steps
@@ -186,7 +186,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self.epochs_done = epoch + 1
         self.stopped_early = any(asked) and self.epochs_done < self._epochs
         self._report(EpochEnd(epoch + 1, time.monotonic() - self._began, dict(logs)))
-        if self.epochs_done < self._epochs and not any(asked):
+        if self._checkpoints is not None and self.epochs_done < self._epochs and not any(asked):
             self._checkpoints.save(self.epochs_done, self.callbacks)
 
     def _check(self, logs: dict[str, Any], where: str) -> None:
