@@ -122,7 +122,7 @@ def gather(
         NoSlots: too few came in time.
     """
     begun = since = changed = time.monotonic()
-    slots, room, queued, said = executors.count(), -1, False, (None, 0.0)
+    room, queued, said = -1, False, (None, 0.0)
     mine = turn is None
     while True:
         slots, now = executors.count(), time.monotonic()

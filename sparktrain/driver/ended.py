@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Mapping
 
 from sparktrain.storage import Folder, NotFound
-from sparktrain.storage.runs import finished_at
+from sparktrain.storage.runs import finished_at, record_at
 
 ENDED = "_ended"
 LOG = "run.log"
@@ -33,14 +33,7 @@ def write(root: Folder, run: str, record: Mapping[str, Any], log: str) -> None:
 
 def read(root: Folder, run: str) -> dict[str, Any] | None:
     """The record of a run; None where there is none."""
-    try:
-        record = json.loads(root.read_text(f"{ENDED}/{run}/{_RECORD}"))
-        finished_at(record)
-    except NotFound:
-        return None
-    except (ValueError, KeyError, TypeError):   # another program's: ours are written whole
-        return None
-    return record
+    return record_at(root, f"{ENDED}/{run}/{_RECORD}")
 
 
 def names(root: Folder) -> list[str]:

@@ -119,4 +119,4 @@ def _arguments_there(options: Namespace, run: str) -> list[str]:
     arguments = ["--config", f"{_JOB}/{Path(options.config).name}", "--run-id", run]
     for each in options.set:
         arguments += ["--set", each]
-    return [*arguments, "--check"] if options.check else arguments
+    return arguments

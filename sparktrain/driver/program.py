@@ -24,7 +24,6 @@ from sparktrain.driver.run import run_job
 from sparktrain.driver.signals import take_signals
 
 
-
 def main(
     argv: Sequence[str] | None = None,
     *,

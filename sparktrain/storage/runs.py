@@ -76,14 +76,19 @@ def resolve(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> str:
 
 def summary_of(folder: Folder, run: str) -> dict[str, Any] | None:
     """The summary of a run; None where it isn't complete."""
+    return record_at(folder, f"{run}/{_SUMMARY}")
+
+
+def record_at(folder: Folder, name: str) -> dict[str, Any] | None:
+    """What a file tells of a run that has ended, when it `finished` with it; None where there is none."""
     try:
-        summary = json.loads(folder.read_bytes(f"{run}/{_SUMMARY}"))
-        finished_at(summary)
+        record = json.loads(folder.read_bytes(name))
+        finished_at(record)
     except NotFound:
         return None
-    except (ValueError, KeyError, TypeError):   # another program's folder: ours write it whole
+    except (ValueError, KeyError, TypeError):   # another program's: ours are written whole
         return None
-    return summary
+    return record
 
 
 def finished_at(summary: Mapping[str, Any]) -> datetime:
