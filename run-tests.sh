@@ -11,10 +11,11 @@ usage() {
     --quick   without the slow tests
     --unit    only those that start no Spark, no Hadoop and no process of their own
     --clusters   only those on YARN and on a standalone cluster
+Two processes share the tests (-n 2); where a file or a test is named, one runs them (or as many as -n says).
 TEXT
 }
 
-marks=""
+marks="" named=""
 count=$#
 while [[ $count -gt 0 ]]; do   # ours are taken out, wherever they stand; all others are pytest's
     argument=$1
@@ -25,11 +26,15 @@ while [[ $count -gt 0 ]]; do   # ours are taken out, wherever they stand; all ot
         --unit) marks="${marks:+$marks and }not real" ;;
         --clusters) marks="${marks:+$marks and }clusters" ;;
         -h | --help) usage && exit ;;
-        *) set -- "$@" "$argument" ;;
+        *)
+            set -- "$@" "$argument"
+            case $argument in tests/* | -n*) named=yes ;; esac
+            ;;
     esac
 done
 ensure test || { say "no test was run; $PROBLEM" && exit 1; }
 cd "$ROOT"
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 if [[ -n $WITHOUT_HOROVOD ]]; then say "Horovod is not installed: $WITHOUT_HOROVOD. The tests that need it will fail."; fi
+if [[ -z $named ]]; then set -- -n 2 "$@"; fi
 exec "$PYTHON" -m pytest ${marks:+-m "$marks"} "$@"

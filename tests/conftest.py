@@ -12,22 +12,30 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# Tests run each piece of code a few times: compiling it well costs more than it saves.
-_SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# For every JVM of a test, which runs each piece of code a few times: compiling it well costs more than it saves, and so
+# does verifying classes. (What is disabled is the warning of that.)
+os.environ["JAVA_TOOL_OPTIONS"] = ("-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions "
+                                   "-XX:-BytecodeVerificationRemote -Xlog:disable")
 
 settings.register_profile("sparktrain", derandomize=True, deadline=None, max_examples=100,
                           suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sparktrain")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those on clusters come last: their daemons take processor time from all that run beside them."""
-    items.sort(key=lambda item: item.get_closest_marker("clusters") is not None)
+    """Deal the tests to processes: all on the one Spark to one of them, else a file at a time; the longest first."""
+    def length(item: pytest.Item) -> int:
+        return 0 if "spark" in item.fixturenames else 1 if item.get_closest_marker("clusters") else 2
+
+    items.sort(key=length)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("spark" if length(item) == 0 else item.path.stem + item.path.parent.name))
 
 
 @pytest.fixture(scope="session")
-def spark():
-    """A real cluster of three executors of one core each, on this machine."""
+def spark(hdfs):
+    """A real cluster of three executors of one core each, on this machine, whose default file system is HDFS."""
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     os.environ["SPARKTRAIN_TEST_SESSION"] = str(os.getpid())   # so that a test knows this session's processes
@@ -38,9 +46,8 @@ def spark():
         SparkSession.builder.master("local-cluster[3,1,1024]")
         .appName("sparktrain-tests")
         .config("spark.ui.enabled", "false")
+        .config("spark.scheduler.minRegisteredResourcesRatio", "1")   # no job before all three are up
         .config("spark.sql.shuffle.partitions", "4")
-        .config("spark.driver.extraJavaOptions", _SHORT_LIVED)
-        .config("spark.executor.extraJavaOptions", _SHORT_LIVED)
         .config("spark.executorEnv.PYTHONPATH", os.environ["PYTHONPATH"])
         .getOrCreate()
     )
@@ -51,7 +58,7 @@ def spark():
 
 @pytest.fixture(scope="session")
 def hdfs(tmp_path_factory):
-    """A real NameNode and two DataNodes; name it before `spark` where Spark is to find it without an address."""
+    """A real NameNode and two DataNodes, which this process and what it starts find by Hadoop's own configuration."""
     from sparktrain.sandbox import Sandbox
 
     with Sandbox(tmp_path_factory.mktemp("hdfs")) as sandbox, pytest.MonkeyPatch.context() as patch:

@@ -26,7 +26,7 @@ from sparktrain.storage import Folder, open_folder
 ENVIRONMENT, JARS = "environment.tar.gz", "spark-jars.zip"
 CONTENT = "summary.json"   # the storage takes a folder for complete by it
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
-_LEFT_OUT = ("__pycache__", "include")   # made again where it is missing; only a compiler reads headers
+_LEFT_OUT = {"include", "tests"}   # which a compiler reads, and which nobody does there
 
 
 class NotPackaged(RuntimeError):
@@ -153,7 +153,7 @@ def _pack_environment(target: Path, distributions: list[importlib.metadata.Distr
 def _files(distribution: importlib.metadata.Distribution) -> Iterator[tuple[Path, str]]:
     """What a distribution has put among the packages; of pyspark and of sparktrain only their names and versions."""
     for file in distribution.files or ():
-        if file.parts[0].startswith("sparktrain") or file.parts[0] in ("pyspark", "..") or any(part in _LEFT_OUT for part in file.parts):
+        if file.parts[0].startswith("sparktrain") or file.parts[0] in ("pyspark", "..") or _LEFT_OUT & set(file.parts):
             continue   # Spark brings pyspark, and scripts have this environment's path in them
         path = Path(file.locate())
         if path.is_file() and not file.parts[0].startswith("__editable__"):

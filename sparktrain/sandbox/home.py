@@ -15,8 +15,8 @@ from sparktrain.sandbox.errors import SandboxError
 
 PRETENDED_GPU = """\
 #!/bin/sh
-# A discovery script as Spark calls it, for a node whose GPU is pretended.
-echo "{\\"name\\": \\"gpu\\", \\"addresses\\": [\\"$SANDBOX_GPU\\"]}"
+# A discovery script as Spark calls it, for a node whose GPUs are pretended.
+echo "{\\"name\\": \\"gpu\\", \\"addresses\\": [$SANDBOX_GPUS]}"
 """
 
 LOG4J = """\

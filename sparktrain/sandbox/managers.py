@@ -1,6 +1,7 @@
 """Spark's cluster managers as daemons of a sandbox: YARN, and Spark's own standalone master with its workers.
 
-Two nodes each, with one pretended GPU a node: enough to see workers on several nodes pinned to what Spark gave them.
+Two nodes each, with pretended GPUs: enough to see workers, on one node and on several, pinned to what Spark gave them, and
+jobs that can't all have their workers at once.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sparktrain.sandbox.daemons import Daemon, Ports
 NODES = 2
 NODE_MEMORY = 6144   # MiB that a node has for executors
 NODE_CORES = 4
+GPUS = (("0",), ("1", "2"))   # of each node of the standalone cluster; YARN counts one a node
 
 # TensorFlow's libraries and a JVM reserve far more address space than they ever use: with YARN's own 2.1 times the
 # memory asked for, the virtual check ends a worker that is well within its memory.
@@ -36,6 +38,8 @@ def yarn(java_home: Path) -> tuple[Daemon, ...]:
             main="org.apache.hadoop.yarn.server.nodemanager.NodeManager",
             ports=("rpc", "localizer", "http"),
             ready=probe.nodemanager,
+            # Without Hadoop's native library it starts a chmod for every file that it unpacks: by the quickest way.
+            java_options=("-Djdk.lang.Process.launchMechanism=VFORK",),
             # Containers find Java by this variable of the NodeManager's.
             environment={"JAVA_HOME": str(java_home)},
             settings={
@@ -94,7 +98,7 @@ def yarn_sites(ports: Ports) -> dict[str, dict[str, str]]:
 
 
 def standalone(spark_home: Path, discovery_script: Path, conf: Path) -> tuple[Daemon, ...]:
-    """Returns Spark's own master and its workers, each with a GPU that a discovery script names."""
+    """Returns Spark's own master and its workers, each with the GPUs that a discovery script names."""
     core = next(spark_home.glob("jars/spark-core_*.jar")).name
     shared: Mapping[str, str] = {
         "SPARK_HOME": str(spark_home),
@@ -105,7 +109,7 @@ def standalone(spark_home: Path, discovery_script: Path, conf: Path) -> tuple[Da
         name="master",
         main="org.apache.spark.deploy.master.Master",
         ports=("rpc", "http"),
-        ready=partial(probe.spark_master, workers=NODES),
+        ready=partial(probe.spark_master, workers=len(GPUS)),
         arguments=("--host", "localhost", "--port", "{rpc}", "--webui-port", "{http}"),
         environment=shared,
     )
@@ -116,7 +120,7 @@ def standalone(spark_home: Path, discovery_script: Path, conf: Path) -> tuple[Da
             ports=("rpc", "http"),
             ready=probe.spark_worker,
             java_options=(
-                "-Dspark.worker.resource.gpu.amount=1",
+                f"-Dspark.worker.resource.gpu.amount={len(gpus)}",
                 f"-Dspark.worker.resource.gpu.discoveryScript={discovery_script}",
                 "-Dspark.worker.cleanup.enabled=true",
             ),
@@ -124,8 +128,8 @@ def standalone(spark_home: Path, discovery_script: Path, conf: Path) -> tuple[Da
                 "--host", "localhost", "--port", "{rpc}", "--webui-port", "{http}", "--cores", str(NODE_CORES),
                 "--memory", f"{NODE_MEMORY}m", "--work-dir", "{folder}/work", "spark://localhost:{all[master][rpc]}",
             ),
-            environment={**shared, "SPARK_LOCAL_DIRS": "{folder}/local", "SANDBOX_GPU": str(number - 1)},
+            environment={**shared, "SPARK_LOCAL_DIRS": "{folder}/local", "SANDBOX_GPUS": ", ".join(f'"{gpu}"' for gpu in gpus)},
         )
-        for number in range(1, NODES + 1)
+        for number, gpus in enumerate(GPUS, 1)
     )
     return (master, *workers)

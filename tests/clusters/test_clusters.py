@@ -14,42 +14,37 @@ YARN = ["--master", "yarn", "--num-executors", "2"]
 
 
 @pytest.fixture(scope="session")
-def standalone(clusters):
-    """Two executors of two cores, each with the GPU of its node."""
-    return ["--master", clusters.master_url, "--executor-cores", "2", "--conf", "spark.cores.max=4", *GPU,
-            "--conf", "spark.task.resource.gpu.amount=0.5"]
-
-
-@pytest.fixture(scope="session")
-def reference(submit):
-    """The job in a local-cluster, whose model all others must have, too."""
-    end = submit(["--master", "local-cluster[2,1,1024]"])
+def reference(submit, oldest_spark):
+    """The job in a local-cluster of the oldest Spark that is promised: all others must have its model, too."""
+    end = submit(["--master", "local-cluster[2,1,1024]"], SPARK_HOME=oldest_spark)
     assert end.status == 0 and end.line["status"] == "finished", end.errors
+    assert end.lineage()["versions"]["pyspark"] == "4.1.0"
     return end.weights()
 
 
-@pytest.fixture(params=["standalone", "yarn, client", "yarn, cluster"])
-def cluster(request):
-    """spark-submit's options for one kind of cluster, and the GPUs that its workers are to be pinned to."""
-    if request.param == "standalone":
-        return request.getfixturevalue("standalone"), {"0", "1"}
-    if request.param == "yarn, cluster":   # with nothing on the nodes but Java and Python
-        return [*YARN, "--deploy-mode", "cluster", *request.getfixturevalue("environment")], {"none"}
-    # YARN says how many; which ones, the executors settle among themselves.
-    return [*YARN, *GPU, "--conf", "spark.executorEnv.SPARKTRAIN_GPU_LIST=0 1"], {"0", "1"}
-
-
-def test_a_job_trains_the_same_model_and_each_worker_has_its_own_gpu(cluster, submit, reference):
-    options, gpus = cluster
-    end = submit(options)
+def trained(end, reference, gpus: int) -> bool:
+    """Whether it trained the model that is expected, by two workers of which each had a GPU to itself."""
     assert end.status == 0 and end.line["status"] == "finished" and end.line["workers"] == 2, end.errors
     for mine, expected in zip(end.weights(), reference, strict=True):
         numpy.testing.assert_array_equal(mine, expected)
     workers = re.findall(r"\[(\d)\] GPU (\S+) of (\S+)", end.log())
     assert sorted(rank for rank, _, _ in workers) == ["0", "1"]
-    assert {gpu for _, gpu, _ in workers} == gpus
-    if "cluster" in options:   # by the environment that was shipped
-        assert all("/container_" in python and python.endswith("/environment/bin/python") for _, _, python in workers)
+    pinned = {gpu for _, gpu, _ in workers}
+    assert pinned == {"none"} if gpus == 0 else len(pinned) == 2 and pinned <= {str(gpu) for gpu in range(gpus)}
+    return True
+
+
+def test_on_yarn_a_job_trains_the_same_model_and_each_worker_has_its_own_gpu(submit, reference, environment):
+    """YARN says how many GPUs; which ones, the executors settle among themselves."""
+    options = [*YARN, *environment, *GPU, "--conf", "spark.executorEnv.SPARKTRAIN_GPU_LIST=0 1"]
+    assert trained(submit(options), reference, gpus=2)
+
+
+def test_in_yarn_s_cluster_mode_too_with_nothing_on_the_nodes_but_java_and_python(submit, reference, environment):
+    end = submit([*YARN, "--deploy-mode", "cluster", *environment])
+    assert trained(end, reference, gpus=0)
+    pythons = re.findall(r"\[\d\] GPU none of (\S+)", end.log())
+    assert all("/container_" in python and python.endswith("/environment/bin/python") for python in pythons)
 
 
 def test_a_misspelled_key_is_refused_in_seconds_and_nothing_is_submitted(submit):
@@ -64,16 +59,11 @@ def test_what_fails_on_the_cluster_is_told_where_it_was_submitted(submit, enviro
     assert (end.status, end.line["status"]) == (2, "refused") and "'y'" in end.line["reason"], end.errors
 
 
-def test_the_oldest_spark_that_is_promised_trains_the_same_model(submit, reference, oldest_spark):
-    end = submit(["--master", "local-cluster[2,1,1024]"], SPARK_HOME=oldest_spark)
-    assert end.status == 0 and end.line["status"] == "finished", end.errors
-    for mine, expected in zip(end.weights(), reference, strict=True):
-        numpy.testing.assert_array_equal(mine, expected)
-    assert end.lineage()["versions"]["pyspark"] == "4.1.0"
-
-
-def test_two_jobs_begun_together_both_finish_and_one_waits_for_the_other(begin, standalone):
-    ends = [end() for end in [begin(standalone, "--set", f"training.epochs={epochs}") for epochs in (2, 3)]]
-    assert [end.status for end in ends] == [0, 0], [end.errors for end in ends]
+def test_of_two_jobs_that_are_begun_together_with_slots_for_one_and_a_half_one_waits_and_both_train(begin, clusters, reference):
+    """On Spark's own cluster of three GPUs, with two workers a job."""
+    options = ["--master", clusters.master_url, "--executor-cores", "2", "--conf", "spark.cores.max=4", *GPU,
+               "--conf", "spark.task.resource.gpu.amount=0.5"]
+    ends = [end() for end in [begin(options, "--run-id", name) for name in ("one", "other")]]
+    assert all(trained(end, reference, gpus=3) for end in ends)
     waited = [end for end in ends if re.search(r"waiting for .*app-\d+-\d+ \(mine, user", end.log() + end.errors)]
     assert len(waited) == 1, [end.log() for end in ends]

@@ -25,8 +25,8 @@ def folder(spark, tmp_path_factory):
     rows = spark.sparkContext.parallelize([tuple(row.values()) for row in ROWS], 4)
     frame = spark.createDataFrame(rows, "x double, y int, s string, v array<double>").cache()
     for kind in ("parquet", "orc", "json"):
-        frame.write.format(kind).save(f"{folder}/{kind}")
-    frame.drop("v").write.option("header", True).csv(f"{folder}/csv")
+        frame.write.format(kind).save(f"file://{folder}/{kind}")
+    frame.drop("v").write.option("header", True).csv(f"file://{folder}/csv")
     frame.unpersist()
     return folder
 
@@ -35,7 +35,8 @@ def folder(spark, tmp_path_factory):
 def read(spark, section):
     def make(path, format, columns=("x", "y"), **words):
         features = list(columns[:-1] or columns)
-        data = section(path=str(path), format=format, features=features, label=columns[-1], **words)
+        url = path if isinstance(path, str) else f"file://{path}"
+        data = section(path=url, format=format, features=features, label=columns[-1], **words)
         return prepare(spark, data, seed=7)
 
     return make
@@ -69,7 +70,7 @@ def test_the_formats_of_spark_are_read_with_the_lineage_of_their_files(folder, r
 
 
 def test_tables_and_queries_are_read_and_files_behind_them_known(spark, folder, section):
-    spark.read.parquet(f"{folder}/parquet").createOrReplaceTempView("flights")
+    spark.read.parquet(f"file://{folder}/parquet").createOrReplaceTempView("flights")
     for words in ({"table": "flights"}, {"sql": "SELECT * FROM flights WHERE x >= 0"}):
         made = prepare(spark, section(path=None, **words), seed=7)
         assert made.frame.count() == 60 and len(made.inputs) == 4
@@ -80,7 +81,7 @@ def test_tables_and_queries_are_read_and_files_behind_them_known(spark, folder, 
 
 @pytest.mark.slow
 def test_validation_rows_of_a_path_of_their_own_are_prepared_alike(spark, folder, section):
-    data = section(path=f"{folder}/parquet", validation={"path": [f"{folder}/parquet/part-0000[0-1]*"]}, where="y > 0",
+    data = section(path=f"file://{folder}/parquet", validation={"path": [f"file://{folder}/parquet/part-0000[0-1]*"]}, where="y > 0",
                    features=["z"], sample={"per_class": 5})
     made = prepare(spark, data, seed=7, preprocess=lambda frame: frame.selectExpr("y", "x * 2 AS z", "s"))
     assert made.validation_rows == 20 and made.rows == 10 and len(made.inputs) == 4

@@ -253,7 +253,8 @@ def test_an_examination_of_a_real_cluster(hdfs, spark):
     examination = Examination(spark, f"{root.url}/new/models", workers=2, engine="horovod")
     examination._seen, examination._slots = told["on_executors"], count_slots(spark.sparkContext)
     here, there = examination._storage_here(), examination._storage_there()
-    assert here.verdict == there.verdict == "ok" and "slowest of 3: write" in there.found
+    assert (here.verdict, there.verdict) == ("ok", "ok"), (here.found, there.found)
+    assert "slowest of 3: write" in there.found
     assert root.list() == ["file", "new"] and root.join("new").list() == []
 
 

@@ -17,21 +17,14 @@ from sparktrain.driver.command_line import main
 from sparktrain.driver.given import Given
 from sparktrain.driver.run import run_job
 from sparktrain.driver.seen import look, run_end
-from sparktrain.storage import NotFound, hadoop_settings, open_folder
+from sparktrain.storage import NotFound, open_folder
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]
 
 
 @pytest.fixture(scope="module")
 def output(hdfs, spark):
-    # The session's Spark may have been up before HDFS was, and then knows nothing of its addresses
-    conf = spark.sparkContext._jsc.hadoopConfiguration()
-    before = {name: conf.get(name) for name in hadoop_settings() if name.startswith("dfs.")}
-    for name in before:
-        conf.set(name, hadoop_settings()[name])
-    yield f"{hdfs.uri}/models/status"
-    for name, value in before.items():
-        conf.unset(name) if value is None else conf.set(name, value)
+    return f"{hdfs.uri}/models/status"
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +82,7 @@ def test_a_run_on_hdfs_is_seen_at_work_and_its_end_is_the_line_that_it_printed(f
     assert last["engine"] == "horovod" and last["workers"] == 2 and last["attempts"] == 1
     assert last["of_epochs"] == 3 and last["rows_per_second"] > 0 and last["loss"] > 0
     places = [(status["epoch"], status["step"]) for status in training]
-    assert places == sorted(places) and len(set(places)) > 3
+    assert places == sorted(places) and len(set(places)) > 1, places
     assert [status["epochs"] for status in training] == sorted(status["epochs"] for status in training)
     assert any(status["metrics"].get("loss") for status in training if status["epochs"])
     assert last["application"] and last["updated"] > last["since"]
@@ -128,13 +121,16 @@ def test_a_run_that_failed_leaves_its_record_and_its_log_and_its_id_may_be_used_
     assert run_end(root, "again").to_json() == result.to_json() and not root.exists("_ended/again")
 
 
-def test_a_rehearsal_leaves_nothing_whether_it_passes_or_not(spark, frame, small, output):
+def test_a_rehearsal_tells_shapes_counts_and_steps_and_leaves_nothing_whether_it_passes_or_not(spark, frame, small, output, capfd):
     root = open_folder(f"{output}-rehearsed")
     job = Job.from_mapping({
         "name": "rehearsed", "data": {"features": ["x"], "label": "y"}, "model": {},
         "training": {"engine": "single", "batch_size": 16}, "output": {"path": root.url},
     })
     assert run_job(spark, job, check=True, given=Given(frame=frame, model=small.build)).status == "checked"
+    shown = capfd.readouterr().err
+    for word in ("input x", "(4,)", "class 0", "class 1", "steps an epoch", "disk a worker"):
+        assert word in shown, shown
     with pytest.raises(AttemptFailed):
         run_job(spark, job, check=True, given=Given(frame=frame, model=small.build_failing))
     assert root.list() == ["_runs"] and root.join("_runs").list() == []
