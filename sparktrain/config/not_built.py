@@ -35,7 +35,6 @@ class NotBuilt:
 NOT_BUILT = (
     NotBuilt("training.checkpoint", lambda value: value is not None and value.every != "epoch", "every: a number of steps",
              "every: epoch is"),
-    NotBuilt("training.time_limit", lambda value: value is not None, "", "leave it out"),
 )
 
 

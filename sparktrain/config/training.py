@@ -66,6 +66,15 @@ class Checkpoint(Section):
     """How many checkpoints are kept, the newest."""
 
 
+class TimeLimit(Section):
+    """When training has to be over, and what becomes of it then."""
+
+    minutes: Positive
+    """Minutes from the first attempt's beginning."""
+    then: Literal["save", "fail"] = "save"
+    """save: the model as it is, as if this had been the last epoch. fail: the run, and nothing is saved."""
+
+
 class Training(Section):
     """How the model is trained."""
 
@@ -110,8 +119,12 @@ class Training(Section):
     """When the state of training is written. Without it, never."""
     max_failures: Annotated[Whole, Field(ge=0)] = 0
     """How many times a run goes on after losing a worker."""
-    time_limit: Positive | None = None
-    """Minutes after which training ends and what there is is saved. Without it, there is no limit."""
+    time_limit: Annotated[
+        Annotated[Positive, as_number] | Annotated[TimeLimit, as_mapping],
+        by_form,
+    ] | None = None
+    """Minutes that training may take, after which what there is is saved. It is looked at after each epoch: training ends
+    where another one, as long as the last, would be over it. Without it, there is no limit."""
 
     @model_validator(mode="before")
     @classmethod
@@ -124,6 +137,11 @@ class Training(Section):
         if values.get("engine") in ONE_WORKER:
             values.setdefault("workers", 1)
         return values
+
+    @property
+    def limit(self) -> TimeLimit | None:
+        """The time limit, written out."""
+        return TimeLimit(minutes=self.time_limit) if isinstance(self.time_limit, float) else self.time_limit
 
     def epochs_of_each(self, workers: int) -> int:
         """How many epochs each worker makes."""

@@ -36,7 +36,7 @@ def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Fin
     """
     failures = 0
     while True:
-        run.course.attempts += 1
+        run.course.begin_attempt()
         try:
             with _engine(run, slots) as launch:
                 return _attempt(run, prepared, model, slots, launch)

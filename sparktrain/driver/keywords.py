@@ -39,6 +39,7 @@ def train(
     gpus_per_worker: int | str | None = None,
     checkpoint: Mapping[str, Any] | None = None,
     max_failures: int | None = None,
+    time_limit: float | Mapping[str, Any] | None = None,
     cluster: Mapping[str, Any] | None = None,
     output: str | None = None,
     name: str = "train",
@@ -82,7 +83,7 @@ def train(
                          epochs=epochs, split=split, average=average, scale_learning_rate=scale_learning_rate,
                          early_stopping=early_stopping, save=save, class_weight=class_weight,
                          callbacks=callbacks if isinstance(callbacks, str) else None, gpus_per_worker=gpus_per_worker,
-                         checkpoint=checkpoint, max_failures=max_failures),
+                         checkpoint=checkpoint, max_failures=max_failures, time_limit=time_limit),
         "output": dict(path=output),
         "cluster": dict(cluster or {}),
     }

@@ -23,6 +23,7 @@ class Course:
     Attributes:
         seconds: of each phase of the driver, by its name.
         joined: what each part's worker said when it had its rows.
+        since: when the first attempt began, in seconds since 1970.
 
     Args:
         workers: how many train; 0 until there are slots for them.
@@ -34,6 +35,7 @@ class Course:
         self.workers = 0
         self.copies = 1
         self.attempts = 0
+        self.since = 0.0
         self._checkpoints: list[Checkpointed] = []
         self.seconds: dict[str, float] = defaultdict(float)
         self.joined: dict[int, Joined] = {}
@@ -41,6 +43,10 @@ class Course:
         self._epoch_seconds: list[float] = []
         self._metrics: dict[str, float] = {}   # of the last epoch
         self._moments: dict[str, float] = {}   # when each was last seen
+
+    def begin_attempt(self) -> None:
+        self.attempts += 1
+        self.since = self.since or time.time()
 
     def again(self) -> None:
         """Another attempt begins: it takes the last one's place, but for what it doesn't do again."""

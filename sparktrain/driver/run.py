@@ -218,7 +218,7 @@ class Run:
             sizes: rows a step of each worker.
             resume: the checkpoint to go on from.
         """
-        training = self.job.training
+        training, limit = self.job.training, self.job.training.limit
         return Fit(
             epochs=training.epochs_of_each(len(sizes)),
             batch_sizes=sizes,
@@ -231,6 +231,8 @@ class Run:
             rehearsal=self.check,
             keep_checkpoints=training.checkpoint.keep if training.checkpoint is not None else 0,
             resume=resume,
+            ends_at=None if limit is None else self.course.since + 60 * limit.minutes,
+            then="save" if limit is None else limit.then,
         )
 
     def _callbacks(self) -> Source | None:

@@ -37,6 +37,8 @@ class Fit:
     rehearsal: bool = False                         # one step, nothing saved
     keep_checkpoints: int = 0                       # how many; 0: none is written
     resume: str | None = None                       # the checkpoint to go on from, under the run's output
+    ends_at: float | None = None                    # seconds since 1970: no epoch is begun that would be over it
+    then: str = "save"                              # save | fail: at the time limit
     own_loop: bool = False                          # the model is a function that trains by itself
     has_rows: bool = True                           # for an own loop: whether it was given any
     labelled: bool = True                           # likewise: whether they have a label

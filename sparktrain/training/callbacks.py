@@ -17,6 +17,7 @@ from sparktrain.training.events import EventWriter
 from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.metrics import GlobalMetrics, finite, number
 from sparktrain.training.statistics import Statistics
+from sparktrain.training.time_limit import TimeLimit
 
 _PROGRESS_SECONDS = 0.25
 _BATCH_HOOKS = {
@@ -45,6 +46,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         local_steps: averages the workers' weights; None where every step averages gradients.
         checkpoints: keeps the state after each epoch but the last; None: nobody does.
         resumed: what an earlier attempt has done; None where this is the first.
+        time_limit: ends training; None: nothing does before the last epoch.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         local_steps: LocalSteps | None,
         checkpoints: Checkpoints | None = None,
         resumed: Resumed | None = None,
+        time_limit: TimeLimit | None = None,
     ) -> None:
         super().__init__(
             callbacks, add_history=True, model=model, verbose=0, epochs=epochs, steps=feeding.steps
@@ -73,7 +76,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._partial = collective.size > 1 or replicas() > 1
         self._statistics = Statistics(model, collective) if self._partial else None
         self._listeners = {hook: [c for c in self.callbacks if _listens(c, hook)] for hook in _BATCH_HOOKS}
-        self._checkpoints, self._resumed = checkpoints, resumed
+        self._checkpoints, self._resumed, self._time_limit = checkpoints, resumed, time_limit
         self._epoch = 0 if resumed is None else resumed.epoch
         self._train_state: list[Any] | None = None
         self._train_results: dict[str, float] = {}
@@ -181,9 +184,12 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             logs.update(self.metrics.over_workers(own, state, self._feeding.epoch_rows))
         self._check(logs, "at its end")
         super().on_epoch_end(epoch, logs)
-        asked = self._collective.gather(bool(self.model.stop_training or self._stop_asked))
-        self.model.stop_training = any(asked)
         self.epochs_done = epoch + 1
+        stop = bool(self.model.stop_training or self._stop_asked)
+        if self._time_limit is not None and not stop and self.epochs_done < self._epochs:
+            stop = self._time_limit.over(self.epochs_done, self._epochs, time.monotonic() - self._began)
+        asked = self._collective.gather(stop)
+        self.model.stop_training = any(asked)
         self.stopped_early = any(asked) and self.epochs_done < self._epochs
         self._report(EpochEnd(epoch + 1, time.monotonic() - self._began, dict(logs)))
         if self._checkpoints is not None and self.epochs_done < self._epochs and not any(asked):

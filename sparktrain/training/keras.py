@@ -24,6 +24,7 @@ from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.model import build, build_variables, check_label, input_template, label_template, refuse_stateful
 from sparktrain.training.phases import Phases
 from sparktrain.training.statistics import seed_worker, start_alike
+from sparktrain.training.time_limit import TimeLimit
 from sparktrain.training.user_callbacks import MonitorNamed, job_callbacks, user_callbacks
 from sparktrain.training.warmup import Warmup
 
@@ -140,6 +141,7 @@ class _Fitting:
         keep = 0 if self._fit.rehearsal else self._fit.keep_checkpoints
         self._checkpoints = Checkpoints(model, collective, order.part, output, keep, report)
         self._resumed = self._resume(order.part, output) if self._fit.resume is not None else None
+        self._time_limit = TimeLimit(self._fit.ends_at, self._fit.then) if self._fit.ends_at is not None else None
 
     def _resume(self, part: int, output: Folder) -> Resumed:
         # Behind the warm-up, which has to see the learning rate as the model was built with.
@@ -175,6 +177,7 @@ class _Fitting:
             local_steps=self._local_steps,
             checkpoints=self._checkpoints,
             resumed=self._resumed,
+            time_limit=self._time_limit,
         )
         with averaging(
             self._model,
@@ -216,6 +219,8 @@ class _Fitting:
 
     def _notes(self, callbacks: WorkerCallbacks) -> list[str]:
         notes = []
+        if self._time_limit is not None and self._time_limit.note is not None:
+            notes.append(self._time_limit.note)
         if self._warmup is not None:
             notes.append(self._warmup.note())
         if callbacks.metrics.averaged:

@@ -68,7 +68,7 @@ def test_set_replaces_adds_and_removes(write, good_text):
     ("training.epoch=3", "training.epoch"),
     ("training.epochs=three", "training.epochs"),
     ("data.features=[a, 5]", "data.features[1]"),
-    ("training.time_limit=3", "training.time_limit"),
+    ("training.time_limit=0", "training.time_limit"),
     ("training.global_batch_size=1", "training.global_batch_size"),
     ("data.label.classes=[a, b]", "data.label"),
     ("data.where='a' = b", "data.where"),

@@ -66,7 +66,7 @@ def test_a_misspelt_word_is_told_with_the_nearest_and_all_that_is_allowed(wrong)
     ("training.workers", 0, "a whole number (at least 1) or {min, max}"),
     ("training.gpus_per_worker", "all", "auto or a whole number (at least 0)"),
     ("training.average", "row", "step | epoch or a whole number (at least 1)"),
-    ("training.time_limit", True, "a number (above 0)"),
+    ("training.time_limit", True, "a number (above 0) or {minutes, then}"),
     ("data.path", [], "a string or [a string, …]"),
     ("data.features", "history", "[a string, …] or {NAME: a string, [a string, …] or "
                                  "{column, shape, length, pad, side}, …}"),

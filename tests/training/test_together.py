@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import numpy as np
 import pytest
@@ -74,6 +75,13 @@ def test_early_stopping_ends_all_workers_in_the_same_epoch(train, make_rows):
     told = [worker.outcome for worker in train(parts, "dense", half, epochs=6, early_stopping=early).workers]
     assert [each.epochs for each in told] == [2, 2] and all(each.stopped_early for each in told), told
     assert told[0].history == told[1].history
+
+
+def test_a_time_limit_ends_all_workers_after_the_same_epoch_and_keeps_the_model(train, make_rows):
+    run = train([make_rows(60), make_rows(20, start=1000)], "dense", engine="horovod", epochs=6, ends_at=time.time())
+    told = [worker.outcome for worker in run.workers]
+    assert [each.epochs for each in told] == [1, 1] and all(each.stopped_early for each in told), told
+    assert "time_limit ended training after epoch 1 of 6" in told[0].notes[0] and run.model.exists()
 
 
 def test_a_monitor_that_no_metric_has_names_the_metrics(train, make_rows):
