@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -22,15 +24,34 @@ settings.register_profile("sparktrain", derandomize=True, deadline=None, max_exa
 settings.load_profile("sparktrain")
 
 
-@pytest.hookimpl(tryfirst=True)
+# A file with a test or a fixture that asks for the one Spark
+_ON_SPARK = re.compile(r"\bdef \w+\(([^)]*, )?(spark|frame, small)\b")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log):
+    """Deal the tests to processes: those on the one Spark to one of them, the others by the file."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneSpark(LoadFileScheduling):   # loadgroup would read this off the tests, but not with pytest 9.2
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return "spark" if _on_spark(ROOT / file) else file
+
+    return OneSpark(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Deal the tests to processes: all on the one Spark to one of them, else a file at a time; the longest first."""
+    """The longest first, or one process would wait for the other in the end."""
     def length(item: pytest.Item) -> int:
-        return 0 if "spark" in item.fixturenames else 1 if item.get_closest_marker("clusters") else 2
+        return 0 if _on_spark(item.path) else 1 if item.get_closest_marker("clusters") else 2
 
     items.sort(key=length)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("spark" if length(item) == 0 else item.path.stem + item.path.parent.name))
+
+
+@functools.cache
+def _on_spark(file: Path) -> bool:
+    return bool(_ON_SPARK.search(file.read_text(encoding="utf-8")))
 
 
 @pytest.fixture(scope="session")
