@@ -25,7 +25,7 @@ settings.load_profile("sparktrain")
 
 
 # A file with a test or a fixture that asks for the one Spark
-_ON_SPARK = re.compile(r"\bdef \w+\(([^)]*, )?(spark|frame, small)\b")
+_ON_SPARK = re.compile(r"\bdef (\w+\(([^)]*, )?(spark|frame, small)|test_\w+\(([^)]*, )?frame)\b")
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -20,7 +20,7 @@ def prepared(spark, tmp_path):
     from jobs import flights as job
 
     def prepare(flights: pandas.DataFrame, weather: pandas.DataFrame) -> pandas.DataFrame:
-        path = str(tmp_path / f"weather-{len(list(tmp_path.iterdir()))}")
+        path = f"file://{tmp_path}/weather-{len(list(tmp_path.iterdir()))}"
         spark.createDataFrame(pyarrow.Table.from_pandas(weather, preserve_index=False)).write.parquet(path)
         named = flights.assign(distance=flights.index * 1000)
         rows = job.prepare(spark.createDataFrame(pyarrow.Table.from_pandas(named, preserve_index=False)), path, HOURS)
