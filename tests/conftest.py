@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,9 @@ settings.register_profile("sparktrain", derandomize=True, deadline=None, max_exa
                           suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("sparktrain")
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:   # as in a script's `&`: what tests start would ignore Ctrl-C, too
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A file with a test or a fixture that asks for the one Spark
 _ON_SPARK = re.compile(r"\bdef (\w+\(([^)]*, )?(spark|frame, small)|test_\w+\(([^)]*, )?frame)\b")
