@@ -85,8 +85,8 @@ def test_run_tests_hands_pytest_its_arguments_and_gives_back_its_status(user):
     )
     (user.root / "pytest.ini").write_text("[pytest]\nmarkers =\n    real\n    slow\n")
     command = str(user.root / "run-tests.sh")
-    assert " 1 failed, 1 passed in " in user.run(command, "--quick", cwd=user.home).stdout.splitlines()[-1]
-    both = user.run(command, "test_a.py", "--quick", "-q", "--unit", cwd=user.home)
-    assert both.returncode == 0 and both.stdout.splitlines()[-1].startswith("1 passed in")
+    assert "1 failed, 1 passed, 1 deselected in" in user.run(command, "--quick", "-n0", cwd=user.home).stdout.splitlines()[-1]
+    both = user.run(command, "test_a.py", "--quick", "-q", "--unit", "-n0", cwd=user.home)
+    assert both.returncode == 0 and both.stdout.splitlines()[-1].startswith("1 passed, 2 deselected")
     every = user.run(command, cwd=user.home)
     assert every.returncode == 1 and "2 failed, 1 passed" in every.stdout.splitlines()[-1]

@@ -103,6 +103,15 @@ def test_a_users_own_job_trains_and_its_model_is_there(home):
     assert yaml.safe_load((run / "job.yaml").read_text())["training"]["epochs"] == 3
 
 
+@pytest.mark.slow
+def test_a_rehearsal_tells_shapes_counts_steps_and_leaves_nothing(home):
+    status, end, shown = submit(home, "--check")
+    assert status == 0 and end["status"] == "checked" and end["rows"] == 120
+    for word in ("input flight", "(1,)", "class near", "60", "steps an epoch", "disk a worker"):
+        assert word in shown, shown[-3000:]
+    assert not [path for path in (home / "models").rglob("*") if path.is_file()]
+
+
 def test_a_misspelled_key_is_refused_before_spark_starts(home):
     begun = time.monotonic()
     status, end, shown = submit(home, "--set", "training.epoch=3", "--set", "model.build=mine:build")
