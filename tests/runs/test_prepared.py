@@ -259,6 +259,8 @@ def test_the_command_tells_its_end_by_line_and_status(home):
     status, line, shown = ended(home, submit(home, "--to", url))
     assert (status, line["status"], line["run"], line["output"]) == (0, "finished", "may", url), shown[-3000:]
     assert line["rows"] + json.loads((home / "prepared/may/summary.json").read_text())["validation_rows"] == 64
+    status, line, _ = ended(home, submit(home, "--to", url))
+    assert (status, line["status"], line["output"]) == (2, "refused", None) and "something is at" in line["reason"]
     begun = time.monotonic()
     for words in (["--to", f"file://{home}/prepared/latest"], ["--to", url, "--set", "data.fromat=csv"], []):
         process = submit(home, *words)
