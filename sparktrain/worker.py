@@ -57,6 +57,9 @@ def main() -> None:
         phases = Phases(events.send)
         phases.enter("start")
         # TensorFlow, the slow part, while the task still fills its segments
+        from sparktrain.training.imports import import_keras
+
+        import_keras()
         from sparktrain.training.devices import split_cpu
 
         split_cpu()

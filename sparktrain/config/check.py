@@ -7,7 +7,7 @@ from typing import Any, Mapping, Sequence, TypeVar
 
 from pydantic import ValidationError
 
-from sparktrain.config import describe, not_built, rules
+from sparktrain.config import describe, rules
 from sparktrain.config.errors import ConfigError, Problem, show
 from sparktrain.config.kinds import TAGS, Section
 from sparktrain.config.yamltext import dotted
@@ -51,7 +51,6 @@ def validate(model: type[J], mapping: Any, *, whole: bool, places: Mapping[str, 
         partial = job if job is not None else _partial(model, raw, wrong)
         if partial is not None:
             problems += rules.broken(partial, wrong, whole)
-            problems += [one for one in not_built.refuse(partial) if one.key not in wrong]
     if problems or job is None:
         raise ConfigError([one if one.place else one._replace(place=_place(one.key, places or {}))
                            for one in problems], source)

@@ -7,7 +7,6 @@ from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from pydantic import BaseModel
 
-from sparktrain.config import not_built
 from sparktrain.config.kinds import FUNCTION, NAME, SIZE
 from sparktrain.config.yamltext import dotted
 
@@ -29,7 +28,7 @@ class Key(NamedTuple):
 
 @cache
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """A model's JSON Schema, with what isn't built yet said in the descriptions."""
+    """A model's JSON Schema."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
     for part in [schema, *schema["$defs"].values()]:
         for name, node in part.get("properties", {}).items():
@@ -37,8 +36,6 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
             if "$ref" in node:  # pydantic leaves out a description that the section has itself
                 node.setdefault("description", _alternatives(schema, node)[0]["description"])
             node["description"] = " ".join(node["description"].split())
-    for key in keys(schema):
-        key.node["description"] += not_built.note(key.name)
     return schema
 
 

@@ -249,6 +249,14 @@ def _scaled_steps(job: Job) -> Iterator[Problem]:
                       "take it out: a local step has one worker's rows, and its learning rate")
 
 
+@_rule("training.average", "training.checkpoint")
+def _alike_within_an_epoch(job: Job) -> Iterator[Problem]:
+    checkpoint = job.training.checkpoint
+    if checkpoint is not None and checkpoint.steps is not None and job.training.average == "epoch":
+        yield Problem("training.checkpoint.every", f"{checkpoint.steps} came with average: epoch",
+                      "every: epoch, as the workers' weights differ until then", "or average after a number of steps")
+
+
 @_rule("training.global_batch_size", "training.workers")
 def _a_row_each(job: Job) -> Iterator[Problem]:
     size, workers = job.training.global_batch_size, job.training.workers

@@ -61,9 +61,14 @@ class Checkpoint(Section):
         Annotated[Literal["epoch"], as_text] | Annotated[Count, as_number],
         by_form,
     ] = "epoch"
-    """After every epoch, or after a number of steps."""
+    """After every epoch; or after a number of steps within it, too."""
     keep: Count = 2
-    """How many checkpoints are kept, the newest."""
+    """How many checkpoints are kept, the newest; and the last that was written after an epoch."""
+
+    @property
+    def steps(self) -> int | None:
+        """Steps of an epoch between two; None: only after each epoch."""
+        return None if self.every == "epoch" else self.every
 
 
 class TimeLimit(Section):

@@ -15,7 +15,8 @@ from sparktrain.driver.plan import layout, rows_of_each
 from sparktrain.engines import bring_up
 from sparktrain.feed import NoRows
 from sparktrain.interfaces.launch import Launch
-from sparktrain.interfaces.messages import CHECKPOINTS, Finished, Source
+from sparktrain.interfaces.checkpoints import CHECKPOINTS, Checkpoint, read, to_go_on_from
+from sparktrain.interfaces.messages import Finished, Source
 from sparktrain.storage import Folder, NotFound
 
 if TYPE_CHECKING:
@@ -49,25 +50,10 @@ def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Fin
                 raise
             pause = _PAUSES[min(max(failures, 1), len(_PAUSES)) - 1]
             run.watch.note(f"attempt {run.course.attempts} failed: {error}")
-            run.watch.note(f"going on in {pause:.0f} s from {told(newest(run.folder.staged))} "
-                           f"({failures} of {run.job.training.max_failures} failures that may be)")
+            run.watch.note(f"trying again in {pause:.0f} s ({failures} of {run.job.training.max_failures} failures that may be)")
         time.sleep(pause)
         run.course.again()
         slots = run.slots()
-
-
-def newest(folder: Folder) -> str | None:
-    """The name of the run's last checkpoint; None where there is none."""
-    try:
-        names = folder.join(CHECKPOINTS).list()
-    except NotFound:
-        return None
-    return f"{CHECKPOINTS}/{names[-1]}" if names else None
-
-
-def told(checkpoint: str | None) -> str:
-    """Where an attempt goes on from, in words."""
-    return "the beginning" if checkpoint is None else f"the end of epoch {int(checkpoint.rpartition('/')[2][:-4])}"
 
 
 def _worth_another(error: AttemptFailed | StageFailed) -> int | None:
@@ -102,6 +88,9 @@ def _attempt(
     training = run.job.training
     parts = training.workers
     sizes = training.batch_sizes(parts)
+    checkpoint = _checkpoint(run.folder.staged, parts)
+    if checkpoint is not None or run.course.attempts > 1:
+        run.watch.note(f"going on from {checkpoint or 'the beginning'}")
     frame = prepared.frame
     if run.check:
         # Validation rows too: early stopping and `save: best` look at their metrics.
@@ -115,7 +104,7 @@ def _attempt(
         secret=b"",
         layout=layout(run.job.data, prepared.classes).to_json(),
         model=model,
-        fit=run.fit(sizes, prepared, newest(run.folder.staged)),
+        fit=run.fit(sizes, prepared, checkpoint),
         seed=run.job.seed,
         output=run.folder.staged.url,
         hadoop=run.hadoop,
@@ -147,3 +136,11 @@ def _attempt(
         raise known or error from error.__cause__
     run.course.mark("end")
     return finished
+
+
+def _checkpoint(folder: Folder, workers: int) -> Checkpoint | None:
+    """The run's last one that so many workers can go on from; None where there is none."""
+    try:
+        return to_go_on_from(read(folder.join(CHECKPOINTS).list()), workers)
+    except NotFound:
+        return None

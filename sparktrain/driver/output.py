@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from sparktrain.driver import ended
-from sparktrain.storage import HADOOP_KEYS, open_folder
+from sparktrain.storage import HADOOP_KEYS, Folder, open_folder
 
 if TYPE_CHECKING:   # who looks at runs needs no Spark
     from pyspark.sql import SparkSession
@@ -103,13 +103,10 @@ class RunFolder:
         """Remove what is still there of runs that ended without a model long ago."""
         ended.forget_old(self.root, STAGED)
 
-    def write_json(self, name: str, content: Any) -> None:
-        self.staged.write_text(name, json.dumps(content, indent=2, default=str) + "\n")
-
     def publish(self, summary: Mapping[str, Any], log: str) -> None:
         """Make the run seen, whole: summary.json last, then one rename."""
         self.staged.write_text(KEPT_LOG, log)
-        self.write_json("summary.json", summary)
+        write_json(self.staged, "summary.json", summary)
         for name in (STATUS, LOG, RUNNING):
             self.staged.remove(name)
         self.root.publish(f"{STAGED}/{self.run}", self.run)
@@ -123,6 +120,10 @@ class RunFolder:
         """Leave nothing in the folder that the run was made in."""
         if self.staged.exists():
             self.staged.remove(recursive=True)
+
+
+def write_json(folder: Folder, name: str, content: Any) -> None:
+    folder.write_text(name, json.dumps(content, indent=2, default=str) + "\n")
 
 
 def versions() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -16,7 +16,7 @@ from sparktrain.config import Job
 from sparktrain.data import Prepared, explained, prepare, stored
 from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.given import Given
-from sparktrain.driver.output import RunFolder, RunTaken, hadoop_settings, now, qualified
+from sparktrain.driver.output import RunFolder, RunTaken, hadoop_settings, now, qualified, write_json
 from sparktrain.driver.parent import Parent, find_parent, refuse_other_pipeline
 from sparktrain.driver.plan import refuse_unvalidated
 from sparktrain.driver.progress import Watch
@@ -24,7 +24,7 @@ from sparktrain.driver.record import keep_fitted, lineage
 from sparktrain.driver.report import Report
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
-from sparktrain.storage import open_folder
+from sparktrain.storage import Folder, open_folder
 from sparktrain.storage.urls import parse
 
 
@@ -92,6 +92,35 @@ def prepare_rows(
     return prepared
 
 
+def keep_rows(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Mapping[str, Any], begun: float) -> None:
+    """Write beside a run's stored rows what `kept_rows` needs to know them again."""
+    write_json(at, "summary.json", _write_beside(spark, job, prepared, at, origin, begun))
+
+
+def kept_rows(spark: SparkSession, job: Job, at: Folder, parent: Parent | None) -> Prepared | None:
+    """The rows that an earlier driver of this run has prepared and kept whole; None where there are none."""
+    if not at.exists("summary.json"):
+        return None
+    data = job.data.model_copy(update={"prepared": at.url})
+    prepared = stored.read(spark, data, job.data.columns, parent.classes if parent is not None else None)
+    prepared.origin = None   # they are the run's own
+    return prepared
+
+
+def _write_beside(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Mapping[str, Any],
+                  begun: float) -> dict[str, Any]:
+    """Write what belongs to rows that are stored in a folder, but for its summary, which is returned."""
+    keep_fitted(at, prepared)
+    write_json(at, "lineage.json", origin)
+    return {
+        "prepared": now(),
+        "name": job.name,
+        **stored.contents(spark, prepared, job.data, at.url),
+        "wall": round(time.monotonic() - begun, 3),
+        "notes": prepared.notes,
+    }
+
+
 def write_prepared(
     spark: SparkSession, job: Job, to: str, *, folders: Sequence[str] | None = None, watch: Watch | None = None
 ) -> Result:
@@ -147,18 +176,10 @@ def _write(spark: SparkSession, job: Job, to: str, folders: Sequence[str], watch
             prepared.count(job.data.label_column, job.seed, again=True)   # of what was written
             if not prepared.rows:
                 raise prepared.why_empty()
-            keep_fitted(folder, prepared)
             classes = prepared.counts_after
             origin = lineage(name, job, prepared, classes, parent=parent, code=code, context=context)
-            folder.write_json("lineage.json", origin)
             folder.staged.write_text("job.yaml", job.to_yaml())
-            summary = {
-                "prepared": now(),
-                "name": job.name,
-                **stored.contents(spark, prepared, job.data, staged),
-                "wall": round(time.monotonic() - begun, 3),
-                "notes": prepared.notes,
-            }
+            summary = _write_beside(spark, job, prepared, folder.staged, origin, begun)
         folder.publish(summary, watch.log.text())
     finally:
         if prepared is not None:

@@ -10,11 +10,12 @@ from pyspark import SparkContext
 
 from sparktrain.config import Job
 from sparktrain.data import Prepared
-from sparktrain.driver.output import KEPT, RunFolder, curves, now, versions
+from sparktrain.driver.output import KEPT, curves, now, versions, write_json
 from sparktrain.driver.parent import Parent
 from sparktrain.driver.plan import held_back_by
 from sparktrain.driver.result import Result
 from sparktrain.interfaces.messages import Checkpointed, EpochEnd, Finished, Joined, Message, Phase
+from sparktrain.storage import Folder
 
 
 class Course:
@@ -206,16 +207,16 @@ def _by_name(counts: Mapping[Any, int] | None) -> dict[Any, int] | None:
     return {name if isinstance(name, (str, int, float)) else str(name): rows for name, rows in counts.items()}
 
 
-def keep_fitted(folder: RunFolder, prepared: Prepared) -> None:
+def keep_fitted(folder: Folder, prepared: Prepared) -> None:
     """Put the pipeline and the classes, where there are any, beside what was made with them."""
     if prepared.pipeline is not None:
-        prepared.pipeline.write().overwrite().save(f"{folder.staged.url}/pipeline")
+        prepared.pipeline.write().overwrite().save(f"{folder.url}/pipeline")
     if prepared.labels is not None:
-        folder.write_json("classes.json", prepared.labels)
+        write_json(folder, "classes.json", prepared.labels)
 
 
 def keep(
-    folder: RunFolder,
+    staged: Folder,
     job: Job,
     prepared: Prepared,
     history: Mapping[str, list[float]],
@@ -224,16 +225,16 @@ def keep(
     """Put beside the model what belongs to it.
 
     Args:
+        staged: the folder that the run is made in.
         history: metric by epoch.
         origin: of `lineage`.
     """
-    staged = folder.staged
-    keep_fitted(folder, prepared)
+    keep_fitted(staged, prepared)
     staged.remove(KEPT, recursive=True)
     if staged.exists("given.keras"):
         staged.remove("given.keras")
-    folder.write_json("history.json", history)
+    write_json(staged, "history.json", history)
     if history:
         staged.write_bytes("history.png", curves(history))
-    folder.write_json("lineage.json", origin)
+    write_json(staged, "lineage.json", origin)
     staged.write_text("job.yaml", job.to_yaml())

@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from pyspark.sql import SparkSession
 
 from sparktrain.cluster.gathering import Bounds, Executors, gather
 from sparktrain.cluster.slots import Slots, check_application, worker_gpus
 from sparktrain.config import Job
-from sparktrain.data import Prepared
-from sparktrain.driver.attempts import newest, told, train
+from sparktrain.data import Prepared, stored
+from sparktrain.driver.attempts import train
 from sparktrain.driver.ending import failed
 from sparktrain.driver.functions import own_folders, search_folders, source
 from sparktrain.driver.given import Given
 from sparktrain.driver.output import KEPT, RunFolder, hadoop_settings, now, qualified
 from sparktrain.driver.parent import Parent, find_parent
 from sparktrain.driver.plan import class_weights, modules_of
-from sparktrain.driver.preparation import prepare_rows
+from sparktrain.driver.preparation import keep_rows, kept_rows, prepare_rows
 from sparktrain.driver.progress import Watch, end_table
 from sparktrain.driver.record import Course, keep, lineage
 from sparktrain.driver.report import Report
@@ -29,7 +29,8 @@ from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
 from sparktrain.driver.takeover import IDENTITY, NotTheSame, check_same, identity, take_over
 from sparktrain.driver.turns import turns
-from sparktrain.interfaces.messages import CHECKPOINTS, EpochEnd, Fit, Message, Source
+from sparktrain.interfaces.checkpoints import CHECKPOINTS, Checkpoint
+from sparktrain.interfaces.messages import EpochEnd, Fit, Message, Source
 from sparktrain.storage import open_folder
 
 
@@ -109,7 +110,7 @@ class Run:
                 slots = self.slots()
                 model = self._model()
                 code = ship(context, modules_of(self.job, self.given), self.folders)
-                prepared = self._prepare()
+                prepared = self._prepare(code)
                 if not self.check:
                     check_same(self.folder, identity(self.asked, code, prepared.inputs))
                 finished = train(self, prepared, model, slots)
@@ -122,7 +123,7 @@ class Run:
                 origin = lineage(self.id, self.job, prepared, classes, parent=self.parent, code=code, context=context)
                 self.folder.staged.remove(CHECKPOINTS, recursive=True)
                 self.folder.staged.remove(IDENTITY)
-                keep(self.folder, self.asked, prepared, history, origin)
+                keep(self.folder.staged, self.asked, prepared, history, origin)
                 if self.job.data.keep == "storage":
                     prepared.release()   # where it was stored there is nothing left
             self.folder.publish(summary, self.watch.log.text())
@@ -140,10 +141,10 @@ class Run:
             self.watch.tidy(self._give_back, "what the run had asked of the cluster is not given back")
 
     def _go_on(self, dead: str) -> None:
-        """Go on with this run where a driver was killed, from its last checkpoint."""
-        self.folder.staged.remove(KEPT, recursive=True)   # it may be half written, and is prepared again
-        checkpoint = newest(self.folder.staged)
-        self.watch.note(f"going on with run {self.id} from {told(checkpoint)}: {dead} was killed at it")
+        """Go on with this run where a driver was killed."""
+        if not self.folder.staged.exists(f"{KEPT}/summary.json"):   # half written, and prepared again
+            self.folder.staged.remove(KEPT, recursive=True)
+        self.watch.note(f"going on with run {self.id}: {dead} was killed at it")
 
     def _give_back(self) -> None:
         if self.turn is not None:
@@ -191,11 +192,16 @@ class Run:
         self.parent = find_parent(self.spark, self.job.model.load, self.hadoop)
         return Source(file=f"{self.parent.url}/model.keras")
 
-    def _prepare(self) -> Prepared:
+    def _prepare(self, code: Mapping[str, str]) -> Prepared:
         if self.given.prepared is not None:
             return self.given.prepared
         begun = time.monotonic()
-        stored = self.job.data.keep == "storage" and self.job.data.prepared is None   # whose rows are there already
+        stores = self.job.data.keep == "storage" and self.job.data.prepared is None   # whose rows are there already
+        at = self.folder.staged.join(KEPT)
+        kept = kept_rows(self.spark, self.job, at, self.parent) if stores else None
+        if kept is not None:
+            self.watch.note("going on with the rows as they were prepared")
+            return kept
         prepared = prepare_rows(
             self.spark,
             self.job,
@@ -206,12 +212,16 @@ class Run:
             # What each worker's disk has to hold is checked before it is written
             counted=self.check or self.whole,
             read_again=self.job.training.max_failures > 0,
-            store_at=f"{self.folder.staged.url}/{KEPT}" if stored else None,
+            store_at=f"{at.url}/{stored.ROWS}" if stores else None,
         )
+        if stores:
+            classes, context = prepared.counts_after, self.spark.sparkContext
+            origin = lineage(self.id, self.job, prepared, classes, parent=self.parent, code=code, context=context)
+            keep_rows(self.spark, self.job, prepared, at, origin, begun)
         self.course.seconds["prepare"] = time.monotonic() - begun
         return prepared
 
-    def fit(self, sizes: tuple[int, ...], prepared: Prepared, resume: str | None) -> Fit:
+    def fit(self, sizes: tuple[int, ...], prepared: Prepared, resume: Checkpoint | None) -> Fit:
         """How an attempt trains.
 
         Args:
@@ -230,6 +240,7 @@ class Run:
             average=training.average,
             rehearsal=self.check,
             keep_checkpoints=training.checkpoint.keep if training.checkpoint is not None else 0,
+            checkpoint_steps=training.checkpoint.steps if training.checkpoint is not None else None,
             resume=resume,
             ends_at=None if limit is None else self.course.since + 60 * limit.minutes,
             then="save" if limit is None else limit.then,

@@ -11,7 +11,7 @@ from typing import Any, Mapping
 import psutil
 
 from sparktrain.config import Job
-from sparktrain.driver.output import RUNNING, STATUS, RunFolder, RunTaken
+from sparktrain.driver.output import RUNNING, STATUS, RunFolder, RunTaken, write_json
 from sparktrain.driver.seen import silence
 from sparktrain.storage import NotFound
 
@@ -83,7 +83,7 @@ def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
         NotTheSame: naming what differs.
     """
     if not folder.staged.exists(IDENTITY):
-        folder.write_json(IDENTITY, mine)
+        write_json(folder.staged, IDENTITY, mine)
         return
     begun = json.loads(folder.staged.read_text(IDENTITY))
     differing = [each for name in mine for each in _differing(name, begun[name], mine[name])]

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from sparktrain.interfaces.checkpoints import Checkpoint
+
 
 @dataclass(frozen=True)
 class Source:
@@ -36,15 +38,13 @@ class Fit:
     average: str | int = "step"                     # step: gradients; epoch, or a number of steps: weights
     rehearsal: bool = False                         # one step, nothing saved
     keep_checkpoints: int = 0                       # how many; 0: none is written
-    resume: str | None = None                       # the checkpoint to go on from, under the run's output
+    checkpoint_steps: int | None = None             # of an epoch, between two; None: only after each epoch
+    resume: Checkpoint | None = None                # the one to go on from
     ends_at: float | None = None                    # seconds since 1970: no epoch is begun that would be over it
     then: str = "save"                              # save | fail: at the time limit
     own_loop: bool = False                          # the model is a function that trains by itself
     has_rows: bool = True                           # for an own loop: whether it was given any
     labelled: bool = True                           # likewise: whether they have a label
-
-
-CHECKPOINTS = "checkpoints"   # under the run's output, a file an epoch, whose names are in the order of the epochs
 
 
 def returned_name(rank: int) -> str:
@@ -120,9 +120,11 @@ class EpochEnd:
 
 @dataclass(frozen=True)
 class Checkpointed:
-    """The state after an epoch (from 1) is on the storage: training was held up, and the writing took, so many seconds."""
+    """The state after so many epochs, and steps of the next, is on the storage: training was held up, and the writing took,
+    so many seconds."""
 
     epoch: int
+    step: int
     bytes: int
     held: float
     seconds: float
@@ -201,6 +203,8 @@ def decode_order(line: str | bytes) -> Order:
         fit["class_weight"] = {int(label): weight for label, weight in fit["class_weight"].items()}
     if fit["callbacks"] is not None:
         fit["callbacks"] = Source(**fit["callbacks"])
+    if fit["resume"] is not None:
+        fit["resume"] = Checkpoint(**fit["resume"])
     fields["fit"] = Fit(**fit)
     fields["model"] = Source(**fields["model"])
     return Order(**fields)

@@ -16,6 +16,7 @@ from sparktrain.training.errors import TrainingError
 from sparktrain.training.events import EventWriter
 from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.metrics import GlobalMetrics, finite, number
+from sparktrain.training.own_state import OwnState
 from sparktrain.training.statistics import Statistics
 from sparktrain.training.time_limit import TimeLimit
 
@@ -44,7 +45,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         report: takes progress (a few times a second at most) and epochs' ends.
         epochs: how many there are to be.
         local_steps: averages the workers' weights; None where every step averages gradients.
-        checkpoints: keeps the state after each epoch but the last; None: nobody does.
+        checkpoints: keeps the state after each epoch but the last, and within them; None: nobody does.
         resumed: what an earlier attempt has done; None where this is the first.
         time_limit: ends training; None: nothing does before the last epoch.
     """
@@ -75,15 +76,17 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         # What a step of the user's own tells is of one worker, and of one of its devices
         self._partial = collective.size > 1 or replicas() > 1
         self._statistics = Statistics(model, collective) if self._partial else None
+        self._own = OwnState(model, self._statistics)
         self._listeners = {hook: [c for c in self.callbacks if _listens(c, hook)] for hook in _BATCH_HOOKS}
         self._checkpoints, self._resumed, self._time_limit = checkpoints, resumed, time_limit
-        self._epoch = 0 if resumed is None else resumed.epoch
+        self._epoch, self._step = (0, 0) if resumed is None else (resumed.epoch, resumed.step)
+        self._begun = False
+        self._kept_at = 0   # the step of this epoch that a checkpoint is of
         self._train_state: list[Any] | None = None
         self._train_results: dict[str, float] = {}
         self._numbers: dict[str, float] = {}   # as last told
         self._stop_asked = False
         self._began = self._next_progress = 0.0
-        self._step = 0
         self.stopped_early = False
         self.epochs_done = self._epoch
 
@@ -98,6 +101,9 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         return self._epoch * self._feeding.steps + self._step
 
     def on_train_begin(self, logs: Any = None) -> None:
+        if self._begun:   # what was left of a broken epoch was a fit of its own
+            return
+        self._begun = True
         super().on_train_begin(logs)
         if self._resumed is not None:   # by now: they forget as training begins
             self._resumed.remind(self.callbacks)
@@ -105,19 +111,36 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
                 if isinstance(callback, EventWriter):
                     callback.replay(self._history.history)
 
+    def on_train_end(self, logs: Any = None) -> None:
+        if self.model.stop_training or self.epochs_done == self._epochs:
+            super().on_train_end(logs)
+
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._epoch, self._step = epoch, 0
+        self._epoch, self._step = epoch, self._feeding.begin
+        self._kept_at = self._step
         self._feeding.epoch = epoch
         self._began = time.monotonic()
         self._train_state = None
         self._train_results = {}
-        super().on_epoch_begin(epoch, logs)
+        if self._resumed is not None and epoch == self._resumed.epoch:
+            self._resumed.bring_back(self._own)   # by now: Keras forgets metrics as an epoch begins
+        if not self._step:   # else they have seen it begin
+            super().on_epoch_begin(epoch, logs)
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         for callback in self._listeners["on_train_batch_begin"]:
-            callback.on_train_batch_begin(batch, logs=None)
+            callback.on_train_batch_begin(self._feeding.begin + batch, logs=None)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        batch += self._feeding.begin
+        self._end_step(batch, logs)
+        averaged = self._local_steps is None or self._local_steps.due(self._step)
+        if averaged and self._step < self._feeding.steps and self._checkpoints is not None and self._checkpoints.due(
+                self._step, self._kept_at):
+            self._kept_at = self._step
+            self._checkpoints.save(self._epoch, self._step, self._own, self.callbacks)
+
+    def _end_step(self, batch: int, logs: Any) -> None:
         self._step = min(batch + 1, self._feeding.steps)
         if self._local_steps is not None and self._local_steps.due(self._step):
             self._local_steps.average(self.rows)
@@ -193,7 +216,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self.stopped_early = any(asked) and self.epochs_done < self._epochs
         self._report(EpochEnd(epoch + 1, time.monotonic() - self._began, dict(logs)))
         if self._checkpoints is not None and self.epochs_done < self._epochs and not any(asked):
-            self._checkpoints.save(self.epochs_done, self.callbacks)
+            self._checkpoints.save(self.epochs_done, 0, self._own, self.callbacks)
 
     def _check(self, logs: dict[str, Any], where: str) -> None:
         if not finite(logs):

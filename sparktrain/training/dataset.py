@@ -32,6 +32,7 @@ class Feeding:
     Attributes:
         epoch: which epoch's batches (from 0) the next pass over `training` gives; where there are several devices, the
             first one's.
+        begin: at which step (from 0) of its epoch the next `training` begins.
         error: what the feed raised inside TensorFlow's threads, which would hand on its text only.
         steps: of an epoch.
         epoch_rows: how many rows an epoch trains on here.
@@ -56,7 +57,7 @@ class Feeding:
         self._batch_size = batch_size
         self._class_weight = class_weight
         self._one_step = one_step
-        self.epoch = 0
+        self.epoch = self.begin = 0
         self.error: Exception | None = None
         self.steps = 1 if one_step else shard.schedule.steps
         self.epoch_rows = self._rows(self.steps)
@@ -88,7 +89,7 @@ class Feeding:
         return self._training().element_spec
 
     def training(self) -> tf.data.Dataset:
-        """The steps of one epoch: of the epoch that `epoch` says as a pass over it begins.
+        """The steps of one epoch from `begin` on: of the epoch that `epoch` says as a pass over it begins.
 
         For several devices, those of all epochs, one after the other.
         """
@@ -110,7 +111,7 @@ class Feeding:
         weighted = self._shard.weighted or self._class_weight is not None
         # A constant batch size lets TensorFlow unroll and plan: an LSTM's step is a sixth faster.
         rows = min(self._sizes) if len(self._sizes) == 1 and replicas() == 1 else None
-        return self._dataset(self._training_batches, self.steps, rows, weighted)
+        return self._dataset(self._training_batches, self.steps, rows, weighted, self.begin)
 
     def _rows(self, steps: int) -> int:
         return self._shard.schedule.bounds(self._shard.part, steps - 1)[1] if steps else 0
@@ -136,20 +137,22 @@ class Feeding:
         yield Batch(inputs, np.zeros((0, *shape), dtype), np.zeros(0, np.float32) if self._shard.weighted else None)
 
     def _dataset(
-        self, batches: Callable[[int], Iterator[Batch]], steps: int, rows: int | None, weighted: bool
+        self, batches: Callable[[int], Iterator[Batch]], steps: int, rows: int | None, weighted: bool,
+        begin: int = 0,
     ) -> tf.data.Dataset:
         leaves = [*keras.tree.flatten(self._template), *keras.tree.flatten(self._labels)]
         known = {**self._shard.inputs, LABEL: self._shard.label}
         kinds = [known[name] for name in leaves] + ([((), np.dtype(np.float32))] if weighted else [])
         devices = replicas()
-        passing: Iterator[Batch] = iter(())
+        passing: Iterator[Batch] | None = None
 
         def fetch(number: np.ndarray) -> list[np.ndarray]:
             nonlocal passing
             try:
                 epoch, step = divmod(int(number), steps * devices)
-                if step == 0:
-                    passing = batches(self.epoch) if devices == 1 else _split(batches(epoch), devices)
+                if step == 0 or passing is None:
+                    rows_of = batches(self.epoch) if devices == 1 else _split(batches(epoch), devices)
+                    passing = islice(rows_of, step, None)
                 inputs, label, weight = next(passing)   # exactly as many as steps
             except Exception as error:
                 self.error = self.error or error   # the first: TensorFlow asks again after it
@@ -167,8 +170,8 @@ class Feeding:
 
         # Its known length lets Keras cut several steps an execution at an epoch's end. That of a distributed one is not
         # known, and a step that finds the end counts as one of the optimizer's: there it has none.
-        first = self.epoch * steps * devices
-        numbers = tf.data.Dataset.range(steps) if devices == 1 else tf.data.Dataset.counter(first)
+        first = (self.epoch * steps + begin) * devices
+        numbers = tf.data.Dataset.range(begin, steps) if devices == 1 else tf.data.Dataset.counter(first)
         dataset = numbers.map(batch).prefetch(2 * devices)
         options = tf.data.Options()
         options.autotune.enabled = False   # its thread's sleep would be waited for at every pass's end

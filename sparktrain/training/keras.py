@@ -139,18 +139,20 @@ class _Fitting:
             self._callbacks.append(EventWriter(logs))
         output = open_folder(order.output, order.hadoop)
         keep = 0 if self._fit.rehearsal else self._fit.keep_checkpoints
-        self._checkpoints = Checkpoints(model, collective, order.part, output, keep, report)
+        self._checkpoints = Checkpoints(model, collective, order.part, output, keep, self._fit.checkpoint_steps, report)
         self._resumed = self._resume(order.part, output) if self._fit.resume is not None else None
         self._time_limit = TimeLimit(self._fit.ends_at, self._fit.then) if self._fit.ends_at is not None else None
 
     def _resume(self, part: int, output: Folder) -> Resumed:
         # Behind the warm-up, which has to see the learning rate as the model was built with.
         resumed = Resumed(self._model, self._collective, part, output, self._fit.resume)
-        self._feeding.epoch = resumed.epoch
+        self._feeding.epoch, self._feeding.begin = resumed.epoch, resumed.step
+        if resumed.step:
+            create_state(self._model, self._feeding.batch_spec)   # metrics, which go on from where they were
         if self._warmup is not None:
-            self._warmup.skip(resumed.epoch * self._feeding.steps)
+            self._warmup.skip(resumed.epoch * self._feeding.steps + resumed.step)
         if self._local_steps is not None:
-            self._local_steps.skip(self._feeding.rows_until(resumed.epoch, 0))
+            self._local_steps.skip(self._feeding.rows_until(resumed.epoch, resumed.step))
         return resumed
 
     def _make_warmup(self) -> Warmup | None:
@@ -187,10 +189,14 @@ class _Fitting:
             empty_validation=self._feeding.empty_validation,
             warmup=self._warmup,
         ):
-            history = self._run_keras(callbacks, epochs)
+            if self._feeding.begin:   # the rest of a broken epoch
+                self._run_keras(callbacks, callbacks.epochs_done + 1)
+                self._feeding.begin = 0
+            if callbacks.epochs_done < epochs and not self._model.stop_training:
+                self._run_keras(callbacks, epochs)
         self._checkpoints.wait()
         return _Done(
-            history=_plain(history.history),
+            history=_plain(self._model.history.history),
             epochs=callbacks.epochs_done,
             steps=callbacks.steps,
             rows=callbacks.rows,
@@ -199,13 +205,13 @@ class _Fitting:
             notes=self._notes(callbacks),
         )
 
-    def _run_keras(self, callbacks: WorkerCallbacks, epochs: int) -> keras.callbacks.History:
+    def _run_keras(self, callbacks: WorkerCallbacks, epochs: int) -> None:
         try:
-            return self._model.fit(
+            self._model.fit(
                 self._feeding.training(),
                 epochs=epochs,
                 initial_epoch=callbacks.epochs_done,
-                steps_per_epoch=self._feeding.steps,
+                steps_per_epoch=self._feeding.steps - self._feeding.begin,
                 validation_steps=self._feeding.validation_steps,
                 validation_data=self._feeding.validation() if self._feeding.validates else None,
                 callbacks=callbacks,

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import zlib
-from typing import Iterator, Sequence
+from typing import Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
+from sparktrain.training.arrays import restore
 from sparktrain.training.averaging import optimizers_of
 from sparktrain.training.devices import copies
 from sparktrain.training.errors import TrainingError
 
 _TOGETHER = 64 << 20   # bytes
-_SEED = "seed_generator_state"   # Keras's name for the state of a layer's random numbers
+SEED = "seed_generator_state"   # Keras's name for the state of a layer's random numbers
 
 
 def start_alike(model: keras.Model, collective: Collective) -> None:
@@ -27,7 +28,7 @@ def start_alike(model: keras.Model, collective: Collective) -> None:
     if collective.size == 1:
         return
     optimizer_variables = [variable for optimizer in optimizers_of(model) for variable in optimizer.variables]
-    variables = [variable for variable in [*model.variables, *optimizer_variables] if variable.name != _SEED]
+    variables = [variable for variable in [*model.variables, *optimizer_variables] if variable.name != SEED]
     shapes = collective.gather([tuple(variable.shape) for variable in variables])
     if any(other != shapes[0] for other in shapes):
         raise TrainingError(
@@ -84,26 +85,11 @@ def seed_worker(model: keras.Model, seed: int, part: int) -> None:
     """
     keras.utils.set_random_seed(_own_seed(seed, part))
     for variable in model.non_trainable_variables:
-        if variable.name == _SEED:
+        if variable.name == SEED:
             for device, copy in enumerate(copies(variable)):
                 own = _own_seed(seed, part, *([device] if device else []))
                 state = copy.numpy()
                 copy.assign(np.array([(int(state[0]) + own) & 0x7FFFFFFF, state[1]], dtype=state.dtype))
-
-
-def seeds(model: keras.Model) -> list[np.ndarray]:
-    """The state of this worker's random numbers, of each layer and device."""
-    return [copy.numpy() for copy in _seed_copies(model)]
-
-
-def set_seeds(model: keras.Model, states: Sequence[Sequence[int]]) -> None:
-    """Go on with random numbers from where `seeds` found them."""
-    for copy, state in zip(_seed_copies(model), states, strict=True):
-        copy.assign(np.array(state, dtype=copy.numpy().dtype))
-
-
-def _seed_copies(model: keras.Model) -> list[tf.Variable]:
-    return [copy for variable in model.non_trainable_variables if variable.name == _SEED for copy in copies(variable)]
 
 
 def _own_seed(*of: int) -> int:
@@ -131,11 +117,7 @@ class Statistics:
         """Collective. `rows` is how many this worker's statistics were gathered over since the last call."""
         if not self._variables:   # alike on all workers, as the model is
             return
-        moved = {
-            index: _value(self._variables[index])
-            for index, (old, new) in enumerate(zip(self._known, self._digests()))
-            if old != new
-        }
+        moved = {index: _value(self._variables[index]) for index in self._moved()}
         told = [(weight, values) for weight, values in self._collective.gather((rows, moved)) if weight]
         for index in sorted({index for _, values in told for index in values}):
             both = [(weight, values[index]) for weight, values in told if index in values]
@@ -143,7 +125,21 @@ class Statistics:
             self._variables[index].assign(mean.astype(both[0][1].dtype))
         self._known = self._digests()
 
-    def _digests(self) -> list[int]:
+    def moved(self) -> dict[int, list[np.ndarray]]:
+        """Those that moved since the last average, by their number, of each of this worker's devices."""
+        return {index: [copy.numpy() for copy in copies(self._variables[index])] for index in self._moved()}
+
+    def go_on(self, moved: Mapping[int, Sequence[np.ndarray]]) -> None:
+        """Go on from what `moved` found."""
+        for index, values in moved.items():
+            for copy, value in zip(copies(self._variables[index]), values, strict=True):
+                restore(copy, value)
+            self._known[index] = None   # moved, whatever comes
+
+    def _moved(self) -> list[int]:
+        return [index for index, (old, new) in enumerate(zip(self._known, self._digests())) if old != new]
+
+    def _digests(self) -> list[int | None]:
         return [zlib.crc32(np.ascontiguousarray(_value(variable)).tobytes()) for variable in self._variables]
 
 

@@ -32,6 +32,7 @@ PREPARED = {"data.path": None, "data.prepared": "hdfs:///prepared/flights"}
     ({"training.class_weight": {"refund": 1}}, "training.class_weight"),
     ({"model.load": "hdfs:///models/a"}, "model.build"),
     ({"training.average": 10, "training.scale_learning_rate": {}}, "training.scale_learning_rate"),
+    ({"training.average": "epoch", "training.checkpoint": {"every": 10}}, "training.checkpoint.every"),
     ({"model.build": None, "model.load": "hdfs:///models/a", "model.args": {"a": 1}}, "model.args"),
     ({"training.engine": "single", "training.workers": 2}, "training.workers"),
     ({"training.batch_size": 64, "training.global_batch_size": 128}, "training.batch_size"),

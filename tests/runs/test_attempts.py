@@ -43,21 +43,26 @@ def same(result, unbroken) -> bool:
 @pytest.fixture
 def killer(small, tmp_path, monkeypatch):
     """The callbacks' function that kills a worker once, for a job that names functions."""
-    def callbacks(rank, epoch):
-        where = str(tmp_path / "killed")
-        return lambda: __import__("small").kill_once(where, rank, epoch)
+    def callbacks(rank, epoch, step, checkpoint):
+        where, written = str(tmp_path / "killed"), f"{tmp_path}/runs/_runs/*/checkpoints/{checkpoint}"
+        return lambda: __import__("small").kill_once(where, rank, epoch, step, written)
 
     return callbacks
 
 
-@pytest.mark.parametrize("rank, epoch", [(0, 3), (1, 2)])
-def test_a_killed_worker_costs_no_row_and_changes_no_weight(frame, small, tmp_path, unbroken, killer, rank, epoch):
-    result = train(frame, small, tmp_path / "runs", max_failures=1, callbacks=killer(rank, epoch))
+@pytest.mark.parametrize("every, killed, checkpoint, told", [
+    ("epoch", {"rank": 0, "epoch": 3, "step": 0}, "000003-0000000000-*", "the end of epoch 3"),
+    (3, {"rank": 1, "epoch": 2, "step": 7}, "000002-0000000006-*", "step 6 of epoch 3"),
+])
+def test_a_killed_worker_costs_no_row_and_changes_no_weight(frame, small, tmp_path, unbroken, killer, every, killed,
+                                                            checkpoint, told):
+    result = train(frame, small, tmp_path / "runs", max_failures=1, checkpoint={"every": every, "keep": 1},
+                   callbacks=killer(**killed, checkpoint=checkpoint))
     assert result.attempts == 2 and same(result, unbroken)
     folder = open_folder(result.output)
     assert "checkpoints" not in folder.list()
-    # The last one may not have been written yet: that happens beside the next epoch
-    assert re.search(rf"going on in 1 s from the end of epoch [{epoch - 1}{epoch}] ", folder.read_text("logs/run.log"))
+    log = folder.read_text("logs/run.log")
+    assert "trying again in 1 s (1 of 1 failures that may be)" in log and re.search(rf"going on from {told}$", log, re.M)
 
 
 def test_more_failures_than_may_be_end_the_run_with_the_last_one(frame, small, tmp_path):

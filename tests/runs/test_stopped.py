@@ -53,9 +53,14 @@ def wait(frame):
     parked = "java_method('java.util.concurrent.locks.LockSupport', 'parkNanos', 300000000000L)"
     frame.sparkSession.sql(f"SELECT {parked}").collect()
 
+def once(frame):
+    open("HOME/prepared", "x").close()   # an error where it is there
+    return frame
+
 def tell(end):
     open(f"told-{end['run']}", "w").write(end["status"])
 """
+KEPT = ("--set", "data.keep=storage", "--set", "data.preprocess=mine:once")   # prepared once, and never again
 
 
 @dataclass
@@ -141,7 +146,7 @@ def runs(tmp_path_factory):
     for name, master, *words in (
         ("scheduler", "local[1]"),
         ("terminal", "local[1]", "--set", "data.preprocess=mine:wait"),
-        ("killed", "local-cluster[1,1,512]"),   # executors in processes of their own, as on a cluster
+        ("killed", "local-cluster[1,1,512]", *KEPT),   # executors in processes of their own, as on a cluster
     ):
         start(name, master, *words)
     try:
@@ -200,17 +205,18 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_earlier_run_as_the_la
     assert json.loads(status.read_text())["phase"] == "train"
     assert resolve(f"file://{run.models}/latest") == f"file://{run.models}/earlier"
 
-    # The same command goes on from the last epoch's end; not if it would be another run.
-    other = run.start("killed", "local[1]", "--set", "training.batch_size=4")
+    # The same command goes on from the last epoch's end, over the rows as they were prepared; not if it would be another run.
+    other = run.start("killed", "local[1]", *KEPT, "--set", "training.batch_size=4")
     end = other.ended(90)
     assert (other.launcher.returncode, end["status"]) == (2, "refused")
     assert "configuration training batch_size was 8 and is 4" in end["reason"]
     (run.models.parent / "enough").touch()
-    again = run.start("killed", "local[1]")
+    again = run.start("killed", "local[1]", *KEPT)
     end = again.ended(90)
     assert (again.launcher.returncode, end["status"]) == (0, "finished"), again.lines
-    told = next(line for line in again.lines if line.startswith("going on with run killed from the end of epoch "))
-    done = int(told.split("epoch ")[1].split(":")[0])
+    assert any(line.startswith("going on with run killed: ") for line in again.lines)
+    told = next(line for line in again.lines if line.startswith("going on from the end of epoch "))
+    done = int(told.split("epoch ")[1])
     assert done >= 1 and end["epochs"] == done + 1
     history = json.loads((run.models / "killed" / "history.json").read_text())
     assert len(history["loss"]) == done + 1 and history["loss"][-1] < history["loss"][0]

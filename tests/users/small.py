@@ -117,14 +117,26 @@ def build_dropping(units=8):
     return model
 
 
-def kill_once(where, rank, epoch):
-    """Callbacks: the worker of a rank is killed as an epoch (from 0) begins, once: a file tells the next attempt."""
+def kill_once(where, rank, epoch, step, checkpoint):
+    """Callbacks: the worker of a rank is killed in an epoch (from 0), as a step begins, once: a file tells the next attempt.
+
+    checkpoint: a pattern of files, one of which is waited for before.
+    """
+    import glob
+
     import keras
 
     class KillOnce(keras.callbacks.Callback):
         def on_epoch_begin(self, number, logs=None):
-            if number == epoch and os.environ.get("SPARKTRAIN_RANK") == str(rank) and not os.path.exists(where):
+            self.number = number
+
+        def on_train_batch_begin(self, batch, logs=None):
+            here = (self.number, batch, os.environ.get("SPARKTRAIN_RANK")) == (epoch, step, str(rank))
+            if here and not os.path.exists(where):
                 open(where, "w").close()
+                until = time.monotonic() + 30
+                while not glob.glob(checkpoint) and time.monotonic() < until:
+                    time.sleep(0.02)
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return [KillOnce()]

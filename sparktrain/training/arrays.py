@@ -1,0 +1,18 @@
+"""Arrays of dtypes that NumPy's files don't know, as ones that they do."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+
+def stored(value: np.ndarray) -> np.ndarray:
+    """A copy for a file: bfloat16 as the bits that it has."""
+    value = np.array(value)
+    return value.view(np.uint16) if value.dtype.name == "bfloat16" else value
+
+
+def restore(variable: tf.Variable, value: np.ndarray) -> None:
+    """Give a variable, of TensorFlow or Keras, the value that `stored` made for a file."""
+    kind = variable.numpy().dtype
+    variable.assign(value.view(kind) if kind.name == "bfloat16" else value)
