@@ -144,6 +144,12 @@ def check_application(context: SparkContext, worker_memory: str | None = None) -
             "mapped segments and TensorFlow's own mappings count there in full, though they take little memory, and fail "
             "under it. Leave it out; where the cluster counts memory, give workers room by spark.executor.memoryOverhead"
         )
+    if context.getConf().get("spark.io.encryption.enabled", "false").lower() == "true":
+        raise ClusterRefused(
+            "spark.io.encryption.enabled is true, and the segments that workers train from are mapped from the executors' local "
+            "disks as they are: they would lie there unencrypted. Submit with --conf spark.io.encryption.enabled=false, and "
+            "encrypt those disks themselves where that is asked for"
+        )
     if context.getConf().get("spark.dynamicAllocation.enabled", "false").lower() == "true":
         raise ClusterRefused(
             "spark.dynamicAllocation.enabled is true, and Spark runs no barrier stage under it (SPARK-24942): "

@@ -43,6 +43,12 @@ def test_a_limit_on_the_address_space_of_python_is_refused_with_what_to_set_inst
         check_application(Application(spark_executor_pyspark_memory="2g"))
 
 
+def test_encrypted_local_disks_are_refused_as_segments_would_lie_there_in_the_clear():
+    check_application(Application(spark_io_encryption_enabled="false"))
+    with pytest.raises(ClusterRefused, match="spark.io.encryption.enabled is true.*segments"):
+        check_application(Application(spark_io_encryption_enabled="true"))
+
+
 def train(frame, model, **words):
     words = {"features": ["x"], "label": "y", "engine": "single", "batch_size": 16, "epochs": 1, "keep": "none"} | words
     return sparktrain.train(frame, model, **words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -40,6 +41,13 @@ def _join(engine: str, places: list[Place]):
     return launches, joined
 
 
+def closed_without_a_word(stranger: socket.socket) -> bool:
+    try:
+        return stranger.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
 def test_all_workers_learn_rank_0s_rendezvous_and_their_own_places():
     places = [Place(rank, 2, "127.0.0.1", rank, 2, 0, 1) for rank in range(2)]
     launches, joined = _join("horovod", places)
@@ -49,7 +57,12 @@ def test_all_workers_learn_rank_0s_rendezvous_and_their_own_places():
         assert [each["HOROVOD_RANK"] for each in joined] == ["0", "1"]
         assert joined[1]["HOROVOD_LOCAL_RANK"] == "1" and joined[1]["HOROVOD_CROSS_SIZE"] == "1"
         assert joined[0]["HOROVOD_GLOO_IFACE"] == "lo"
-        socket.create_connection(("127.0.0.1", port), 5).close()
+        place = f"http://127.0.0.1:{port}/scope/key"
+        urlopen(Request(place, b"a worker's", method="PUT"), timeout=5)
+        assert urlopen(place, timeout=5).read() == b"a worker's"
+        with socket.create_connection(("127.0.0.1", port), 5, source_address=("127.0.0.2", 0)) as stranger:
+            stranger.sendall(b"GET /scope/key HTTP/1.0\r\n\r\n")
+            assert closed_without_a_word(stranger), "an address that is no worker's"
     finally:
         for each in launches:
             each.close()

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 from dataclasses import asdict
-from typing import Callable, Mapping
+from typing import Callable, Iterable, Mapping
 
 import psutil
 from horovod.runner.common.util.hosts import SlotInfo
@@ -15,14 +15,36 @@ from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPSer
 from sparktrain.interfaces.launch import Launch, Place
 
 _CYCLE_MILLISECONDS = "0.1"   # Horovod's own 1 ms is longer than a small model's whole step
+_KNOWN_SECONDS = 10           # in which rank 0's task hears of all workers' addresses
 _TIMEOUT_SECONDS = "300"      # children start at different speeds; a dead peer's closed socket is seen at once anyway
+
+
+class _Rendezvous(RendezvousHTTPServer):
+    """Horovod's, which asks nobody for a secret: so it answers only those who come from a worker's address.
+
+    Args:
+        address: to listen on.
+    """
+
+    def __init__(self, address: str) -> None:
+        super().__init__((address, 0), RendezvousHandler, 0)
+        self._expected: frozenset[str] = frozenset()
+        self._known = threading.Event()
+
+    def expect(self, addresses: Iterable[str]) -> None:
+        """Tell where the workers come from; until then nobody is answered."""
+        self._expected = frozenset(addresses)
+        self._known.set()
+
+    def verify_request(self, request: socket.socket, client_address: tuple[str, int]) -> bool:
+        return self._known.wait(_KNOWN_SECONDS) and client_address[0] in self._expected
 
 
 class EngineLaunch(Launch):
     """Brings Horovod's workers together over Gloo, without MPI and without a port at the driver."""
 
     def __init__(self) -> None:
-        self._server: RendezvousHTTPServer | None = None
+        self._server: _Rendezvous | None = None
         self._thread: threading.Thread | None = None
 
     def join(self, place: Place, segments: str, gather: Callable[[str], list[str]]) -> Mapping[str, str]:
@@ -30,7 +52,10 @@ class EngineLaunch(Launch):
         places = [Place(**json.loads(text)) for text in gather(json.dumps(asdict(place)))]
         port = self._serve(places) if place.rank == 0 else 0
         # The second gather also holds everyone back until the server knows whom to expect.
-        rendezvous = int(gather(str(port))[0])
+        told = [json.loads(text) for text in gather(json.dumps([port, _address_towards(places[0].host)]))]
+        rendezvous = told[0][0]
+        if self._server is not None:
+            self._server.expect(address for _, address in told)
         interface = _interface(place.host)
         return {
             "HOROVOD_CONTROLLER": "gloo",
@@ -50,7 +75,7 @@ class EngineLaunch(Launch):
         }
 
     def _serve(self, places: list[Place]) -> int:
-        self._server = RendezvousHTTPServer(("", 0), RendezvousHandler, 0)
+        self._server = _Rendezvous(_listening_address(places))
         self._server.daemon_threads = True
         self._server.init(
             [
@@ -69,6 +94,20 @@ class EngineLaunch(Launch):
             server.shutdown()
             server.server_close()
             self._thread.join()
+
+
+def _address_towards(host: str) -> str:
+    """This host's address as another host sees it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as towards:
+        towards.connect((host, 9))   # sends nothing
+        return towards.getsockname()[0]
+
+
+def _listening_address(places: list[Place]) -> str:
+    """The address by which all workers know rank 0's host; every one where the others can't know it by that."""
+    address = socket.gethostbyname(places[0].host)
+    alone = all(place.host == places[0].host for place in places)
+    return address if alone or not address.startswith("127.") else ""   # some systems give their own name 127.0.1.1
 
 
 def _interface(host: str) -> str | None:
