@@ -1,6 +1,6 @@
 """How long from a submit on YARN to the first step, and what takes the time?
 
-The sandbox's YARN with two nodes on this machine; one small job, submitted with nothing packaged, with the environment
+The sandbox's YARN on this machine; one small job, submitted with nothing packaged, with the environment
 packaged and for the first time on its nodes, and again, in client and in cluster mode.
 
     python benchmarks/startup.py
@@ -86,7 +86,7 @@ def main() -> None:
     columns = list(next(iter(parts.values())))
     lines = [
         "# From a submit on YARN to the first step", "",
-        f"{os.cpu_count()} cores for all of it: HDFS, YARN with two nodes, driver and executors. {platform.machine()}, Python "
+        f"{os.cpu_count()} cores for all of it: HDFS, YARN, driver and executors. {platform.machine()}, Python "
         f"{platform.python_version()}. Made by `python benchmarks/startup.py`; seconds, one run of each. Packing took "
         f"{packing:.0f} s, once.", "",
         f"| | {' | '.join(columns)} | first step |", f"| --- |{' ---: |' * (len(columns) + 1)}",

@@ -1,7 +1,7 @@
 """Spark's cluster managers as daemons of a sandbox: YARN, and Spark's own standalone master with its workers.
 
-Two nodes each, with pretended GPUs: enough to see workers, on one node and on several, pinned to what Spark gave them, and
-jobs that can't all have their workers at once.
+With pretended GPUs: enough to see workers, on one node (YARN's) and on several (the master's), pinned to what Spark gave them,
+and jobs that can't all have their workers at once.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import Mapping
 from sparktrain.sandbox import probe
 from sparktrain.sandbox.daemons import Daemon, Ports
 
-NODES = 2
-NODE_MEMORY = 6144   # MiB that a node has for executors
+# Of YARN's one node: a second would unpack every environment once more, on the same disk.
+YARN_MEMORY = 12288   # MiB for containers
+YARN_CORES = 8
+YARN_GPUS = 2
+NODE_MEMORY = 6144   # of each worker of the standalone master
 NODE_CORES = 4
-GPUS = (("0",), ("1", "2"))   # of each node of the standalone cluster; YARN counts one a node
+GPUS = (("0",), ("1", "2"))
 
 # TensorFlow's libraries and a JVM reserve far more address space than they ever use: with YARN's own 2.1 times the
 # memory asked for, the virtual check ends a worker that is well within its memory.
@@ -24,46 +27,43 @@ VIRTUAL_RATIO = 20
 
 
 def yarn(java_home: Path) -> tuple[Daemon, ...]:
-    """Returns a ResourceManager and its NodeManagers, which hold containers to the memory that they asked for."""
+    """Returns a ResourceManager and its NodeManager, which holds containers to the memory that they asked for."""
     manager = Daemon(
         name="resourcemanager",
         main="org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
         ports=("rpc", "scheduler", "tracker", "admin", "http"),
-        ready=partial(probe.resourcemanager, nodes=NODES),
+        ready=partial(probe.resourcemanager, nodes=1),
         memory=384,
     )
-    nodes = (
-        Daemon(
-            name=f"nodemanager-{number}",
-            main="org.apache.hadoop.yarn.server.nodemanager.NodeManager",
-            ports=("rpc", "localizer", "http"),
-            ready=probe.nodemanager,
-            # Without Hadoop's native library it starts a chmod for every file that it unpacks: by the quickest way.
-            java_options=("-Djdk.lang.Process.launchMechanism=VFORK",),
-            # Containers find Java by this variable of the NodeManager's.
-            environment={"JAVA_HOME": str(java_home)},
-            settings={
-                "yarn.nodemanager.hostname": "localhost",
-                "yarn.nodemanager.address": "localhost:{rpc}",
-                "yarn.nodemanager.localizer.address": "localhost:{localizer}",
-                "yarn.nodemanager.webapp.address": "localhost:{http}",
-                "yarn.nodemanager.local-dirs": "{folder}/local",
-                "yarn.nodemanager.log-dirs": "{folder}/logs",
-                "yarn.nodemanager.resource.memory-mb": str(NODE_MEMORY),
-                "yarn.nodemanager.resource.cpu-vcores": str(NODE_CORES),
-                "yarn.nodemanager.pmem-check-enabled": "true",
-                "yarn.nodemanager.vmem-check-enabled": "true",
-                "yarn.nodemanager.vmem-pmem-ratio": str(VIRTUAL_RATIO),
-                "yarn.nodemanager.container-monitor.interval-ms": "500",
-                # A laptop's nearly full disk is no reason to refuse all work, as it would be on a node.
-                "yarn.nodemanager.disk-health-checker.enable": "false",
-                "yarn.nodemanager.localizer.cache.target-size-mb": "20480",
-            },
-            memory=384,
-        )
-        for number in range(1, NODES + 1)
+    node = Daemon(
+        name="nodemanager",
+        main="org.apache.hadoop.yarn.server.nodemanager.NodeManager",
+        ports=("rpc", "localizer", "http"),
+        ready=probe.nodemanager,
+        # Without Hadoop's native library it starts a chmod for every file that it unpacks: by the quickest way.
+        java_options=("-Djdk.lang.Process.launchMechanism=VFORK",),
+        # Containers find Java by this variable of the NodeManager's.
+        environment={"JAVA_HOME": str(java_home)},
+        settings={
+            "yarn.nodemanager.hostname": "localhost",
+            "yarn.nodemanager.address": "localhost:{rpc}",
+            "yarn.nodemanager.localizer.address": "localhost:{localizer}",
+            "yarn.nodemanager.webapp.address": "localhost:{http}",
+            "yarn.nodemanager.local-dirs": "{folder}/local",
+            "yarn.nodemanager.log-dirs": "{folder}/logs",
+            "yarn.nodemanager.resource.memory-mb": str(YARN_MEMORY),
+            "yarn.nodemanager.resource.cpu-vcores": str(YARN_CORES),
+            "yarn.nodemanager.pmem-check-enabled": "true",
+            "yarn.nodemanager.vmem-check-enabled": "true",
+            "yarn.nodemanager.vmem-pmem-ratio": str(VIRTUAL_RATIO),
+            "yarn.nodemanager.container-monitor.interval-ms": "500",
+            # A laptop's nearly full disk is no reason to refuse all work, as it would be on a node.
+            "yarn.nodemanager.disk-health-checker.enable": "false",
+            "yarn.nodemanager.localizer.cache.target-size-mb": "20480",
+        },
+        memory=384,
     )
-    return (manager, *nodes)
+    return manager, node
 
 
 def yarn_sites(ports: Ports) -> dict[str, dict[str, str]]:
@@ -79,9 +79,7 @@ def yarn_sites(ports: Ports) -> dict[str, dict[str, str]]:
             "yarn.resourcemanager.admin.address": f"localhost:{manager['admin']}",
             "yarn.resourcemanager.webapp.address": f"localhost:{manager['http']}",
             "yarn.scheduler.minimum-allocation-mb": "128",
-            "yarn.scheduler.maximum-allocation-mb": str(NODE_MEMORY),
-            # Two nodes on one host are told apart by their ports.
-            "yarn.scheduler.include-port-in-node-name": "true",
+            "yarn.scheduler.maximum-allocation-mb": str(YARN_MEMORY),
             "yarn.nodemanager.recovery.enabled": "false",
             "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
         },
@@ -93,7 +91,7 @@ def yarn_sites(ports: Ports) -> dict[str, dict[str, str]]:
                 "org.apache.hadoop.yarn.util.resource.DominantResourceCalculator",
         },
         "resource-types.xml": {"yarn.resource-types": "yarn.io/gpu"},
-        "node-resources.xml": {"yarn.nodemanager.resource-type.yarn.io/gpu": "1"},
+        "node-resources.xml": {"yarn.nodemanager.resource-type.yarn.io/gpu": str(YARN_GPUS)},
     }
 
 

@@ -17,7 +17,7 @@ import yaml
 from sparktrain.storage import open_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SECONDS = 280   # of one submit
+SECONDS = 500   # of one submit
 MODEL = '''
 import os
 import sys

@@ -8,7 +8,7 @@ import time
 import numpy
 import pytest
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.clusters, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.clusters, pytest.mark.timeout(1200)]
 GPU = ["--conf", "spark.executor.resource.gpu.amount=1"]
 YARN = ["--master", "yarn", "--num-executors", "2"]
 
