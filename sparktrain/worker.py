@@ -14,6 +14,7 @@ import resource
 import signal
 import sys
 import threading
+import time
 import traceback
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,7 +22,7 @@ from types import TracebackType
 
 from sparktrain.feed import BadInput, Shard
 from sparktrain.interfaces.collective import Collective, PeerLost
-from sparktrain.interfaces.messages import Failure, Message, decode_order, encode
+from sparktrain.interfaces.messages import SIGN_SECONDS, Alive, Failure, Message, decode_order, encode
 from sparktrain.training.errors import TrainingError
 from sparktrain.training.phases import Phases
 
@@ -52,6 +53,7 @@ def main() -> None:
     events = Events(int(os.environ.pop("SPARKTRAIN_EVENTS")))
     orders: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), name="orders", daemon=True).start()
+    threading.Thread(target=_give_signs, args=(events,), name="signs", daemon=True).start()
     collective: Collective | None = None
     try:
         phases = Phases(events.send)
@@ -130,6 +132,12 @@ def peak_memory() -> int:
     # On Linux this would count what the process was forked from, too.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _give_signs(events: Events) -> None:
+    while True:
+        time.sleep(SIGN_SECONDS)
+        events.send(Alive())
 
 
 def _listen(orders: SimpleQueue[bytes]) -> None:

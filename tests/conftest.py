@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 import signal
@@ -89,6 +90,18 @@ def hdfs(tmp_path_factory):
     with Sandbox(tmp_path_factory.mktemp("hdfs")) as sandbox, pytest.MonkeyPatch.context() as patch:
         patch.setenv("HADOOP_CONF_DIR", str(sandbox.conf_dir))
         yield sandbox
+
+
+@pytest.fixture
+def note_failure():
+    """Notes what became of a failure, for benchmarks/failures.py, where that has asked for it."""
+    def note(what: str, happens: str, noticed: float | None = None, again: float | None = None) -> None:
+        """Seconds from what was done until it was noticed, and until a worker made a step again."""
+        if "SPARKTRAIN_FAILURES" in os.environ:
+            with open(os.environ["SPARKTRAIN_FAILURES"], "a", encoding="utf-8") as notes:
+                notes.write(json.dumps({"what": what, "happens": happens, "noticed": noticed, "again": again}) + "\n")
+
+    return note
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ _ECHO_GRACE = 1.0      # seconds in which a worker's own failure may still arriv
 _STOP_GRACE = 2.0      # seconds that the tasks have to end by themselves before Spark cancels them
 _VERDICT_GRACE = 10.0  # the same where an executor is gone: why, Spark learns from the cluster manager
 _TELL_GRACE = 30.0     # seconds in which what the workers told may still arrive after Spark's end of the stage
+_SILENT = 5.0          # seconds without a sign of life that are no delay any more
 _TASK_LOST = "TaskLost"
 _GONE = (_TASK_LOST, ExecutorGone.__name__)
 _CAUSES = ("code", "input", "lost", "echo")   # the likeliest root cause first
@@ -107,6 +108,7 @@ class Attempt:
         self._finished: dict[int, Finished] = {}
         self._training: set[int] = set()
         self._last_step = time.monotonic()
+        self._heard: dict[int, float] = {}   # when each part last told anything
         self._stage_error: Exception | None = None
         self._observer_error: BaseException | None = None
         self._stage_ended = False
@@ -187,6 +189,7 @@ class Attempt:
 
     def _receive(self, part: int, message: Message) -> None:
         with self._changed:
+            self._heard[part] = time.monotonic()
             if isinstance(message, Failure):
                 self._failed(part, message)
             elif isinstance(message, Finished):
@@ -234,12 +237,17 @@ class Attempt:
         return any(failure.failure.cause in ("code", "input") for failure in self._failures)
 
     def _check_stall(self) -> None:
-        waited = time.monotonic() - self._last_step
+        now = time.monotonic()
+        waited = now - self._last_step
         if self._training and waited > self._stall_timeout:
-            part = min(self._training)
+            part = min(self._training, key=self._heard.__getitem__)
+            silent = now - self._heard[part]
+            why = (f"this one has given no sign of life for {silent:.0f} s: it was stopped or is held up in native code, or "
+                   "its node is" if silent > _SILENT else
+                   "all still give signs of life, so one of them waits for what never comes")
             message = (
-                f"no worker has made a step for {waited:.0f} s (cluster.stall_timeout is {self._stall_timeout:.0f}): "
-                "one of them hangs or its node does; raise the limit if a step may take that long"
+                f"no worker has made a step for {waited:.0f} s (cluster.stall_timeout is {self._stall_timeout:.0f}): {why}. "
+                "Raise the limit if a step may take that long"
             )
             self._failed(part, Failure("lost", "Stalled", message))
 

@@ -22,7 +22,7 @@ from sparktrain.storage import Folder, NotFound
 if TYPE_CHECKING:
     from sparktrain.driver.run import Run
 
-_PAUSES = (1.0, 5.0, 15.0, 30.0, 60.0)   # seconds before the next attempt; the last one for all further ones
+_PAUSES = (1.0, 5.0, 15.0, 30.0, 60.0)   # seconds before the next attempt, after so many in a row that came no further
 # As Spark words the end of an executor that the cluster manager took away, for another or with its node.
 _NOT_ITS_FAULT = ("unrelated to the running tasks", "decommission", "preempt")
 _LOST = ("ExecutorLostFailure", "executor loss", "Could not recover from a failed barrier", "FetchFailed", "worker lost")
@@ -35,7 +35,8 @@ def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Fin
         AttemptFailed, StageFailed, LaunchFailed: the last attempt's.
         InputError: rows or files that can't be trained on.
     """
-    failures = 0
+    failures = in_a_row = 0
+    reached = None
     while True:
         run.course.begin_attempt()
         try:
@@ -48,7 +49,9 @@ def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Fin
             failures += why
             if failures > run.job.training.max_failures:
                 raise
-            pause = _PAUSES[min(max(failures, 1), len(_PAUSES)) - 1]
+            before, reached = reached, _checkpoint(run.folder.staged, run.job.training.workers)
+            in_a_row = in_a_row + 1 if reached == before else 1
+            pause = _PAUSES[min(in_a_row, len(_PAUSES)) - 1]
             run.watch.note(f"attempt {run.course.attempts} failed: {error}")
             run.watch.note(f"trying again in {pause:.0f} s ({failures} of {run.job.training.max_failures} failures that may be)")
         time.sleep(pause)

@@ -130,6 +130,14 @@ class Checkpointed:
     seconds: float
 
 
+SIGN_SECONDS = 1.0   # between two signs of life
+
+
+@dataclass(frozen=True)
+class Alive:
+    """A sign every second of a training process that is neither stopped nor held up in native code."""
+
+
 @dataclass(frozen=True)
 class Log:
     """Lines that a worker wrote to its standard output or error."""
@@ -168,8 +176,9 @@ class Finished:
     peak_memory: int = 0            # bytes resident, the largest seen
 
 
-Message = Phase | Filling | Joined | Progress | EpochEnd | Checkpointed | Log | Failure | Finished
-_KINDS = {kind.__name__: kind for kind in (Phase, Filling, Joined, Progress, EpochEnd, Checkpointed, Log, Failure, Finished)}
+Message = Phase | Filling | Joined | Progress | EpochEnd | Checkpointed | Alive | Log | Failure | Finished
+_KINDS = {kind.__name__: kind
+          for kind in (Phase, Filling, Joined, Progress, EpochEnd, Checkpointed, Alive, Log, Failure, Finished)}
 
 
 def encode(message: Message) -> str:

@@ -191,7 +191,7 @@ class _Fitting:
         ):
             if self._feeding.begin:   # the rest of a broken epoch
                 self._run_keras(callbacks, callbacks.epochs_done + 1)
-                self._feeding.begin = 0
+                self._feeding.epoch, self._feeding.begin = callbacks.epochs_done, 0
             if callbacks.epochs_done < epochs and not self._model.stop_training:
                 self._run_keras(callbacks, epochs)
         self._checkpoints.wait()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import re
+import time
+from contextlib import contextmanager
+from threading import Thread
 
 import numpy
+import psutil
 import pytest
 
 import sparktrain
@@ -17,13 +20,13 @@ WORDS = dict(features=["x"], label="y", workers=2, batch_size=16, epochs=5, vali
 
 
 def train(frame, small, output, **words):
-    return sparktrain.train(frame, small.build_dropping, output=f"file://{output}", **{**WORDS, **words})
+    return sparktrain.train(frame, small.build_dropping, output=str(output), **{**WORDS, **words})
 
 
 @pytest.fixture(scope="module")
 def unbroken(frame, small, tmp_path_factory):
     """What all broken runs must come to."""
-    result = train(frame, small, tmp_path_factory.mktemp("unbroken"))
+    result = train(frame, small, f"file://{tmp_path_factory.mktemp('unbroken')}")
     assert result.attempts == 1
     return result
 
@@ -50,30 +53,119 @@ def killer(small, tmp_path, monkeypatch):
     return callbacks
 
 
-@pytest.mark.parametrize("every, killed, checkpoint, told", [
-    ("epoch", {"rank": 0, "epoch": 3, "step": 0}, "000003-0000000000-*", "the end of epoch 3"),
-    (3, {"rank": 1, "epoch": 2, "step": 7}, "000002-0000000006-*", "step 6 of epoch 3"),
-])
-def test_a_killed_worker_costs_no_row_and_changes_no_weight(frame, small, tmp_path, unbroken, killer, every, killed,
-                                                            checkpoint, told):
-    result = train(frame, small, tmp_path / "runs", max_failures=1, checkpoint={"every": every, "keep": 1},
-                   callbacks=killer(**killed, checkpoint=checkpoint))
+def test_a_worker_killed_within_an_epoch_costs_no_row_and_changes_no_weight(frame, small, tmp_path, unbroken, killer):
+    result = train(frame, small, f"file://{tmp_path}/runs", max_failures=1, checkpoint={"every": 3, "keep": 1},
+                   callbacks=killer(rank=1, epoch=2, step=7, checkpoint="000002-0000000006-*"))
     assert result.attempts == 2 and same(result, unbroken)
     folder = open_folder(result.output)
     assert "checkpoints" not in folder.list()
     log = folder.read_text("logs/run.log")
-    assert "trying again in 1 s (1 of 1 failures that may be)" in log and re.search(rf"going on from {told}$", log, re.M)
+    assert "trying again in 1 s (1 of 1 failures that may be)" in log and "going on from step 6 of epoch 3\n" in log
 
 
-def test_more_failures_than_may_be_end_the_run_with_the_last_one(frame, small, tmp_path):
-    with pytest.raises(AttemptFailed, match="SIGKILL"):
-        train(frame, small, tmp_path / "runs", max_failures=1, callbacks="small:kill_one", early_stopping=None)
+STALL = 6.0
+HARMS = {   # by what is done; to whom: of the training process of a rank, itself, its task's process, the executor
+    "SIGKILL of a training process": (1, lambda family: family[0].kill()),
+    "SIGSTOP of a training process": (0, lambda family: family[0].suspend()),
+    "SIGKILL of a task's Python process": (1, lambda family: family[1].kill()),
+    "SIGKILL of an executor": (0, lambda family: family[3].kill()),
+}
+
+
+@pytest.mark.failures
+def test_one_harm_after_the_other_costs_no_row_and_changes_no_weight(frame, small, tmp_path, unbroken, note_failure):
+    """A process in each epoch; what is lost is noticed in seconds, and training goes on from the last checkpoint."""
+    with harming(tmp_path, HARMS) as (callbacks, done):
+        result = train(frame, small, f"file://{tmp_path}/runs", max_failures=len(HARMS), checkpoint={"every": 3, "keep": 1},
+                       cluster={"stall_timeout": STALL}, callbacks=callbacks)
+    assert result.attempts == 1 + len(HARMS) and same(result, unbroken)
+    log = open_folder(result.output).read_text("logs/run.log")
+    assert "rank 0 on 127.0.0.1: Stalled" in log and "this one has given no sign of life" in log
+    lines = [line.split() for rank in (0, 1) for line in (tmp_path / f"steps-{rank}").read_text().splitlines()]
+    for what, (began, noticed) in done.items():
+        again = min(float(at) for at, _ in lines if float(at) > noticed)
+        assert noticed - began < 5 + (STALL if "STOP" in what else 0), what
+        note_failure(what, "training goes on from the last checkpoint", noticed - began, again - began)
+    assert list(done) == list(HARMS)
+
+
+@pytest.mark.failures
+def test_a_datanode_that_is_lost_and_a_namenode_that_is_away_cost_no_row_either(spark, hdfs, frame, small, tmp_path, unbroken,
+                                                                               note_failure):
+    def lose_a_datanode(family):
+        hdfs.kill("datanode-1")
+        family[0].kill()   # so that rows and checkpoint are read again
+
+    def be_away(family):
+        hdfs.kill("namenode")
+        time.sleep(3)      # a step or two into the epoch there is a checkpoint to be written
+        (tmp_path / "passed-2").touch()
+        time.sleep(3)
+        hdfs.start()
+
+    harms = {"A DataNode killed, and a training process": (1, lose_a_datanode), "": (0, None),
+             "The NameNode away at a checkpoint": (1, be_away)}
+    frame.write.parquet(f"{hdfs.uri}/harmed/rows")
+    with harming(tmp_path, harms) as (callbacks, done):
+        result = train(spark.read.parquet(f"{hdfs.uri}/harmed/rows"), small, f"{hdfs.uri}/harmed/runs", max_failures=1,
+                       checkpoint={"every": 3, "keep": 1}, callbacks=callbacks)
+    assert result.attempts == 2 and same(result, unbroken)
+    assert "going on from" in open_folder(result.output).read_text("logs/run.log")
+    for what, happens in zip(harms, ("reads and writes go to the other one; training goes on from the last checkpoint", "",
+                                     "training is not held up, and the checkpoint is written once it is back")):
+        if what:
+            note_failure(what, happens)
+
+
+@contextmanager
+def harming(folder, harms):
+    """The callbacks of workers that wait for a harm each epoch; what was done, with when and when its peer was ended."""
+    done: dict[str, tuple[float, float]] = {}
+    ranks, where = [rank if act is not None else None for rank, act in harms.values()], str(folder)
+
+    def harm() -> None:
+        for number, (what, (rank, act)) in enumerate(harms.items()):
+            if act is None:
+                continue
+            waits, peers = folder / f"waits-{number}", folder / f"steps-{1 - rank}"
+            while not waits.exists():
+                time.sleep(0.05)
+            mine = psutil.Process(int(waits.read_text()))
+            peer = psutil.Process(int(peers.read_text().splitlines()[-1].split()[1]))
+            act([mine, *mine.parents()])
+            began = time.time()
+            while not (folder / f"passed-{number}").exists() and alive(peer):
+                time.sleep(0.02)
+            done[what] = began, time.time()
+
+    thread = Thread(target=harm, daemon=True)
+    thread.start()
+    yield lambda: __import__("small").wait_for_harm(where, 5, ranks), done
+    thread.join(10)
+
+
+def alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.failures
+def test_more_failures_than_may_be_end_the_run_with_the_last_one(frame, small, tmp_path, note_failure):
+    with pytest.raises(AttemptFailed, match="SIGKILL.*memory") as caught:
+        train(frame, small, f"file://{tmp_path}/runs", max_failures=1, callbacks="small:kill_one", early_stopping=None)
+    assert (caught.value.failure.rank, caught.value.failure.failure.error) == (1, "WorkerLost"), "and none of its peers"
     [ended] = (tmp_path / "runs" / "_ended").iterdir()
     assert '"attempts": 2' in (ended / "end.json").read_text()
+    note_failure("More failures than `max_failures`", "ends with the last one's rank, host and cause")
 
 
-def test_what_would_only_fail_again_is_not_tried_again(frame, small, tmp_path):
-    with pytest.raises(AttemptFailed, match="ZeroDivisionError"):
-        train(frame, small, tmp_path / "runs", max_failures=3, callbacks="small:fail_one", early_stopping=None)
+@pytest.mark.failures
+def test_what_would_only_fail_again_is_not_tried_again(frame, small, tmp_path, note_failure):
+    with pytest.raises(AttemptFailed) as caught:
+        train(frame, small, f"file://{tmp_path}/runs", max_failures=3, callbacks="small:fail_one", early_stopping=None)
+    assert (caught.value.failure.rank, caught.value.failure.failure.error) == (1, "ZeroDivisionError"), "and none of its peers"
     [ended] = (tmp_path / "runs" / "_ended").iterdir()
     assert '"attempts": 1' in (ended / "end.json").read_text()
+    note_failure("An exception in a callback of one worker", "ends with rank, host and the user's traceback; not tried again")

@@ -191,7 +191,8 @@ def test_a_terminal_s_ctrl_c_is_told_though_it_ends_spark_s_jvm_too(runs):
     stopped(run, run.ended(20))
 
 
-def test_a_driver_that_is_killed_leaves_no_process_and_the_earlier_run_as_the_latest(runs):
+@pytest.mark.failures
+def test_a_driver_that_is_killed_leaves_no_process_and_the_earlier_run_as_the_latest(runs, note_failure):
     run = runs["killed"]
     assert any("sparktrain.worker" in process.cmdline() for process in run.processes)
     status = run.models / "_runs" / "killed" / "status.json"   # written every few seconds
@@ -222,3 +223,5 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_earlier_run_as_the_la
     assert len(history["loss"]) == done + 1 and history["loss"][-1] < history["loss"][0]
     assert {path.name for path in (run.models / "killed").iterdir()} >= {"model.keras", "summary.json", "logs"}
     assert not {"identity.json", "checkpoints", "running.json"} & {path.name for path in (run.models / "killed").iterdir()}
+    note_failure("SIGKILL of the driver", "no process is left; the same command goes on from the last checkpoint, over the rows as "
+                 "they were prepared")

@@ -173,6 +173,7 @@ def train(shards, engine, brought_up, tmp_path_factory):
         devices: int = 1,
         source: Any = None,
         on_event: Any = None,
+        output: Path | None = None,
         **fit: Any,
     ) -> Run:
         from sparktrain.interfaces.messages import Fit, Order, Source
@@ -180,7 +181,7 @@ def train(shards, engine, brought_up, tmp_path_factory):
         engine = engine or usual
         sizes = (batch_size,) * len(parts)
         written = shards(parts, sizes)
-        output = tmp_path_factory.mktemp("output")
+        output = output or tmp_path_factory.mktemp("output")
         if "callbacks" in fit:
             fit["callbacks"] = Source(function=f"trained:{fit['callbacks']}")
         order = Order(

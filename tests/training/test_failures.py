@@ -52,9 +52,11 @@ def test_a_builders_exception_comes_with_the_users_traceback(train, make_rows):
     assert told.traceback.splitlines()[1].strip().startswith("File") and "trained.py" in told.traceback.splitlines()[1]
 
 
-def test_a_loss_that_is_no_number_names_the_epoch(train, make_rows):
+@pytest.mark.failures
+def test_a_loss_that_is_no_number_names_the_epoch(train, make_rows, note_failure):
     told = train([make_rows(30)], "exploding", engine="single").workers[0].outcome
     assert told.cause == "code" and "nan in epoch 1" in told.message and not told.traceback
+    note_failure("A loss that is no number", "ends with epoch, step and what most often helps; not tried again")
 
 
 def test_a_model_by_value_that_does_not_fit_the_rows_is_refused_before_a_step(train, make_rows):

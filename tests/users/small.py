@@ -140,3 +140,32 @@ def kill_once(where, rank, epoch, step, checkpoint):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return [KillOnce()]
+
+
+def wait_for_harm(folder, step, ranks):
+    """Callbacks: in epoch n (from 0) the worker of rank ranks[n] waits, as a step begins, for what is to befall it, once.
+
+    folder: where each worker notes its steps (time, process) in steps-RANK, and who waits, by its process, in waits-EPOCH; it
+        goes on where there is passed-EPOCH.
+    """
+    import keras
+
+    rank = int(os.environ["SPARKTRAIN_RANK"])
+
+    class WaitForHarm(keras.callbacks.Callback):
+        def on_epoch_begin(self, number, logs=None):
+            self.number = number
+
+        def on_train_batch_begin(self, batch, logs=None):
+            with open(f"{folder}/steps-{rank}", "a") as steps:
+                steps.write(f"{time.time()} {os.getpid()}\n")
+            mine = batch == step and self.number < len(ranks) and ranks[self.number] == rank
+            if mine and not os.path.exists(f"{folder}/waits-{self.number}"):
+                with open(f"{folder}/waiting", "w") as waits:
+                    waits.write(str(os.getpid()))
+                os.rename(f"{folder}/waiting", f"{folder}/waits-{self.number}")   # whole, or not there
+                until = time.monotonic() + 60
+                while not os.path.exists(f"{folder}/passed-{self.number}") and time.monotonic() < until:
+                    time.sleep(0.05)
+
+    return [WaitForHarm()]
