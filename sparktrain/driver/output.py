@@ -22,6 +22,7 @@ RUNNING = "running.json"   # who works on a run; it and the next two are never i
 STATUS = "status.json"     # how far it is
 LOG = "log.txt"
 KEPT_LOG = "logs/run.log"  # what LOG is in a complete run
+SUMMARY = "summary.json"   # a folder that has it is complete
 KEPT = "prepared"          # the prepared rows, while a run with data.keep: storage goes on
 
 
@@ -73,7 +74,7 @@ class RunFolder:
 
     def finished_summary(self) -> dict[str, Any] | None:
         """The summary of the run of this id, if it is complete."""
-        return json.loads(self.final.read_text("summary.json")) if self.final.exists("summary.json") else None
+        return json.loads(self.final.read_text(SUMMARY)) if self.final.exists(SUMMARY) else None
 
     def claim(self, who: Mapping[str, Any],
               take_over: Callable[[RunFolder, Mapping[str, Any]], str | None] = lambda folder, who: None) -> str | None:
@@ -106,7 +107,7 @@ class RunFolder:
     def publish(self, summary: Mapping[str, Any], log: str) -> None:
         """Make the run seen, whole: summary.json last, then one rename."""
         self.staged.write_text(KEPT_LOG, log)
-        write_json(self.staged, "summary.json", summary)
+        write_json(self.staged, SUMMARY, summary)
         for name in (STATUS, LOG, RUNNING):
             self.staged.remove(name)
         self.root.publish(f"{STAGED}/{self.run}", self.run)

@@ -16,7 +16,7 @@ from sparktrain.config import Job
 from sparktrain.data import Prepared, explained, prepare, stored
 from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.given import Given
-from sparktrain.driver.output import RunFolder, RunTaken, hadoop_settings, now, qualified, write_json
+from sparktrain.driver.output import SUMMARY, RunFolder, RunTaken, hadoop_settings, now, qualified, write_json
 from sparktrain.driver.parent import Parent, find_parent, refuse_other_pipeline
 from sparktrain.driver.plan import refuse_unvalidated
 from sparktrain.driver.progress import Watch
@@ -94,13 +94,11 @@ def prepare_rows(
 
 def keep_rows(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Mapping[str, Any], begun: float) -> None:
     """Write beside a run's stored rows what `kept_rows` needs to know them again."""
-    write_json(at, "summary.json", _write_beside(spark, job, prepared, at, origin, begun))
+    write_json(at, SUMMARY, _write_beside(spark, job, prepared, at, origin, begun))
 
 
-def kept_rows(spark: SparkSession, job: Job, at: Folder, parent: Parent | None) -> Prepared | None:
-    """The rows that an earlier driver of this run has prepared and kept whole; None where there are none."""
-    if not at.exists("summary.json"):
-        return None
+def kept_rows(spark: SparkSession, job: Job, at: Folder, parent: Parent | None) -> Prepared:
+    """The rows that `keep_rows` has described."""
     data = job.data.model_copy(update={"prepared": at.url})
     prepared = stored.read(spark, data, job.data.columns, parent.classes if parent is not None else None)
     prepared.origin = None   # they are the run's own

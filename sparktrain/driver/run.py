@@ -17,7 +17,7 @@ from sparktrain.driver.attempts import train
 from sparktrain.driver.ending import failed
 from sparktrain.driver.functions import own_folders, search_folders, source
 from sparktrain.driver.given import Given
-from sparktrain.driver.output import KEPT, RunFolder, hadoop_settings, now, qualified
+from sparktrain.driver.output import KEPT, SUMMARY, RunFolder, hadoop_settings, now, qualified
 from sparktrain.driver.parent import Parent, find_parent
 from sparktrain.driver.plan import class_weights, modules_of
 from sparktrain.driver.preparation import keep_rows, kept_rows, prepare_rows
@@ -142,7 +142,7 @@ class Run:
 
     def _go_on(self, dead: str) -> None:
         """Go on with this run where a driver was killed."""
-        if not self.folder.staged.exists(f"{KEPT}/summary.json"):   # half written, and prepared again
+        if not self.folder.staged.exists(f"{KEPT}/{SUMMARY}"):   # half written, and prepared again
             self.folder.staged.remove(KEPT, recursive=True)
         self.watch.note(f"going on with run {self.id}: {dead} was killed at it")
 
@@ -198,10 +198,10 @@ class Run:
         begun = time.monotonic()
         stores = self.job.data.keep == "storage" and self.job.data.prepared is None   # whose rows are there already
         at = self.folder.staged.join(KEPT)
-        kept = kept_rows(self.spark, self.job, at, self.parent) if stores else None
-        if kept is not None:
+        if stores and at.exists(SUMMARY):   # an earlier driver of this run has them whole
+            check_same(self.folder, identity(self.asked, code, json.loads(at.read_text("lineage.json"))["inputs"]))
             self.watch.note("going on with the rows as they were prepared")
-            return kept
+            return kept_rows(self.spark, self.job, at, self.parent)
         prepared = prepare_rows(
             self.spark,
             self.job,

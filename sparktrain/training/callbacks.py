@@ -9,6 +9,7 @@ import keras
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import EpochEnd, Message, Progress
+from sparktrain.training.averaging import optimizers_of
 from sparktrain.training.checkpoints import Checkpoints, Resumed
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.devices import replicas
@@ -124,8 +125,19 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._train_results = {}
         if self._resumed is not None and epoch == self._resumed.epoch:
             self._resumed.bring_back(self._own)   # by now: Keras forgets metrics as an epoch begins
-        if not self._step:   # else they have seen it begin
+        if self._step:
+            self._begin_again(epoch, logs)
+        else:
             super().on_epoch_begin(epoch, logs)
+
+    def _begin_again(self, epoch: int, logs: Any) -> None:
+        """Begin an epoch that has begun once: what callbacks remember, and the rates that they set, stay as they were in it."""
+        rates = [(each, number(each.learning_rate)) for each in optimizers_of(self.model)
+                 if isinstance(each.learning_rate, keras.Variable)]
+        super().on_epoch_begin(epoch, logs)
+        self._resumed.remind(self.callbacks)
+        for optimizer, rate in rates:
+            optimizer.learning_rate = rate
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         for callback in self._listeners["on_train_batch_begin"]:

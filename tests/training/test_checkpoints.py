@@ -19,7 +19,7 @@ def test_from_a_step_within_an_epoch_training_comes_to_the_same_end(train, make_
     import keras
 
     rows = [make_rows(count, start=1000 * part) for part, count in enumerate(parts)]
-    words = {"epochs": 3, "keep_checkpoints": 99, "checkpoint_steps": 2, **words}
+    words = {"epochs": 3, "keep_checkpoints": 99, "checkpoint_steps": 2, "callbacks": "scheduling", **words}
     whole = train(rows, build, **words)
     outcomes = [worker.outcome for worker in whole.workers]
     assert all(isinstance(each, Finished) for each in outcomes), outcomes

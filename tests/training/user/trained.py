@@ -194,8 +194,22 @@ def fail_on_one():
     return [FailLater()]
 
 
+class Marking(keras.callbacks.Callback):
+    """Keeps what no checkpoint has."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.mark = object()
+
+    def on_train_batch_end(self, batch, logs=None):
+        assert self.mark
+
+
 def slowly():
     return [Slow()]
+
+
+def scheduling():
+    return [keras.callbacks.LearningRateScheduler(lambda epoch, rate: 0.5 * rate), Marking()]
 
 
 def everywhere():
