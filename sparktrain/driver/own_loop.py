@@ -19,6 +19,7 @@ from sparktrain.driver.progress import Watch
 from sparktrain.driver.request import job_of_words, new_run_id
 from sparktrain.driver.run import Run
 from sparktrain.driver.shipping import ship
+from sparktrain.interfaces.checkpoints import Checkpoint
 from sparktrain.interfaces.messages import Fit, returned_name
 
 _NO_LABEL = "sparktrain_no_label"   # a column of zeros, which no user is shown
@@ -108,8 +109,8 @@ class _OwnLoop(Run):
         prepared = None
         try:
             slots = self.slots()
-            ship(context, modules_of(self.job, self.given), self.folders)
-            prepared = self._prepare()
+            code = ship(context, modules_of(self.job, self.given), self.folders)
+            prepared = self._prepare(code)
             finished = train(self, prepared, function, slots)
             return [pickle.loads(self.folder.staged.read_bytes(returned_name(rank))) for rank in range(len(finished))]
         finally:
@@ -118,5 +119,5 @@ class _OwnLoop(Run):
             self.watch.tidy(self.folder.discard, "what the workers returned is still there")
             self.watch.tidy(self._give_back, "what the run had asked of the cluster is not given back")
 
-    def fit(self, sizes: tuple[int, ...], prepared: Prepared, resume: str | None) -> Fit:
+    def fit(self, sizes: tuple[int, ...], prepared: Prepared, resume: Checkpoint | None) -> Fit:
         return Fit(epochs=1, batch_sizes=sizes, own_loop=True, has_rows=self.has_rows, labelled=self.labelled)

@@ -13,7 +13,7 @@ from sparktrain.driver import tail
 
 from sparktrain.driver.command_line import main
 from sparktrain.driver.log import RunLog
-from sparktrain.driver.output import RunFolder
+from sparktrain.driver.output import RunFolder, write_json
 from sparktrain.driver.result import Result
 
 SUMMARY = {
@@ -43,7 +43,7 @@ def output(tmp_path, monkeypatch):
     for run, finished in (("older", "2026-01-01T00:00:00+00:00"), ("newer", "2026-01-02T00:00:00+00:00")):
         folder = RunFolder(url, run, {})
         folder.claim({})
-        folder.write_json("lineage.json", ORIGIN)
+        write_json(folder.staged, "lineage.json", ORIGIN)
         folder.publish({**SUMMARY, "run": run, "finished": finished}, "trained\n")
     bad = RunFolder(url, "bad", {})
     bad.claim({})

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from sparktrain.driver import ended
-from sparktrain.driver.output import RunFolder, RunTaken
+from sparktrain.driver.output import RunFolder, RunTaken, write_json
 from sparktrain.driver.result import Result
 from sparktrain.driver.seen import look, run_end
 
@@ -100,6 +100,6 @@ def test_records_are_kept_for_thirty_days(url):
 def test_a_run_that_is_just_being_published_is_at_work(url):
     mine = folder(url)
     mine.claim({})
-    mine.write_json("summary.json", SUMMARY)
+    write_json(mine.staged, "summary.json", SUMMARY)
     mine.staged.remove("running.json")
     assert look(mine.root, "one").state == "running" and run_end(mine.root, "one") is None
