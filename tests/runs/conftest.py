@@ -42,6 +42,12 @@ def frame(spark, rows):
 
 
 @pytest.fixture
+def training():
+    """Lists this session's training processes."""
+    return training_processes
+
+
+@pytest.fixture
 def no_children():
     """After the test, no training process of this test session is left."""
     yield

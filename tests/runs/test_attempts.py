@@ -53,14 +53,19 @@ def killer(small, tmp_path, monkeypatch):
     return callbacks
 
 
-def test_a_worker_killed_within_an_epoch_costs_no_row_and_changes_no_weight(frame, small, tmp_path, unbroken, killer):
-    result = train(frame, small, f"file://{tmp_path}/runs", max_failures=1, checkpoint={"every": 3, "keep": 1},
-                   callbacks=killer(rank=1, epoch=2, step=7, checkpoint="000002-0000000006-*"))
+@pytest.mark.parametrize("every, killed, checkpoint, told", [
+    ("epoch", {"rank": 0, "epoch": 3, "step": 0}, "000003-0000000000-*", "the end of epoch 3"),
+    (3, {"rank": 1, "epoch": 2, "step": 7}, "000002-0000000006-*", "step 6 of epoch 3"),
+])
+def test_a_killed_worker_costs_no_row_and_changes_no_weight(frame, small, tmp_path, unbroken, killer, every, killed,
+                                                            checkpoint, told):
+    result = train(frame, small, f"file://{tmp_path}/runs", max_failures=1, checkpoint={"every": every, "keep": 1},
+                   callbacks=killer(**killed, checkpoint=checkpoint))
     assert result.attempts == 2 and same(result, unbroken)
     folder = open_folder(result.output)
     assert "checkpoints" not in folder.list()
     log = folder.read_text("logs/run.log")
-    assert "trying again in 1 s (1 of 1 failures that may be)" in log and "going on from step 6 of epoch 3\n" in log
+    assert "trying again in 1 s (1 of 1 failures that may be)" in log and f"going on from {told}\n" in log
 
 
 STALL = 6.0

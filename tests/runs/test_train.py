@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy
@@ -115,6 +117,29 @@ def test_an_exception_in_the_builder_is_told_first_with_rank_and_traceback(frame
     assert list(local(output).glob("**/failing")) == [kept], "only its record and its log are left of a run that failed"
     assert {path.name for path in kept.iterdir()} == {"end.json", "run.log"}
     note_failure("An exception in the model's builder", "ends with rank, host and the user's traceback; not tried again")
+
+
+@pytest.mark.slow
+def test_a_killed_worker_ends_the_run_within_five_seconds(frame, output, small, training):
+    ended: list[float] = []
+
+    def run():
+        with pytest.raises(AttemptFailed):
+            train(frame, small.build_slow, output, label="number", epochs=100)
+        ended.append(time.monotonic())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    deadline = time.monotonic() + 90
+    victims = []
+    while len(victims) < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)
+        victims = [process for process in training() if process.cpu_times().user > 3]   # past its imports
+    assert len(victims) == 2
+    killed = time.monotonic()
+    victims[0].parent().kill()   # Spark's Python process, and its child with it
+    thread.join(60)
+    assert ended and ended[0] - killed < 5
 
 
 def test_a_frame_that_fails_in_spark_shows_sparks_own_cause(spark, frame, output, small):
