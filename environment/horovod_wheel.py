@@ -27,6 +27,11 @@ FORWARDED = {
     "tensorflow/compiler/xla/shape.h": "xla/shape.h",
     "tensorflow/compiler/xla/xla_data.pb.h": "xla/xla_data.pb.h",
 }
+# What TensorFlow has dropped and only Horovod's sources for GPUs still use, as it was: header -> what is added to it.
+RESTORED = {
+    "tensorflow/compiler/xla/client/xla_builder.h":
+        '#include "absl/status/statusor.h"\nnamespace xla {\ntemplate <typename T> using StatusOr = absl::StatusOr<T>;\n}\n',
+}
 MEMORY_PER_JOB = 2 << 30   # bytes that one compiler takes on TensorFlow's headers, at most
 OLDEST_CMAKE = (3, 13)
 
@@ -97,7 +102,7 @@ def build_environment(scratch: Path) -> dict[str, str]:
     forwards = scratch / "include"
     for old, new in FORWARDED.items():
         (forwards / old).parent.mkdir(parents=True, exist_ok=True)
-        (forwards / old).write_text(f'#include "{new}"\n')
+        (forwards / old).write_text(f'#include "{new}"\n' + RESTORED.get(old, ""))
     path = [forwards, headers / "external/highwayhash", headers / "external/farmhash_archive/src"]
     environment = os.environ | {
         "CPLUS_INCLUDE_PATH": os.pathsep.join([*map(str, path), *filter(None, [os.environ.get("CPLUS_INCLUDE_PATH")])]),

@@ -62,11 +62,12 @@ def main() -> None:
         from sparktrain.training.imports import import_keras
 
         import_keras()
-        from sparktrain.training.devices import split_cpu
+        from sparktrain.training.devices import split_cpu, tell_of_unseen_gpus
 
         split_cpu()
 
         order = decode_order(orders.get())
+        tell_of_unseen_gpus()
         os.environ.update(order.environment, SPARKTRAIN_RANK=str(order.rank), SPARKTRAIN_SIZE=str(order.size))
         phases.enter("join")
         if order.fit.own_loop:

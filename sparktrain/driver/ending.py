@@ -7,7 +7,7 @@ import traceback
 from sparktrain.cluster.slots import ClusterRefused, NoSlots
 from sparktrain.cluster.stage import AttemptFailed, StageFailed
 from sparktrain.config import ConfigError, Job
-from sparktrain.data import InputError, MissingColumn
+from sparktrain.data import InputError, MissingColumn, first_line
 from sparktrain.driver.output import RunTaken
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import TooLarge
@@ -34,6 +34,8 @@ def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -
         status, reason = "refused" if isinstance(error, _REFUSED) else "failed", str(error)
     else:
         details = "".join(traceback.format_exception(error))
+        if hasattr(error, "java_exception"):   # whose message is the JVM's whole stack
+            reason = f"{type(error).__name__}: {first_line(error)}"
     workers = job.training.workers if job is not None else 0
     result = Result(
         run=run_id,

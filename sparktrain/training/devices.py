@@ -31,6 +31,16 @@ def devices() -> list[str]:
     return [f"{kind}:{number}" for number in range(sum(map(len, logical)))]
 
 
+def tell_of_unseen_gpus() -> None:
+    """Say so where this worker was given GPUs (CUDA_VISIBLE_DEVICES) that TensorFlow doesn't see: it would only be slow."""
+    given = [address for address in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if address]
+    seen = len(tf.config.list_physical_devices("GPU"))
+    if seen < len(given):
+        why = "its driver or its CUDA libraries are not found here" if tf.test.is_built_with_cuda() else "it was built without CUDA"
+        print(f"this worker was given GPU {', '.join(given)}, and TensorFlow sees {seen or 'none'} of them, as {why}: "
+              f"it trains on {'those' if seen else 'the CPU'} (docs/clusters.md; sparktrain doctor tells more)", flush=True)
+
+
 def over_devices(engine: str) -> tf.distribute.Strategy:
     """How a worker of an engine trains on its devices: mirrored over them where there are several."""
     found = devices()

@@ -9,18 +9,30 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, Iterator
 
-# `import keras` takes in matplotlib, to draw galleries of images: an eighth of the import's time in every training
-# process, and none draws any. (It takes in pandas, too, but asks it for its types at once.)
-_SELDOM = ("matplotlib", "matplotlib.pyplot", "matplotlib.patches")
+# What `import keras` takes in besides itself: matplotlib to draw galleries of images, TensorFlow Lite, and pandas to know
+# its frames. A third of the import's time in every training process, of which few use any.
+_SELDOM = ("matplotlib", "matplotlib.pyplot", "matplotlib.patches", "pandas",
+           *(f"tensorflow._api.v2.{version}lite" for version in ("", "compat.v1.", "compat.v2.")))
+_TYPES = {"pandas": ("DataFrame", "Series")}   # that are asked for at once, to know their objects by
 
 
 class Later(ModuleType):
     """A module in whose place this one stands until something of it is asked for."""
 
     def __getattr__(self, name: str) -> Any:
-        if sys.modules.get(self.__name__) is self:   # still being held back
-            raise AttributeError(name)
-        return getattr(importlib.import_module(self.__name__), name)
+        if sys.modules.get(self.__name__) is not self:
+            return getattr(importlib.import_module(self.__name__), name)
+        if name in _TYPES.get(self.__name__, ()):   # still being held back
+            return LaterType(name, (), {"module": self.__name__})
+        raise AttributeError(name)
+
+
+class LaterType(type):
+    """A class in whose place this one stands in isinstance: as long as its module isn't loaded, there are no objects of it."""
+
+    def __instancecheck__(cls, value: object) -> bool:
+        module = sys.modules.get(cls.module)
+        return module is not None and isinstance(value, getattr(module, cls.__name__))
 
 
 @contextmanager
@@ -47,6 +59,6 @@ def _installed(name: str) -> bool:
 
 
 def import_keras() -> None:
-    """Import TensorFlow and Keras without matplotlib, which is loaded when it is used."""
+    """Import TensorFlow and Keras without what is seldom used of what they take in; it is loaded when it is used."""
     with held_back(*_SELDOM):
         import keras   # noqa: F401  after TensorFlow, which imports it

@@ -31,6 +31,9 @@ def trained(end, reference, gpus: int) -> bool:
     assert sorted(rank for rank, _, _ in workers) == ["0", "1"]
     pinned = {gpu for _, gpu, _ in workers}
     assert pinned == {"none"} if gpus == 0 else len(pinned) == 2 and pinned <= {str(gpu) for gpu in range(gpus)}
+    # They are pretended, so nobody trains on the CPU unawares who was given one.
+    unseen = re.findall(r"\[(\d)\] this worker was given GPU (\d), and TensorFlow sees none", end.log())
+    assert len(unseen) == (2 if gpus else 0)
     return True
 
 

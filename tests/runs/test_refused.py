@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow
 import pyarrow.parquet
 import pytest
+from py4j.protocol import Py4JJavaError
 from pyspark import SparkConf
 
 import sparktrain
@@ -15,6 +16,7 @@ from sparktrain.cluster.slots import ClusterRefused, NoSlots, check_application
 from sparktrain.cluster.stage import AttemptFailed
 from sparktrain.config import Job
 from sparktrain.data import InputError
+from sparktrain.driver.ending import failed
 from sparktrain.driver.run import run_job
 
 real = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
@@ -93,6 +95,13 @@ class TestRefused:
         assert caught.value.failure.failure.cause == "input" and not caught.value.retryable
         assert [text for text in told if text not in str(caught.value)] == [], str(caught.value)
         only_the_record_is_left(tmp_path)
+
+    def test_what_the_jvm_fails_with_is_told_in_a_line(self, spark):
+        with pytest.raises(Py4JJavaError) as caught:
+            spark._jvm.java.lang.Integer.parseInt("x")
+        result, details = failed(caught.value, "run", None, 1.0)
+        assert result.reason == 'Py4JJavaError: java.lang.NumberFormatException: For input string: "x"'
+        assert "at java.base/java.lang.Integer.parseInt" in details
 
     @pytest.mark.slow
     def test_a_step_that_leaves_no_training_rows_is_named(self, frame, small, tmp_path):
