@@ -23,6 +23,7 @@ setup(
         "fsspec",
         "google-crc32c",
         "hdfs",
+        "hdfs-native",  # where WebHDFS is closed
         "keras>=3",
         "matplotlib",
         "numpy",

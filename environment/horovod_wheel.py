@@ -27,10 +27,23 @@ FORWARDED = {
     "tensorflow/compiler/xla/shape.h": "xla/shape.h",
     "tensorflow/compiler/xla/xla_data.pb.h": "xla/xla_data.pb.h",
 }
-# What TensorFlow has dropped and only Horovod's sources for GPUs still use, as it was: header -> what is added to it.
+# What TensorFlow has dropped, or keeps to itself, and only Horovod's sources for GPUs still use: header -> what is added.
 RESTORED = {
-    "tensorflow/compiler/xla/client/xla_builder.h":
-        '#include "absl/status/statusor.h"\nnamespace xla {\ntemplate <typename T> using StatusOr = absl::StatusOr<T>;\n}\n',
+    "tensorflow/compiler/xla/client/xla_builder.h": """
+#include "absl/status/statusor.h"
+namespace xla {
+template <typename T> using StatusOr = absl::StatusOr<T>;
+}
+#if HAVE_CUDA
+#include <cuda_runtime.h>
+#include "xla/stream_executor/stream.h"
+namespace stream_executor::gpu {
+__attribute__((weak)) cudaStream_t AsGpuStreamValue(Stream* stream) {
+    return static_cast<cudaStream_t>(stream->platform_specific_handle().stream);
+}
+}
+#endif
+""",
 }
 MEMORY_PER_JOB = 2 << 30   # bytes that one compiler takes on TensorFlow's headers, at most
 OLDEST_CMAKE = (3, 13)
@@ -163,8 +176,10 @@ def main() -> None:
     install = (sys.executable, "-m", "pip", "install", "--no-input", "--constraint", str(constraint), str(wheel))
     run(*install)
     run(*install, "--no-deps", "--force-reinstall")   # pip takes one of this version, built for another TensorFlow, for it
+    asked = ["gloo", *(["nccl"] if os.environ.get("HOROVOD_GPU_OPERATIONS") == "NCCL" else [])]
+    checks = "".join(f"; assert hvd.{each}_built(), 'built without {each}'" for each in asked)
     try:
-        run(sys.executable, "-c", "import horovod.tensorflow as hvd; assert hvd.gloo_built(), 'built without Gloo'")
+        run(sys.executable, "-c", f"import horovod.tensorflow as hvd{checks}")
     except SystemExit:
         wheel.unlink()   # a wheel that does not load must not be handed out again
         raise

@@ -74,7 +74,7 @@ def main() -> None:
             from sparktrain.training.own_loop import run as train
         else:
             from sparktrain.training.keras import train
-        collective = _join(order.engine)
+        collective = _join(order.engine, order.fit.average == "step")
         before = phases.seconds()
         finished = train(order, Shard.from_json(order.feed), collective, events.send)
         collective.close()
@@ -92,11 +92,11 @@ def main() -> None:
     os._exit(status)
 
 
-def _join(engine: str) -> Collective:
+def _join(engine: str, every_step: bool) -> Collective:
     from sparktrain import engines
 
     try:
-        return engines.collective(engine)
+        return engines.collective(engine, every_step)
     except ImportError:
         raise
     except Exception as error:   # most often a peer was lost meanwhile, which then is the cause

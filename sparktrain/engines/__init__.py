@@ -19,6 +19,10 @@ def bring_up(
     return import_module(f"sparktrain.engines.{engine}.launch").EngineLaunch.brought_up(executors, timeout, note)
 
 
-def collective(engine: str) -> Collective:
-    """Join an engine's collective, from the child's environment. Call once the launch's environment is set."""
-    return import_module(f"sparktrain.engines.{engine}.collective").EngineCollective()
+def collective(engine: str, every_step: bool = True) -> Collective:
+    """Join an engine's collective, from the child's environment. Call once the launch's environment is set.
+
+    Args:
+        every_step: whether the workers will average in every step, or seldom.
+    """
+    return import_module(f"sparktrain.engines.{engine}.collective").EngineCollective(every_step)

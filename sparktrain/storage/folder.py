@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Callable, Iterator, Mapping, TypeVar
 
 from sparktrain.storage.errors import NotFound, StorageError
-from sparktrain.storage.hadoop import hadoop_settings, user_name, web_addresses, with_authority
+from sparktrain.storage.hadoop import hadoop_settings, user_name, web_addresses, webhdfs_is_closed, with_authority
 from sparktrain.storage.local import LocalStore
 from sparktrain.storage.objects import ObjectStore
 from sparktrain.storage.retries import retry
@@ -35,11 +35,15 @@ def open_folder(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> 
         return Folder(LocalStore(), location)
     if location.scheme != "hdfs":
         return Folder(ObjectStore(location), location)
-    from sparktrain.storage.webhdfs import HdfsStore   # its HTTP library takes long to import
-
     settings = hadoop or hadoop_settings()
     location = with_authority(location, settings)
-    return Folder(HdfsStore(web_addresses(location, settings), user_name()), location)
+    if webhdfs_is_closed(settings):
+        from sparktrain.storage.native import NativeHdfsStore
+
+        return Folder(NativeHdfsStore(f"hdfs://{location.authority}", settings, user_name()), location)
+    from sparktrain.storage.webhdfs import WebHdfsStore   # its HTTP library takes long to import
+
+    return Folder(WebHdfsStore(web_addresses(location, settings), user_name()), location)
 
 
 class Folder:

@@ -1,4 +1,4 @@
-"""Where HDFS answers over HTTP, and as whom to speak to it: read from Hadoop's own configuration."""
+"""Where and how HDFS answers, and as whom to speak to it: read from Hadoop's own configuration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sparktrain.storage.urls import Location, parse
 # A regular expression of whole keys, for Python and Java alike.
 HADOOP_KEYS = (r"^(fs\.defaultFS|fs\.default\.name|dfs\.(internal\.)?nameservices|dfs\.ha\.namenodes\..+"
                r"|dfs\.namenode\.(http|https|rpc)-address(\..+)?|dfs\.http\.policy|dfs\.webhdfs\.enabled"
-               r"|hadoop\.security\.authentication)$")
+               r"|dfs\.client\.use\.datanode\.hostname|hadoop\.security\.authentication)$")
 _VARIABLE = re.compile(r"\$\{([^${}\s]+)\}")
 _WILDCARDS = ("0.0.0.0", "::", "[::]", "")
 _RPC_PORT = 8020
@@ -72,6 +72,11 @@ def with_authority(location: Location, settings: Mapping[str, str]) -> Location:
     return Location("hdfs", place.authority, location.path)
 
 
+def webhdfs_is_closed(settings: Mapping[str, str]) -> bool:
+    """Whether Hadoop's configuration switches WebHDFS off."""
+    return settings.get("dfs.webhdfs.enabled", "true").strip().lower() == "false"
+
+
 def web_addresses(location: Location, settings: Mapping[str, str]) -> list[str]:
     """The WebHDFS addresses of the name nodes that serve an hdfs location, several where it is highly available.
 
@@ -83,11 +88,8 @@ def web_addresses(location: Location, settings: Mapping[str, str]) -> list[str]:
         Addresses such as `http://node1:9870`.
 
     Raises:
-        StorageError: the configuration switches WebHDFS off, or names no address for a name service.
+        StorageError: the configuration names no address for a name service.
     """
-    if settings.get("dfs.webhdfs.enabled", "true").strip().lower() == "false":
-        raise StorageError(f"{location}: Hadoop's configuration has dfs.webhdfs.enabled = false, and HDFS is reached "
-                           "over WebHDFS. Have it set to true (Hadoop's default)")
     secure = settings.get("dfs.http.policy", "").strip().upper() == "HTTPS_ONLY"
     scheme, key, port = ("https", "dfs.namenode.https-address", 9871) if secure else (
         "http", "dfs.namenode.http-address", 9870)

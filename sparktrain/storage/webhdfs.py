@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Callable, Sequence, TypeVar
+from typing import Any, Sequence
 from urllib.parse import urlsplit
 
 import requests
 from hdfs import HdfsError, InsecureClient
 
-from sparktrain.storage import retries
-from sparktrain.storage.store import Explanation, Kind, Store, part_name
+from sparktrain.storage.hdfs import ABSENT, CHUNK, HdfsStore, explain_refusal, passes
+from sparktrain.storage.store import Explanation, Kind
 
-Result = TypeVar("Result")
-
-_CHUNK = 1 << 20
 _TIMEOUT = (10, 120)   # seconds to connect and, each time, to wait for an answer
-# What a name node says that starts or hands over, and a DataNode that has lost its name node.
-_PASSING = {"RetriableException", "StandbyException", "SafeModeException", "ConnectException", "EOFException",
-            "SocketException", "SocketTimeoutException", "NoRouteToHostException"}
-_PASSING_WORDS = ("Failed to find datanode", "Block could not be located", "could only be written to 0 of",
-                  "Failed on local exception")
-_ABSENT = {"FileNotFoundException", "ParentNotDirectoryException"}
 
 
 class _Client(InsecureClient):
@@ -45,15 +36,15 @@ class _Client(InsecureClient):
             raise HdfsError(f"Unable to rename {source} to {target}.")
 
 
-class HdfsStore(Store):
-    """One HDFS, seen by one user.
+class WebHdfsStore(HdfsStore):
+    """An HDFS by its web servers.
 
     Args:
         addresses: WebHDFS addresses of its name nodes.
         user: as whom to speak to it.
     """
 
-    renames = True
+    refusals = (HdfsError,)
 
     def __init__(self, addresses: Sequence[str], user: str) -> None:
         self._addresses = tuple(addresses)
@@ -69,7 +60,7 @@ class HdfsStore(Store):
         try:
             status = self._client.status(path)
         except HdfsError as error:
-            if error.exception not in _ABSENT:
+            if error.exception not in ABSENT:
                 raise
             return None
         return _kind(status)
@@ -81,92 +72,50 @@ class HdfsStore(Store):
         return self._client.status(path)["length"]
 
     def read(self, path: str) -> bytes:
-        with self._client.read(path, chunk_size=_CHUNK) as chunks:
+        with self._client.read(path, chunk_size=CHUNK) as chunks:
             return b"".join(chunks)
 
     def fetch(self, path: str, local: Path) -> None:
-        with self._client.read(path, chunk_size=_CHUNK) as chunks, open(local, "wb") as target:
+        with self._client.read(path, chunk_size=CHUNK) as chunks, open(local, "wb") as target:
             target.writelines(chunks)
 
-    def write(self, path: str, source: bytes | Path) -> None:
-        # A DataNode closes the file of a writer that dies as if it were complete: so under another name first.
-        part = self._part(path, source)
-        try:
-            self._client.move(part, path, replace=True)
-        except HdfsError:
-            self._client.delete(part)
-            raise
+    def put(self, path: str, source: bytes | Path) -> None:
+        if isinstance(source, bytes):
+            self._client.write(path, data=source, overwrite=True)
+            return
+        with open(source, "rb") as reader:
+            self._client.write(path, data=reader, overwrite=True)
 
-    def claim(self, path: str, data: bytes) -> bool:
-        if self._again(lambda: self.kind(path)) is not None:
-            return False
-        part = self._again(lambda: self._part(path, data))
-        try:
-            self._move(part, path)
-        except HdfsError as error:
-            self._client.delete(part)
-            if self._taken(path, error):
-                return False
-            raise
-        return True
+    def rename(self, source: str, target: str, *, replace: bool) -> None:
+        self._client.move(source, target, replace=replace)
+
+    def make_folder(self, path: str) -> None:
+        self._client.makedirs(path)
 
     def remove(self, path: str) -> None:
         self._client.delete(path, recursive=True)
 
-    def move(self, source: str, target: str) -> None:
-        self._again(lambda: self._client.makedirs(os.path.dirname(target)))
-        try:
-            self._move(source, target)
-        except HdfsError as error:
-            if self._taken(target, error):
-                raise FileExistsError(target) from error
-            raise
-
-    def _taken(self, path: str, error: HdfsError) -> bool:
-        """Whether a rename was refused because something is there; HDFS has several words for that."""
-        return error.exception in (None, "FileAlreadyExistsException", "IOException") and self._again(
-            lambda: self.kind(path)) is not None
-
-    def _part(self, path: str, source: bytes | Path) -> str:
-        part = os.path.join(os.path.dirname(path), part_name())
-        if isinstance(source, bytes):
-            self._client.write(part, data=source, overwrite=True)
-        else:
-            with open(source, "rb") as reader:
-                self._client.write(part, data=reader, overwrite=True)
-        return part
-
-    def _move(self, source: str, target: str) -> None:
-        tries = 0
-
-        def once() -> None:
-            nonlocal tries
-            tries += 1
-            # The answer to an earlier try may have been lost, but not the try.
-            if tries == 1 or self.kind(source) is not None or self.kind(target) is None:
-                self._client.move(source, target, replace=False)
-
-        self._again(once)
-
-    def _again(self, call: Callable[[], Result]) -> Result:
-        return retries.retry(call, self.transient, self.delays)
+    def may_be_taken(self, error: HdfsError) -> bool:
+        return error.exception in (None, "FileAlreadyExistsException", "IOException")   # it has several words for that
 
     def transient(self, error: Exception) -> bool:
         if isinstance(error, requests.exceptions.SSLError):
             return False
         if isinstance(error, HdfsError):
-            return error.exception in _PASSING or any(words in str(error) for words in _PASSING_WORDS)
+            return passes(error.exception, str(error))
         return isinstance(error, (requests.ConnectionError, requests.Timeout,
                                   requests.exceptions.ChunkedEncodingError))
 
-    def delays(self) -> Sequence[float]:
-        return retries.KNOWN if self._client.answered else retries.UNKNOWN
+    @property
+    def answered(self) -> bool:
+        return self._client.answered
 
     def explain(self, error: Exception) -> Explanation | None:
         where = " and ".join(self._addresses)
         match error:
             case HdfsError():
-                return self._explain_refusal(error)
+                said = error.message.decode(errors="replace") if isinstance(error.message, bytes) else str(error.message)
+                return explain_refusal(error.exception, said, self._user)
             case requests.exceptions.SSLError():
                 return Explanation(f"the certificate of {where} is not trusted ({error})",
                                    "Set REQUESTS_CA_BUNDLE to the file of the cluster's certificates.")
@@ -194,38 +143,6 @@ class HdfsStore(Store):
         return Explanation(f"no NameNode answers at {where} ({_inmost(error)})",
                            "Check that HDFS is up, and that dfs.namenode.http-address in Hadoop's configuration "
                            "(HADOOP_CONF_DIR) is the address of its web server.")
-
-    def _explain_refusal(self, error: HdfsError) -> Explanation:
-        said = error.message.decode(errors="replace") if isinstance(error.message, bytes) else str(error.message)
-        said = " ".join(said.split())[:400]
-        match error.exception:
-            case "FileNotFoundException" if "Path is not a file" in said:
-                return Explanation("it is a folder, not a file", "Check the name.")
-            case "FileNotFoundException":
-                return Explanation("there is no such file or folder", "Check the name.", missing=True)
-            case "AccessControlException" | "SecurityException":
-                return Explanation(f"no permission ({said})", f"This program speaks to HDFS as {self._user!r}: set "
-                                   "HADOOP_USER_NAME, or have the permission changed (hdfs dfs -chown, -chmod).")
-            case "SafeModeException":
-                return Explanation("the NameNode is in safe mode, in which nothing can be written",
-                                   "Wait until it has left it; see `hdfs dfsadmin -safemode get`.")
-            case "StandbyException":
-                return Explanation("no NameNode is active", "Check the high availability of HDFS.")
-            case "ParentNotDirectoryException":
-                return Explanation(f"a file is where a folder is needed ({said})",
-                                   "Remove that file, or choose another folder.", missing=True)
-            case "FileAlreadyExistsException":
-                return Explanation(f"something else is there already ({said})", "Remove it, or choose another name.")
-            case "NSQuotaExceededException" | "DSQuotaExceededException" | "QuotaByStorageTypeExceededException":
-                return Explanation(f"a quota is used up ({said})", "Remove old runs, or have the quota raised.")
-        if said.startswith("Authentication failure"):
-            return Explanation(f"HDFS does not take {self._user!r} at its word: it asks for Kerberos or a token",
-                               "Use a cluster with simple authentication, or write to another storage.")
-        if "must both be directories" in said:
-            return Explanation("a folder is where a file is needed", "Remove that folder, or choose another name.")
-        if error.exception is None and "not a directory" in said:
-            return Explanation("a file is where a folder is needed", "Choose another folder.", missing=True)
-        return Explanation(f"{error.exception or 'HDFS'}: {said}", "Check the health of HDFS and its NameNode's log.")
 
 
 def _kind(status: dict[str, Any]) -> Kind:

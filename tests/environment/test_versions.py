@@ -102,7 +102,8 @@ def test_horovod_s_headers_are_forwarded_to_where_this_tensorflow_keeps_them(tmp
     path = wheel["build_environment"](tmp_path)["CPLUS_INCLUDE_PATH"].split(":")
     assert all(Path(folder).is_dir() for folder in path[:3])
     for source, target in wheel["FORWARDED"].items():
-        assert (Path(path[0]) / source).read_text() == f'#include "{target}"\n'
+        assert (Path(path[0]) / source).read_text() == f'#include "{target}"\n' + wheel["RESTORED"].get(source, "")
+    assert wheel["RESTORED"].keys() <= wheel["FORWARDED"].keys()
 
 
 def test_horovod_s_wheel_is_kept_under_all_that_it_was_built_for(monkeypatch, tmp_path):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pyarrow
 import pyarrow.parquet
@@ -135,11 +137,18 @@ def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(home):
 
 
 @pytest.mark.slow
-def test_a_plain_spark_submit_trains_the_same_and_onto_an_hdfs_that_nothing_was_read_from(home, hdfs):
+def test_a_plain_spark_submit_trains_the_same_and_onto_an_hdfs_that_closes_webhdfs(home, hdfs):
+    conf = shutil.copytree(hdfs.conf_dir, home / "conf")
+    site = ElementTree.parse(conf / "hdfs-site.xml")
+    for entry in site.iter("property"):
+        changed = {"dfs.webhdfs.enabled": "false", "dfs.namenode.http-address": "localhost:9"}.get(entry.findtext("name"))
+        if changed is not None:
+            entry.find("value").text = changed
+    site.write(conf / "hdfs-site.xml")
     command = [str(Path(sys.executable).parent / "spark-submit"), *SPARK, str(ROOT / "jobs" / "train.py"),
                "--config", "job.yaml", "--run-id", "plain", "--set", "output.path=hdfs:///models/mine"]
     environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable,
-                   "HADOOP_CONF_DIR": str(hdfs.conf_dir)}
+                   "HADOOP_CONF_DIR": str(conf)}
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
     output = json.loads(done.stdout.strip().splitlines()[-1])["output"]

@@ -44,7 +44,6 @@ def test_the_web_address_is_found_as_hadoop_finds_it(url, settings, expected):
     ("hdfs:///x", {"dfs.http.policy": "HTTP_ONLY"}, "hdfs:///x: the URL names no NameNode.*set HADOOP_CONF_DIR"),
     ("hdfs:///x", {"fs.defaultFS": "file:///"}, "fs.defaultFS is file:///"),
     ("hdfs://bare/x", {"dfs.nameservices": "bare"}, "'bare' but no address.*dfs.ha.namenodes.bare"),
-    ("hdfs://node/x", {"dfs.webhdfs.enabled": "false"}, "dfs.webhdfs.enabled = false"),
     ("hdfs:///x", {"fs.defaultFS": "hdfs://node", "dfs.namenode.http-address": "node:0"}, "port 0"),
 ])
 def test_no_address_says_which_setting_is_missing(url, settings, message):

@@ -14,7 +14,6 @@ from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPSer
 
 from sparktrain.interfaces.launch import Launch, Place
 
-_CYCLE_MILLISECONDS = "0.1"   # Horovod's own 1 ms is longer than a small model's whole step
 _KNOWN_SECONDS = 10           # in which rank 0's task hears of all workers' addresses
 _TIMEOUT_SECONDS = "300"      # children start at different speeds; a dead peer's closed socket is seen at once anyway
 
@@ -70,7 +69,6 @@ class EngineLaunch(Launch):
             "HOROVOD_GLOO_RENDEZVOUS_ADDR": places[0].host,
             "HOROVOD_GLOO_RENDEZVOUS_PORT": str(rendezvous),
             "HOROVOD_GLOO_TIMEOUT_SECONDS": _TIMEOUT_SECONDS,
-            "HOROVOD_CYCLE_TIME": _CYCLE_MILLISECONDS,
             **({"HOROVOD_GLOO_IFACE": interface} if interface else {}),
         }
 

@@ -23,7 +23,7 @@ _OURS = ("mismatch", "inconsistent", "invalid")   # what TensorFlow says of a wr
 class EngineCollective(SummingCollective):
     """Joins the workers of TF_CONFIG, which the launch made."""
 
-    def __init__(self) -> None:
+    def __init__(self, every_step: bool) -> None:
         config = json.loads(os.environ["TF_CONFIG"])
         self.rank = config["task"]["index"]
         self.size = len(config["cluster"]["worker"])

@@ -1,0 +1,151 @@
+"""What makes a store of an HDFS, whichever way leads to it: whole files, and renames that two can't both win."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from pathlib import Path
+from typing import Callable, Sequence, TypeVar
+
+from sparktrain.storage import retries
+from sparktrain.storage.store import Explanation, Store, part_name
+
+Result = TypeVar("Result")
+
+CHUNK = 1 << 20   # bytes
+ABSENT = {"FileNotFoundException", "ParentNotDirectoryException"}   # what a name node calls it where nothing is
+# What a name node says that starts or hands over, and a DataNode that has lost its name node.
+_PASSING = {"RetriableException", "StandbyException", "SafeModeException", "ConnectException", "EOFException",
+            "SocketException", "SocketTimeoutException", "NoRouteToHostException"}
+_PASSING_WORDS = ("Failed to find datanode", "Block could not be located", "could only be written to 0 of",
+                  "Failed on local exception")
+
+
+class HdfsStore(Store):
+    """One HDFS, seen by one user. Its kinds say how to ask for something; this one, what to ask for.
+
+    Attributes:
+        refusals: the errors by which a name node says no; it has then done nothing.
+        answered: whether a name node ever did, whatever it said.
+    """
+
+    renames = True
+    refusals: tuple[type[Exception], ...]
+    answered = False
+
+    @abstractmethod
+    def put(self, path: str, source: bytes | Path) -> None:
+        """Make a file, and the folders that it lies in; what is there before is replaced."""
+
+    @abstractmethod
+    def rename(self, source: str, target: str, *, replace: bool) -> None:
+        """HDFS's rename2: atomic, and never into an existing folder."""
+
+    @abstractmethod
+    def make_folder(self, path: str) -> None:
+        """Make a folder, with those above it; one that is there is fine."""
+
+    @abstractmethod
+    def may_be_taken(self, error: Exception) -> bool:
+        """Whether a rename may have been refused because something is there."""
+
+    def write(self, path: str, source: bytes | Path) -> None:
+        # A DataNode closes the file of a writer that dies as if it were complete: so under another name first.
+        part = self._part(path, source)
+        try:
+            self.rename(part, path, replace=True)
+        except self.refusals:
+            self.remove(part)
+            raise
+
+    def claim(self, path: str, data: bytes) -> bool:
+        if self._again(lambda: self.kind(path)) is not None:
+            return False
+        part = self._again(lambda: self._part(path, data))
+        try:
+            self._move(part, path)
+        except self.refusals as error:
+            self.remove(part)
+            if self._taken(path, error):
+                return False
+            raise
+        return True
+
+    def move(self, source: str, target: str) -> None:
+        self._again(lambda: self.make_folder(os.path.dirname(target)))
+        try:
+            self._move(source, target)
+        except self.refusals as error:
+            if self._taken(target, error):
+                raise FileExistsError(target) from error
+            raise
+
+    def _taken(self, path: str, error: Exception) -> bool:
+        return self.may_be_taken(error) and self._again(lambda: self.kind(path)) is not None
+
+    def _part(self, path: str, source: bytes | Path) -> str:
+        part = os.path.join(os.path.dirname(path), part_name())
+        self.put(part, source)
+        return part
+
+    def _move(self, source: str, target: str) -> None:
+        tries = 0
+
+        def once() -> None:
+            nonlocal tries
+            tries += 1
+            # The answer to an earlier try may have been lost, but not the try.
+            if tries == 1 or self.kind(source) is not None or self.kind(target) is None:
+                self.rename(source, target, replace=False)
+
+        self._again(once)
+
+    def _again(self, call: Callable[[], Result]) -> Result:
+        return retries.retry(call, self.transient, self.delays)
+
+    def delays(self) -> Sequence[float]:
+        return retries.KNOWN if self.answered else retries.UNKNOWN
+
+
+def passes(exception: str | None, said: str) -> bool:
+    """Whether the same request may succeed a moment after a name node has refused it."""
+    return exception in _PASSING or any(words in said for words in _PASSING_WORDS)
+
+
+def explain_refusal(exception: str | None, said: str, user: str) -> Explanation:
+    """What a name node's refusal means for a user.
+
+    Args:
+        exception: the name of its Java exception, if it gave one.
+        said: its message.
+        user: as whom it was asked.
+    """
+    said = " ".join(said.split())[:400]
+    match exception:
+        case "FileNotFoundException" if "Path is not a file" in said:
+            return Explanation("it is a folder, not a file", "Check the name.")
+        case "FileNotFoundException":
+            return Explanation("there is no such file or folder", "Check the name.", missing=True)
+        case "AccessControlException" | "SecurityException":
+            return Explanation(f"no permission ({said})", f"This program speaks to HDFS as {user!r}: set "
+                               "HADOOP_USER_NAME, or have the permission changed (hdfs dfs -chown, -chmod).")
+        case "SafeModeException":
+            return Explanation("the NameNode is in safe mode, in which nothing can be written",
+                               "Wait until it has left it; see `hdfs dfsadmin -safemode get`.")
+        case "StandbyException":
+            return Explanation("no NameNode is active", "Check the high availability of HDFS.")
+        case "ParentNotDirectoryException":
+            return Explanation(f"a file is where a folder is needed ({said})",
+                               "Remove that file, or choose another folder.", missing=True)
+        case "FileAlreadyExistsException":
+            return Explanation(f"something else is there already ({said})", "Remove it, or choose another name.")
+        case "NSQuotaExceededException" | "DSQuotaExceededException" | "QuotaByStorageTypeExceededException":
+            return Explanation(f"a quota is used up ({said})", "Remove old runs, or have the quota raised.")
+    if said.startswith("Authentication failure"):
+        return Explanation(f"HDFS does not take {user!r} at its word: it asks for Kerberos or a token",
+                           "Use a cluster with simple authentication, or write to another storage.")
+    if "must both be directories" in said:
+        return Explanation("a folder is where a file is needed", "Remove that folder, or choose another name.")
+    if exception is None and "not a directory" in said:
+        return Explanation("a file is where a folder is needed", "Choose another folder.", missing=True)
+    return Explanation(f"{exception or 'HDFS'}: {said}", "Check the health of HDFS and its NameNode's log.")

@@ -1,0 +1,140 @@
+"""HDFS by its own protocol, by hdfs-native: for clusters that close WebHDFS."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from pathlib import Path
+from typing import Callable, Mapping, TypeVar
+
+from hdfs_native import Client, WriteOptions
+
+from sparktrain.storage.errors import StorageError
+from sparktrain.storage.hdfs import ABSENT, CHUNK, HdfsStore, explain_refusal, passes
+from sparktrain.storage.store import Explanation, Kind, explain_os_error
+
+Result = TypeVar("Result")
+
+# A few quick tries between the name nodes; to wait for one that comes back is the folder's business.
+_FAILOVER = {"dfs.client.failover.max.attempts": "4", "dfs.client.failover.sleep.base.millis": "50",
+             "dfs.client.failover.sleep.max.millis": "200"}
+_SAID = re.compile(r'RPCError\("(?:[\w$]+\.)*([\w$]+)", "((?:[^"\\]|\\.)*)')
+
+
+class NativeHdfsStore(HdfsStore):
+    """An HDFS by its name nodes' RPC and its DataNodes' transfer protocol.
+
+    Args:
+        url: of the file system: `hdfs://HOST:PORT` or `hdfs://NAMESERVICE`.
+        settings: what `hadoop_settings` found.
+        user: as whom to speak to it.
+
+    Raises:
+        StorageError: Hadoop's configuration does not say where the name nodes are.
+    """
+
+    refusals = (FileNotFoundError, FileExistsError, PermissionError, RuntimeError)
+
+    def __init__(self, url: str, settings: Mapping[str, str], user: str) -> None:
+        os.environ.setdefault("HADOOP_USER_NAME", user)   # the one place where hdfs-native looks
+        self._url, self._user = url, user
+        try:
+            self._client = Client(url, config={**settings, **_FAILOVER})
+        except Exception as error:
+            raise StorageError(f"{url}: hdfs-native can't go by Hadoop's configuration: {error}. Expected "
+                               "dfs.nameservices, dfs.ha.namenodes.* and dfs.namenode.rpc-address.*") from error
+
+    def kind(self, path: str) -> Kind | None:
+        try:
+            status = self._ask(lambda: self._client.get_file_info(path))
+        except FileNotFoundError:
+            return None
+        except RuntimeError as error:
+            exception, said = _refusal(error)
+            if exception in ABSENT or "(is not a directory)" in said:   # a part of the path is a file
+                return None
+            raise
+        return "folder" if status.isdir else "file"
+
+    def entries(self, path: str) -> dict[str, Kind]:
+        listed = self._ask(lambda: list(self._client.list_status(path)))
+        if any(status.path == path and not status.isdir for status in listed):
+            raise NotADirectoryError(path)
+        return {posixpath.basename(status.path): "folder" if status.isdir else "file" for status in listed}
+
+    def size(self, path: str) -> int:
+        return self._ask(lambda: self._client.get_file_info(path).length)
+
+    def read(self, path: str) -> bytes:
+        return self._ask(lambda: self._client.read(path).read())
+
+    def fetch(self, path: str, local: Path) -> None:
+        with open(local, "wb") as target:
+            self._ask(lambda: target.writelines(self._client.read(path)))
+
+    def put(self, path: str, source: bytes | Path) -> None:
+        def write() -> None:
+            with self._client.create(path, WriteOptions(overwrite=True, create_parent=True)) as writer:
+                if isinstance(source, bytes):
+                    writer.write(source)
+                    return
+                with open(source, "rb") as reader:
+                    while chunk := reader.read(CHUNK):
+                        writer.write(chunk)
+
+        self._ask(write)
+
+    def rename(self, source: str, target: str, *, replace: bool) -> None:
+        self._ask(lambda: self._client.rename(source, target, overwrite=replace))
+
+    def make_folder(self, path: str) -> None:
+        self._ask(lambda: self._client.mkdirs(path, create_parent=True))
+
+    def remove(self, path: str) -> None:
+        self._ask(lambda: self._client.delete(path, recursive=True))
+
+    def may_be_taken(self, error: Exception) -> bool:
+        return isinstance(error, FileExistsError) or _refusal(error)[0] == "IOException"
+
+    def transient(self, error: Exception) -> bool:
+        if isinstance(error, RuntimeError):
+            exception, said = _refusal(error)
+            return exception is None or passes(exception, said)   # else of the network or a DataNode
+        return isinstance(error, OSError) and not isinstance(
+            error, (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError))
+
+    def explain(self, error: Exception) -> Explanation | None:
+        match error:
+            case FileNotFoundError() if "Path is not a file" in str(error):
+                return Explanation("it is a folder, not a file", "Check the name.")
+            case FileNotFoundError() | FileExistsError() | PermissionError() | NotADirectoryError():
+                return explain_os_error(error)
+            case RuntimeError():
+                exception, said = _refusal(error)
+                if exception == "AccessControlException" and "(is not a directory)" in said:
+                    exception = "ParentNotDirectoryException"
+                return explain_refusal(exception, said, self._user)
+            case OSError():
+                return Explanation(f"no NameNode answers at {self._url} ({error})",
+                                   "Check that HDFS is up, and that fs.defaultFS or dfs.namenode.rpc-address in Hadoop's "
+                                   "configuration (HADOOP_CONF_DIR) is the address of its RPC server.")
+            case _:
+                return None
+
+    def _ask(self, call: Callable[[], Result]) -> Result:
+        try:
+            result = call()
+        except self.refusals:
+            self.answered = True
+            raise
+        self.answered = True
+        return result
+
+
+def _refusal(error: Exception) -> tuple[str | None, str]:
+    """The name of the name node's Java exception, if it gave one, and the first line of what it said."""
+    found = _SAID.match(str(error))
+    if found is None:
+        return None, str(error).splitlines()[0] if str(error) else type(error).__name__
+    return found[1], found[2].split("\\n")[0].replace('\\"', '"')
