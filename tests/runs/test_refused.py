@@ -98,10 +98,10 @@ class TestRefused:
 
     def test_what_the_jvm_fails_with_is_told_in_a_line(self, spark):
         with pytest.raises(Py4JJavaError) as caught:
-            spark._jvm.java.lang.Integer.parseInt("x")
+            spark._jvm.java.lang.Class.forName("nowhere.Nothing")
         result, details = failed(caught.value, "run", None, 1.0)
-        assert result.reason == 'Py4JJavaError: java.lang.NumberFormatException: For input string: "x"'
-        assert "at java.base/java.lang.Integer.parseInt" in details
+        assert result.reason == "Py4JJavaError: java.lang.ClassNotFoundException: nowhere.Nothing"
+        assert "at java.base/java.lang.Class.forName" in details
 
     @pytest.mark.slow
     def test_a_step_that_leaves_no_training_rows_is_named(self, frame, small, tmp_path):
