@@ -32,7 +32,7 @@ def test_workers_that_do_not_come_together_blame_no_code():
     assert failure(PeerLost("gone"), None).cause == "echo"
     assert failure(KeyError("mine"), None).cause == "code"
     with pytest.raises(ImportError):   # an engine that isn't installed is nobody's loss
-        _join("no_such_engine")
+        _join("no_such_engine", every_step=True)
 
 
 def test_what_spark_never_said_keeps_its_name():
