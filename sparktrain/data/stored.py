@@ -15,6 +15,7 @@ from sparktrain.data.files import files_under, list_files, qualified, read_file
 from sparktrain.data.identity import ROW, VALIDATION, column
 from sparktrain.data.prepared import Prepared
 from sparktrain.data.reading import read_files
+from sparktrain.storage import SUMMARY
 
 if TYPE_CHECKING:
     from sparktrain.config import Data
@@ -57,7 +58,7 @@ def read(spark: SparkSession, data: Data, needed: Sequence[str], loaded: Sequenc
     """
     try:
         url = qualified(spark, data.prepared)
-        summary = _json(spark, url, "summary.json")
+        summary = _json(spark, url, SUMMARY)
         origin = _json(spark, url, "lineage.json")
         _refuse_parts(spark, url, summary)
         source = read_files(spark, [f"{url}/{ROWS}"], "parquet", key=_KEY)

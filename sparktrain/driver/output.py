@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
 from sparktrain.driver import ended
-from sparktrain.storage import HADOOP_KEYS, Folder, open_folder
+from sparktrain.storage import HADOOP_KEYS, SUMMARY, Folder, open_folder
 
 if TYPE_CHECKING:   # who looks at runs needs no Spark
     from pyspark.sql import SparkSession
@@ -22,7 +22,6 @@ RUNNING = "running.json"   # who works on a run; it and the next two are never i
 STATUS = "status.json"     # how far it is
 LOG = "log.txt"
 KEPT_LOG = "logs/run.log"  # what LOG is in a complete run
-SUMMARY = "summary.json"   # a folder that has it is complete
 KEPT = "prepared"          # the prepared rows, while a run with data.keep: storage goes on
 
 

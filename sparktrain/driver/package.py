@@ -21,10 +21,9 @@ from typing import Callable, Iterator
 
 from packaging.requirements import Requirement
 
-from sparktrain.storage import Folder, open_folder
+from sparktrain.storage import SUMMARY, Folder, open_folder
 
 ENVIRONMENT, JARS = "environment.tar.gz", "spark-jars.zip"
-CONTENT = "summary.json"   # the storage takes a folder for complete by it
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 _LEFT_OUT = {"include", "tests"}   # which a compiler reads, and which nobody does there
 
@@ -47,7 +46,7 @@ def package(to: str, tell: Callable[[str], None]) -> str:
         StorageError: it can't be written.
     """
     root, distributions, name = open_folder(to), _distributions(), package_name()
-    if root.exists(f"{name}/{CONTENT}"):
+    if root.exists(f"{name}/{SUMMARY}"):
         tell(f"{root.join(name).url} is there already, with these versions")
         return root.join(name).url
     staged = root.join("_staged", name)
@@ -62,7 +61,7 @@ def package(to: str, tell: Callable[[str], None]) -> str:
             staged.upload(str(local), file)
             local.unlink()
     versions = {each.metadata["Name"]: each.version for each in distributions}
-    staged.write_text(CONTENT, json.dumps({"python": platform.python_version(), "versions": versions}, indent=1) + "\n")
+    staged.write_text(SUMMARY, json.dumps({"python": platform.python_version(), "versions": versions}, indent=1) + "\n")
     root.publish(f"_staged/{name}", name)
     return root.join(name).url
 
@@ -74,7 +73,7 @@ def packaged(at: str) -> Folder:
         NotPackaged: there is none.
     """
     root, name = open_folder(at), package_name()
-    if not root.exists(f"{name}/{CONTENT}"):
+    if not root.exists(f"{name}/{SUMMARY}"):
         raise NotPackaged(
             f"{root.url} has no package {name}, of the versions that this environment has: make it by\n"
             f"    sparktrain package --to {at}\n"

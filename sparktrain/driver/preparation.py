@@ -16,7 +16,7 @@ from sparktrain.config import Job
 from sparktrain.data import Prepared, explained, prepare, stored
 from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.given import Given
-from sparktrain.driver.output import SUMMARY, RunFolder, RunTaken, hadoop_settings, now, qualified, write_json
+from sparktrain.driver.output import RunFolder, RunTaken, hadoop_settings, now, qualified, write_json
 from sparktrain.driver.parent import Parent, find_parent, refuse_other_pipeline
 from sparktrain.driver.plan import refuse_unvalidated
 from sparktrain.driver.progress import Watch
@@ -24,7 +24,7 @@ from sparktrain.driver.record import keep_fitted, lineage
 from sparktrain.driver.report import Report
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
-from sparktrain.storage import Folder, open_folder
+from sparktrain.storage import SUMMARY, Folder, open_folder
 from sparktrain.storage.urls import parse
 
 

@@ -120,15 +120,15 @@ class Result:
         Returns:
             The URL.
         """
-        from sparktrain.storage import open_folder
+        from sparktrain.storage import SUMMARY, open_folder
 
         target = open_folder(url, self.hadoop)
-        if target.exists("summary.json"):
+        if target.exists(SUMMARY):
             raise FileExistsError(f"{target.url} holds a run already: save to another folder")
         with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
             whole = Path(folder, "run")
             open_folder(self.output, self.hadoop).download("", str(whole))
-            for path in sorted(whole.iterdir(), key=lambda path: path.name == "summary.json"):
+            for path in sorted(whole.iterdir(), key=lambda path: path.name == SUMMARY):
                 target.upload(str(path), path.name)   # summary.json last: complete is what has it
         return target.url
 

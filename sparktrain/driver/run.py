@@ -17,7 +17,7 @@ from sparktrain.driver.attempts import train
 from sparktrain.driver.ending import failed
 from sparktrain.driver.functions import own_folders, search_folders, source
 from sparktrain.driver.given import Given
-from sparktrain.driver.output import KEPT, SUMMARY, RunFolder, hadoop_settings, now, qualified
+from sparktrain.driver.output import KEPT, RunFolder, hadoop_settings, now, qualified
 from sparktrain.driver.parent import Parent, find_parent
 from sparktrain.driver.plan import class_weights, modules_of
 from sparktrain.driver.preparation import keep_rows, kept_rows, prepare_rows
@@ -31,7 +31,7 @@ from sparktrain.driver.takeover import IDENTITY, NotTheSame, check_same, identit
 from sparktrain.driver.turns import turns
 from sparktrain.interfaces.checkpoints import CHECKPOINTS, Checkpoint
 from sparktrain.interfaces.messages import EpochEnd, Fit, Message, Source
-from sparktrain.storage import open_folder
+from sparktrain.storage import SUMMARY, open_folder
 
 
 def run_job(

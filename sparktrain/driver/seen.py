@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sparktrain.driver import ended
 from sparktrain.driver.output import KEPT_LOG, LOG, RUNNING, STAGED, STATUS
 from sparktrain.driver.result import Result
-from sparktrain.storage import Folder, NotFound, open_folder
+from sparktrain.storage import SUMMARY, Folder, NotFound, open_folder
 from sparktrain.storage.runs import LATEST, finished_at, resolve, summary_of
 from sparktrain.storage.urls import parse
 
@@ -105,7 +105,7 @@ def _look(root: Folder, run: str) -> Seen | None:
     record = ended.read(root, run)
     if record is not None:
         return Seen(run, "ended", record, root.join(ended.ENDED, run))
-    if root.exists(f"{STAGED}/{run}/summary.json"):   # it is just being published
+    if root.exists(f"{STAGED}/{run}/{SUMMARY}"):   # it is just being published
         return Seen(run, "running", {"run": run, "status": "running"}, root.join(STAGED, run))
     return None
 

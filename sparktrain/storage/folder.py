@@ -15,7 +15,7 @@ from sparktrain.storage.store import Kind, Store, is_part, part_name
 from sparktrain.storage.urls import Location, parse
 
 Result = TypeVar("Result")
-_LAST = "summary.json"           # what a published folder gets last: only then is it complete
+SUMMARY = "summary.json"         # what a published folder gets last: only then is it complete
 _CLAIM = ".sparktrain-claim"     # in a folder that is being copied to its place
 
 
@@ -156,8 +156,8 @@ class Folder:
             staged: the name of a folder that has all its files, `summary.json` among them.
             final: the name it is to have. Of two who publish different folders under it, one fails.
         """
-        if not self.exists(f"{staged}/{_LAST}"):
-            raise NotFound(f"{self._url(staged)}: can't be published: it has no {_LAST}, so it is not complete")
+        if not self.exists(f"{staged}/{SUMMARY}"):
+            raise NotFound(f"{self._url(staged)}: can't be published: it has no {SUMMARY}, so it is not complete")
         for leftover in list(self._files(staged, hidden=True)):   # of writers that were killed
             self._ask("remove", leftover, self._store.remove)
         taken = StorageError(f"{self._url(final)}: can't be published from {self._url(staged)}: something is there "
@@ -172,7 +172,7 @@ class Folder:
             raise taken from error
 
     def _copy(self, staged: str, final: str, taken: StorageError) -> None:
-        claim, last = f"{final}/{_CLAIM}", f"{final}/{_LAST}"
+        claim, last = f"{final}/{_CLAIM}", f"{final}/{SUMMARY}"
         token = self._url(staged).encode()
         if self.exists(final) and not self.exists(claim):
             raise taken
@@ -181,7 +181,7 @@ class Folder:
         if self.exists(last):   # published between the look and the claim
             self.remove(claim)
             raise taken
-        names = sorted((name[len(staged) + 1:] for name in self._files(staged)), key=lambda name: name == _LAST)
+        names = sorted((name[len(staged) + 1:] for name in self._files(staged)), key=lambda name: name == SUMMARY)
         for name in names:
             source = self._location.join(staged, name).path
             self._ask("write", f"{final}/{name}", lambda path: self._store.copy(source, path))

@@ -9,11 +9,10 @@ from datetime import datetime, timezone
 from typing import Any, Mapping
 
 from sparktrain.storage.errors import NotFound, StorageError
-from sparktrain.storage.folder import Folder, open_folder
+from sparktrain.storage.folder import SUMMARY, Folder, open_folder
 from sparktrain.storage.urls import parse
 
 LATEST = "latest"
-_SUMMARY = "summary.json"
 
 
 def complete_runs(folder: Folder) -> list[str]:
@@ -76,7 +75,7 @@ def resolve(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> str:
 
 def summary_of(folder: Folder, run: str) -> dict[str, Any] | None:
     """The summary of a run; None where it isn't complete."""
-    return record_at(folder, f"{run}/{_SUMMARY}")
+    return record_at(folder, f"{run}/{SUMMARY}")
 
 
 def record_at(folder: Folder, name: str) -> dict[str, Any] | None:

@@ -9,9 +9,10 @@ import pytest
 
 from sparktrain.driver import on_cluster
 from sparktrain.driver.on_cluster import arrange
-from sparktrain.driver.package import CONTENT, NotPackaged, package_name
+from sparktrain.driver.package import NotPackaged, package_name
 from sparktrain.driver.request import arguments, load_job
 from sparktrain.driver.spark_options import read_options
+from sparktrain.storage import SUMMARY
 
 YAML = """
 name: mine
@@ -31,7 +32,7 @@ def home(tmp_path, monkeypatch):
     (tmp_path / "job.yaml").write_text(YAML)
     package = tmp_path / "envs" / package_name()
     package.mkdir(parents=True)
-    (package / CONTENT).write_text("{}")
+    (package / SUMMARY).write_text("{}")
     (tmp_path / "scratch").mkdir()
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SPARK_CONF_DIR", raising=False)

@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any, Callable
 
-from sparktrain.storage import Folder, StorageError
+from sparktrain.storage import SUMMARY, Folder, StorageError
 
 _SIZE = 1 << 20   # bytes written
 
@@ -47,7 +47,7 @@ def try_storage(folder: Folder) -> dict[str, Any]:
 
 
 def _publish(folder: Folder) -> bool:
-    folder.write_text("staged/summary.json", "{}")
+    folder.write_text(f"staged/{SUMMARY}", "{}")
     folder.publish("staged", "final")
     return folder.exists("final/data") and not folder.exists("staged")
 
