@@ -19,6 +19,12 @@ Result = TypeVar("Result")
 # A few quick tries between the name nodes; to wait for one that comes back is the folder's business.
 _FAILOVER = {"dfs.client.failover.max.attempts": "4", "dfs.client.failover.sleep.base.millis": "50",
              "dfs.client.failover.sleep.max.millis": "200"}
+# What hdfs-native makes of some of a name node's exceptions; the others' names are in its RuntimeError.
+_TRANSLATED: dict[type[Exception], str] = {
+    FileNotFoundError: "FileNotFoundException",
+    FileExistsError: "FileAlreadyExistsException",
+    PermissionError: "AccessControlException",
+}
 _SAID = re.compile(r'RPCError\("(?:[\w$]+\.)*([\w$]+)", "((?:[^"\\]|\\.)*)')
 
 
@@ -34,7 +40,7 @@ class NativeHdfsStore(HdfsStore):
         StorageError: Hadoop's configuration does not say where the name nodes are.
     """
 
-    refusals = (FileNotFoundError, FileExistsError, PermissionError, RuntimeError)
+    refusals = (*_TRANSLATED, RuntimeError)
 
     def __init__(self, url: str, settings: Mapping[str, str], user: str) -> None:
         os.environ.setdefault("HADOOP_USER_NAME", user)   # the one place where hdfs-native looks
@@ -48,11 +54,8 @@ class NativeHdfsStore(HdfsStore):
     def kind(self, path: str) -> Kind | None:
         try:
             status = self._ask(lambda: self._client.get_file_info(path))
-        except FileNotFoundError:
-            return None
-        except RuntimeError as error:
-            exception, said = _refusal(error)
-            if exception in ABSENT or "(is not a directory)" in said:   # a part of the path is a file
+        except self.refusals as error:
+            if _refusal(error)[0] in ABSENT:
                 return None
             raise
         return "folder" if status.isdir else "file"
@@ -95,26 +98,20 @@ class NativeHdfsStore(HdfsStore):
         self._ask(lambda: self._client.delete(path, recursive=True))
 
     def may_be_taken(self, error: Exception) -> bool:
-        return isinstance(error, FileExistsError) or _refusal(error)[0] == "IOException"
+        return _refusal(error)[0] in ("FileAlreadyExistsException", "IOException")
 
     def transient(self, error: Exception) -> bool:
-        if isinstance(error, RuntimeError):
+        if isinstance(error, self.refusals):
             exception, said = _refusal(error)
-            return exception is None or passes(exception, said)   # else of the network or a DataNode
-        return isinstance(error, OSError) and not isinstance(
-            error, (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError))
+            return exception is None or passes(exception, said)   # without one it is of the network or a DataNode
+        return isinstance(error, OSError) and not isinstance(error, (NotADirectoryError, IsADirectoryError))
 
     def explain(self, error: Exception) -> Explanation | None:
         match error:
-            case FileNotFoundError() if "Path is not a file" in str(error):
-                return Explanation("it is a folder, not a file", "Check the name.")
-            case FileNotFoundError() | FileExistsError() | PermissionError() | NotADirectoryError():
+            case FileNotFoundError() | FileExistsError() | PermissionError() | RuntimeError():
+                return explain_refusal(*_refusal(error), self._user)
+            case NotADirectoryError():
                 return explain_os_error(error)
-            case RuntimeError():
-                exception, said = _refusal(error)
-                if exception == "AccessControlException" and "(is not a directory)" in said:
-                    exception = "ParentNotDirectoryException"
-                return explain_refusal(exception, said, self._user)
             case OSError():
                 return Explanation(f"no NameNode answers at {self._url} ({error})",
                                    "Check that HDFS is up, and that fs.defaultFS or dfs.namenode.rpc-address in Hadoop's "
@@ -136,5 +133,9 @@ def _refusal(error: Exception) -> tuple[str | None, str]:
     """The name of the name node's Java exception, if it gave one, and the first line of what it said."""
     found = _SAID.match(str(error))
     if found is None:
-        return None, str(error).splitlines()[0] if str(error) else type(error).__name__
-    return found[1], found[2].split("\\n")[0].replace('\\"', '"')
+        said = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return _TRANSLATED.get(type(error)), said
+    exception, said = found[1], found[2].split("\\n")[0].replace('\\"', '"')
+    if exception == "AccessControlException" and "(is not a directory)" in said:   # so it calls a part of the path
+        exception = "ParentNotDirectoryException"
+    return exception, said
