@@ -15,6 +15,7 @@ setup(
     version=VERSION,
     description="Train Keras and TensorFlow models inside a Spark job",
     packages=find_packages(include=["sparktrain", "sparktrain.*"]),
+    package_data={"sparktrain.sandbox": ["*.java"]},
     python_requires=">=3.11",
     install_requires=[
         "cloudpickle",

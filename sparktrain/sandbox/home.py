@@ -48,6 +48,7 @@ class Home:
         self.logs = folder / "logs"
         self.data = folder / "data"
         self.scratch = folder / "tmp"
+        self.classes = folder / "classes"
         self.log4j = folder / "log4j2.properties"
         self.gpu_script = folder / "gpu.sh"
 

@@ -77,6 +77,22 @@ def class_path(java: Path, tell: Callable[[str], None], with_yarn: bool = False)
     return [str(unpacked / "pages"), str(unpacked / "classes.jar"), *more, f"{jars}/*"]
 
 
+def compile_own(java: Path, classes: Path) -> None:
+    """Compile the sandbox's own Java class into a folder, by Janino, which comes with Spark: users have a Java without javac.
+
+    Raises:
+        SandboxError: it didn't compile.
+    """
+    source, jars = Path(__file__).with_name("LocalFiles.java"), spark_jars()
+    api = next(jars.glob("hadoop-client-api-*.jar"))
+    shutil.rmtree(classes, ignore_errors=True)
+    classes.mkdir()
+    said = subprocess.run([java, "-cp", f"{jars}/*", "org.codehaus.commons.compiler.samples.CompilerDemo", "-d", classes,
+                           "-classpath", api, source], capture_output=True, text=True, timeout=60, check=False)
+    if not next(classes.rglob("*.class"), None):   # its exit status is 0 all the same
+        raise SandboxError(f"{source} could not be compiled: {(said.stderr or said.stdout).strip()}")
+
+
 def _unpacked(jar: Path, tell: Callable[[str], None]) -> Path:
     """Returns a folder with the jar's classes, not compressed, in classes.jar, and its web pages in pages/.
 

@@ -40,8 +40,6 @@ def yarn(java_home: Path) -> tuple[Daemon, ...]:
         main="org.apache.hadoop.yarn.server.nodemanager.NodeManager",
         ports=("rpc", "localizer", "http"),
         ready=probe.nodemanager,
-        # Without Hadoop's native library it starts a chmod for every file that it unpacks: by the quickest way.
-        java_options=("-Djdk.lang.Process.launchMechanism=VFORK",),
         # Containers find Java by this variable of the NodeManager's.
         environment={"JAVA_HOME": str(java_home)},
         settings={
@@ -60,6 +58,7 @@ def yarn(java_home: Path) -> tuple[Daemon, ...]:
             # A laptop's nearly full disk is no reason to refuse all work, as it would be on a node.
             "yarn.nodemanager.disk-health-checker.enable": "false",
             "yarn.nodemanager.localizer.cache.target-size-mb": "20480",
+            "fs.AbstractFileSystem.file.impl": "sparktrain.sandbox.LocalFiles",
         },
         memory=384,
     )

@@ -205,6 +205,10 @@ class Sandbox:
         """
         home, found, daemons = self.home, java.find_java(), self._daemons(managers)
         class_path = [str(home.conf), *java.class_path(found, self._tell, with_yarn="yarn" in managers)]
+        if "yarn" in managers:
+            class_path.append(str(home.classes))
+            if "nodemanager" not in running:
+                java.compile_own(found, home.classes)
         options = [f"-Dlog4j2.configurationFile={home.log4j.as_uri()}", f"-Djava.io.tmpdir={home.scratch}"]
         kept = home.ports()
         new = {daemon.name: daemon.ports for daemon in daemons if daemon.name not in running}
