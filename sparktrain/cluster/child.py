@@ -39,17 +39,7 @@ class Child:
         self._killed: str | None = None
         events, events_in_child = os.pipe()
         try:
-            # Its own process group, so that a kill reaches what the user's code has started, too.
-            self._process = subprocess.Popen(
-                [sys.executable, "-u", "-m", "sparktrain.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=[events_in_child],
-                env={**environment, _EVENTS: str(events_in_child)},
-                cwd=folder,
-                start_new_session=True,
-            )
+            self._process = self._start({**environment, _EVENTS: str(events_in_child)}, events_in_child, folder)
         finally:
             os.close(events_in_child)
         self._threads = [
@@ -58,6 +48,18 @@ class Child:
         ]
         for thread in self._threads:
             thread.start()
+
+    def _start(self, environment: Mapping[str, str], events: int, folder: str) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-u", "-m", "sparktrain.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[events],
+            env=environment,
+            cwd=folder,
+            start_new_session=True,   # its own process group: a kill reaches what the user's code has started, too
+        )
 
     @property
     def pid(self) -> int:

@@ -54,11 +54,16 @@ class Run:
 @pytest.fixture(scope="session")
 def user_module():
     """The user's module that the children import by name, in this process."""
-    spec = importlib.util.spec_from_file_location("trained", USER / "trained.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["trained"] = module
-    spec.loader.exec_module(module)
-    return module
+    return _module("trained", USER / "trained.py")
+
+
+def _module(name: str, path: Path) -> Any:
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
 
 
 @pytest.fixture(scope="session")
@@ -206,13 +211,14 @@ def train(shards, engine, brought_up, tmp_path_factory):
 
 
 def _run(orders: list[Any], launch: Any, folder: Path, on_event: Any, devices: int) -> list[Worker]:
-    from sparktrain.cluster.child import Child
     from sparktrain.interfaces.launch import Place
 
+    forked = _module("forked", Path(__file__).with_name("forked.py"))
     size = len(orders)
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(ROOT), str(USER)]),
+        "TMPDIR": str(folder),
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "OMP_NUM_THREADS": "1",
         "TF_NUM_INTRAOP_THREADS": "1",
@@ -222,7 +228,7 @@ def _run(orders: list[Any], launch: Any, folder: Path, on_event: Any, devices: i
     told = [""] * size
     barrier = threading.Barrier(size)
     workers = [Worker(None, 0.0) for _ in orders]
-    children: list[Child] = []
+    children: list[Any] = []
     launches = [launch() for _ in orders]
 
     def gather(rank: int, value: str) -> list[str]:
@@ -246,7 +252,7 @@ def _run(orders: list[Any], launch: Any, folder: Path, on_event: Any, devices: i
         workers[rank].seconds = time.monotonic() - began
 
     for rank in range(size):
-        children.append(Child(environment, lambda event, rank=rank: take(rank, event), str(folder)))
+        children.append(forked.ForkedChild(environment, lambda event, rank=rank: take(rank, event), str(folder)))
     threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
     began = time.monotonic()
     try:
