@@ -18,6 +18,9 @@ from sparktrain.storage import open_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECONDS = 500   # of one submit
+# As every other JVM of the tests: what runs in YARN's containers doesn't have this process's environment.
+SHORT_LIVED = [word for of in ("executorEnv", "yarn.appMasterEnv")
+               for word in ("--conf", f"spark.{of}.JAVA_TOOL_OPTIONS={os.environ['JAVA_TOOL_OPTIONS']}")]
 MODEL = '''
 import os
 import sys
@@ -32,7 +35,7 @@ def prepare(frame, factor):
 def build_model(units):
     import keras
 
-    print("GPU", os.environ["CUDA_VISIBLE_DEVICES"] or "none", "of", sys.executable, flush=True)
+    print("GPU", os.environ["CUDA_VISIBLE_DEVICES"] or "none", "of", sys.executable, "threads", os.environ["OMP_NUM_THREADS"], flush=True)
     x = keras.Input((2,), name="x")
     hidden = keras.layers.Dense(units, activation="tanh", kernel_initializer=keras.initializers.GlorotUniform(3))(x)
     model = keras.Model(x, keras.layers.Dense(1, activation="sigmoid", kernel_initializer="ones")(hidden))
@@ -108,7 +111,8 @@ def begin(home):
 
     def start(options: list[str], *words: str, **variables: str):
         command = [ROOT / "spark-submit.sh", "--executor-memory", "512m", "--conf", "spark.sql.shuffle.partitions=2",
-                   "--conf", "spark.ui.enabled=false", *options, ROOT / "jobs" / "train.py", "--config", "job.yaml", *words]
+                   "--conf", "spark.ui.enabled=false", *SHORT_LIVED, *options,
+                   ROOT / "jobs" / "train.py", "--config", "job.yaml", *words]
         process = subprocess.Popen(
             command, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, "VIRTUAL_ENV": sys.prefix, "SPARK_LOCAL_IP": "127.0.0.1", **variables},

@@ -22,13 +22,13 @@ def reference(submit, oldest_spark):
     return end.weights()
 
 
-def trained(end, reference, gpus: int) -> bool:
-    """Whether it trained the model that is expected, by two workers of which each had a GPU to itself."""
+def trained(end, reference, gpus: int, cores: int = 1) -> bool:
+    """Whether it trained the model that is expected, by two workers of which each had a GPU and all cores of an executor."""
     assert end.status == 0 and end.line["status"] == "finished" and end.line["workers"] == 2, end.errors
     for mine, expected in zip(end.weights(), reference, strict=True):
         numpy.testing.assert_array_equal(mine, expected)
-    workers = re.findall(r"\[(\d)\] GPU (\S+) of (\S+)", end.log())
-    assert sorted(rank for rank, _, _ in workers) == ["0", "1"]
+    workers = re.findall(r"\[(\d)\] GPU (\S+) of \S+ threads (\d+)", end.log())
+    assert sorted(rank for rank, _, _ in workers) == ["0", "1"] and {threads for _, _, threads in workers} == {str(cores)}
     pinned = {gpu for _, gpu, _ in workers}
     assert pinned == {"none"} if gpus == 0 else len(pinned) == 2 and pinned <= {str(gpu) for gpu in range(gpus)}
     # They are pretended, so nobody trains on the CPU unawares who was given one.
@@ -63,10 +63,10 @@ def test_what_fails_on_the_cluster_is_told_where_it_was_submitted(submit, enviro
 
 
 def test_of_two_jobs_that_are_begun_together_with_slots_for_one_and_a_half_one_waits_and_both_train(begin, clusters, reference):
-    """On Spark's own cluster of three GPUs, with two workers a job."""
+    """On Spark's own cluster of three GPUs, with two workers a job, which Spark would put on one executor."""
     options = ["--master", clusters.master_url, "--executor-cores", "2", "--conf", "spark.cores.max=4", *GPU,
                "--conf", "spark.task.resource.gpu.amount=0.5"]
     ends = [end() for end in [begin(options, "--run-id", name) for name in ("one", "other")]]
-    assert all(trained(end, reference, gpus=3) for end in ends)
+    assert all(trained(end, reference, gpus=3, cores=2) for end in ends)
     waited = [end for end in ends if re.search(r"waiting for .*app-\d+-\d+ \(mine, user", end.log() + end.errors)]
     assert len(waited) == 1, [end.log() for end in ends]

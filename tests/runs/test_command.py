@@ -105,15 +105,6 @@ def test_a_users_own_job_trains_and_its_model_is_there(home):
     assert yaml.safe_load((run / "job.yaml").read_text())["training"]["epochs"] == 3
 
 
-@pytest.mark.slow
-def test_a_rehearsal_tells_shapes_counts_steps_and_leaves_nothing(home):
-    status, end, shown = submit(home, "--check")
-    assert status == 0 and end["status"] == "checked" and end["rows"] == 120
-    for word in ("input flight", "(1,)", "class near", "60", "steps an epoch", "disk a worker"):
-        assert word in shown, shown[-3000:]
-    assert not [path for path in (home / "models").rglob("*") if path.is_file()]
-
-
 def test_a_misspelled_key_is_refused_before_spark_starts(home):
     begun = time.monotonic()
     status, end, shown = submit(home, "--set", "training.epoch=3", "--set", "model.build=mine:build")
@@ -122,18 +113,6 @@ def test_a_misspelled_key_is_refused_before_spark_starts(home):
     assert time.monotonic() - begun < 20
     status, end, shown = submit(home, "--set", "model.build=mine:bild_model")
     assert status == 2 and "mine:build_model" in end["reason"]
-
-
-@pytest.mark.slow
-def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(home):
-    status, end, shown = submit(home, "--set", "data.label={column: where, classes: [near, away]}",
-                                "--set", "data.sample=null")
-    assert status == 1 and end["status"] == "failed"
-    assert "far" in end["reason"] and "where" in end["reason"]
-    assert not list((home / "models").glob("[!_]*")) and not list((home / "models").glob("_runs/*"))
-    assert run_end(open_folder(home / "models"), end["run"]).to_dict() == end
-    [record] = [json.loads(path.read_text()) for path in (home / "models").glob("_ended/*/end.json")]
-    assert record == end | {name: record[name] for name in ("finished", "traceback", "user", "application")}
 
 
 @pytest.mark.slow

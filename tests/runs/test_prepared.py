@@ -246,22 +246,8 @@ def submit(home: Path, *words: str) -> subprocess.Popen:
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def ended(home: Path, process: subprocess.Popen) -> tuple[int, dict, str]:
-    shown, _ = process.communicate(timeout=120)
-    line = json.loads(shown.strip().splitlines()[-1])
-    assert json.loads((home / "end.json").read_text()) == line
-    return process.returncode, line, shown
-
-
-@pytest.mark.slow
-def test_the_command_tells_its_end_by_line_and_status(home):
-    url = f"file://{home}/prepared/may"
-    status, line, shown = ended(home, submit(home, "--to", url))
-    assert (status, line["status"], line["run"], line["output"]) == (0, "finished", "may", url), shown[-3000:]
-    assert line["rows"] + json.loads((home / "prepared/may/summary.json").read_text())["validation_rows"] == 64
-    status, line, _ = ended(home, submit(home, "--to", url))
-    assert (status, line["status"], line["output"]) == (2, "refused", None) and "something is at" in line["reason"]
-    begun = time.monotonic()
+def test_what_cannot_be_prepared_is_refused_before_spark_starts(home):
+    url, begun = f"file://{home}/prepared/may", time.monotonic()
     for words in (["--to", f"file://{home}/prepared/latest"], ["--to", url, "--set", "data.fromat=csv"], []):
         process = submit(home, *words)
         shown, _ = process.communicate(timeout=60)

@@ -80,11 +80,12 @@ class TestRefused:
             ([([1.0, 2.0], 0), ([math.nan, 2.0], 1)], {},
              ["column 'x' (list<", "nan can't be trained on", "data.where"]),
             ([([1.0, 2.0], 0), (None, 1)], {}, ["column 'x' (list<", "null can't be trained on", "1 such"]),
+            ([([1.0, 2.0], 0), ([None, 2.0], 1)], {}, ["column 'x' (list<", "null can't be trained on", "1 such"]),
             ([([1.0, 2.0], 0), ([1.0], 1)], {}, ["column 'x' (list<", "array of shape [", "`length`"]),
             ([([1.0, 2.0], 0), ([1.0, 2.0], 7)], {"label": {"column": "y", "classes": [0, 1]}},
              ["column 'y' (int32): 7 is none of the classes [0, 1]", "data.label"]),
         ],
-        ids=["NaN", "null", "ragged", "label outside the classes"],
+        ids=["NaN", "null", "null element", "ragged", "label outside the classes"],
     )
     def test_values_that_cant_be_trained_on_are_told_with_column_type_value_and_what_to_do(
         self, spark, small, tmp_path, rows, words, told

@@ -1,6 +1,5 @@
 """A user's module: models that show what came in, and one that is trained further."""
 
-import os
 import time
 
 INPUTS = {
@@ -69,14 +68,3 @@ def hang():
                 time.sleep(300)
 
     return [Hang()]
-
-
-def tell_place():
-    """Callbacks: a worker says which executor it runs on, and with how many threads."""
-    import keras
-
-    class Tell(keras.callbacks.Callback):
-        def on_train_begin(self, logs=None):
-            print(f"place {os.environ['SPARK_LOCAL_DIRS']} threads {os.environ['OMP_NUM_THREADS']}")
-
-    return [Tell()]

@@ -1,0 +1,107 @@
+"""The programs in jobs/ by their command lines, in this process and on the session's Spark, but for which all is as submitted."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+import yaml
+from pyspark.sql import SparkSession
+
+from sparktrain.driver import main, prepare_main
+from sparktrain.driver.seen import run_end
+from sparktrain.storage import open_folder
+
+pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
+
+MODEL = """
+def prepare(frame, factor):
+    return frame.withColumn("flight", frame.distance * factor)
+
+
+def build_model():
+    import keras
+
+    inputs = keras.Input((1,), name="flight")
+    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(inputs))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    return model
+"""
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A user's folder with a job on 200 rows."""
+    (tmp_path / "ours.py").write_text(MODEL)
+    distance = [float(number % 100) for number in range(200)]
+    table = pyarrow.table({"distance": distance, "where": ["far" if d >= 50 else "near" for d in distance]})
+    (tmp_path / "rows").mkdir()
+    pyarrow.parquet.write_table(table, tmp_path / "rows" / "part-0.parquet")
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump({
+        "data": {
+            "path": f"file://{tmp_path}/rows",
+            "preprocess": "ours:prepare",
+            "args": {"factor": 0.01},
+            "validation": {"fraction": 0.2},
+            "sample": {"per_class": 60},
+            "features": ["flight"],
+            "label": {"column": "where", "classes": ["near", "far"]},
+        },
+        "model": {"build": "ours:build_model"},
+        "training": {"engine": "single", "batch_size": 16},
+        "output": {"path": f"file://{tmp_path}/models"},
+    }))
+    return tmp_path
+
+
+@pytest.fixture
+def run(home, spark, monkeypatch, capfd):
+    """Runs a program in the user's folder; its exit status, its JSON line, and all that it showed."""
+    monkeypatch.chdir(home)
+    monkeypatch.syspath_prepend(str(home))
+    monkeypatch.setattr(SparkSession, "stop", lambda session: None)   # other tests go on with it
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+    def program(program, *words: str) -> tuple[int, dict, str]:
+        status = program(["--config", "job.yaml", *words])
+        shown = capfd.readouterr()
+        return status, json.loads(shown.out.strip().splitlines()[-1]), shown.out + shown.err
+
+    yield program
+    sys.modules.pop("ours", None)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_a_rehearsal_tells_shapes_counts_steps_and_leaves_nothing(run, home):
+    status, end, shown = run(main, "--check")
+    assert status == 0 and end["status"] == "checked" and end["rows"] == 120
+    for word in ("input flight", "(1,)", "class near", "60", "steps an epoch", "disk a worker"):
+        assert word in shown, shown[-3000:]
+    assert not [path for path in (home / "models").rglob("*") if path.is_file()]
+
+
+def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(run, home):
+    status, end, _ = run(main, "--set", "data.label={column: where, classes: [near, away]}", "--set", "data.sample=null")
+    assert status == 1 and end["status"] == "failed"
+    assert "far" in end["reason"] and "where" in end["reason"]
+    assert not list((home / "models").glob("[!_]*")) and not list((home / "models").glob("_runs/*"))
+    assert run_end(open_folder(home / "models"), end["run"]).to_dict() == end
+    [record] = [json.loads(path.read_text()) for path in (home / "models").glob("_ended/*/end.json")]
+    assert record == end | {name: record[name] for name in ("finished", "traceback", "user", "application")}
+
+
+def test_a_preparation_tells_its_end_by_line_and_status(run, home):
+    (home / "ours.py").write_text(MODEL.partition("def build_model")[0])   # the builder isn't here, nor asked for
+    url = f"file://{home}/prepared/may"
+    status, line, shown = run(prepare_main, "--to", url, "--result", "end.json")
+    assert (status, line["status"], line["run"], line["output"]) == (0, "finished", "may", url), shown[-3000:]
+    assert json.loads((home / "end.json").read_text()) == line
+    assert line["rows"] == 120 and json.loads((home / "prepared/may/summary.json").read_text())["validation_rows"] > 0
+    status, line, _ = run(prepare_main, "--to", url)
+    assert (status, line["status"], line["output"]) == (2, "refused", None) and "something is at" in line["reason"]
