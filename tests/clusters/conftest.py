@@ -35,7 +35,8 @@ def prepare(frame, factor):
 def build_model(units):
     import keras
 
-    print("GPU", os.environ["CUDA_VISIBLE_DEVICES"] or "none", "of", sys.executable, "threads", os.environ["OMP_NUM_THREADS"], flush=True)
+    print("GPU", os.environ["CUDA_VISIBLE_DEVICES"] or "none", "of", sys.executable, "threads",
+          os.environ["OMP_NUM_THREADS"], flush=True)
     x = keras.Input((2,), name="x")
     hidden = keras.layers.Dense(units, activation="tanh", kernel_initializer=keras.initializers.GlorotUniform(3))(x)
     model = keras.Model(x, keras.layers.Dense(1, activation="sigmoid", kernel_initializer="ones")(hidden))

@@ -17,7 +17,7 @@ from sparktrain.driver import main, prepare_main
 from sparktrain.driver.seen import run_end
 from sparktrain.storage import open_folder
 
-pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]
 
 MODEL = """
 def prepare(frame, factor):
