@@ -66,15 +66,21 @@ def class_path(java: Path, tell: Callable[[str], None], with_yarn: bool = False)
         tell: told what is being waited for.
         with_yarn: whether YARN's are among them, which need more.
     """
-    jars = spark_jars()
-    client = next(iter(sorted(jars.glob("hadoop-client-api-*.jar"))), None)
-    if client is None:
-        raise SandboxError(f"{jars} has no hadoop-client-api jar: the sandbox needs a pyspark that comes with Hadoop")
+    client = _hadoop_client()
     version = client.stem.removeprefix("hadoop-client-api-")
     daemons = fetch(java, "org.apache.hadoop", "hadoop-client-minicluster", version, tell)
     unpacked = _unpacked(daemons, tell)
     more = [str(fetch(java, "org.bouncycastle", module, BOUNCY_CASTLE, tell)) for module in SIGNING] if with_yarn else []
-    return [str(unpacked / "pages"), str(unpacked / "classes.jar"), *more, f"{jars}/*"]
+    return [str(unpacked / "pages"), str(unpacked / "classes.jar"), *more, f"{client.parent}/*"]
+
+
+def _hadoop_client() -> Path:
+    """Returns the jar with Hadoop's public classes, which comes with pyspark."""
+    jars = spark_jars()
+    client = next(iter(sorted(jars.glob("hadoop-client-api-*.jar"))), None)
+    if client is None:
+        raise SandboxError(f"{jars} has no hadoop-client-api jar: the sandbox needs a pyspark that comes with Hadoop")
+    return client
 
 
 def compile_own(java: Path, classes: Path) -> None:
@@ -83,11 +89,10 @@ def compile_own(java: Path, classes: Path) -> None:
     Raises:
         SandboxError: it didn't compile.
     """
-    source, jars = Path(__file__).with_name("LocalFiles.java"), spark_jars()
-    api = next(jars.glob("hadoop-client-api-*.jar"))
+    source, api = Path(__file__).with_name("LocalFiles.java"), _hadoop_client()
     shutil.rmtree(classes, ignore_errors=True)
     classes.mkdir()
-    said = subprocess.run([java, "-cp", f"{jars}/*", "org.codehaus.commons.compiler.samples.CompilerDemo", "-d", classes,
+    said = subprocess.run([java, "-cp", f"{api.parent}/*", "org.codehaus.commons.compiler.samples.CompilerDemo", "-d", classes,
                            "-classpath", api, source], capture_output=True, text=True, timeout=60, check=False)
     if not next(classes.rglob("*.class"), None):   # its exit status is 0 all the same
         raise SandboxError(f"{source} could not be compiled: {(said.stderr or said.stdout).strip()}")

@@ -8,9 +8,34 @@ from pathlib import Path
 
 import numpy
 import psutil
+import pyarrow
+import pyarrow.parquet
 import pytest
+import yaml
 
 USERS = Path(__file__).resolve().parent.parent / "users"
+
+MODEL = '''
+import words
+
+
+def prepare(frame, factor):
+    return frame.withColumn("flight", frame.distance * factor)
+
+
+def build_model(units):
+    import keras
+
+    inputs = keras.Input((1,), name="flight")
+    hidden = keras.layers.Dense(units, activation="relu")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(len(words.CLASSES), activation="softmax")(hidden))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def tell(end):
+    open("told.json", "w").write(end["status"])
+'''
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +64,35 @@ def frame(spark, rows):
     x, y, number = rows
     data = [(each.tolist(), int(label), int(n)) for each, label, n in zip(x, y, number)]
     return spark.createDataFrame(data, "x array<float>, y int, number int").repartition(5)
+
+
+@pytest.fixture
+def home(tmp_path):
+    """A user's folder outside the project: his module, a job, and 200 rows for it."""
+    (tmp_path / "mine.py").write_text(MODEL)
+    (tmp_path / "words.py").write_text("CLASSES = ['near', 'far']\n")
+    distance = [float(number % 100) for number in range(200)]
+    table = pyarrow.table({"distance": distance, "where": ["far" if d >= 50 else "near" for d in distance]})
+    (tmp_path / "rows").mkdir()
+    pyarrow.parquet.write_table(table, tmp_path / "rows" / "part-0.parquet")
+    job = {
+        "name": "mine",
+        "data": {
+            "path": f"file://{tmp_path}/rows",
+            "preprocess": "mine:prepare",
+            "args": {"factor": 0.01},
+            "validation": {"fraction": 0.2},
+            "sample": {"per_class": 60},
+            "features": ["flight"],
+            "label": {"column": "where", "classes": ["near", "far"]},
+        },
+        "model": {"build": "mine:build_model", "args": {"units": 8}},
+        "training": {"engine": "single", "batch_size": 16, "epochs": 2},
+        "output": {"path": f"file://{tmp_path}/models"},
+        "on_end": "mine:tell",
+    }
+    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
+    return tmp_path
 
 
 @pytest.fixture

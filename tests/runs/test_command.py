@@ -11,8 +11,6 @@ import time
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pyarrow
-import pyarrow.parquet
 import pytest
 import yaml
 
@@ -24,57 +22,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.real
 # Spark's usual 200 shuffle partitions are for more rows than these
 SPARK = ["--master", "local[2]", "--conf", "spark.sql.shuffle.partitions=2", "--conf", "spark.ui.enabled=false"]
-
-MODEL = '''
-import words
-
-
-def prepare(frame, factor):
-    return frame.withColumn("flight", frame.distance * factor)
-
-
-def build_model(units):
-    import keras
-
-    inputs = keras.Input((1,), name="flight")
-    hidden = keras.layers.Dense(units, activation="relu")(inputs)
-    model = keras.Model(inputs, keras.layers.Dense(len(words.CLASSES), activation="softmax")(hidden))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
-
-
-def tell(end):
-    open("told.json", "w").write(end["status"])
-'''
-
-
-@pytest.fixture
-def home(tmp_path):
-    """A folder outside the project."""
-    (tmp_path / "mine.py").write_text(MODEL)
-    (tmp_path / "words.py").write_text("CLASSES = ['near', 'far']\n")
-    distance = [float(number % 100) for number in range(200)]
-    table = pyarrow.table({"distance": distance, "where": ["far" if d >= 50 else "near" for d in distance]})
-    (tmp_path / "rows").mkdir()
-    pyarrow.parquet.write_table(table, tmp_path / "rows" / "part-0.parquet")
-    job = {
-        "name": "mine",
-        "data": {
-            "path": f"file://{tmp_path}/rows",
-            "preprocess": "mine:prepare",
-            "args": {"factor": 0.01},
-            "validation": {"fraction": 0.2},
-            "sample": {"per_class": 60},
-            "features": ["flight"],
-            "label": {"column": "where", "classes": ["near", "far"]},
-        },
-        "model": {"build": "mine:build_model", "args": {"units": 8}},
-        "training": {"engine": "single", "batch_size": 16, "epochs": 2},
-        "output": {"path": f"file://{tmp_path}/models"},
-        "on_end": "mine:tell",
-    }
-    (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
-    return tmp_path
 
 
 def submit(home: Path, *arguments: str, timeout: float = 240) -> tuple[int, dict, str]:

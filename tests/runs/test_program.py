@@ -5,12 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import sys
-import time
 
-import pyarrow
-import pyarrow.parquet
 import pytest
-import yaml
 from pyspark.sql import SparkSession
 
 from sparktrain.driver import main, prepare_main
@@ -18,45 +14,6 @@ from sparktrain.driver.seen import run_end
 from sparktrain.storage import open_folder
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]
-
-MODEL = """
-def prepare(frame, factor):
-    return frame.withColumn("flight", frame.distance * factor)
-
-
-def build_model():
-    import keras
-
-    inputs = keras.Input((1,), name="flight")
-    model = keras.Model(inputs, keras.layers.Dense(2, activation="softmax")(inputs))
-    model.compile("adam", "sparse_categorical_crossentropy")
-    return model
-"""
-
-
-@pytest.fixture
-def home(tmp_path):
-    """A user's folder with a job on 200 rows."""
-    (tmp_path / "ours.py").write_text(MODEL)
-    distance = [float(number % 100) for number in range(200)]
-    table = pyarrow.table({"distance": distance, "where": ["far" if d >= 50 else "near" for d in distance]})
-    (tmp_path / "rows").mkdir()
-    pyarrow.parquet.write_table(table, tmp_path / "rows" / "part-0.parquet")
-    (tmp_path / "job.yaml").write_text(yaml.safe_dump({
-        "data": {
-            "path": f"file://{tmp_path}/rows",
-            "preprocess": "ours:prepare",
-            "args": {"factor": 0.01},
-            "validation": {"fraction": 0.2},
-            "sample": {"per_class": 60},
-            "features": ["flight"],
-            "label": {"column": "where", "classes": ["near", "far"]},
-        },
-        "model": {"build": "ours:build_model"},
-        "training": {"engine": "single", "batch_size": 16},
-        "output": {"path": f"file://{tmp_path}/models"},
-    }))
-    return tmp_path
 
 
 @pytest.fixture
@@ -73,7 +30,8 @@ def run(home, spark, monkeypatch, capfd):
         return status, json.loads(shown.out.strip().splitlines()[-1]), shown.out + shown.err
 
     yield program
-    sys.modules.pop("ours", None)
+    for name in ("mine", "words"):
+        sys.modules.pop(name, None)
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
@@ -97,7 +55,8 @@ def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(run, home):
 
 
 def test_a_preparation_tells_its_end_by_line_and_status(run, home):
-    (home / "ours.py").write_text(MODEL.partition("def build_model")[0])   # the builder isn't here, nor asked for
+    module = home / "mine.py"
+    module.write_text(module.read_text().partition("def build_model")[0])   # the builder isn't here, nor asked for
     url = f"file://{home}/prepared/may"
     status, line, shown = run(prepare_main, "--to", url, "--result", "end.json")
     assert (status, line["status"], line["run"], line["output"]) == (0, "finished", "may", url), shown[-3000:]
