@@ -77,6 +77,13 @@ def test_early_stopping_ends_all_workers_in_the_same_epoch(train, make_rows):
     assert told[0].history == told[1].history
 
 
+def test_what_horovod_looks_for_in_every_cycle_does_not_interrupt_the_training(train, make_rows):
+    run = train([make_rows(30), make_rows(30, start=1000)], "dense", epochs=1, callbacks="classes")
+    for worker in run.workers:
+        normal, batch = re.search(r"normal=(\w+) batch=(\d+)", worker.text).groups()
+        assert normal == "True" and int(batch) >= 2, worker.text   # Horovod's background thread, and Gloo's
+
+
 def test_a_time_limit_ends_all_workers_after_the_same_epoch_and_keeps_the_model(train, make_rows):
     run = train([make_rows(60), make_rows(20, start=1000)], "dense", engine="horovod", epochs=6, ends_at=time.time())
     told = [worker.outcome for worker in run.workers]

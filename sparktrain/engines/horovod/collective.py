@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import get_native_id
 from typing import Any, Sequence
 
 import horovod.tensorflow as hvd
@@ -26,7 +29,8 @@ class EngineCollective(SummingCollective):
 
     def __init__(self, every_step: bool) -> None:
         os.environ.setdefault("HOROVOD_CYCLE_TIME", _CYCLES[every_step])
-        hvd.init()
+        with ThreadPoolExecutor(1) as of_batch_class:
+            of_batch_class.submit(_join).result()
         self.rank = hvd.rank()
         self.size = hvd.size()
         self._numbers = Numbering()
@@ -56,6 +60,17 @@ class EngineCollective(SummingCollective):
         if self._open:
             self._open = False
             hvd.shutdown()
+
+
+def _join() -> None:
+    """Join, by a thread of Linux's batch class, which the threads that Horovod starts here inherit.
+
+    Each cycle wakes them, and a thread of the normal class would stop the training on its core for each of these looks.
+    One of the batch class waits until the core is free, as it is when the step has come to its average.
+    """
+    with suppress(AttributeError, PermissionError):   # not Linux, or a container that forbids it: only slower
+        os.sched_setscheduler(get_native_id(), os.SCHED_BATCH, os.sched_param(0))
+    hvd.init()
 
 
 def _says_lost(error: BaseException) -> bool:

@@ -171,6 +171,18 @@ class Checkpointing(keras.callbacks.ModelCheckpoint):
         print("checkpointing here", flush=True)
 
 
+class Classes(keras.callbacks.Callback):
+    """Prints the scheduler's class of the training's own thread, and how many threads are of the batch class."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        threads = [os.sched_getscheduler(int(thread)) for thread in os.listdir("/proc/self/task")]
+        print(f"normal={os.sched_getscheduler(0) == os.SCHED_OTHER} batch={threads.count(os.SCHED_BATCH)}", flush=True)
+
+
+def classes():
+    return [Classes()]
+
+
 def watching():
     return [Seen("everywhere"), OnlyFirst("first"), Checkpointing("checkpoint.keras")]
 
