@@ -13,14 +13,18 @@ import os
 import platform
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.text import Text
 
 from sparktrain.config import load
 from sparktrain.driver.comparison import compare, markdown, picture, table_csv, variants
+from sparktrain.driver.ending import failed
+from sparktrain.driver.result import exit_status
 from sparktrain.engines import ENGINES
 
 
@@ -30,7 +34,7 @@ def average(text: str) -> str | int:
     return int(text) if text.isdigit() else text
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", required=True, help="the job that all have in common, in YAML")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one key of it")
@@ -42,12 +46,25 @@ def main() -> None:
     parser.add_argument("--to", default="comparison", help="where the table and the picture go, without an ending")
     options = parser.parse_args()
     console = Console(stderr=True)
+    begun = time.monotonic()
+    try:
+        draw(options, console)
+    except Exception as error:
+        result, details = failed(error, "compare", None, time.monotonic() - begun)
+        console.print(Text(result.reason, style="bold red"), Text(details), sep="\n")
+        return exit_status(result)
+    return 0
+
+
+def draw(options: argparse.Namespace, console: Console) -> None:
     job = load(options.config, options.set)
     ways = variants(options.engines, options.workers, options.splits, options.averages)
     spark = SparkSession.builder.appName(f"compare {job.name}").getOrCreate()
-    outcomes = compare(spark, job, ways, options.config, lambda text: console.rule(text))
     master = spark.sparkContext.master
-    spark.stop()
+    try:
+        outcomes = compare(spark, job, ways, options.config, lambda text: console.rule(text))
+    finally:
+        spark.stop()
     command = shlex.join(["./spark-submit.sh", "jobs/compare.py", *sys.argv[1:]])
     title = f"{job.name}: {job.training.epochs} epochs of {outcomes[0].rows_per_epoch:,} rows"
     text = "\n".join([
@@ -69,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

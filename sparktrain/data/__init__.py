@@ -1,11 +1,11 @@
 """From files, tables or a frame of the caller's to the frame that is trained on. Spark only."""
 
 from sparktrain.data.dealing import deal
-from sparktrain.data.errors import InputError, MissingColumn, explain, explained, first_line
+from sparktrain.data.errors import InputError, MissingColumn, NoFileSystem, explain, explained, first_line
 from sparktrain.data.identity import ROW, VALIDATION
 from sparktrain.data.pipeline import same_pipelines
 from sparktrain.data.prepare import prepare
 from sparktrain.data.prepared import Prepared
 
-__all__ = ["ROW", "VALIDATION", "InputError", "MissingColumn", "Prepared", "deal", "explain", "explained", "first_line",
-           "prepare", "same_pipelines"]
+__all__ = ["ROW", "VALIDATION", "InputError", "MissingColumn", "NoFileSystem", "Prepared", "deal", "explain", "explained",
+           "first_line", "prepare", "same_pipelines"]

@@ -13,6 +13,7 @@ from pyspark.errors import PySparkException
 # Spark ships what failed on an executor as text: the exceptions' classes and parameters do not travel.
 _FILE = re.compile(r"\[FAILED_READ_FILE[^\]]*\] Encountered error while reading file (.+?)\.\s")
 _RECORD = re.compile(r"(Malformed records are detected in .+?)\.(?=\s)")
+_NO_HDFS = re.compile(r"Incomplete HDFS URI, no host: [^\s,]+|java\.net\.UnknownHostException: [^\s,]+")
 _CAUSE = re.compile(r"Caused by: (?:[\w$]+\.)*([\w$]+: .+)")
 _OURS = re.compile(r"sparktrain\.data\.errors\.InputError: (.+?)(?=\n\s*(?:\n|at |\S+\.\S+Exception)|\Z)", re.DOTALL)
 ADVICE = "Repair or remove it, or set data.corrupt: skip to train without it."
@@ -31,6 +32,10 @@ def nearest(name: object, among: Iterable[object]) -> str:
     known = {str(one).casefold(): str(one) for one in among}
     found = difflib.get_close_matches(str(name).casefold(), known, n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(repr(known[one]) for one in found)}?" if found else ""
+
+
+class NoFileSystem(InputError):
+    """A path lies on an HDFS that Spark has no configuration of."""
 
 
 def listed(values: Iterable[object], most: int = 40) -> str:
@@ -74,6 +79,13 @@ def explain(error: BaseException) -> InputError | None:
         error: what Spark raised on the driver.
     """
     text = str(error)
+    unknown = _NO_HDFS.search(text)
+    if unknown:
+        return NoFileSystem(
+            f"Spark doesn't know the HDFS that a path lies on ({unknown[0]}). Set HADOOP_CONF_DIR to the folder of the "
+            "cluster's core-site.xml and hdfs-site.xml, or write the NameNode into the path (hdfs://HOST:PORT/...). The Hadoop of "
+            "the quickstart, on this machine, is started by: python -m sparktrain.sandbox start"
+        )
     ours = _OURS.search(text)
     if ours:
         return InputError(ours[1].strip())

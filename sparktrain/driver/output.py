@@ -45,13 +45,19 @@ def qualified(spark: SparkSession, path: str) -> str:
     """A path as Spark reads it: without a scheme it lies on the default file system.
 
     A scheme that Hadoop has no file system for is left to fsspec.
+
+    Raises:
+        NoFileSystem: it is on an HDFS that Spark has no configuration of.
     """
+    from sparktrain.data import explained   # who looks at runs needs no Spark
+
     if "://" in path and not path.startswith(("hdfs:", "file:")):
         return path
     jvm = spark.sparkContext._jvm
     hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
     conf = spark.sparkContext._jsc.hadoopConfiguration()
-    url = hadoop_path.getFileSystem(conf).makeQualified(hadoop_path).toString()
+    with explained():
+        url = hadoop_path.getFileSystem(conf).makeQualified(hadoop_path).toString()
     return "file://" + url.removeprefix("file:") if url.startswith("file:/") and not url.startswith("file://") else url
 
 

@@ -54,6 +54,14 @@ def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(run, home):
     assert record == end | {name: record[name] for name in ("finished", "traceback", "user", "application")}
 
 
+@pytest.mark.parametrize("key", ["data.path", "output.path"])
+def test_an_hdfs_that_spark_has_no_configuration_of_is_refused_with_what_to_do(run, key):
+    status, end, shown = run(main, "--set", f"{key}=hdfs://no-such-nameservice/nowhere")
+    assert status == 2 and end["status"] == "refused", end
+    assert "HADOOP_CONF_DIR" in end["reason"] and "sparktrain.sandbox start" in end["reason"]
+    assert "Traceback" not in shown
+
+
 def test_a_preparation_tells_its_end_by_line_and_status(run, home):
     module = home / "mine.py"
     module.write_text(module.read_text().partition("def build_model")[0])   # the builder isn't here, nor asked for
