@@ -80,13 +80,13 @@ def same(left, before) -> None:
     assert left() == before
 
 
-def job(folder: Path, data: dict, model: dict, epochs: int = 4) -> Job:
+def job(folder: Path, data: dict, model: dict, epochs: int = 4, engine: str = "single", workers: int = 1) -> Job:
     return Job.from_mapping({
         "name": "kinds",
         "seed": SEED,
         "data": {"features": {"x": "scaled"}, **data},
         "model": model,
-        "training": {"engine": "single", "batch_size": 16, "epochs": epochs},
+        "training": {"engine": engine, "workers": workers, "batch_size": 16, "epochs": epochs},
         "output": {"path": f"file://{folder}/models"},
     })
 
@@ -141,10 +141,10 @@ def test_the_pipeline_saved_with_the_model_makes_rows_that_it_predicts_from(firs
     assert (named == rows["kind"]).mean() > 0.6, "a third is right by chance, and where classes are mixed up"
 
 
-def test_a_run_goes_on_from_the_latest_with_its_pipeline_and_classes(first, spark, folder):
+def test_a_run_by_another_engine_goes_on_from_the_latest_with_its_pipeline_and_classes(first, spark, folder):
     load = {"load": f"file://{folder}/models/latest"}
     data = {"path": f"file://{folder}/rows/two.parquet", "label": "kind"}   # strings: its parent's classes number them
-    more = run_job(spark, job(folder, data, load, epochs=1), run_id="second")
+    more = run_job(spark, job(folder, data, load, epochs=1, engine="tensorflowonspark", workers=2), run_id="second")
     more.prepared.release()
     assert read(more.output, "lineage.json")["parent"] == first.output
     assert read(more.output, "classes.json") == CLASSES
