@@ -19,7 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # For every JVM of a test, which runs each piece of code a few times: compiling it well costs more than it saves, and so
 # does verifying classes. (What is disabled is the warning of that.)
 os.environ["JAVA_TOOL_OPTIONS"] = ("-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions "
-                                   "-XX:-BytecodeVerificationRemote -Xlog:disable")
+                                   "-XX:-BytecodeVerificationRemote -Xlog:disable "
+                                   f"-XX:SharedArchiveFile={sys.prefix}/spark-classes.jsa")
 
 settings.register_profile("sparktrain", derandomize=True, deadline=None, max_examples=100,
                           suppress_health_check=[HealthCheck.too_slow])

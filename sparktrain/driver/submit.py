@@ -18,8 +18,10 @@ import tempfile
 import time
 from argparse import Namespace
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 
+from sparktrain.driver.class_archive import with_archive
 from sparktrain.driver.command_line import validate
 from sparktrain.driver.handover import VARIABLE, Handover
 from sparktrain.driver.request import arguments, load_job
@@ -59,28 +61,29 @@ def main(argv: Sequence[str]) -> int:
             status = validate(words, program)
             if status != 0:
                 return status
-            on_cluster, command = _arrange(command, place, options, folder)
+            on_cluster, command, more = _arrange(command, place, options, folder)
         except KeyboardInterrupt:
             result = Result(run=options.run_id, status="stopped", reason="stopped from outside before Spark was started")
         except CantSubmit as error:
             result = Result(run=options.run_id, status="refused", reason=str(error))
             tell(str(error))
         else:
-            return _Submission(command, options, folder, on_cluster).run()
+            return _Submission(command, options, folder, on_cluster, more).run()
         say(result, options.result)
         return exit_status(result)
 
 
 def _arrange(
     command: list[str], place: int, options: Namespace, folder: str
-) -> tuple[OnCluster | None, list[str]]:
-    """The command as it is run, with what its cluster needs.
+) -> tuple[OnCluster | None, list[str], dict[str, str]]:
+    """The command as it is run, with what its cluster needs, and what is new in its environment.
 
     Raises:
         CantSubmit: that isn't to be had.
     """
-    if read_options(command[1:place], os.environ.get("SPARK_CONF_DIR")).master.startswith("local"):
-        return None, command
+    spark_options = read_options(command[1:place], os.environ.get("SPARK_CONF_DIR"))
+    if spark_options.master.startswith("local"):
+        return None, *with_archive(command, spark_options, os.environ)
     # Only here: a start on one machine is not to wait for them.
     from sparktrain.driver.application import OnCluster
     from sparktrain.driver.on_cluster import arrange
@@ -94,7 +97,7 @@ def _arrange(
     except (NotPackaged, StorageError, TooLarge) as error:
         raise CantSubmit(str(error)) from error
     on_cluster = OnCluster(job, arranged.run) if arranged.run is not None else None
-    return on_cluster, arranged.command
+    return on_cluster, arranged.command, {}
 
 
 def _arrange_doctor(command: list[str], place: int, folder: str) -> list[str]:
@@ -120,12 +123,15 @@ class _Submission:
         options: the job's own; None where the program is none of the project's jobs.
         folder: for what the program hands over.
         on_cluster: the run, where its program runs on the cluster and hands over nothing.
+        environment: what its environment has beside our own.
     """
 
     def __init__(
-        self, command: Sequence[str], options: Namespace | None, folder: str, on_cluster: OnCluster | None = None
+        self, command: Sequence[str], options: Namespace | None, folder: str, on_cluster: OnCluster | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        self._command, self._options, self._folder, self._on_cluster = command, options, folder, on_cluster
+        self._environment = {**os.environ, **environment, VARIABLE: folder}
+        self._command, self._options, self._on_cluster = command, options, on_cluster
         self._handover = Handover(folder)
         self._process: subprocess.Popen | None = None
         self._asked: list[int] = []   # the signals that came
@@ -135,7 +141,7 @@ class _Submission:
         try:
             # Its standard streams and its process group are ours: a terminal stays its own.
             self._process = subprocess.Popen(
-                self._command, env={**os.environ, VARIABLE: self._folder}, preexec_fn=_dies_with_parent(),
+                self._command, env=self._environment, preexec_fn=_dies_with_parent(),
                 stderr=subprocess.PIPE if self._on_cluster is not None else None,
             )
         except OSError as error:
