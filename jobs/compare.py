@@ -19,11 +19,10 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.text import Text
 
 from sparktrain.config import load
 from sparktrain.driver.comparison import compare, markdown, picture, table_csv, variants
-from sparktrain.driver.ending import failed
+from sparktrain.driver.ending import failed, show
 from sparktrain.driver.result import exit_status
 from sparktrain.engines import ENGINES
 
@@ -51,7 +50,7 @@ def main() -> int:
         draw(options, console)
     except Exception as error:
         result, details = failed(error, "compare", None, time.monotonic() - begun)
-        console.print(Text(result.reason, style="bold red"), Text(details), sep="\n")
+        show(result, details, console)
         return exit_status(result)
     return 0
 

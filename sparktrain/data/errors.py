@@ -13,7 +13,8 @@ from pyspark.errors import PySparkException
 # Spark ships what failed on an executor as text: the exceptions' classes and parameters do not travel.
 _FILE = re.compile(r"\[FAILED_READ_FILE[^\]]*\] Encountered error while reading file (.+?)\.\s")
 _RECORD = re.compile(r"(Malformed records are detected in .+?)\.(?=\s)")
-_NO_HDFS = re.compile(r"Incomplete HDFS URI, no host: [^\s,]+|java\.net\.UnknownHostException: [^\s,]+")
+# So Hadoop refuses, on the driver, to make a file system. A host that executors can't find is told within a longer text.
+_NO_HDFS = re.compile(r"Incomplete HDFS URI, no host: [^\s,]+|\Ajava\.net\.UnknownHostException: [^\s,]+")
 _CAUSE = re.compile(r"Caused by: (?:[\w$]+\.)*([\w$]+: .+)")
 _OURS = re.compile(r"sparktrain\.data\.errors\.InputError: (.+?)(?=\n\s*(?:\n|at |\S+\.\S+Exception)|\Z)", re.DOTALL)
 ADVICE = "Repair or remove it, or set data.corrupt: skip to train without it."

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import traceback
 
+from rich.console import Console
+from rich.text import Text
+
 from sparktrain.cluster.slots import ClusterRefused, NoSlots
 from sparktrain.cluster.stage import AttemptFailed, StageFailed
 from sparktrain.config import ConfigError, Job
@@ -47,3 +50,10 @@ def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -
         reason=reason,
     )
     return result, details
+
+
+def show(result: Result, details: str, console: Console) -> None:
+    """Show why a run did not finish, as `failed` tells it."""
+    console.print(Text(result.reason, style="bold red"))
+    if details:
+        console.print(Text(details))

@@ -10,10 +10,9 @@ from typing import Callable, Sequence
 
 from pyspark.sql import SparkSession
 from rich.console import Console
-from rich.text import Text
 
 from sparktrain.config import Job
-from sparktrain.driver.ending import failed
+from sparktrain.driver.ending import failed, show
 from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.handover import announce
 from sparktrain.driver.preparation import write_prepared
@@ -103,7 +102,7 @@ def _program(
         # What the storage says of a run is what its line says
         elapsed = time.monotonic() - begun
         result, details = ends[-1] if ends else failed(error, run_id, job if trains else None, elapsed)
-        _unless_it_fails("showing why", lambda: _show(result, details, console))
+        _unless_it_fails("showing why", lambda: show(result, details, console))
     else:
         if after is not None:   # a model that is on the storage is there, whatever a program does with it next
             _unless_it_fails("what follows the run", partial(after, spark, job, result))
@@ -114,12 +113,6 @@ def _program(
         _unless_it_fails("stopping Spark", spark.stop)
     say(result, options.result)
     return exit_status(result)
-
-
-def _show(result: Result, details: str, console: Console) -> None:
-    console.print(Text(result.reason, style="bold red"))
-    if details:
-        console.print(Text(details))
 
 
 def _call_on_end(function: str, folders: Sequence[str], result: Result) -> None:
