@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -69,16 +70,21 @@ def spark(hdfs):
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     from pyspark.sql import SparkSession
 
+    from sparktrain.cluster.slots import executors_up
+
     session = (
         SparkSession.builder.master("local-cluster[3,1,1024]")
         .appName("sparktrain-tests")
         .config("spark.ui.enabled", "false")
-        .config("spark.scheduler.minRegisteredResourcesRatio", "1")   # no job before all three are up
         .config("spark.sql.shuffle.partitions", "4")
         .config("spark.executorEnv.PYTHONPATH", os.environ["PYTHONPATH"])
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("ERROR")
+    until = time.monotonic() + 120
+    while executors_up(session.sparkContext) < 3:
+        assert time.monotonic() < until, "the test session's three executors did not come up within 120 s"
+        time.sleep(0.1)
     yield session
     session.stop()
 

@@ -87,9 +87,12 @@ def cluster(executors: Executors, timeout: float, note: Callable[[str], None]) -
             f"{_REUSE} is false, and TensorFlowOnSpark's nodes live by the Python processes that Spark reuses: submit "
             f"without it, or set training.engine: horovod"
         )
+    count = executors.count
+    if count == 0:
+        raise LaunchFailed("TensorFlowOnSpark's nodes can't start: the application has lost all its executors; run again")
     application = Application(executors)
     name = secrets.token_hex(6)
-    started = _start(application, name, timeout)
+    started = _start(application, name, count, timeout)
     nodes = Nodes(name, tuple(started.cluster_info), executors.together, by_rank=executors.together)
     try:
         yield nodes
@@ -97,7 +100,7 @@ def cluster(executors: Executors, timeout: float, note: Callable[[str], None]) -
         _end(application, started, nodes, note)
 
 
-def _start(application: Application, name: str, timeout: float) -> TFCluster.TFCluster:
+def _start(application: Application, name: str, count: int, timeout: float) -> TFCluster.TFCluster:
     executors = application.executors
     application.next("starting TensorFlowOnSpark's nodes", lambda function: partial(
         on_executor.start, function, name, executors.together))
@@ -108,7 +111,7 @@ def _start(application: Application, name: str, timeout: float) -> TFCluster.TFC
                 application,
                 on_executor.relay,
                 Namespace(num_gpus=0),   # the nodes need none
-                num_executors=executors.count,
+                num_executors=count,
                 num_ps=0,
                 input_mode=TFCluster.InputMode.SPARK,
                 reservation_timeout=math.ceil(timeout),
