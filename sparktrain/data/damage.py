@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from sparktrain.data.errors import InputError, explain, unreadable_file
 from sparktrain.data.files import normal
-from sparktrain.data.identity import column, hashable
+from sparktrain.data.identity import column, content_hash
 
 CORRUPT_RECORD = "_sparktrain_corrupt"
 _MOST_FILES = 100
@@ -32,7 +32,7 @@ def set_aside(frame: DataFrame) -> tuple[DataFrame, list[str], list[str]]:
     """
     bad: dict[str, str] = {}
     text = CORRUPT_RECORD in frame.columns
-    content = F.xxhash64(*(hashable(column(field.name), field.dataType) for field in frame.schema.fields))
+    content = content_hash(frame)
     while True:
         kept = frame.where(~F.col("_metadata.file_path").isin(_spellings(bad))) if bad else frame
         try:

@@ -17,7 +17,7 @@ from sparktrain.data import sampling, splitting, stored
 from sparktrain.data.cutting import cut
 from sparktrain.data.errors import InputError, explained, listed, require_columns
 from sparktrain.data.files import lineage, normal
-from sparktrain.data.identity import ROW, VALIDATION, column, row_hash
+from sparktrain.data.identity import ROW, VALIDATION, column, only, row_hash
 from sparktrain.data.prepared import REPORTED_CLASSES, Prepared
 from sparktrain.data.reading import Source, read_files, read_table
 
@@ -65,7 +65,7 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
     except BaseException:
         prepared.release()
         raise
-    prepared.frame = prepared.frame.select(*map(column, [*needed, ROW, VALIDATION]))
+    prepared.frame = only(prepared.frame, [*needed, ROW, VALIDATION])
     return prepared
 
 
@@ -85,7 +85,7 @@ def _marked(spark: SparkSession, data: Data, seed: int, frame: DataFrame | None,
         others = _shaped(held_out, data, preprocess, [])
         require_columns(rows.columns, others.columns, "data.validation.path: the frame after data.preprocess")
         rows = _identified(rows, seed, F.lit(False)).unionByName(
-            _identified(others.select(*map(column, rows.columns)), seed, F.lit(True)))
+            _identified(only(others, rows.columns), seed, F.lit(True)))
     else:
         if validation is not None and validation.where is not None:
             mark = splitting.by_condition(validation.where, rows)
@@ -163,7 +163,7 @@ def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[st
     if after is not None:
         require_columns(needed, [name for name in after if name not in (ROW, VALIDATION)], what)
     if chosen is None:
-        rows = rows.select(*map(column, [*needed, ROW, VALIDATION]))
+        rows = only(rows, [*needed, ROW, VALIDATION])
     # Read once, rows that are kept would only be written once more.
     if data.keep != "none" and (read_again or isinstance(chosen, Estimator) or data.sample is not None):
         rows = rows.persist(StorageLevel.DISK_ONLY)

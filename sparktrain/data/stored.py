@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from sparktrain.data import classes as outputs
 from sparktrain.data.errors import InputError, MissingColumn, first_line, require_columns
 from sparktrain.data.files import files_under, list_files, qualified, read_file
-from sparktrain.data.identity import ROW, VALIDATION, column
+from sparktrain.data.identity import ROW, VALIDATION, column, only
 from sparktrain.data.prepared import Prepared
 from sparktrain.data.reading import read_files
 from sparktrain.storage import SUMMARY
@@ -72,7 +72,7 @@ def read(spark: SparkSession, data: Data, needed: Sequence[str], loaded: Sequenc
     except MissingColumn as error:
         raise MissingColumn(f"{error} It has the columns of the job that prepared it: name more in that one's "
                             "data.features, and prepare again.") from error
-    frame = source.frame.select(*map(column, [*needed, ROW, VALIDATION]))
+    frame = only(source.frame, [*needed, ROW, VALIDATION])
     # Classes and counts are those of one column; of another label the job says them, as of any other frame
     same_label = summary["label"] == data.label_column
     classes = json.loads(content) if content is not None and same_label else None
