@@ -117,6 +117,31 @@ def test_rows_that_differ_only_in_where_a_null_is_differ_and_equal_maps_do_not(s
     assert named.select(row_hash(named, -7) == expected).first()[0]   # what earlier versions made of the same rows, too
 
 
+@pytest.mark.parametrize("kind", ["float", "double", "int", "bigint"])
+def test_an_array_s_hash_is_of_its_elements_wherever_spark_keeps_them(spark, kind, tmp_path):
+    rare = "'NaN'" if kind in ("float", "double") else {"int": -(2**31), "bigint": -(2**63)}[kind]
+    spark.sql(f"""SELECT id, CASE id % 6 WHEN 0 THEN array() WHEN 1 THEN null WHEN 2 THEN array({rare}, null, id)
+        WHEN 3 THEN array(null, id) ELSE array(id, 7, id - 1) END AS v FROM range(60)""").select(
+        "id", F.col("v").cast(f"array<{kind}>")).coalesce(1).write.parquet(f"file://{tmp_path}/rows")
+    columnar = spark.read.parquet(f"file://{tmp_path}/rows")
+    generic = columnar.withColumn("v", F.transform("v", lambda each: each))
+    unsafe = columnar.repartition(1)
+
+    def hashes(frame):
+        return dict(frame.select("id", row_hash(frame.select("v"), 7)).collect())
+
+    expected = hashes(columnar)
+    assert hashes(generic) == hashes(unsafe) == expected
+    assert len(set(expected.values())) == 2 + 40   # all different, but for the empty and the missing ones
+    spark.conf.set("spark.sql.codegen.wholeStage", "false")
+    spark.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+    try:
+        assert hashes(columnar) == expected
+    finally:
+        spark.conf.unset("spark.sql.codegen.wholeStage")
+        spark.conf.unset("spark.sql.codegen.factoryMode")
+
+
 def test_a_part_may_be_empty_and_every_row_is_dealt_once(spark, prepared, dealt):
     made = prepared(spark.range(5).select(F.col("id").alias("x"), F.lit(1).alias("y")))
     parts = dealt(made, 8)
