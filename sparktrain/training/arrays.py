@@ -6,10 +6,19 @@ import numpy as np
 import tensorflow as tf
 
 
-def stored(value: np.ndarray) -> np.ndarray:
-    """A copy for a file: bfloat16 as the bits that it has."""
-    value = np.array(value)
-    return value.view(np.uint16) if value.dtype.name == "bfloat16" else value
+def stored(value: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
+    """A copy for a file: bfloat16 as the bits that it has.
+
+    Args:
+        value: any array.
+        into: an earlier copy that nobody needs any more; it is used where it has the shape and the dtype.
+    """
+    value = np.asarray(value)
+    value = value.view(np.uint16) if value.dtype.name == "bfloat16" else value
+    if into is None or (into.shape, into.dtype) != (value.shape, value.dtype):
+        return np.array(value)
+    np.copyto(into, value)
+    return into
 
 
 def restore(variable: tf.Variable, value: np.ndarray) -> None:

@@ -48,6 +48,7 @@ class Checkpoints:
         self._model, self._collective, self._part, self._report = model, collective, part, report
         self._folder, self._keep, self._every = folder, keep, every
         self._writing: threading.Thread | None = None
+        self._copies: dict[str, np.ndarray] = {}
 
     def due(self, step: int, last: int) -> bool:
         """Whether the state is to be kept after a step of an epoch, `last` being the one that it was kept after before."""
@@ -67,7 +68,9 @@ class Checkpoints:
         self.wait()   # a storage slower than an epoch holds training up, rather than filling the memory
         arrays, remembered = {}, []
         for number, variable in enumerate(_variables(self._model)):
-            arrays[f"variable-{number}"] = stored(variable.numpy())
+            name = f"variable-{number}"
+            # Into the last checkpoint's memory: getting as much anew would cost more than the copying
+            arrays[name] = self._copies[name] = stored(variable.numpy(), into=self._copies.get(name))
         for number, callback in enumerate(callbacks):
             plain, weights = _memory(callback)
             remembered.append([type(callback).__name__, plain, {name: len(each) for name, each in weights.items()}])

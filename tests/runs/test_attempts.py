@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 from threading import Thread
@@ -86,10 +87,9 @@ def test_one_harm_after_the_other_costs_no_row_and_changes_no_weight(frame, smal
     assert result.attempts == 1 + len(HARMS) and same(result, unbroken)
     log = open_folder(result.output).read_text("logs/run.log")
     assert "rank 0 on 127.0.0.1: Stalled" in log and "this one has given no sign of life" in log
-    lines = [line.split() for rank in (0, 1) for line in (tmp_path / f"steps-{rank}").read_text().splitlines()]
     for what, (began, noticed) in done.items():
-        again = min(float(at) for at, _ in lines if float(at) > noticed)
         assert noticed - began < 5 + (STALL if "STOP" in what else 0), what
+        again = step_after(tmp_path, noticed)
         note_failure(what, "training goes on from the last checkpoint", noticed - began, again - began)
     assert list(done) == list(HARMS)
 
@@ -116,10 +116,10 @@ def test_a_datanode_that_is_lost_and_a_namenode_that_is_away_cost_no_row_either(
                        checkpoint={"every": 3, "keep": 1}, callbacks=callbacks)
     assert result.attempts == 2 and same(result, unbroken)
     assert "going on from" in open_folder(result.output).read_text("logs/run.log")
-    for what, happens in zip(harms, ("reads and writes go to the other one; training goes on from the last checkpoint", "",
-                                     "training is not held up, and the checkpoint is written once it is back")):
-        if what:
-            note_failure(what, happens)
+    (began, noticed), _ = done.values()
+    note_failure("A DataNode killed, and a training process", "reads and writes go to the other one; training goes on from the "
+                 "last checkpoint", noticed - began, step_after(tmp_path, noticed) - began)
+    note_failure("The NameNode away at a checkpoint", "training is not held up, and the checkpoint is written once it is back")
 
 
 @contextmanager
@@ -149,6 +149,12 @@ def harming(folder, harms):
     thread.join(10)
 
 
+def step_after(folder, noticed: float) -> float:
+    """When a worker made its first step after that."""
+    lines = [line.split() for rank in (0, 1) for line in (folder / f"steps-{rank}").read_text().splitlines()]
+    return min(float(at) for at, _ in lines if float(at) > noticed)
+
+
 def alive(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -161,9 +167,11 @@ def test_more_failures_than_may_be_end_the_run_with_the_last_one(frame, small, t
     with pytest.raises(AttemptFailed, match="SIGKILL.*memory") as caught:
         train(frame, small, f"file://{tmp_path}/runs", max_failures=1, callbacks="small:kill_one", early_stopping=None)
     assert (caught.value.failure.rank, caught.value.failure.failure.error) == (1, "WorkerLost"), "and none of its peers"
+    now = time.time()
     [ended] = (tmp_path / "runs" / "_ended").iterdir()
     assert '"attempts": 2' in (ended / "end.json").read_text()
-    note_failure("More failures than `max_failures`", "ends with the last one's rank, host and cause")
+    killed = max(map(float, re.findall(r"killed at ([\d.]+)", (ended / "run.log").read_text())))
+    note_failure("More failures than `max_failures`", "ends with the last one's rank, host and cause", now - killed)
 
 
 @pytest.mark.failures
@@ -171,6 +179,8 @@ def test_what_would_only_fail_again_is_not_tried_again(frame, small, tmp_path, n
     with pytest.raises(AttemptFailed) as caught:
         train(frame, small, f"file://{tmp_path}/runs", max_failures=3, callbacks="small:fail_one", early_stopping=None)
     assert (caught.value.failure.rank, caught.value.failure.failure.error) == (1, "ZeroDivisionError"), "and none of its peers"
+    noticed = time.time() - float(caught.value.failure.failure.message.split(" at ")[1])
     [ended] = (tmp_path / "runs" / "_ended").iterdir()
     assert '"attempts": 1' in (ended / "end.json").read_text()
-    note_failure("An exception in a callback of one worker", "ends with rank, host and the user's traceback; not tried again")
+    note_failure("An exception in a callback of one worker", "ends with rank, host and the user's traceback; not tried again",
+                 noticed)

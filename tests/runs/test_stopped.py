@@ -197,8 +197,10 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_earlier_run_as_the_la
     assert any("sparktrain.worker" in process.cmdline() for process in run.processes)
     status = run.models / "_runs" / "killed" / "status.json"   # written every few seconds
     run.wait(lambda: json.loads(status.read_text())["phase"] == "train", 20, "the status lags behind")
+    began = time.monotonic()
     os.kill(run.driver, signal.SIGKILL)
     end = run.ended(20)
+    noticed = time.monotonic() - began
     assert run.launcher.returncode == 1 and end["status"] == "failed" and end["run"] == "killed"
     assert json.loads((run.models.parent / "killed.json").read_text()) == end
     assert not (run.models / "killed").exists() and not (run.models / "_ended" / "killed").exists()
@@ -224,4 +226,4 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_earlier_run_as_the_la
     assert {path.name for path in (run.models / "killed").iterdir()} >= {"model.keras", "summary.json", "logs"}
     assert not {"identity.json", "checkpoints", "running.json"} & {path.name for path in (run.models / "killed").iterdir()}
     note_failure("SIGKILL of the driver", "no process is left; the same command goes on from the last checkpoint, over the rows as "
-                 "they were prepared")
+                 "they were prepared", noticed)

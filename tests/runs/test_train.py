@@ -109,14 +109,16 @@ def test_training_goes_on_from_a_finished_run(result, frame, output, small):
 def test_an_exception_in_the_builder_is_told_first_with_rank_and_traceback(frame, output, small, note_failure):
     with pytest.raises(AttemptFailed) as caught:
         train(frame, small.build_failing, output, run_id="failing")
-    failure = caught.value.failure
+    now, failure = time.time(), caught.value.failure
     assert failure.rank in (0, 1) and failure.host
     assert failure.failure.error == "KeyError" and "the builder's own mistake" in failure.failure.message
     assert "in build_failing" in failure.failure.traceback
     kept = local(output) / "_ended" / "failing"
     assert list(local(output).glob("**/failing")) == [kept], "only its record and its log are left of a run that failed"
     assert {path.name for path in kept.iterdir()} == {"end.json", "run.log"}
-    note_failure("An exception in the model's builder", "ends with rank, host and the user's traceback; not tried again")
+    raised = float(failure.failure.message.split(" at ")[1].strip("'\""))
+    note_failure("An exception in the model's builder", "ends with rank, host and the user's traceback; not tried again",
+                 now - raised)
 
 
 @pytest.mark.slow

@@ -46,7 +46,7 @@ def build_counting(rate=0.0):   # the label is a row's number; little is to be l
 
 
 def build_failing():
-    raise KeyError("the builder's own mistake")
+    raise KeyError(f"the builder's own mistake at {time.time()}")
 
 
 def build_slow():
@@ -78,6 +78,7 @@ def kill_one():
     class Kill(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1 and os.environ.get("SPARKTRAIN_RANK") == "1":
+                print(f"killed at {time.time()}", flush=True)
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return [Kill()]
@@ -90,7 +91,7 @@ def fail_one():
     class Fail(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == 1 and os.environ.get("SPARKTRAIN_RANK") == "1":
-                raise ZeroDivisionError("rank 1's own mistake")
+                raise ZeroDivisionError(f"rank 1's own mistake at {time.time()}")
 
     return [Fail()]
 
