@@ -4,7 +4,7 @@ Two Horovod workers under Spark, rows and model on the sandbox's HDFS, a checkpo
 something random is ended: a training process, its task's Python process, an executor, a DataNode (started again), the NameNode
 (for a few seconds), or a training process is only stopped, until the run notices that it stalls. The model draws random numbers
 and keeps batch statistics, so a row that is lost or trained on twice shows in its weights. Each step waits, so that the run
-takes its minutes; the run that nothing befalls doesn't wait.
+takes its minutes (at least, or it is told); the run that nothing befalls doesn't wait.
 
     python benchmarks/soak.py [--minutes 20] [--seconds-between 60] [--seed 7]
 """
@@ -130,7 +130,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     steps = int(ROWS * (1 - VALIDATION)) // (BATCH * WORKERS)   # of an epoch
-    epochs = math.ceil(options.minutes * 60 / STEP_SECONDS / steps)
+    epochs = math.ceil(options.minutes * 60 / 2 / STEP_SECONDS / steps)   # what is lost and begun again takes the other half
     with tempfile.TemporaryDirectory(prefix="sparktrain-soak-") as folder, Sandbox(Path(folder, "sandbox")) as sandbox:
         os.environ["HADOOP_CONF_DIR"] = str(sandbox.conf_dir)
         told, lines = run(Path(folder), sandbox, epochs, options)
