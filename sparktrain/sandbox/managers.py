@@ -52,6 +52,8 @@ def yarn(java_home: Path) -> tuple[Daemon, ...]:
             "yarn.nodemanager.resource.memory-mb": str(YARN_MEMORY),
             "yarn.nodemanager.resource.cpu-vcores": str(YARN_CORES),
             "yarn.nodemanager.pmem-check-enabled": "true",
+            # By its default the checks are left to cgroups, which are not there, and nothing is checked at all.
+            "yarn.nodemanager.resource.memory.enforced": "false",
             "yarn.nodemanager.vmem-check-enabled": "true",
             "yarn.nodemanager.vmem-pmem-ratio": str(VIRTUAL_RATIO),
             "yarn.nodemanager.container-monitor.interval-ms": "500",
