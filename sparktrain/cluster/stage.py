@@ -26,6 +26,7 @@ _TELL_GRACE = 30.0     # seconds in which what the workers told may still arrive
 _SILENT = 5.0          # seconds without a sign of life that are no delay any more
 _TASK_LOST = "TaskLost"
 _GONE = (_TASK_LOST, ExecutorGone.__name__)
+_TOOK_TOO_MUCH = ("beyond the 'PHYSICAL' memory limit", "exceeding physical memory limits", "OOMKilled")   # YARN, Spark, k8s
 _CAUSES = ("code", "input", "lost", "echo")   # the likeliest root cause first
 
 
@@ -258,6 +259,8 @@ class Attempt:
         verdict = spark_cause(self._stage_error)
         why = next((line.strip() for line in verdict.splitlines() if "Reason:" in line or "ExecutorLost" in line), None)
         message = cause.failure.message if why is None else f"{cause.failure.message}. Spark says: {why[:500]}"
+        if any(word in verdict for word in _TOOK_TOO_MUCH):
+            message += " A training process counts there, too: give each worker more by cluster.worker_memory"
         return replace(cause, failure=replace(cause.failure, message=message, traceback=f"Spark says: {verdict}"))
 
     def _spark_knows(self) -> bool:
