@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType, VariantType
 
-from sparktrain.data.arrays import array_hash, is_flat
+from sparktrain.data.arrays import array_hashes, is_flat
 
 ROW = "_sparktrain_row"
 VALIDATION = "_sparktrain_validation"
@@ -35,15 +35,15 @@ def row_hash(frame: DataFrame, seed: int) -> Column:
     The chance that two different rows of n share it is about n²/2⁶⁵: 3 in 100 for a billion rows; such rows are
     then taken for equal where a sample is cut between them, and nowhere else.
     """
-    texts, arrays = [f"cast({seed} AS bigint)"], []
+    texts, arrays = [f"cast({seed} AS bigint)"], {}
     for field in sorted(frame.schema.fields, key=lambda field: field.name):
         # xxhash64 passes over nulls: without a mark, (null, 1) and (1, null) would be the same row.
         texts.append(f"{quoted(field.name)} IS NULL")
         if is_flat(field.dataType):
-            arrays.append(array_hash(quoted(field.name), field.dataType))
+            arrays[quoted(field.name)] = field.dataType
         else:
             texts.append(_hashable(quoted(field.name), field.dataType))
-    return F.xxhash64(_hash(texts), *arrays) if arrays else _hash(texts)
+    return F.xxhash64(_hash(texts), *array_hashes(arrays)) if arrays else _hash(texts)
 
 
 def content_hash(frame: DataFrame) -> Column:
