@@ -54,10 +54,18 @@ def slowly(folder: str):
     class Slowly(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
             if batch % 10 == 0:
-                Path(folder, f"of-{rank}").write_text(f"{os.getpid()}")
+                Path(folder, f"new-{rank}").write_text(f"{os.getpid()}")
+                os.rename(f"{folder}/new-{rank}", f"{folder}/of-{rank}")   # whole, or not there
             time.sleep(STEP_SECONDS)
 
     return [Slowly()]
+
+
+def is_worker(process: psutil.Process) -> bool:
+    try:
+        return "sparktrain.worker" in process.cmdline()
+    except psutil.Error:   # it has ended
+        return False
 
 
 class Harm(threading.Thread):
@@ -90,7 +98,7 @@ class Harm(threading.Thread):
                 what = self._random.choice(list(self._ways))
                 try:
                     self._ways[what]()
-                except (psutil.NoSuchProcess, IndexError):   # it was over by itself: between two attempts
+                except (FileNotFoundError, psutil.NoSuchProcess, IndexError):   # nobody trains: it is between two attempts
                     continue
                 self.done[what] += 1
                 print(f"{time.strftime('%H:%M:%S')} {what}", flush=True)
@@ -105,7 +113,7 @@ class Harm(threading.Thread):
         """A worker's process, its task's, Spark's daemon of those, and the executor."""
         rank = self._random.randrange(WORKERS)
         process = psutil.Process(int((self._folder / f"of-{rank}").read_text()))
-        if not process.cmdline() or "sparktrain" not in " ".join(process.cmdline()):
+        if not is_worker(process):
             raise psutil.NoSuchProcess(process.pid)   # its number has gone to another
         return [process, *process.parents()]
 
@@ -169,7 +177,8 @@ def run(folder: Path, sandbox: Sandbox, epochs: int, options: argparse.Namespace
     where = str(folder)
     broken, took = train("broken", callbacks=lambda: slowly(where))
     harm.end()
-    left = [each.pid for each in psutil.Process().children(recursive=True) if "sparktrain/worker.py" in " ".join(each.cmdline())]
+    begun = psutil.Process().create_time()   # whoever lost its parent is no child any more
+    left = [each.pid for each in psutil.process_iter() if is_worker(each) and each.create_time() > begun]
     same = {name: numpy.array_equal(unbroken.history[name], broken.history[name]) for name in unbroken.history}
     weights = all(map(numpy.array_equal, unbroken.model.get_weights(), broken.model.get_weights()))
     wrong = [f"{name} differs" for name, equal in same.items() if not equal]
