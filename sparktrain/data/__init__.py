@@ -1,5 +1,6 @@
 """From files, tables or a frame of the caller's to the frame that is trained on. Spark only."""
 
+from sparktrain.data.arrays import pack
 from sparktrain.data.dealing import deal
 from sparktrain.data.errors import InputError, MissingColumn, NoFileSystem, explain, explained, first_line
 from sparktrain.data.identity import ROW, VALIDATION
@@ -8,4 +9,4 @@ from sparktrain.data.prepare import prepare
 from sparktrain.data.prepared import Prepared
 
 __all__ = ["ROW", "VALIDATION", "InputError", "MissingColumn", "NoFileSystem", "Prepared", "deal", "explain", "explained",
-           "first_line", "prepare", "same_pipelines"]
+           "first_line", "pack", "prepare", "same_pipelines"]

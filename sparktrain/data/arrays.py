@@ -1,10 +1,13 @@
-"""Hashes of arrays of numbers, taken over each array's memory at once."""
+"""Arrays of numbers, taken as the memory that they are: their hashes, and their way to Python.
+
+Catalyst's expressions are built by hand, as no SQL function gives an array's memory away.
+"""
 
 from __future__ import annotations
 
 from typing import Mapping, NamedTuple
 
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.types import ArrayType, DataType, DoubleType, FloatType, IntegerType, LongType
 
 
@@ -12,19 +15,21 @@ class _Element(NamedTuple):
     name: str      # in the names of Java's methods
     boxed: str     # Java's class
     rare: str      # a value; where an array holds it, its hash takes longer
+    dtype: str     # NumPy's
 
 
 _ELEMENTS: dict[type[DataType], _Element] = {
-    FloatType: _Element("Float", "Float", "NaN"),
-    DoubleType: _Element("Double", "Double", "NaN"),
-    IntegerType: _Element("Int", "Integer", str(-(1 << 31))),
-    LongType: _Element("Long", "Long", str(-(1 << 63))),
+    FloatType: _Element("Float", "Float", "NaN", "float32"),
+    DoubleType: _Element("Double", "Double", "NaN", "float64"),
+    IntegerType: _Element("Int", "Integer", str(-(1 << 31)), "int32"),
+    LongType: _Element("Long", "Long", str(-(1 << 63)), "int64"),
 }
+_UNSAFE = "org.apache.spark.sql.catalyst.expressions.UnsafeArrayData"
 _HASHES = "org.apache.datasketches.memory.XxHash"   # which Spark's own sketches use, so every Spark has it
 
 
 def is_flat(kind: DataType) -> bool:
-    """Whether `array_hashes` takes a column of this type."""
+    """Whether a column of this type is such an array."""
     return isinstance(kind, ArrayType) and type(kind.elementType) in _ELEMENTS
 
 
@@ -32,8 +37,7 @@ def array_hashes(arrays: Mapping[str, ArrayType]) -> list[Column]:
     """A hash of each array: bigint, a function of its elements alone.
 
     Spark's xxhash64 mixes an array element by element, 6 to 10 ns for each float; this is 4 to 5, most of it the look for
-    nulls. Catalyst's expressions are built by hand, as no SQL function gives an array's memory away; each call to the JVM
-    takes a millisecond, so what they share is made once.
+    nulls. Each call to the JVM takes a millisecond, so what they share is made once.
 
     Args:
         arrays: types, for which `is_flat` is true, by SQL expressions.
@@ -61,3 +65,33 @@ def array_hashes(arrays: Mapping[str, ArrayType]) -> list[Column]:
         return Column(column_of(choose(parse(without_nulls), whole, parse(f"xxhash64({value})"))))
 
     return [hashed(value, kind) for value, kind in arrays.items()]
+
+
+def pack(shuffled: DataFrame) -> tuple[DataFrame, dict[str, str | None]]:
+    """Make rows ready for Python: arrays go as they lie in memory; Spark would write them to Arrow element by element.
+
+    Args:
+        shuffled: rows as an exchange of Spark's, or a sort behind one, gives them: only there all arrays have the one
+            form, `UnsafeArrayData`, whatever made them.
+
+    Returns:
+        The rows, their columns numbered through, as PySpark's mapInArrow takes no name with a dot; and these columns'
+        names in their order, each with the NumPy dtype of its elements where it is packed. Packed columns are binary: an
+        array's length in 8 bytes, a bit for each element that is null in whole words of 8 bytes, and the elements. An
+        array that is null stays so.
+    """
+    kinds = {field.name: field.dataType for field in shuffled.schema.fields}
+    dtypes = {name: _ELEMENTS[type(kind.elementType)].dtype if is_flat(kind) else None for name, kind in kinds.items()}
+    numbered = shuffled.toDF(*map(str, range(len(kinds))))
+    spark = shuffled.sparkSession
+    jvm, parse = spark._jvm, spark._jsparkSession.sessionState().sqlParser().parseExpression
+    invoke, types = jvm.org.apache.spark.sql.catalyst.expressions.objects.Invoke, jvm.org.apache.spark.sql.types
+    column_of, none = jvm.org.apache.spark.sql.classic.ExpressionUtils.column, jvm.PythonUtils.toSeq([])
+    unsafe, binary = types.ObjectType(jvm.java.lang.Class.forName(_UNSAFE)), types.DataTypes.BinaryType
+
+    def memory(name: str) -> Column:
+        own = invoke(parse(f"`{name}`"), "copy", unsafe, none, none, True, True, True)
+        return Column(column_of(invoke(own, "getBaseObject", binary, none, none, True, True, True)))
+
+    packed = [str(number) for number, dtype in enumerate(dtypes.values()) if dtype is not None]
+    return numbered.withColumns({name: memory(name) for name in packed}), dtypes

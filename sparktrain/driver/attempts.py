@@ -10,7 +10,7 @@ from sparktrain.cluster.executors import ApplicationExecutors
 from sparktrain.cluster.slots import Slots, worker_gpus
 from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
 from sparktrain.cluster.task import Task
-from sparktrain.data import VALIDATION, Prepared, deal, explain
+from sparktrain.data import VALIDATION, Prepared, deal, explain, pack
 from sparktrain.driver.plan import layout, rows_of_each
 from sparktrain.engines import bring_up
 from sparktrain.feed import NoRows
@@ -99,13 +99,14 @@ def _attempt(
         # Validation rows too: early stopping and `save: best` look at their metrics.
         few = sum(sizes)
         frame = frame.where(f"NOT {VALIDATION}").limit(few).unionAll(frame.where(VALIDATION).limit(few))
+    dealt, sent = pack(deal(frame, parts, run.job.seed, run.whole))
     task = Task(
         run=run.id,
         engine=training.engine,
         launch=launch,
         driver=("", 0),
         secret=b"",
-        layout=layout(run.job.data, prepared.classes).to_json(),
+        layout=layout(run.job.data, prepared.classes, sent).to_json(),
         model=model,
         fit=run.fit(sizes, prepared, checkpoint),
         seed=run.job.seed,
@@ -118,7 +119,7 @@ def _attempt(
     run.watch.step("filling")
     run.course.mark("stage")
     attempt = Attempt(
-        deal(frame, parts, run.job.seed, run.whole),
+        dealt,
         task,
         slots,
         parts,

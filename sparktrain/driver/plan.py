@@ -52,8 +52,12 @@ def refuse_unvalidated(training: Training, prepared: Prepared) -> None:
         raise ConfigError([Problem(key, came, "a data.prepared that has some", hint) for key in asked])
 
 
-def layout(data: Data, classes: Sequence | None) -> feed.Layout:
-    """What a row of the prepared frame is to the model."""
+def layout(data: Data, classes: Sequence | None, sent: Mapping[str, str | None]) -> feed.Layout:
+    """What a row of the prepared frame is to the model.
+
+    Args:
+        sent: how the frame's columns go to Python, as `data.pack` says.
+    """
     return feed.Layout(
         inputs=tuple(
             feed.Input(
@@ -69,6 +73,7 @@ def layout(data: Data, classes: Sequence | None) -> feed.Layout:
         classes=tuple(classes) if classes is not None else None,
         weight=data.weight,
         validation=VALIDATION,
+        sent=sent,
     )
 
 

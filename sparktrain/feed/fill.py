@@ -15,6 +15,7 @@ from sparktrain.feed.errors import BadInput, Fault
 from sparktrain.feed.filled import Filled, segment_path
 from sparktrain.feed.labels import LabelCounts, check_weight_type, label_dtype, labels, weights
 from sparktrain.feed.layout import Column, Layout
+from sparktrain.feed.packing import unpacked
 from sparktrain.feed.segments import write_segment
 
 LABEL, WEIGHT, INPUT = "label", "weight", "input:"
@@ -131,7 +132,7 @@ class SegmentWriter:
             return
         if self._fields is None:
             self._undecided.append(batch)
-            self._decide(batch)
+            self._decide(unpacked(batch, self._layout.sent))
             if self._fields is None:
                 return
             batches, self._undecided = self._undecided, []
@@ -139,7 +140,7 @@ class SegmentWriter:
             batches = [batch]
         for waiting in batches:
             for start in range(0, waiting.num_rows, self._chunk_rows):
-                self._write(waiting.slice(start, self._chunk_rows))
+                self._write(unpacked(waiting.slice(start, self._chunk_rows), self._layout.sent))
 
     def close(self) -> Filled:
         """Write what is left and tell what there is."""
@@ -209,10 +210,11 @@ class SegmentWriter:
 
     def _refuse_undecided(self) -> None:
         rows = sum(batch.num_rows for batch in self._undecided)
+        undecided = [unpacked(batch, self._layout.sent) for batch in self._undecided]
         for source in self._layout.inputs:
             for column in source.columns:
-                if all(self._shape(batch, column) is None for batch in self._undecided):
-                    kind = self._column(self._undecided[0], column.name).type
+                if all(self._shape(batch, column) is None for batch in undecided):
+                    kind = self._column(undecided[0], column.name).type
                     raise BadInput(
                         f"column {column.name!r} ({kind}): all {rows:,} rows of this part are empty sequences, so it "
                         "is not known what shape their elements would have. Give the column its `shape`, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Mapping
 
 MORE_LABEL = "label:"   # no input's name of a model's own begins so
 
@@ -66,6 +66,7 @@ class Layout:
         classes: the label's values in the order of their class numbers. None: the label is a number already.
         weight: the column of sample weights, or None.
         validation: the boolean column that marks validation rows, or None where there are none.
+        sent: how the columns come where they are packed (`packing.unpacked`), else None.
     """
 
     inputs: tuple[Input, ...]
@@ -73,6 +74,7 @@ class Layout:
     classes: tuple[Any, ...] | None = None
     weight: str | None = None
     validation: str | None = None
+    sent: Mapping[str, str | None] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -96,6 +98,7 @@ class Layout:
             "classes": None if self.classes is None else list(self.classes),
             "weight": self.weight,
             "validation": self.validation,
+            "sent": None if self.sent is None else dict(self.sent),
         }
 
     @classmethod
@@ -115,4 +118,5 @@ class Layout:
             classes=None if fields["classes"] is None else tuple(fields["classes"]),
             weight=fields["weight"],
             validation=fields["validation"],
+            sent=fields["sent"],
         )

@@ -7,8 +7,9 @@ from collections import Counter
 import pytest
 from pyspark.sql import functions as F
 
-from sparktrain.data import ROW, VALIDATION, cutting, deal
+from sparktrain.data import ROW, VALIDATION, cutting, deal, pack
 from sparktrain.data.identity import row_hash
+from sparktrain.feed.packing import unpacked
 
 pytestmark = pytest.mark.real
 
@@ -140,6 +141,28 @@ def test_an_array_s_hash_is_of_its_elements_wherever_spark_keeps_them(spark, kin
     finally:
         spark.conf.unset("spark.sql.codegen.wholeStage")
         spark.conf.unset("spark.sql.codegen.factoryMode")
+
+
+@pytest.mark.parametrize("kind", ["float", "double", "int", "bigint"])
+def test_arrays_come_to_python_as_they_are_wherever_spark_had_them(spark, kind, tmp_path):
+    spark.sql("""SELECT id, CASE id % 6 WHEN 0 THEN array() WHEN 1 THEN null WHEN 2 THEN array(null, id)
+        WHEN 3 THEN transform(sequence(1, 65 + id), n -> if(n = 64, null, n)) ELSE sequence(id, id + 100) END AS v FROM range(60)
+        """).select("id", F.col("v").cast(f"array<{kind}>")).coalesce(1).write.parquet(f"file://{tmp_path}/rows")
+    columnar = spark.read.parquet(f"file://{tmp_path}/rows").withColumn("a.`b", F.array("id"))
+    generic = columnar.withColumn("v", F.transform("v", lambda each: each))
+    expected = dict(columnar.select("id", "v").collect())
+    for frame in (columnar, generic):
+        frame = frame.withColumn(ROW, row_hash(frame, 7)).withColumn(VALIDATION, F.lit(False))
+        packed, sent = pack(deal(frame, 2, 7))
+        assert sent == {"id": None, "v": {"float": "float32", "double": "float64", "int": "int32", "bigint": "int64"}[kind],
+                        "a.`b": "int64", ROW: None, VALIDATION: None}
+
+        def lists(batches, sent=sent):
+            for batch in batches:
+                yield unpacked(batch, sent).select(["id", "v", "a.`b"])
+
+        got = packed.mapInArrow(lists, f"id bigint, v array<{kind}>, w array<bigint>").collect()
+        assert {row.id: row.v for row in got} == expected and all(row.w == [row.id] for row in got)
 
 
 def test_a_part_may_be_empty_and_every_row_is_dealt_once(spark, prepared, dealt):

@@ -19,9 +19,9 @@ pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
 COUNT = 60
 CLASSES = ["no", "yes", "maybe"]
 FEATURES = {
-    "numbers": ["whole", "big", "tiny", "flag", "price", "real"],
+    "numbers": ["so.whole", "big", "tiny", "flag", "price", "real"],
     "flag": "flag",
-    "whole": "whole",
+    "whole": "so.whole",
     "big": "big",
     "vector": "vector",
     "image": {"column": "image", "shape": [3, 2]},
@@ -31,8 +31,8 @@ FEATURES = {
     "tail": {"column": "words", "length": 5, "pad": 9, "side": "post"},
 }
 COLUMNS = (
-    "number int, whole int, big bigint, tiny tinyint, flag boolean, price decimal(8,2), real double, "
-    "vector array<float>, image array<array<int>>, grid array<array<double>>, words array<int>, w double, kind string"
+    "number int, `so.whole` int, big bigint, tiny tinyint, flag boolean, price decimal(8,2), real double, "
+    "vector array<float>, image array<array<int>>, grid array<array<double>>, words array<int>, `row.weight` double, `its.kind` string"
 )
 
 
@@ -76,7 +76,7 @@ def test_every_form_of_column_reaches_the_model_as_it_is_and_an_unkept_run_can_b
     schema = StructType.fromDDL(COLUMNS).add("mixed", VectorUDT())
     frame = spark.createDataFrame([row(n) for n in range(COUNT)], schema).repartition(3)
     result = sparktrain.train(
-        frame, forms.build_seen, features=FEATURES, label={"column": "kind", "classes": CLASSES}, weight="w",
+        frame, forms.build_seen, features=FEATURES, label={"column": "its.kind", "classes": CLASSES}, weight="row.weight",
         class_weight={"maybe": 3.0}, validation={"where": "number % 10 = 0"}, workers=2, batch_size=8, epochs=2,
     )
     scratch = open_folder(result.output, result.hadoop)

@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 from sparktrain import feed
 from sparktrain.cluster.slots import Slots
 from sparktrain.config import Job
-from sparktrain.data import deal, prepare
+from sparktrain.data import deal, pack, prepare
 from sparktrain.driver.plan import layout
 
 _WIDTH = 256            # floats a row
@@ -44,8 +44,8 @@ def measure(spark: SparkSession, slots: Slots, workers: int, megabytes: int) -> 
         made.count()
         job = Job.from_mapping({"data": {"features": ["x"], "label": "y", "keep": "none"}})
         prepared = prepare(spark, job.data, seed=_SEED, frame=made)
-        dealt = deal(prepared.frame, workers, _SEED)
-        fill = _Filling(layout(job.data, None))
+        dealt, sent = pack(deal(prepared.frame, workers, _SEED))
+        fill = _Filling(layout(job.data, None, sent))
         for _ in range(2):
             begun = time.perf_counter()
             parts = dealt.mapInArrow(fill, _WRITTEN, barrier=True, profile=slots.profile(slots.gpus)).collect()

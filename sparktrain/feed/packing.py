@@ -1,0 +1,76 @@
+"""Arrays of numbers in the form in which Spark has them in memory, to Arrow's lists."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+import numpy as np
+import pyarrow as pa
+
+_WORD = 8   # bytes: an array is its length in one, a bit for each element that is null in whole ones, its values
+
+
+def unpacked(batch: pa.RecordBatch, sent: Mapping[str, str | None] | None) -> pa.RecordBatch:
+    """A batch with its columns' names, and with lists where arrays came packed.
+
+    Args:
+        batch: rows; packed columns are binary.
+        sent: the columns' names in their order, each with the dtype of its elements where it is packed. None: the batch
+            is as it should be.
+    """
+    if sent is None:
+        return batch
+    columns = [column if dtype is None else _lists(column, np.dtype(dtype)) for column, dtype in zip(batch.columns, sent.values())]
+    return pa.RecordBatch.from_arrays(columns, list(sent))
+
+
+def _lists(array: pa.Array, dtype: np.dtype) -> pa.ListArray:
+    """The arrays that `org.apache.spark.sql.catalyst.expressions.UnsafeArrayData` lays out as its documentation says."""
+    _, offsets_buffer, data_buffer = array.buffers()
+    kind = pa.list_(pa.field("element", pa.from_numpy_dtype(dtype)))
+    if data_buffer is None or not len(array):
+        return pa.array([None] * len(array), kind)
+    offset_dtype = np.int64 if pa.types.is_large_binary(array.type) else np.int32
+    offsets = np.frombuffer(offsets_buffer, offset_dtype)[array.offset:array.offset + len(array) + 1]
+    data = np.frombuffer(data_buffer, np.uint8)[offsets[0]:offsets[-1]]
+    same = _of_one_length(data, np.diff(offsets), dtype)
+    if same is not None:
+        return pa.ListArray.from_arrays(
+            np.arange(len(same) + 1, dtype=np.int32) * np.int32(same.shape[1]), pa.array(same.reshape(-1)), type=kind)
+    return _of_any_length(data, offsets[:-1] - offsets[0], array.is_valid().to_numpy(zero_copy_only=False), dtype, kind)
+
+
+def _of_one_length(data: np.ndarray, sizes: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
+    """All values [rows, length] where all arrays have one length and no null is among them: a tenth of the work."""
+    size = sizes[0]
+    if not size or (sizes != size).any():
+        return None
+    rows = data.reshape(len(sizes), size)
+    length = int(rows[0, :_WORD].view(np.int64)[0])
+    head = _WORD * (1 + _words(length))
+    expected = np.zeros(head, np.uint8)
+    expected[:_WORD] = rows[0, :_WORD]
+    if (rows[:, :head] != expected).any():
+        return None
+    return np.ascontiguousarray(rows[:, head:head + length * dtype.itemsize]).view(dtype)
+
+
+def _of_any_length(data: np.ndarray, starts: np.ndarray, there: np.ndarray, dtype: np.dtype, kind: pa.DataType) -> pa.ListArray:
+    """Lists of arrays that begin at `starts`, in bytes of the data, where they are there at all."""
+    words = data.view(np.int64)
+    lengths = np.zeros(len(starts), np.int64)
+    lengths[there] = words[starts[there] // _WORD]
+    ends = np.cumsum(lengths)
+    of_row = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)   # of each value, its number in its array
+    null_bits = starts + _WORD
+    values = data.view(dtype)[np.repeat((null_bits + _WORD * _words(lengths)) // dtype.itemsize, lengths) + of_row]
+    bits = np.repeat(null_bits * 8, lengths) + of_row
+    nulls = (words[bits >> 6] >> (bits & 63)) & 1 == 1
+    return pa.ListArray.from_arrays(
+        pa.array(np.concatenate([[0], ends]), pa.int32()), pa.array(values, mask=nulls), type=kind,
+        mask=None if there.all() else pa.array(~there))
+
+
+def _words(length):
+    """How many words hold a bit for each of so many elements: of one array, or of many."""
+    return (length + 63) // 64
