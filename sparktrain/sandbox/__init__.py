@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sparktrain.sandbox.errors import SandboxError
+from sparktrain.sandbox.kerberos import Kerberos
 from sparktrain.sandbox.sandbox import Sandbox, Status
 
-__all__ = ["Sandbox", "SandboxError", "Status"]
+__all__ = ["Kerberos", "Sandbox", "SandboxError", "Status"]

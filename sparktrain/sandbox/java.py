@@ -12,7 +12,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterator, Sequence
 from zipfile import ZipFile
 
 from sparktrain.sandbox.errors import SandboxError
@@ -67,7 +67,7 @@ def class_path(java: Path, tell: Callable[[str], None], with_yarn: bool = False)
         with_yarn: whether YARN's are among them, which need more.
     """
     client = _hadoop_client()
-    version = client.stem.removeprefix("hadoop-client-api-")
+    version = hadoop_version()
     daemons = fetch(java, "org.apache.hadoop", "hadoop-client-minicluster", version, tell)
     unpacked = _unpacked(daemons, tell)
     more = [str(fetch(java, "org.bouncycastle", module, BOUNCY_CASTLE, tell)) for module in SIGNING] if with_yarn else []
@@ -81,6 +81,11 @@ def _hadoop_client() -> Path:
     if client is None:
         raise SandboxError(f"{jars} has no hadoop-client-api jar: the sandbox needs a pyspark that comes with Hadoop")
     return client
+
+
+def hadoop_version() -> str:
+    """Returns the version of Hadoop that pyspark was built with."""
+    return _hadoop_client().stem.removeprefix("hadoop-client-api-")
 
 
 def compile_own(java: Path, classes: Path) -> None:
@@ -130,17 +135,30 @@ def fetch(java: Path, group: str, module: str, version: str, tell: Callable[[str
     Raises:
         SandboxError: Ivy found no such module or no way to it.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparktrain" / "jars"
-    jar = cache / f"{module}-{version}.jar"
-    if jar.exists():
-        return jar
+    return _fetch(java, group, module, version, tell, _cache() / f"{module}-{version}.jar", "-notransitive")
+
+
+def fetch_with_needed(java: Path, group: str, module: str, version: str, tell: Callable[[str], None]) -> Path:
+    """Returns a folder with a module's jar and those that it needs, as `fetch` does."""
+    return _fetch(java, group, module, version, tell, _cache() / f"{module}-{version}")
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparktrain" / "jars"
+
+
+def _fetch(java: Path, group: str, module: str, version: str, tell: Callable[[str], None], place: Path, *options: str) -> Path:
+    if place.exists():
+        return place
+    cache = place.parent
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache):
-        if not jar.exists():
+        if not place.exists():
             tell(f"fetching {module} {version} into {cache} (once) ...")
             with tempfile.TemporaryDirectory(dir=cache) as scratch:
-                os.replace(_run_ivy(java, group, module, version, Path(scratch), jar), jar)
-    return jar
+                jar = _run_ivy(java, group, module, version, Path(scratch), place, options)
+                os.replace(jar if options else jar.parent, place)
+    return place
 
 
 @contextmanager
@@ -150,11 +168,12 @@ def _locked(cache: Path) -> Iterator[None]:
         yield
 
 
-def _run_ivy(java: Path, group: str, module: str, version: str, scratch: Path, jar: Path) -> Path:
-    """Lets Ivy put the jar into a scratch folder and returns where it is."""
+def _run_ivy(java: Path, group: str, module: str, version: str, scratch: Path, place: Path, options: Sequence[str]) -> Path:
+    """Lets Ivy put the module's jar, and what else the options let it, into a scratch folder; returns where the jar is."""
+    jar = scratch / "jars" / f"{module}-{version}.jar"
     command = [str(java), "-cp", f"{spark_jars()}/*", "org.apache.ivy.Main", "-cache", str(scratch / "ivy"),
-               "-dependency", group, module, version, "-notransitive", "-types", "jar",
-               "-retrieve", f"{scratch}/[artifact]-[revision].[ext]"]
+               "-dependency", group, module, version, *options, "-types", "jar", "bundle",
+               "-retrieve", f"{jar.parent}/[artifact]-[revision].[ext]"]
     settings = os.environ.get("SPARKTRAIN_IVY_SETTINGS")
     if settings:
         command += ["-settings", settings]
@@ -164,11 +183,11 @@ def _run_ivy(java: Path, group: str, module: str, version: str, scratch: Path, j
         output = said.stdout
     except subprocess.TimeoutExpired:
         output = f"no answer within {FETCH_SECONDS} seconds"
-    if not (scratch / jar.name).exists():
+    if not jar.exists():
         lines = "\n".join(line for line in output.splitlines() if line.strip(" .\t"))
         raise SandboxError(
             f"{group}:{module}:{version} could not be fetched by Spark's Ivy, which said:\n{lines[-3000:]}\n"
             f"Without a way to Maven Central, name the Ivy settings of a mirror in SPARKTRAIN_IVY_SETTINGS=FILE, "
-            f"or put the jar at {jar} yourself."
+            f"or put it at {place} yourself."
         )
-    return scratch / jar.name
+    return jar

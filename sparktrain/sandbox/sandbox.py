@@ -18,6 +18,7 @@ from sparktrain.sandbox import java, ports, probe
 from sparktrain.sandbox.daemons import Daemon, hdfs, sites
 from sparktrain.sandbox.errors import SandboxError
 from sparktrain.sandbox.home import Home
+from sparktrain.sandbox.kerberos import Kerberos
 from sparktrain.sandbox.managers import standalone, yarn, yarn_sites
 
 START_SECONDS = 180.0
@@ -58,14 +59,17 @@ class Sandbox:
         detached: stay up until `stop`, whatever becomes of this process.
         timeout: seconds until it must serve.
         tell: told what is being waited for; default: nobody.
+        kerberos: whose tickets its HDFS asks for; it must run for as long as the sandbox.
     """
 
     def __init__(self, home: str | os.PathLike[str] | None = None, *, detached: bool = False,
-                 timeout: float = START_SECONDS, tell: Callable[[str], None] = lambda line: None) -> None:
+                 timeout: float = START_SECONDS, tell: Callable[[str], None] = lambda line: None,
+                 kerberos: Kerberos | None = None) -> None:
         self.home = Home(Path(home).expanduser().resolve() if home else Home.default())
         self._detached = detached
         self._timeout = timeout
         self._tell = tell
+        self._kerberos = kerberos
         self._supervisor: subprocess.Popen | None = None
 
     @property
@@ -100,6 +104,8 @@ class Sandbox:
         unknown = set(managers) - set(MANAGERS)
         if unknown:
             raise SandboxError(f"{', '.join(sorted(unknown))}: the sandbox can run {' and '.join(MANAGERS)} beside HDFS")
+        if managers and self._kerberos is not None:
+            raise SandboxError(f"{', '.join(managers)}: with Kerberos the sandbox runs HDFS only")
         self.home.make()
         with self._starting():
             if (state := self.home.state()) is None:
@@ -210,11 +216,16 @@ class Sandbox:
             if "nodemanager" not in running:
                 java.compile_own(found, home.classes)
         options = [f"-Dlog4j2.configurationFile={home.log4j.as_uri()}", f"-Djava.io.tmpdir={home.scratch}"]
+        more = {}
+        if self._kerberos is not None:
+            options.append(self._kerberos.java_option)
+            more = self._kerberos.sites()
         kept = home.ports()
         new = {daemon.name: daemon.ports for daemon in daemons if daemon.name not in running}
         chosen = {**kept, **ports.choose(new, kept)}
         home.keep_ports(chosen)
-        home.write_sites({**sites(chosen, home.folder), **(yarn_sites(chosen) if "yarn" in managers else {})})
+        written = {**sites(chosen, home.folder), **(yarn_sites(chosen) if "yarn" in managers else {})}
+        home.write_sites({name: {**settings, **more.get(name, {})} for name, settings in written.items()})
         plan = {}
         for daemon in daemons:
             data = home.data / daemon.name
@@ -262,7 +273,7 @@ class Sandbox:
                     raise kind(f"{name} ended with status {process['status']}.\n{self.home.log_tail(name)}")
             each = next((each for each in self._statuses(state) if each.lacks), None)
             name, lacks = (each.name, each.lacks) if each else (
-                "namenode", probe.webhdfs(self.web, getpass.getuser()))
+                "namenode", None if self._kerberos else probe.webhdfs(self.web, getpass.getuser()))
             if lacks is None:
                 return
             if time.monotonic() > deadline:

@@ -67,11 +67,11 @@ class Process:
         with open(log, "wb") as output:
             self.running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                                             env={**os.environ, **self.plan["environment"]},
-                                            preexec_fn=_end_with_parent)
+                                            preexec_fn=end_with_parent)
         self.status = None
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """On Linux, lets the kernel kill this process when the supervisor dies without a chance to end it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

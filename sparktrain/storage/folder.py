@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Callable, Iterator, Mapping, TypeVar
 
 from sparktrain.storage.errors import NotFound, StorageError
-from sparktrain.storage.hadoop import hadoop_settings, user_name, web_addresses, webhdfs_is_closed, with_authority
+from sparktrain.storage.hadoop import (
+    asks_for_kerberos, hadoop_settings, user_name, web_addresses, webhdfs_is_closed, with_authority,
+)
 from sparktrain.storage.local import LocalStore
 from sparktrain.storage.objects import ObjectStore
 from sparktrain.storage.retries import retry
@@ -37,7 +39,8 @@ def open_folder(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> 
         return Folder(ObjectStore(location), location)
     settings = hadoop or hadoop_settings()
     location = with_authority(location, settings)
-    if webhdfs_is_closed(settings):
+    # Over WebHDFS a ticket would take a library that has to be compiled.
+    if webhdfs_is_closed(settings) or asks_for_kerberos(settings):
         from sparktrain.storage.native import NativeHdfsStore
 
         return Folder(NativeHdfsStore(f"hdfs://{location.authority}", settings, user_name()), location)

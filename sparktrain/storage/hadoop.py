@@ -16,7 +16,8 @@ from sparktrain.storage.urls import Location, parse
 # A regular expression of whole keys, for Python and Java alike.
 HADOOP_KEYS = (r"^(fs\.defaultFS|fs\.default\.name|dfs\.(internal\.)?nameservices|dfs\.ha\.namenodes\..+"
                r"|dfs\.namenode\.(http|https|rpc)-address(\..+)?|dfs\.http\.policy|dfs\.webhdfs\.enabled"
-               r"|dfs\.client\.use\.datanode\.hostname|hadoop\.security\.authentication)$")
+               r"|dfs\.client\.use\.datanode\.hostname|dfs\.data\.transfer\.protection"
+               r"|hadoop\.security\.(authentication|token\.service\.use_ip))$")
 _VARIABLE = re.compile(r"\$\{([^${}\s]+)\}")
 _WILDCARDS = ("0.0.0.0", "::", "[::]", "")
 _RPC_PORT = 8020
@@ -70,6 +71,11 @@ def with_authority(location: Location, settings: Mapping[str, str]) -> Location:
         raise StorageError(f"{location}: the URL names no NameNode, and {said} ({_where()}). Write "
                            f"hdfs://HOST:PORT{location.path}, or set HADOOP_CONF_DIR to the folder of core-site.xml")
     return Location("hdfs", place.authority, location.path)
+
+
+def asks_for_kerberos(settings: Mapping[str, str]) -> bool:
+    """Whether HDFS takes no user at his word, but asks for a ticket or a token."""
+    return settings.get("hadoop.security.authentication", "simple").strip().lower() == "kerberos"
 
 
 def webhdfs_is_closed(settings: Mapping[str, str]) -> bool:

@@ -141,9 +141,11 @@ def explain_refusal(exception: str | None, said: str, user: str) -> Explanation:
             return Explanation(f"something else is there already ({said})", "Remove it, or choose another name.")
         case "NSQuotaExceededException" | "DSQuotaExceededException" | "QuotaByStorageTypeExceededException":
             return Explanation(f"a quota is used up ({said})", "Remove old runs, or have the quota raised.")
-    if said.startswith("Authentication failure"):
-        return Explanation(f"HDFS does not take {user!r} at its word: it asks for Kerberos or a token",
-                           "Use a cluster with simple authentication, or write to another storage.")
+    if said.startswith(("Authentication failure", "GSSAPIError", "NoSASLMechanism")):
+        why = said.split('"')[-2].rpartition("inaccessible: ")[2] if said.startswith("GSSAPIError") else "none came"
+        return Explanation(f"HDFS does not take {user!r} at its word: it asks for a ticket of Kerberos or a token ({why})",
+                           "Get a ticket by kinit, or name a keytab in KRB5_CLIENT_KTNAME; Hadoop's configuration "
+                           "(HADOOP_CONF_DIR) must say hadoop.security.authentication: kerberos.")
     if "must both be directories" in said:
         return Explanation("a folder is where a file is needed", "Remove that folder, or choose another name.")
     if exception is None and "not a directory" in said:

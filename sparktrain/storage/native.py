@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import socket
 from pathlib import Path
 from typing import Callable, Mapping, TypeVar
+from urllib.parse import urlsplit
 
 from hdfs_native import Client, WriteOptions
 
 from sparktrain.storage.errors import StorageError
+from sparktrain.storage.hadoop import asks_for_kerberos
 from sparktrain.storage.hdfs import ABSENT, CHUNK, HdfsStore, explain_refusal, passes
 from sparktrain.storage.store import Explanation, Kind, explain_os_error
 
@@ -25,11 +28,15 @@ _TRANSLATED: dict[type[Exception], str] = {
     FileExistsError: "FileAlreadyExistsException",
     PermissionError: "AccessControlException",
 }
+_NO_TICKET = ("GSSAPIError", "NoSASLMechanism")   # what hdfs-native says where it has neither a ticket nor a token
 _SAID = re.compile(r'RPCError\("(?:[\w$]+\.)*([\w$]+)", "((?:[^"\\]|\\.)*)')
 
 
 class NativeHdfsStore(HdfsStore):
     """An HDFS by its name nodes' RPC and its DataNodes' transfer protocol.
+
+    Where HDFS asks for Kerberos: with the tokens in the file that HADOOP_TOKEN_FILE_LOCATION names (YARN gives its
+    containers one), else with a ticket, which KRB5CCNAME or the keytab of KRB5_CLIENT_KTNAME gives.
 
     Args:
         url: of the file system: `hdfs://HOST:PORT` or `hdfs://NAMESERVICE`.
@@ -46,7 +53,7 @@ class NativeHdfsStore(HdfsStore):
         os.environ.setdefault("HADOOP_USER_NAME", user)   # the one place where hdfs-native looks
         self._url, self._user = url, user
         try:
-            self._client = Client(url, config={**settings, **_FAILOVER})
+            self._client = Client(_as_tokens_have_it(url, settings), config={**settings, **_FAILOVER})
         except Exception as error:
             raise StorageError(f"{url}: hdfs-native can't go by Hadoop's configuration: {error}. Expected "
                                "dfs.nameservices, dfs.ha.namenodes.* and dfs.namenode.rpc-address.*") from error
@@ -103,7 +110,9 @@ class NativeHdfsStore(HdfsStore):
     def transient(self, error: Exception) -> bool:
         if isinstance(error, self.refusals):
             exception, said = _refusal(error)
-            return exception is None or passes(exception, said)   # without one it is of the network or a DataNode
+            if exception is None:   # of the network, a DataNode or this side
+                return not said.startswith(_NO_TICKET)
+            return passes(exception, said)
         return isinstance(error, OSError) and not isinstance(error, (NotADirectoryError, IsADirectoryError))
 
     def explain(self, error: Exception) -> Explanation | None:
@@ -127,6 +136,18 @@ class NativeHdfsStore(HdfsStore):
             raise
         self.answered = True
         return result
+
+
+def _as_tokens_have_it(url: str, settings: Mapping[str, str]) -> str:
+    """The URL by which hdfs-native finds the token: Hadoop names it after the name node's address, not its name."""
+    location = urlsplit(url)
+    by_address = settings.get("hadoop.security.token.service.use_ip", "true").strip().lower() != "false"
+    if not (asks_for_kerberos(settings) and os.environ.get("HADOOP_TOKEN_FILE_LOCATION") and by_address and location.port):
+        return url   # a name service has no port, and tokens for it have its name
+    try:
+        return f"hdfs://{socket.gethostbyname(location.hostname)}:{location.port}"
+    except OSError:
+        return url
 
 
 def _refusal(error: Exception) -> tuple[str | None, str]:

@@ -48,13 +48,11 @@ def batches(count):
         yield pyarrow.RecordBatch.from_pydict({"x": [1.0, 2.0], "y": [0, 1]})
 
 
-@pytest.mark.failures
-def test_filling_ends_while_there_is_still_the_disk_that_spark_needs(attempt, note_failure):
+def test_filling_ends_while_there_is_still_the_disk_that_spark_needs(attempt):
     with pytest.raises(OSError) as caught:
         attempt._fill(batches(1000))
     assert caught.value.errno == errno.ENOSPC and batches.taken == 3
     assert [message for message in attempt._client.sent if isinstance(message, Filling)][-1].rows == 6
-    note_failure("A full disk at the segments", "ends, 256 MB before it is full, with folder, host and what to do; not tried again")
 
 
 def test_a_full_disk_is_told_with_its_folder_host_and_what_to_do(tmp_path, monkeypatch):

@@ -73,7 +73,7 @@ def test_a_host_that_does_not_exist_is_named(monkeypatch):
 
 @pytest.mark.parametrize("status, body, message", [
     (200, b"<html>welcome</html>", "is not WebHDFS.*dfs.namenode.http-address"),
-    (401, b"Negotiate", "asks for Kerberos"),
+    (401, b"Negotiate", "asks for a ticket of Kerberos"),
     (403, b'{"RemoteException": {"exception": "AccessControlException", "message": "Permission denied: user=eve"}}',
      "no permission .Permission denied: user=eve.*HADOOP_USER_NAME"),
     (403, b'{"RemoteException": {"exception": "SafeModeException", "message": "Cannot create file"}}', "safe mode"),
