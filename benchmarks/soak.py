@@ -138,7 +138,7 @@ def main() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     steps = int(ROWS * (1 - VALIDATION)) // (BATCH * WORKERS)   # of an epoch
-    epochs = math.ceil(options.minutes * 60 * 2 / 3 / STEP_SECONDS / steps)   # the rest goes into what is lost and begun again
+    epochs = math.ceil(options.minutes * 60 * 0.85 / STEP_SECONDS / steps)   # the rest goes into what is lost and begun again
     with tempfile.TemporaryDirectory(prefix="sparktrain-soak-") as folder, Sandbox(Path(folder, "sandbox")) as sandbox:
         os.environ["HADOOP_CONF_DIR"] = str(sandbox.conf_dir)
         told, lines = run(Path(folder), sandbox, epochs, options)
