@@ -60,15 +60,21 @@ def _of_any_length(data: np.ndarray, starts: np.ndarray, there: np.ndarray, dtyp
     words = data.view(np.int64)
     lengths = np.zeros(len(starts), np.int64)
     lengths[there] = words[starts[there] // _WORD]
+    null_words = _words(lengths)
+    firsts = (starts + _WORD * (1 + null_words)) // dtype.itemsize
+    values = pa.LargeListViewArray.from_arrays(firsts, lengths, pa.array(data.view(dtype))).flatten()
+    null_bits = words[np.repeat(starts // _WORD + 1, null_words) + _counted(null_words)]
+    if null_bits.any():
+        bits = np.repeat(64 * (np.cumsum(null_words) - null_words), lengths) + _counted(lengths)
+        values = pa.array(values.to_numpy(), mask=(null_bits[bits >> 6] >> (bits & 63)) & 1 == 1)
+    ends = np.concatenate([[0], np.cumsum(lengths)])
+    return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), values, type=kind, mask=None if there.all() else pa.array(~there))
+
+
+def _counted(lengths: np.ndarray) -> np.ndarray:
+    """0, 1, 2 ... for each of the lengths, one after the other."""
     ends = np.cumsum(lengths)
-    of_row = np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)   # of each value, its number in its array
-    null_bits = starts + _WORD
-    values = data.view(dtype)[np.repeat((null_bits + _WORD * _words(lengths)) // dtype.itemsize, lengths) + of_row]
-    bits = np.repeat(null_bits * 8, lengths) + of_row
-    nulls = (words[bits >> 6] >> (bits & 63)) & 1 == 1
-    return pa.ListArray.from_arrays(
-        pa.array(np.concatenate([[0], ends]), pa.int32()), pa.array(values, mask=nulls), type=kind,
-        mask=None if there.all() else pa.array(~there))
+    return np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
 
 
 def _words(length):
