@@ -61,9 +61,10 @@ def slowly(folder: str):
     return [Slowly()]
 
 
-def is_worker(process: psutil.Process) -> bool:
+def is_worker(process: psutil.Process, run: str = "") -> bool:
+    """Whether it trains, in a run of this id; its scratch folder has the run's name."""
     try:
-        return "sparktrain.worker" in process.cmdline()
+        return "sparktrain.worker" in process.cmdline() and run in process.environ().get("TMPDIR", "")
     except psutil.Error:   # it has ended
         return False
 
@@ -177,8 +178,8 @@ def run(folder: Path, sandbox: Sandbox, epochs: int, options: argparse.Namespace
     where = str(folder)
     broken, took = train("broken", callbacks=lambda: slowly(where))
     harm.end()
-    begun = psutil.Process().create_time()   # whoever lost its parent is no child any more
-    left = [each.pid for each in psutil.process_iter() if is_worker(each) and each.create_time() > begun]
+    run_id = broken.output.rstrip("/").rpartition("/")[2]   # whoever lost its parent is no child any more
+    left = [each.pid for each in psutil.process_iter() if is_worker(each, run_id)]
     same = {name: numpy.array_equal(unbroken.history[name], broken.history[name]) for name in unbroken.history}
     weights = all(map(numpy.array_equal, unbroken.model.get_weights(), broken.model.get_weights()))
     wrong = [f"{name} differs" for name, equal in same.items() if not equal]
