@@ -82,6 +82,20 @@ def test_a_task_on_an_executor_that_came_later_says_that_it_has_no_node(tmp_path
     assert nodes.of_executor() == {"executor_id": 1}
 
 
+@pytest.mark.real
+def test_a_node_has_no_process_before_it_has_said_so():
+    from tensorflowonspark import TFManager
+
+    manager = TFManager.start(b"key", ["input"])
+    try:
+        asked = TFManager.connect(manager.address, b"key")
+        assert pid_of(asked) is None
+        manager.set("pid", 7)
+        assert pid_of(asked) == 7
+    finally:
+        manager.shutdown()
+
+
 class TestNodes:
     pytestmark = [*real, pytest.mark.usefixtures("nothing_left")]
 
@@ -114,7 +128,11 @@ class TestNodes:
 
         with brought_up("tensorflowonspark", 3) as make:
             managers = [TFManager.connect(node["addr"], node["authkey"]) for node in map(make.nodes.numbered, range(3))]
-            killed, stopped, ended = pids = [pid_of(manager) for manager in managers]
+            until = time.monotonic() + 30
+            while None in (pids := [pid_of(manager) for manager in managers]):
+                assert time.monotonic() < until, "not every node said which process it is"
+                time.sleep(0.1)
+            killed, stopped, ended = pids
             os.kill(killed, signal.SIGKILL)
             os.kill(stopped, signal.SIGSTOP)
             managers[2].get_queue("input").put(None)   # as its feed ends

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from multiprocessing.managers import RemoteError
 from pathlib import Path
 from typing import Any, Mapping
 
@@ -56,7 +57,9 @@ def pid_of(manager: TFManager.TFManager) -> int | None:
     """The process of a manager's node; None before it has said so."""
     try:
         return int(str(manager.get("pid")))
-    except KeyError:
+    except RemoteError as error:   # as text is what an error of the manager comes as
+        if "KeyError: 'pid'" not in str(error):
+            raise
         return None
 
 
