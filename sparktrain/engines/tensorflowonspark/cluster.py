@@ -20,7 +20,7 @@ from sparktrain.interfaces.launch import EngineRefused, Executors, LaunchFailed
 with plain_import():
     from tensorflowonspark import TFCluster, reservation
 
-_END_SECONDS = 10.0   # for the end of the nodes, where nothing else holds their executors
+_END_SECONDS = 20.0   # for the end of the nodes, where nothing else holds their executors
 _REUSE = "spark.python.worker.reuse"
 _HOST = "TFOS_SERVER_HOST"   # TensorFlowOnSpark's own variable
 
