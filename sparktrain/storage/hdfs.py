@@ -142,7 +142,7 @@ def explain_refusal(exception: str | None, said: str, user: str) -> Explanation:
         case "NSQuotaExceededException" | "DSQuotaExceededException" | "QuotaByStorageTypeExceededException":
             return Explanation(f"a quota is used up ({said})", "Remove old runs, or have the quota raised.")
     if said.startswith(("Authentication failure", "GSSAPIError", "NoSASLMechanism")):
-        why = said.split('"')[-2].rpartition("inaccessible: ")[2] if said.startswith("GSSAPIError") else "none came"
+        why = said.rpartition("inaccessible: ")[2].removesuffix('")') if said.startswith("GSSAPIError") else "none came"
         return Explanation(f"HDFS does not take {user!r} at its word: it asks for a ticket of Kerberos or a token ({why})",
                            "Get a ticket by kinit, or name a keytab in KRB5_CLIENT_KTNAME; Hadoop's configuration "
                            "(HADOOP_CONF_DIR) must say hadoop.security.authentication: kerberos.")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import yaml
 
 from sparktrain.driver.seen import run_end
 from sparktrain.storage import open_folder
+from sparktrain.storage.hadoop import hadoop_settings
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.real
@@ -57,3 +60,23 @@ def test_a_misspelled_key_is_refused_before_spark_starts(home):
     assert time.monotonic() - begun < 20
     status, end, shown = submit(home, "--set", "model.build=mine:bild_model")
     assert status == 2 and "mine:build_model" in end["reason"]
+
+
+@pytest.mark.slow
+def test_a_plain_spark_submit_trains_the_same_and_onto_an_hdfs_that_closes_webhdfs(home, hdfs):
+    conf = shutil.copytree(hdfs.conf_dir, home / "conf")
+    site = ElementTree.parse(conf / "hdfs-site.xml")
+    for entry in site.iter("property"):
+        changed = {"dfs.webhdfs.enabled": "false", "dfs.namenode.http-address": "localhost:9"}.get(entry.findtext("name"))
+        if changed is not None:
+            entry.find("value").text = changed
+    site.write(conf / "hdfs-site.xml")
+    command = [str(Path(sys.executable).parent / "spark-submit"), *SPARK, str(ROOT / "jobs" / "train.py"),
+               "--config", "job.yaml", "--run-id", "plain", "--set", "output.path=hdfs:///models/mine"]
+    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable,
+                   "HADOOP_CONF_DIR": str(conf)}
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+    output = json.loads(done.stdout.strip().splitlines()[-1])["output"]
+    assert output == f"{hdfs.uri}/models/mine/plain"
+    assert open_folder(output, hadoop_settings({"HADOOP_CONF_DIR": str(hdfs.conf_dir)})).exists("model.keras")
