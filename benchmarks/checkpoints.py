@@ -1,9 +1,10 @@
 """What does a checkpoint after every epoch cost training, by the size of the model?
 
 One worker on one core, dense layers with Adam (a checkpoint has the weights and twice as much of the optimizer's), epochs of
-`--steps` steps of 64 rows. With checkpoints to a local disk and without, in processes of their own, in turn; the time of an
-epoch is that from its predecessor's end to its own, so what a checkpoint holds up counts, and what its writing takes from
-training on the same core.
+`--steps` steps of 64 rows. With checkpoints to a local disk and without, in processes of their own at the same time, each on
+one core and on the other in the next pair: so that a machine whose speed changes from minute to minute changes both. The time
+of an epoch is that from its predecessor's end to its own, so what a checkpoint holds up counts, and what its writing takes
+from training on the same core.
 
     python benchmarks/checkpoints.py [--megabytes 10 100] [--steps 200] [--epochs 3] [--repeats 2]
 """
@@ -11,6 +12,7 @@ training on the same core.
 from __future__ import annotations
 
 import argparse
+import concurrent.futures
 import json
 import math
 import os
@@ -42,9 +44,9 @@ def build(megabytes: int):
     return model
 
 
-def work(megabytes: int, keep: int, shard: str, epochs: int, output: str) -> None:
+def work(megabytes: int, keep: int, core: int, shard: str, epochs: int, output: str) -> None:
     """One process: prints when each epoch ended, and each checkpoint."""
-    os.sched_setaffinity(0, {0})
+    os.sched_setaffinity(0, {core})
     from sparktrain import engines, feed
     from sparktrain.interfaces.messages import Checkpointed, EpochEnd, Fit, Order, Source
     from sparktrain.training.keras import train
@@ -66,12 +68,13 @@ def work(megabytes: int, keep: int, shard: str, epochs: int, output: str) -> Non
     os._exit(0)
 
 
-def measure(megabytes: int, keep: int, shard: str, epochs: int) -> tuple[list[float], list[dict[str, float]]]:
+def measure(megabytes: int, keep: int, core: int, shard: str, epochs: int) -> tuple[list[float], list[dict[str, float]]]:
     """Seconds of each epoch after the first, and what each checkpoint was."""
     with tempfile.TemporaryDirectory(prefix="sparktrain-checkpoints-") as output:
-        command = [sys.executable, __file__, "--work", str(megabytes), str(keep), shard, str(epochs), output]
+        command = [sys.executable, __file__, "--work", str(megabytes), str(keep), str(core), shard, str(epochs), output]
         environment = {
             **os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1",
+            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",   # as a run gives its training processes
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parent), *filter(None, sys.path)]),
         }
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
@@ -88,11 +91,13 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200, help="of an epoch")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=2)
-    parser.add_argument("--work", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=6, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.work:
-        megabytes, keep, shard, epochs, output = options.work
-        work(int(megabytes), int(keep), shard, int(epochs), output)
+        megabytes, keep, core, shard, epochs, output = options.work
+        work(int(megabytes), int(keep), int(core), shard, int(epochs), output)
+    if options.repeats % 2:
+        parser.error("--repeats must be even: each way runs as often on either core")
     measured, targets = [], []
     with tempfile.TemporaryDirectory(prefix="sparktrain-checkpoints-") as folder:
         [shard] = segments(Path(folder), options.steps * BATCH, 1)
@@ -100,13 +105,16 @@ def main() -> None:
             seconds: dict[int, list[float]] = {0: [], 2: []}
             held: list[float] = []
             written = 0.0
-            for _ in range(options.repeats):
-                for keep in seconds:
-                    took, checkpoints = measure(size, keep, shard, options.epochs)
+            for turn in range(options.repeats):
+                with concurrent.futures.ThreadPoolExecutor() as pool:
+                    both = {keep: pool.submit(measure, size, keep, core, shard, options.epochs)
+                            for keep, core in zip(seconds, (0, 1) if turn % 2 else (1, 0))}
+                for keep, each in both.items():
+                    took, checkpoints = each.result()
                     seconds[keep] += took
-                    held += [each["held"] for each in checkpoints]
-                    written = max([written, *(each["bytes"] for each in checkpoints)])
-                    print(f"{size} MB, keep {keep}:", [f"{each:.1f}" for each in took], flush=True)
+                    held += [one["held"] for one in checkpoints]
+                    written = max([written, *(one["bytes"] for one in checkpoints)])
+                    print(f"{size} MB, keep {keep}:", [f"{one:.1f}" for one in took], flush=True)
             measured += [
                 Measured(f"a model of {size} MB, without checkpoints", "s an epoch", seconds[0]),
                 Measured(f"a model of {size} MB, a checkpoint of {written / 1e6:,.0f} MB an epoch", "s an epoch", seconds[2]),

@@ -44,7 +44,7 @@ def report(name: str, question: str, measured: Sequence[Measured], targets: Sequ
     """Print the table, and write `results/NAME.md` and `results/NAME.png`."""
     lines = [f"# {question}", "", f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. "
              f"Made by `{' '.join(['python', f'benchmarks/{name}.py', *sys.argv[1:]])}`; all of it in one run, the ways in "
-             "turn.", "",
+             "turn or side by side.", "",
              "| way | median | lowest | highest | unit |", "| --- | ---: | ---: | ---: | --- |"]
     lines += [f"| {m.name} | {m.median:,.1f} | {min(m.values):,.1f} | {max(m.values):,.1f} | {m.unit} |" for m in measured]
     lines += ["", "| target | ratio of medians | bound | met |", "| --- | ---: | ---: | --- |"]

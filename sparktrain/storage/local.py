@@ -9,7 +9,6 @@ from pathlib import Path
 
 from sparktrain.storage.store import Explanation, Kind, Store, explain_os_error, part_name
 
-_CHUNK = 4 << 20
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _ADVICE = {
     errno.ENOSPC: ("the disk is full", "Free some space, or choose a folder on another disk."),
@@ -100,13 +99,12 @@ class LocalStore(Store):
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / part_name()
         try:
-            with open(part, "xb") as target:
+            if isinstance(source, Path):
+                shutil.copyfile(source, part)   # in the kernel, where it can
+            with open(part, "ab") as target:
                 if isinstance(source, bytes):
                     target.write(source)
-                else:
-                    with open(source, "rb") as reader:
-                        shutil.copyfileobj(reader, target, _CHUNK)
-                target.flush()
+                    target.flush()
                 os.fsync(target.fileno())
         except BaseException:
             part.unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import threading
 from collections import namedtuple
 from types import SimpleNamespace
 
@@ -98,3 +99,25 @@ def test_rows_that_a_disk_cannot_hold_end_the_run_before_they_are_written(attemp
     assert caught.value.errno == errno.ENOSPC and batches.taken == 1
     assert not list(attempt._folder.glob("segments/*"))
     assert "split: epochs each has all rows" in _failure(caught.value, attempt._folder).message
+
+
+@pytest.mark.parametrize("own, expected", [
+    (None, "glibc.malloc.hugetlb=1"),
+    ("glibc.malloc.arena_max=2", "glibc.malloc.arena_max=2:glibc.malloc.hugetlb=1"),
+    ("glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=0"),
+])
+def test_a_training_process_asks_for_huge_pages_unless_the_user_has_said_how(attempt, monkeypatch, own, expected):
+    given = []
+
+    def child(environment, *_):
+        given.append(environment)
+        return SimpleNamespace(wait=lambda: None)
+
+    monkeypatch.setattr(task, "Child", child)
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if own is not None:
+        monkeypatch.setenv("GLIBC_TUNABLES", own)
+    attempt._task.threads, attempt._gpus, attempt._starting = 1, [], threading.Lock()
+    attempt._start_child()
+    attempt._watcher.join()
+    assert given[0]["GLIBC_TUNABLES"] == expected
