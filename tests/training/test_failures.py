@@ -53,6 +53,16 @@ def test_a_builders_exception_comes_with_the_users_traceback(train, make_rows):
 
 
 @pytest.mark.failures
+@pytest.mark.parametrize("within_step", [False, True])
+def test_a_layers_exception_comes_with_its_line_also_out_of_a_step(train, make_rows, note_failure, within_step):
+    told = train([make_rows(30)], "breaking", {"within_step": within_step}, engine="single").workers[0].outcome
+    assert told.cause == "code" and "the layer's own mistake" in told.message, told
+    assert "ZeroDivisionError" in told.error + told.message and "trained.py" in told.message + told.traceback
+    if within_step:
+        note_failure("An exception in a layer", "ends with rank, host and the user's traceback; not tried again")
+
+
+@pytest.mark.failures
 def test_a_loss_that_is_no_number_names_the_epoch(train, make_rows, note_failure):
     told = train([make_rows(30)], "exploding", engine="single").workers[0].outcome
     assert told.cause == "code" and "nan in epoch 1" in told.message and not told.traceback

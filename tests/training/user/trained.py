@@ -133,6 +133,29 @@ def failing():
     raise KeyError("the builder's own mistake")
 
 
+class Breaking(keras.layers.Layer):
+    """Fails in training: as it is traced, or as a step is made."""
+
+    def __init__(self, within_step):
+        super().__init__()
+        self.within_step = within_step
+
+    def call(self, inputs, training=False):
+        if training and not self.within_step:
+            raise ZeroDivisionError("the layer's own mistake")
+        return tf.ensure_shape(tf.numpy_function(self.divided, [inputs], tf.float32), inputs.shape) if training else inputs
+
+    def divided(self, values):
+        raise ZeroDivisionError("the layer's own mistake")
+
+
+def breaking(within_step):
+    x, row = _inputs()
+    model = keras.Model([x, row], keras.layers.Dense(1, activation="sigmoid")(Breaking(within_step)(x)))
+    model.compile("sgd", "binary_crossentropy")
+    return model
+
+
 def exploding():
     return dense(rate=float("nan"))
 
