@@ -12,8 +12,9 @@ import threading
 from typing import IO
 
 from sparktrain.config import Job
+from sparktrain.driver.package import spark_jars
 from sparktrain.driver.result import Result, tell
-from sparktrain.driver.seen import run_end
+from sparktrain.driver.seen import at_work, run_end
 from sparktrain.driver.tail import tail
 from sparktrain.storage import NotFound, StorageError, open_folder
 
@@ -66,21 +67,19 @@ class OnCluster:
         """Have the cluster end the application.
 
         Returns:
-            Whether there is one; else spark-submit itself is to be ended.
+            Whether spark-submit has told of one that now ends, and it with that; else it is to be ended itself.
         """
-        if self._application is None:
-            return False
-        home = os.environ["SPARK_HOME"]
-        java = os.path.join(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else shutil.which("java")
-        conf = os.environ.get("HADOOP_CONF_DIR") or os.environ.get("YARN_CONF_DIR", "")
-        command = [java, "-cp", os.pathsep.join([conf, os.path.join(home, "jars", "*")]),
-                   "org.apache.hadoop.yarn.client.cli.ApplicationCLI", "-kill", self._application]
-        tell(f"asking YARN to end {self._application} ...")
+        application = self._application or self._of_run()
+        return application is not None and _kill(application) and self._application is not None
+
+    def _of_run(self) -> str | None:
+        """The application as the storage has it of a run that is at work: a cluster's own log4j2.properties may hide the line."""
         try:
-            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, timeout=_KILLING, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            tell(f"{self._application} may still run ({error}); end it by: yarn application -kill {self._application}")
-        return True
+            working = at_work(open_folder(self._root).at_once(), self.run)
+        except StorageError as error:
+            tell(f"it isn't known whether run {self.run} has begun ({error}); look for it by: yarn application -list")
+            return None
+        return working.get("application") if working is not None else None
 
     def end(self) -> Result | None:
         """How the run ended; None where it left no word of it."""
@@ -106,3 +105,22 @@ def _on_default_file_system(path: str) -> str:
     if "://" in path:
         return path
     return f"hdfs://{path}" if path.startswith("/") else f"hdfs:///user/{getpass.getuser()}/{path}"
+
+
+def _kill(application: str) -> bool:
+    """Ask YARN to end an application.
+
+    Returns:
+        Whether it does; if not, the user has been told.
+    """
+    java = os.path.join(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else shutil.which("java")
+    conf = os.environ.get("HADOOP_CONF_DIR") or os.environ.get("YARN_CONF_DIR", "")
+    command = [java, "-cp", os.pathsep.join([conf, str(spark_jars() / "*")]),
+               "org.apache.hadoop.yarn.client.cli.ApplicationCLI", "application", "-kill", application]
+    tell(f"asking YARN to end {application} ...")
+    try:
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, timeout=_KILLING, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        tell(f"{application} may still run ({error}); end it by: yarn application -kill {application}")
+        return False
+    return True

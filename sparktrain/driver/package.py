@@ -86,7 +86,7 @@ def packaged(at: str) -> Folder:
 def package_name() -> str:
     """Made of what is in the package, but for sparktrain's own code, which goes with each submit."""
     versions = [f"{each.metadata['Name']}=={each.version}" for each in _distributions() if each.metadata["Name"] != "sparktrain"]
-    core = next((jar.name for jar in _spark_jars().glob("spark-core_*.jar")), "")   # of SPARK_HOME's, where it is set
+    core = next((jar.name for jar in spark_jars().glob("spark-core_*.jar")), "")   # of SPARK_HOME's, where it is set
     made_of = "\n".join([platform.python_version(), platform.machine(), core, *versions])
     return f"{_PYTHON}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
 
@@ -162,10 +162,11 @@ def _files(distribution: importlib.metadata.Distribution) -> Iterator[tuple[Path
 def _pack_jars(target: Path, distributions: list[importlib.metadata.Distribution]) -> None:
     """Spark's jars as spark.yarn.archive wants them."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:   # jars are compressed already
-        for jar in sorted(_spark_jars().glob("*.jar")):
+        for jar in sorted(spark_jars().glob("*.jar")):
             archive.write(jar, jar.name)
 
 
-def _spark_jars() -> Path:
+def spark_jars() -> Path:
+    """The folder of Spark's jars: SPARK_HOME's where that is set, else pyspark's own."""
     home = os.environ.get("SPARK_HOME") or Path(importlib.util.find_spec("pyspark").origin).parent
     return Path(home, "jars")

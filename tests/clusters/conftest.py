@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pyarrow
 import pyarrow.parquet
 import pytest
@@ -45,21 +46,38 @@ def build_model(units):
 '''
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def clusters(hdfs):
-    """The session's sandbox with YARN and a standalone master; they end with these tests, as they take processor time."""
+    """The session's sandbox with YARN and a standalone master; they end with this module, as they take processor time."""
     hdfs.start("yarn", "standalone")
     yield hdfs
     hdfs.stop("yarn", "standalone")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def environment(clusters):
     """What `sparktrain package` has put on HDFS, by the name of Spark's setting that leads to it."""
     command = [sys.executable, "-P", "-m", "sparktrain.driver.command_line", "package", "--to", "hdfs:///envs"]
     made = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert made.returncode == 0, made.stderr
     return ["--conf", "spark.sparktrain.packages=hdfs:///envs"]
+
+
+@pytest.fixture(scope="module")
+def containers():
+    """Lists the YARN containers, by their ids, of the processes whose command line has a word."""
+    def found(word: str) -> list[str]:
+        ids = []
+        for process in psutil.process_iter():
+            try:
+                container = process.environ().get("CONTAINER_ID")
+                if container is not None and word in " ".join(process.cmdline()):
+                    ids.append(container)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue   # ended meanwhile
+        return ids
+
+    return found
 
 
 @dataclass
@@ -84,7 +102,7 @@ class End:
         return open_folder(self.line["output"]).read_text("logs/run.log")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def home(clusters, tmp_path_factory):
     """A user's folder, outside the project, with a job on rows of HDFS."""
     folder = tmp_path_factory.mktemp("mine")
@@ -105,7 +123,7 @@ def home(clusters, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def begin(home):
     """Begins a submit from the user's folder; its answer waits for the end."""
     begun = []
@@ -125,6 +143,7 @@ def begin(home):
             assert output, errors
             return End(process.returncode, json.loads(output.splitlines()[-1]), errors, home)
 
+        end.process = process
         return end
 
     yield start
@@ -134,12 +153,12 @@ def begin(home):
             process.wait(30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def submit(begin):
     return lambda options, *words, **variables: begin(options, *words, **variables)()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def oldest_spark():
     """The home of Spark 4.1.0, installed once into the user's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparktrain" / "spark-4.1.0"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 
 import numpy
@@ -13,7 +14,7 @@ GPU = ["--conf", "spark.executor.resource.gpu.amount=1"]
 YARN = ["--master", "yarn", "--num-executors", "2"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def reference(submit, oldest_spark):
     """The job in a local-cluster of the oldest Spark that is promised: all others must have its model, too."""
     end = submit(["--master", "local-cluster[2,1,1024]"], SPARK_HOME=oldest_spark)
@@ -60,6 +61,22 @@ def test_a_misspelled_key_is_refused_in_seconds_and_nothing_is_submitted(submit)
 def test_what_fails_on_the_cluster_is_told_where_it_was_submitted(submit, environment):
     end = submit([*YARN, "--deploy-mode", "cluster", *environment], "--set", "data.features=[y]")
     assert (end.status, end.line["status"]) == (2, "refused") and "'y'" in end.line["reason"], end.errors
+
+
+def test_ctrl_c_in_cluster_mode_ends_the_application_and_leaves_no_process(begin, environment, containers):
+    end = begin([*YARN, "--deploy-mode", "cluster", *environment], "--set", "training.epochs=100000")
+    until = time.monotonic() + 300
+    while len(containers("sparktrain.worker")) < 2:
+        assert time.monotonic() < until and end.process.poll() is None, "two workers did not begin within 300 s"
+        time.sleep(0.5)
+    end.process.send_signal(signal.SIGINT)
+    ended = end()
+    assert (ended.status, ended.line["status"]) == (1, "stopped"), ended.errors
+    application = re.search(r"application_(\d+_\d+)", ended.errors)[1]
+    until = time.monotonic() + 20
+    while left := [each for each in containers("") if f"_{application}_" in each]:
+        assert time.monotonic() < until, f"{left} are still there 20 s after the launcher's end"
+        time.sleep(0.5)
 
 
 @pytest.mark.failures

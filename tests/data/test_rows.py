@@ -122,8 +122,8 @@ def test_rows_that_differ_only_in_where_a_null_is_differ_and_equal_maps_do_not(s
 def test_an_array_s_hash_is_of_its_elements_wherever_spark_keeps_them(spark, kind, tmp_path):
     rare = "double('NaN')" if kind in ("float", "double") else {"int": -(2**31), "bigint": -(2**63)}[kind]
     spark.sql(f"""SELECT id, CASE id % 6 WHEN 0 THEN array() WHEN 1 THEN null WHEN 2 THEN array({rare}, null, id)
-        WHEN 3 THEN array(null, id) ELSE array(id, 7, id - 1) END AS v FROM range(60)""").select(
-        "id", F.col("v").cast(f"array<{kind}>")).coalesce(1).write.parquet(f"file://{tmp_path}/rows")
+        WHEN 3 THEN concat(array_repeat(id, 64), array(null)) WHEN 4 THEN sequence(id, id + 130) ELSE array(id, 7, id - 1) END AS v
+        FROM range(60)""").select("id", F.col("v").cast(f"array<{kind}>")).coalesce(1).write.parquet(f"file://{tmp_path}/rows")
     columnar = spark.read.parquet(f"file://{tmp_path}/rows")
     generic = columnar.withColumn("v", F.transform("v", lambda each: each))
     unsafe = columnar.repartition(1)
