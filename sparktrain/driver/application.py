@@ -79,7 +79,11 @@ class OnCluster:
         except StorageError as error:
             tell(f"it isn't known whether run {self.run} has begun ({error}); look for it by: yarn application -list")
             return None
-        return working.get("application") if working is not None else None
+        application = working.get("application") if working is not None else None
+        if application is not None and not _SUBMITTED.fullmatch(application):
+            tell(f"run {self.run} may still be at work, as {application}: end it by your cluster manager's own means")
+            return None
+        return application
 
     def end(self) -> Result | None:
         """How the run ended; None where it left no word of it."""

@@ -53,5 +53,10 @@ def test_one_whose_line_is_hidden_is_found_by_its_run_and_spark_submit_is_ended_
     assert not run.stop() and "-kill application_12_0004" in asked()
 
 
+def test_what_is_not_yarn_s_is_left_to_the_user_with_its_name(run, asked, tmp_path, capfd):
+    RunFolder(f"file://{tmp_path}/models", "mine", {}).claim({"application": "spark-f2a1", "user": "ann"})
+    assert not run.stop() and not asked() and "may still be at work, as spark-f2a1" in capfd.readouterr().err
+
+
 def test_before_there_is_an_application_spark_submit_alone_is_ended(run, asked):
     assert not run.stop() and not asked()
