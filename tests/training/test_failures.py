@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import socket
 import time
 
 import cloudpickle
+import psutil
 import pytest
 
-from sparktrain.interfaces.messages import Failure, Progress, Source
+from sparktrain.interfaces.messages import Failure, Finished, Progress, Source
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -44,6 +46,29 @@ def test_a_killed_worker_is_an_echo_to_the_others_in_seconds(train, make_rows, w
     lost, echo = run.workers[1].outcome, run.workers[0].outcome
     assert lost.cause == "lost" and echo.cause == "echo", (lost, echo)
     assert run.workers[0].seconds - run.workers[1].seconds < within
+
+
+@pytest.mark.parametrize("engine", ["horovod", "tensorflowonspark"], indirect=True)
+def test_a_stranger_at_every_port_of_the_workers_breaks_nothing(train, make_rows, engine):
+    knocked = []
+
+    def knock(rank, event, children):
+        if not isinstance(event, Progress) or knocked:
+            return
+        for child in children:
+            listening = [each.laddr for each in psutil.Process(child.pid).net_connections("tcp") if each.status == "LISTEN"]
+            for ip, port in listening:
+                with socket.create_connection((ip if ip not in ("0.0.0.0", "::") else "127.0.0.1", port), 5) as stranger:
+                    stranger.sendall(b"GET / HTTP/1.1\r\n\r\n" + bytes(range(256)) * 8)
+                knocked.append(port)
+        knocked.append(None)
+
+    parts = [make_rows(80), make_rows(80, start=1000)]
+    run = train(parts, "dense", epochs=2, callbacks="slowly", on_event=knock)
+    assert all(isinstance(worker.outcome, Finished) for worker in run.workers), [worker.outcome for worker in run.workers]
+    ports = [port for port in knocked if port is not None]
+    # Gloo closes its own once the workers have met; TensorFlow's servers go on listening
+    assert len(ports) >= 2 if engine == "tensorflowonspark" else knocked and not ports, knocked
 
 
 def test_a_builders_exception_comes_with_the_users_traceback(train, make_rows):
