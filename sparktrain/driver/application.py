@@ -5,13 +5,13 @@ from __future__ import annotations
 import getpass
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
 from typing import IO
 
 from sparktrain.config import Job
+from sparktrain.driver.java import find_java
 from sparktrain.driver.package import spark_jars
 from sparktrain.driver.result import Result, tell
 from sparktrain.driver.seen import at_work, run_end
@@ -117,9 +117,8 @@ def _kill(application: str) -> bool:
     Returns:
         Whether it does; if not, the user has been told.
     """
-    java = os.path.join(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else shutil.which("java")
     conf = os.environ.get("HADOOP_CONF_DIR") or os.environ.get("YARN_CONF_DIR", "")
-    command = [java, "-cp", os.pathsep.join([conf, str(spark_jars() / "*")]),
+    command = [find_java() or "java", "-cp", os.pathsep.join([conf, str(spark_jars() / "*")]),
                "org.apache.hadoop.yarn.client.cli.ApplicationCLI", "application", "-kill", application]
     tell(f"asking YARN to end {application} ...")
     try:

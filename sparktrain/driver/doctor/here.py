@@ -6,14 +6,13 @@ import getpass
 import os
 import re
 import secrets
-import shutil
 import subprocess
-from pathlib import Path
 from typing import Any, Mapping
 
 from sparktrain.driver.doctor import verdicts
 from sparktrain.driver.doctor.finding import Finding
 from sparktrain.driver.doctor.steps import try_storage
+from sparktrain.driver.java import find_java
 from sparktrain.driver.output import versions
 from sparktrain.storage import Folder, StorageError, hadoop_settings, open_folder
 from sparktrain.storage.hadoop import conf_folder, default_file_system
@@ -84,8 +83,7 @@ def leave_as_it_was(root: Folder, folder: Folder, existed: bool) -> None:
 
 
 def _java_says() -> str | None:
-    home = os.environ.get("JAVA_HOME")
-    found = shutil.which(str(Path(home, "bin", "java")) if home else "java")
+    found = find_java()
     if found is None:
         return None
     return subprocess.run([found, "-version"], capture_output=True, text=True, timeout=60).stderr.strip()
