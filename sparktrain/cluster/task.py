@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator
 
+import psutil
 import pyarrow
 from pyspark import BarrierTaskContext
 
@@ -69,6 +70,7 @@ class _Attempt:
         self._host = hosts[self._part]
         self._neighbours = hosts.count(self._host)   # workers that share this host's disk, this one too
         self._folder = _work_folder(task.run, self._part)
+        self._executor = _parents()
         self._child: Child | None = None
         self._outcome: Finished | Failure | None = None
         self._stop_reason: str | None = None
@@ -90,7 +92,7 @@ class _Attempt:
         except (Stopped, WorkerFailed):
             raise   # the driver knows
         except BaseException as error:
-            client.send(_failure(error, self._folder))
+            client.send(self._blamed(_failure(error, self._folder)))
             raise
         finally:
             self._stop("the task has ended")
@@ -131,7 +133,13 @@ class _Attempt:
     def _watch(self) -> None:
         self._outcome = self._child.wait()
         if self._stop_reason is None:
-            self._client.send(self._outcome)
+            self._client.send(self._blamed(self._outcome))
+
+    def _blamed(self, outcome: Finished | Failure) -> Finished | Failure:
+        """A failure's cause is the executor's end, where that came first: a cluster manager removes its files at once."""
+        if not isinstance(outcome, Failure) or outcome.cause == "echo" or _parents() == self._executor:
+            return outcome
+        return Failure("lost", ExecutorGone.__name__, f"the executor's JVM is gone, and then {outcome.error}: {outcome.message}")
 
     def _fill(self, batches: Iterable[pyarrow.RecordBatch]) -> feed.Shard:
         """Write this part's rows to segments and agree on shapes and counts with the other parts."""
@@ -152,8 +160,8 @@ class _Attempt:
             if time.monotonic() - told > _TELL_EVERY:
                 told = time.monotonic()
                 self._client.send(Filling(rows, size, whole))
-                if shutil.disk_usage(self._folder).free < SPARE_DISK:
-                    raise OSError(errno.ENOSPC, "too little disk is left for the segments")
+            if shutil.disk_usage(self._folder).free < SPARE_DISK:
+                raise OSError(errno.ENOSPC, "too little disk is left for the segments")
         filled = writer.close()
         self._client.send(Filling(rows, size))
         self._client.send(Phase("join"))
@@ -236,6 +244,11 @@ def _received(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.Record
         except (pyarrow.ArrowException, EOFError, OSError) as error:
             raise ExecutorGone(f"the executor's JVM broke off while it sent the rows ({type(error).__name__}: {error})") from error
         yield batch
+
+
+def _parents() -> list[psutil.Process]:
+    """PySpark's daemon, which started this process, and the executor's JVM, which started that; others once one has ended."""
+    return psutil.Process().parents()[:2]
 
 
 class WorkerFailed(RuntimeError):

@@ -34,7 +34,6 @@ class Client:
 @pytest.fixture
 def attempt(tmp_path, monkeypatch):
     """An attempt as it is when it begins to fill, on a disk that has 100 bytes less free each time it's asked."""
-    monkeypatch.setattr(task, "_TELL_EVERY", -1.0)
     filling = object.__new__(_Attempt)   # its own start wants a barrier
     filling._task = SimpleNamespace(layout=LAYOUT.to_json(), rows=None)
     filling._folder, filling._client, filling._stop_reason = tmp_path, Client(), None
@@ -50,10 +49,17 @@ def batches(count):
 
 
 def test_filling_ends_while_there_is_still_the_disk_that_spark_needs(attempt):
+    """However quickly the rows come."""
     with pytest.raises(OSError) as caught:
         attempt._fill(batches(1000))
     assert caught.value.errno == errno.ENOSPC and batches.taken == 3
-    assert [message for message in attempt._client.sent if isinstance(message, Filling)][-1].rows == 6
+
+
+def test_filling_tells_how_far_it_came(attempt, monkeypatch):
+    monkeypatch.setattr(task, "_TELL_EVERY", -1.0)
+    with pytest.raises(OSError):
+        attempt._fill(batches(1000))
+    assert [message.rows for message in attempt._client.sent if isinstance(message, Filling)] == [2, 4, 6]
 
 
 def test_a_full_disk_is_told_with_its_folder_host_and_what_to_do(tmp_path, monkeypatch):

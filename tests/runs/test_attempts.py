@@ -94,6 +94,15 @@ def test_one_harm_after_the_other_costs_no_row_and_changes_no_weight(frame, smal
     assert list(done) == list(HARMS)
 
 
+def test_what_an_executors_end_breaks_in_a_worker_is_no_fault_of_the_users_code(frame, small, tmp_path):
+    """As YARN does it: the JVM is ended, the container's files are removed, and only then do its other processes end."""
+    where = str(tmp_path / "failed")
+    result = train(frame, small, f"file://{tmp_path}/runs", max_failures=1, epochs=1, validation=None, early_stopping=None,
+                   callbacks=lambda: __import__("small").outlive_the_executor(where))
+    log = open_folder(result.output).read_text("logs/run.log")
+    assert result.attempts == 2 and "ExecutorGone: the executor's JVM is gone, and then FileNotFoundError" in log, log
+
+
 @pytest.mark.failures
 def test_a_datanode_that_is_lost_and_a_namenode_that_is_away_cost_no_row_either(spark, hdfs, frame, small, tmp_path, unbroken,
                                                                                note_failure):

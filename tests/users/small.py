@@ -170,3 +170,24 @@ def wait_for_harm(folder, step, ranks):
                     time.sleep(0.05)
 
     return [WaitForHarm()]
+
+
+def outlive_the_executor(where):
+    """Callbacks: the worker of rank 1 fails by what its executor's end has taken away, once: a file tells the next attempt.
+
+    where: that file. PySpark's daemon is killed, too, so that it doesn't end the task's processes first.
+    """
+    import keras
+    import psutil
+
+    class Outlive(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if os.environ.get("SPARKTRAIN_RANK") == "1" and not os.path.exists(where):
+                _, daemon, executor = psutil.Process().parents()[:3]
+                open(where, "w").close()
+                daemon.kill()
+                executor.kill()
+                executor.wait(30)
+                raise FileNotFoundError("a file of the container's")
+
+    return [Outlive()]
