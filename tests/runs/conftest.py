@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy
@@ -93,6 +95,28 @@ def home(tmp_path):
     }
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
     return tmp_path
+
+
+@pytest.fixture
+def meanwhile():
+    """A context in which a function is called again and again, every so many seconds, as by another who looks on."""
+    @contextmanager
+    def calling(function, every: float):
+        ended = threading.Event()
+
+        def again() -> None:
+            while not ended.wait(every):
+                function()
+
+        thread = threading.Thread(target=again)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    return calling
 
 
 @pytest.fixture

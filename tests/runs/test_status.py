@@ -38,45 +38,28 @@ def train(frame, model, output, **words):
     return sparktrain.train(frame, model, output=output, **words)
 
 
-class Looked:
-    """Looks at a run as another machine does, again and again, while it is at work."""
-
-    def __init__(self, output: str, run: str) -> None:
-        self.seen: list[dict] = []
-        self.logs: list[str] = []
-        self._root, self._run = open_folder(output), run
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._closed.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._closed.wait(0.1):
-            seen = look(self._root, self._run)
-            if seen is not None and seen.state == "running":
-                self.seen.append(seen.content)
-                folder = self._root.join("_runs", self._run)
-                if folder.exists("log.txt"):
-                    try:
-                        self.logs.append(folder.read_text("log.txt"))
-                    except NotFound:   # the run has ended between the two
-                        assert look(self._root, self._run).state != "running"
-
-
-def test_a_run_on_hdfs_is_seen_at_work_and_its_end_is_the_line_that_it_printed(frame, small, output, monkeypatch, capsys):
+def test_a_run_on_hdfs_is_seen_at_work_and_its_end_is_the_line_that_it_printed(frame, small, output, monkeypatch, capsys,
+                                                                               meanwhile):
     monkeypatch.setattr(report, "_EVERY", 0.2)
-    with Looked(output, "slow") as looked:
+    root, statuses, logs = open_folder(output), [], []
+    work = root.join("_runs", "slow")
+
+    def look_on() -> None:
+        seen = look(root, "slow")
+        if seen is not None and seen.state == "running":
+            statuses.append(seen.content)
+            try:
+                if work.exists("log.txt"):
+                    logs.append(work.read_text("log.txt"))
+            except NotFound:   # the run has ended between the two
+                assert look(root, "slow").state != "running"
+
+    with meanwhile(look_on, every=0.1):
         result = train(frame, small.build_slow, output, label="number", epochs=3, run_id="slow",
                        callbacks="small:note_ranks", workers=2, engine="horovod")
-    phases = [status.get("phase") for status in looked.seen]
+    phases = [status.get("phase") for status in statuses]
     assert "train" in phases, phases
-    training = [status for status in looked.seen if status.get("epoch")]
+    training = [status for status in statuses if status.get("epoch")]
     last = training[-1]
     assert last["status"] == "running" and last["output"] is None and last["rows"] == 300
     assert last["engine"] == "horovod" and last["workers"] == 2 and last["attempts"] == 1
@@ -87,12 +70,11 @@ def test_a_run_on_hdfs_is_seen_at_work_and_its_end_is_the_line_that_it_printed(f
     assert any(status["metrics"].get("loss") for status in training if status["epochs"])
     assert last["application"] and last["updated"] > last["since"]
 
-    root = open_folder(output)
     assert root.list() == ["_runs", "slow"] and root.join("_runs").list() == []
     log = root.read_text("slow/logs/run.log")
     for text in ("workers: train", "epoch 3: loss", "[0] epoch 0 loss", "[1] epoch 0 loss", "keeping the run"):
         assert text in log, log
-    assert looked.logs and all(log.startswith(each) for each in looked.logs)
+    assert logs and all(log.startswith(each) for each in logs)
     assert not {"status.json", "log.txt", "running.json"} & set(root.join("slow").list())
     assert run_end(root, "slow").to_json() == result.to_json()
     capsys.readouterr()
