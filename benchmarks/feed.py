@@ -6,7 +6,7 @@ TensorFlowOnSpark's own feed, a row at a time. Later epochs: batches of shuffled
 readers of one memory-mapped file: one takes rows in random order, as training needs them; the other copies them in the
 file's order, which shuffles nothing and shows what memory gives at most.
 
-    python benchmarks/feed.py [--rows 200000] [--repeats 6]
+    python benchmarks/feed.py [--rows 200000] [--repeats 12]
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from sparktrain.data import VALIDATION, deal, pack, prepare
 WIDTH = 784   # floats a row
 WORKERS = 2
 BATCH = 64
-WARM_UPS = 8   # the JVMs have compiled what matters by then; before, a quarter of their time goes into compiling
+WARM_UPS = 16   # by then the JVMs have compiled what matters; after 8, filling still became quicker with each run
 ROW_BYTES = 4 * WIDTH
 LAYOUT = feed.Layout(
     inputs=(feed.Input("x", (feed.Column("x"),)),), label="y", classes=None, weight=None, validation=VALIDATION
@@ -55,13 +55,12 @@ def write_rows(folder: Path, rows: int, files: int = 8) -> None:
         pyarrow.parquet.write_table(table, folder / f"part-{file}.parquet", compression="none", use_dictionary=False)
 
 
-def fill(batches, layout=LAYOUT):
-    """As the training task does, up to where the child would begin."""
-    with tempfile.TemporaryDirectory(dir=os.environ["SPARK_LOCAL_DIRS"].split(",")[0]) as folder:
-        writer = feed.SegmentWriter(Path(folder) / "segments", layout)
-        for batch in batches:
-            writer.write(batch)
-        writer.close()
+def fill(batches, folder, layout=LAYOUT):
+    """As the training task does, up to where the child would begin; the segments stay."""
+    writer = feed.SegmentWriter(tempfile.mkdtemp(dir=folder), layout)
+    for batch in batches:
+        writer.write(batch)
+    writer.close()
     yield from ()
 
 
@@ -94,12 +93,18 @@ def take_memory(size: int) -> None:
     numpy.empty(size, "uint8")[:: mmap.PAGESIZE] = 1
 
 
-def ours(spark: SparkSession, source: str) -> None:
+def ours(spark: SparkSession, source: str) -> float:
+    """Seconds of filling. What it has written is removed afterwards, as a run does after training."""
+    with tempfile.TemporaryDirectory(prefix="sparktrain-feed-") as folder:
+        return seconds(lambda: fill_by_spark(spark, source, folder))
+
+
+def fill_by_spark(spark: SparkSession, source: str, folder: str) -> None:
     job = Job.from_mapping({"data": {"path": source, "features": ["x"], "label": "y"}})
     prepared = prepare(spark, job.data, seed=job.seed)
     dealt, sent = pack(deal(prepared.frame, WORKERS, job.seed))
     layout = replace(LAYOUT, sent=sent)
-    dealt.mapInArrow(lambda batches: fill(batches, layout), "part int", barrier=True).collect()
+    dealt.mapInArrow(lambda batches: fill(batches, folder, layout), "part int", barrier=True).collect()
     prepared.release()
 
 
@@ -183,7 +188,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--fed-rows", type=int, default=8_000, help="for the row feed, which is slow")
-    parser.add_argument("--repeats", type=int, default=6)
+    parser.add_argument("--repeats", type=int, default=12)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sparktrain-feed-") as folder:
         got_epochs, shuffled_epochs, plain_epochs = epochs(Path(folder), options.rows // 2, 2 * options.repeats + 1)
@@ -195,7 +200,7 @@ def main() -> None:
         size = options.rows * ROW_BYTES / 1e6
         filling, dropping, feeding = [], [], []
         ways = [
-            lambda: filling.append(size / seconds(lambda: ours(spark, url))),
+            lambda: filling.append(size / ours(spark, url)),
             lambda: dropping.append(size / seconds(lambda: bare(spark, url))),
             lambda: feeding.append(row_feed(spark, f"file://{some}", options.fed_rows)),
         ]
