@@ -15,7 +15,7 @@ from sparktrain.sandbox.daemons import Daemon, Ports
 
 # Of YARN's one node: a second would unpack every environment once more, on the same disk.
 YARN_MEMORY = 12288   # MiB for containers
-YARN_CORES = 8
+YARN_CORES = 12      # two executors of 4, as the documentation's commands ask for, and the application's master
 YARN_GPUS = 2
 NODE_MEMORY = 6144   # of each worker of the standalone master
 NODE_CORES = 4
