@@ -44,6 +44,8 @@ setup(
             'tensorflow-cpu; sys_platform == "linux" and platform_machine == "x86_64"',
             'tensorflow; sys_platform != "linux" or platform_machine != "x86_64"',
         ],
+        # In place of `tensorflow`, in an environment of its own: both would be the same package in two builds.
+        "gpu": ['tensorflow[and-cuda]; sys_platform == "linux"'],
         # A plain build of Horovod fails against a new TensorFlow: environment/horovod_wheel.py builds one that works.
         "horovod": ["horovod>=0.28.1"],
         "tensorflowonspark": ["tensorflowonspark", "setuptools<81"],  # it imports pkg_resources
