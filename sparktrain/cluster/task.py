@@ -287,19 +287,9 @@ def _work_folder(run: str, part: int) -> Path:
     local_dirs = [Path(path) for path in os.environ["SPARK_LOCAL_DIRS"].split(",")]
     for left in (path for folder in local_dirs for path in folder.glob("sparktrain-*-pid*")):
         pid = int(left.name.rsplit("pid", 1)[1])
-        if not _alive(pid):
+        if not psutil.pid_exists(pid):
             shutil.rmtree(left, ignore_errors=True)
     roomiest = max(local_dirs, key=lambda path: shutil.disk_usage(path).free)
     folder = roomiest / f"sparktrain-{run}-{part}-{secrets.token_hex(4)}-pid{os.getpid()}"
     folder.mkdir(parents=True)
     return folder
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass   # alive, and somebody else's
-    return True
