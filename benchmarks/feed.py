@@ -1,6 +1,6 @@
 """How fast do rows get from Parquet files to the workers, and from the workers' disks into batches?
 
-Filling: Parquet files -> content hash -> shuffle to one partition a worker in hash order -> segments on local disks.
+Filling: Parquet files -> content hash -> shuffle to one partition a worker -> segments in hash order on local disks.
 Beside it, over the same files on the same executors: a bare `repartition` + mapInArrow whose rows are dropped, and
 TensorFlowOnSpark's own feed, a row at a time. Later epochs: batches of shuffled rows from the segments, beside two bare
 readers of one memory-mapped file: one takes rows in random order, as training needs them; the other copies them in the
@@ -28,7 +28,7 @@ from pyspark.sql import SparkSession
 from report import Measured, Target, report
 from sparktrain import feed
 from sparktrain.config import Job
-from sparktrain.data import VALIDATION, deal, pack, prepare
+from sparktrain.data import ROW, VALIDATION, deal, pack, prepare
 
 WIDTH = 784   # floats a row
 WORKERS = 2
@@ -103,7 +103,7 @@ def fill_by_spark(spark: SparkSession, source: str, folder: str) -> None:
     job = Job.from_mapping({"data": {"path": source, "features": ["x"], "label": "y"}})
     prepared = prepare(spark, job.data, seed=job.seed)
     dealt, sent = pack(deal(prepared.frame, WORKERS, job.seed))
-    layout = replace(LAYOUT, sent=sent)
+    layout = replace(LAYOUT, order=ROW, sent=sent)
     dealt.mapInArrow(lambda batches: fill(batches, folder, layout), "part int", barrier=True).collect()
     prepared.release()
 

@@ -149,8 +149,6 @@ class _Attempt:
         whole: int | None = None
         told = time.monotonic()
         for batch in _received(batches):
-            if self._stop_reason is not None:
-                raise Stopped(self._stop_reason)
             writer.write(batch)
             rows += batch.num_rows
             size += batch.nbytes
@@ -160,9 +158,8 @@ class _Attempt:
             if time.monotonic() - told > _TELL_EVERY:
                 told = time.monotonic()
                 self._client.send(Filling(rows, size, whole))
-            if shutil.disk_usage(self._folder).free < SPARE_DISK:
-                raise OSError(errno.ENOSPC, "too little disk is left for the segments")
-        filled = writer.close()
+            self._look()
+        filled = writer.close(self._look)
         self._client.send(Filling(rows, size))
         self._client.send(Phase("join"))
         parts = self._client.gather(json.dumps(filled.to_json()))
@@ -174,6 +171,13 @@ class _Attempt:
             seed=self._task.seed,
             batch_sizes=self._task.fit.batch_sizes,
         )
+
+    def _look(self) -> None:
+        """See that the filling may go on."""
+        if self._stop_reason is not None:
+            raise Stopped(self._stop_reason)
+        if shutil.disk_usage(self._folder).free < SPARE_DISK:
+            raise OSError(errno.ENOSPC, "too little disk is left for the segments")
 
     def _check_disk(self, whole: int) -> None:
         """See that this host's disk holds all its workers' rows, before most of them are written."""

@@ -1,4 +1,4 @@
-"""Dealing the rows out to the workers: the same rows in the same order each time."""
+"""Dealing the rows out to the workers: the same rows each time."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ _PART = "_sparktrain_part"
 
 
 def deal(frame: DataFrame, parts: int, seed: int, whole: bool = False) -> DataFrame:
-    """The rows in `parts` partitions, each row's fixed by its content, and in the order of their hashes.
+    """The rows in `parts` partitions, each row's fixed by its content.
 
-    Equal rows go to the same part, where their order means nothing. Parts differ in size by chance, and may be empty.
+    Within a partition they come in any order; the order of their hashes is that of training, and given to them where
+    they are stored. Equal rows go to the same part. Parts differ in size by chance, and may be empty.
 
     Args:
         frame: rows with their hash in the column ROW, and their mark in VALIDATION.
@@ -26,7 +27,7 @@ def deal(frame: DataFrame, parts: int, seed: int, whole: bool = False) -> DataFr
     """
     part = F.pmod(derived_hash("deal", F.lit(seed).cast("bigint"), column(ROW)), F.lit(parts)).cast("int")
     if not whole:
-        return frame.repartitionById(parts, part).sortWithinPartitions(ROW)
+        return frame.repartitionById(parts, part)
     every = F.array([F.lit(number) for number in range(parts)])
     copies = frame.withColumn(_PART, F.explode(F.when(column(VALIDATION), F.array(part)).otherwise(every)))
-    return copies.repartitionById(parts, column(_PART)).sortWithinPartitions(ROW).drop(_PART)
+    return copies.repartitionById(parts, column(_PART)).drop(_PART)

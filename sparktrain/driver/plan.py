@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
 from sparktrain import feed
 from sparktrain.config import ConfigError, Data, Problem, Training
-from sparktrain.data import VALIDATION, Prepared
+from sparktrain.data import ROW, VALIDATION, Prepared
 
 if TYPE_CHECKING:
     from sparktrain.config import Job
@@ -73,6 +73,7 @@ def layout(data: Data, classes: Sequence | None, sent: Mapping[str, str | None])
         classes=tuple(classes) if classes is not None else None,
         weight=data.weight,
         validation=VALIDATION,
+        order=ROW,
         sent=sent,
     )
 

@@ -3,88 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import numpy as np
 import pyarrow as pa
 
 from sparktrain.feed.columns import dense, element_dtype, joined, row_shape
 from sparktrain.feed.errors import BadInput, Fault
-from sparktrain.feed.filled import Filled, segment_path
+from sparktrain.feed.filled import Filled
 from sparktrain.feed.labels import LabelCounts, check_weight_type, label_dtype, labels, weights
 from sparktrain.feed.layout import Column, Layout
 from sparktrain.feed.packing import unpacked
-from sparktrain.feed.segments import write_segment
+from sparktrain.feed.spool import DISK
+from sparktrain.feed.store import INPUT, LABEL, ORDER, WEIGHT, Field, Store
 
-LABEL, WEIGHT, INPUT = "label", "weight", "input:"
 _CHUNK_BYTES = 1 << 20        # converted at once: stays in the processor's cache from check to copy
 _MOST_ROWS = 1 << 18          # of a segment: bounds the row numbers that reading shuffles
-
-
-@dataclass(frozen=True)
-class _Field:
-    """One array of the segments: an input, the label or the weight."""
-
-    name: str
-    columns: tuple[Column, ...]
-    shapes: tuple[tuple[int, ...], ...]    # of one row of each column
-    dtypes: tuple[np.dtype, ...]
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-    @property
-    def row_bytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
-
-    def told(self) -> dict[str, Any]:
-        return {
-            "shape": list(self.shape),
-            "dtype": str(self.dtype),
-            "columns": [
-                {"column": column.name, "shape": list(shape), "dtype": str(dtype)}
-                for column, shape, dtype in zip(self.columns, self.shapes, self.dtypes)
-            ],
-        }
-
-
-class _Rows:
-    """One segment in the making: rows are copied into the same memory until it is full, then written."""
-
-    def __init__(self, folder: Path, fields: list[_Field], capacity: int, validation: bool):
-        self._folder, self._validation, self._capacity = folder, validation, capacity
-        self._fields = {field.name: np.empty((capacity, *field.shape), field.dtype) for field in fields}
-        self._used = 0
-        self.segments: list[int] = []
-        self.bytes = 0
-
-    def append(self, rows: dict[str, list[np.ndarray]], count: int) -> None:
-        """Copy rows, of each field the arrays of its columns, behind those that are there."""
-        done = 0
-        while done < count:
-            more = min(count - done, self._capacity - self._used)
-            for name, parts in rows.items():
-                target = self._fields[name][self._used:self._used + more]
-                if len(parts) == 1:
-                    target[...] = parts[0][done:done + more].reshape(target.shape)
-                else:
-                    column = 0
-                    for part in parts:
-                        flat = part[done:done + more].reshape(more, -1)
-                        target[:, column:column + flat.shape[1]] = flat
-                        column += flat.shape[1]
-            self._used += more
-            done += more
-            if self._used == self._capacity:
-                self.flush()
-
-    def flush(self) -> None:
-        if self._used:
-            path = segment_path(self._folder, len(self.segments), validation=self._validation)
-            self.bytes += write_segment(path, {name: rows[:self._used] for name, rows in self._fields.items()})
-            self.segments.append(self._used)
-            self._used = 0
 
 
 class SegmentWriter:
@@ -95,7 +30,8 @@ class SegmentWriter:
     input become. Labels: int32 class numbers where the layout has classes, else as inputs are; one number a row has
     the shape (). Weights: float32, at least 0.
 
-    At most one segment of rows is held in memory, beside the batch that is being written.
+    At most one segment of rows is held in memory, beside the batch that is being written. Where the layout names an
+    `order`, all rows are written twice, and the second time in that order: when the writer is closed.
 
     Args:
         folder: an empty or missing local folder.
@@ -113,18 +49,21 @@ class SegmentWriter:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._layout = layout
         self._segment_bytes = segment_bytes
-        self._fields: list[_Field] | None = None
+        self._fields: list[Field] | None = None
         self._undecided: list[pa.RecordBatch] = []
         self._rows = 0
         self._label_range: tuple[float, float] | None = None
         self._label_counts = LabelCounts()
-        self._training: _Rows | None = None
-        self._validation: _Rows | None = None
+        self._training: Store | None = None
+        self._validation: Store | None = None
 
     @property
     def row_bytes(self) -> int | None:
-        """What a row takes on disk; None until rows have shown it."""
-        return None if self._fields is None else sum(field.row_bytes for field in self._fields)
+        """What a row takes on disk, while the rows are put in order too; None until rows have shown it."""
+        if self._fields is None:
+            return None
+        size = sum(field.row_bytes for field in self._fields)
+        return size if self._layout.order is None else math.ceil(size * DISK)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Convert, check and keep a batch's rows. The batch itself is not kept."""
@@ -142,13 +81,17 @@ class SegmentWriter:
             for start in range(0, waiting.num_rows, self._chunk_rows):
                 self._write(unpacked(waiting.slice(start, self._chunk_rows), self._layout.sent))
 
-    def close(self) -> Filled:
-        """Write what is left and tell what there is."""
+    def close(self, between: Callable[[], None] = lambda: None) -> Filled:
+        """Put the rows in order, write what is left and tell what there is.
+
+        Args:
+            between: called after each segment, of which there may be many.
+        """
         if self._undecided:
             self._refuse_undecided()
         stores = [store for store in (self._training, self._validation) if store is not None]
         for store in stores:
-            store.flush()
+            store.close(between)
         told = {field.name: field.told() for field in self._fields or ()}
         filled = Filled(
             inputs={source.name: told[INPUT + source.name] for source in self._layout.inputs} if told else None,
@@ -166,32 +109,34 @@ class SegmentWriter:
     def _decide(self, batch: pa.RecordBatch) -> None:
         """Find shapes and dtypes in a first batch that shows them all, and make room for a segment."""
         layout = self._layout
-        fields: list[_Field] = []
+        fields: list[Field] = []
         for source in layout.inputs:
             dtypes = [element_dtype(column.name, self._column(batch, column.name).type) for column in source.columns]
             shapes = [self._shape(batch, column) for column in source.columns]
             if None in shapes:
                 return
             shape, dtype = joined(list(zip(shapes, dtypes)), source.columns[0].shape is not None)
-            fields.append(_Field(INPUT + source.name, source.columns, tuple(shapes), tuple(dtypes), shape, dtype))
+            fields.append(Field(INPUT + source.name, source.columns, tuple(shapes), tuple(dtypes), shape, dtype))
         kind = self._column(batch, layout.label).type
         dtype = label_dtype(layout.label, kind, layout.classes)
         label = Column(layout.label)
         shape = () if layout.classes is not None else self._shape(batch, label)
-        fields.append(_Field(LABEL, (label,), (shape,), (dtype,), shape, dtype))
+        fields.append(Field(LABEL, (label,), (shape,), (dtype,), shape, dtype))
         if layout.weight is not None:
             check_weight_type(layout.weight, self._column(batch, layout.weight).type)
             dtype = np.dtype(np.float32)
-            fields.append(_Field(WEIGHT, (Column(layout.weight),), ((),), (dtype,), (), dtype))
+            fields.append(Field(WEIGHT, (Column(layout.weight),), ((),), (dtype,), (), dtype))
         row_bytes = sum(field.row_bytes for field in fields)
+        if layout.order is not None:
+            fields.append(Field(ORDER, (Column(layout.order),), ((),), (np.dtype(np.int64),), (), np.dtype(np.int64)))
         self._chunk_rows = max(1, min(_CHUNK_BYTES, self._segment_bytes) // row_bytes)
         for_training = self._segment_bytes
         if layout.validation is not None:
             self._column(batch, layout.validation)
             for_training = self._segment_bytes * 3 // 4
             capacity = _capacity(self._segment_bytes - for_training, row_bytes)
-            self._validation = _Rows(self._folder, fields, capacity, validation=True)
-        self._training = _Rows(self._folder, fields, _capacity(for_training, row_bytes), validation=False)
+            self._validation = Store(self._folder, fields, capacity, validation=True)
+        self._training = Store(self._folder, fields, _capacity(for_training, row_bytes), validation=False)
         self._fields = fields
 
     def _shape(self, batch: pa.RecordBatch, column: Column) -> tuple[int, ...] | None:
@@ -238,7 +183,7 @@ class SegmentWriter:
                 store.append(chosen, int(kept.sum()))
         self._rows += batch.num_rows
 
-    def _converted(self, batch: pa.RecordBatch, field: _Field) -> Iterator[np.ndarray]:
+    def _converted(self, batch: pa.RecordBatch, field: Field) -> Iterator[np.ndarray]:
         for column, shape in zip(field.columns, field.shapes):
             array = self._column(batch, column.name)
             with _Told(column.name, array, self._rows):
@@ -246,6 +191,8 @@ class SegmentWriter:
                     yield labels(array, column.name, self._layout.classes, shape)
                 elif field.name == WEIGHT:
                     yield weights(array, column.name)
+                elif field.name == ORDER:
+                    yield array.to_numpy()
                 else:
                     yield dense(array, column, shape)
 

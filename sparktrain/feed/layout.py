@@ -66,6 +66,7 @@ class Layout:
         classes: the label's values in the order of their class numbers. None: the label is a number already.
         weight: the column of sample weights, or None.
         validation: the boolean column that marks validation rows, or None where there are none.
+        order: the column of int64 numbers in whose order the rows are put; None: they stay as they come.
         sent: how the columns come where they are packed (`packing.unpacked`), else None.
     """
 
@@ -74,6 +75,7 @@ class Layout:
     classes: tuple[Any, ...] | None = None
     weight: str | None = None
     validation: str | None = None
+    order: str | None = None
     sent: Mapping[str, str | None] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -98,6 +100,7 @@ class Layout:
             "classes": None if self.classes is None else list(self.classes),
             "weight": self.weight,
             "validation": self.validation,
+            "order": self.order,
             "sent": None if self.sent is None else dict(self.sent),
         }
 
@@ -118,5 +121,6 @@ class Layout:
             classes=None if fields["classes"] is None else tuple(fields["classes"]),
             weight=fields["weight"],
             validation=fields["validation"],
+            order=fields["order"],
             sent=fields["sent"],
         )

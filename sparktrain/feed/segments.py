@@ -7,8 +7,9 @@ import math
 import mmap
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Mapping
+from typing import Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -38,16 +39,22 @@ def write_segment(path: Path, fields: Mapping[str, np.ndarray]) -> int:
         metadata = {"shape": json.dumps(rows.shape[1:]), "dtype": str(rows.dtype)}
         schema.append(pa.field(name, column.type, nullable=False, metadata=metadata))
     batch = pa.record_batch(columns, schema=pa.schema(schema))
+    with telling_of_disk(path), pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
+        writer.write_batch(batch)
+    return path.stat().st_size
+
+
+@contextmanager
+def telling_of_disk(path: Path) -> Iterator[None]:
+    """Have an OSError of writing a file tell how much space is left, and for what it must be enough."""
     try:
-        with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
-            writer.write_batch(batch)
+        yield
     except OSError as error:
         error.add_note(
             f"while writing rows to {path}, on a disk with {shutil.disk_usage(path.parent).free:,} bytes free. "
             "All rows of a worker must fit into Spark's local directory (spark.local.dir; YARN's local dirs)."
         )
         raise
-    return path.stat().st_size
 
 
 class Segment:

@@ -10,7 +10,7 @@ from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 import numpy as np
 
 from sparktrain.feed import order
-from sparktrain.feed.fill import INPUT, LABEL, WEIGHT
+from sparktrain.feed.store import INPUT, LABEL, WEIGHT
 from sparktrain.feed.filled import Filled, segment_path
 from sparktrain.feed.schedule import Schedule
 from sparktrain.feed.segments import read_ahead

@@ -46,8 +46,9 @@ def training() -> Callable[[Prepared], Counter]:
 
 @pytest.fixture
 def dealt() -> Callable[..., list[list[tuple]]]:
-    """The rows of each part, in order."""
+    """The rows of each part, in the order of their hashes."""
     def collect(result: Prepared, parts: int, seed: int = 7) -> list[list[tuple]]:
-        return [[tuple(row) for row in part] for part in deal(result.frame, parts, seed).rdd.glom().collect()]
+        return [[tuple(row) for row in sorted(part, key=lambda row: row[ROW])]
+                for part in deal(result.frame, parts, seed).rdd.glom().collect()]
 
     return collect

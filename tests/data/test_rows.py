@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
+from pyspark import TaskContext
 from pyspark.sql import functions as F
 
 from sparktrain.data import ROW, VALIDATION, cutting, deal, pack
 from sparktrain.data.identity import row_hash
+from sparktrain.feed import Column, Input, Layout, SegmentWriter
 from sparktrain.feed.packing import unpacked
+from sparktrain.feed.segments import Segment
 
 pytestmark = pytest.mark.real
 
@@ -32,13 +36,36 @@ def arrangements(source):
 
 
 @pytest.mark.parametrize("sample", [None, {"fractions": {0: 0.25, 2: 0.001}}])
-def test_validation_sample_and_order_do_not_depend_on_the_source_s_partitions(source, prepared, dealt, sample):
+def test_validation_sample_and_order_do_not_depend_on_the_source_s_partitions(source, prepared, dealt, sample, tmp_path):
     words = dict(features=["x", "v"], validation={"fraction": 0.2}, sample=sample)
     made = [prepared(frame, **words) for frame in arrangements(source)]
     first = dealt(made[0], 3)
-    assert first == dealt(made[1], 3)
-    assert all(part == sorted(part, key=lambda row: row[3]) for part in first) and sum(map(len, first)) > 500
+    assert first == dealt(made[1], 3) and sum(map(len, first)) > 500
     assert {row[4] for part in first for row in part} == {True, False}
+    written = [filled(one.frame, 3, tmp_path / str(number)) for number, one in enumerate(made)]
+    assert written[0] == written[1] and len(written[0]) > 30
+    for name, validation in (("training", False), ("validation", True)):
+        for part, rows in enumerate(first):
+            lie = [Segment(tmp_path / "0" / path).fields["input:x"].ravel() for path in sorted(written[0])
+                   if path.startswith(f"{part}/{name}")]
+            assert np.concatenate(lie).tolist() == [row[0] for row in rows if row[4] == validation]
+
+
+def filled(frame, parts, folder):
+    """The files of small segments, as the tasks write them."""
+    packed, sent = pack(deal(frame, parts, 7))
+    inputs = tuple(Input(name, (Column(name),)) for name in ("x", "v"))
+    layout = Layout(inputs, "y", validation=VALIDATION, order=ROW, sent=sent)
+
+    def fill(batches):
+        writer = SegmentWriter(folder / str(TaskContext.get().partitionId()), layout, segment_bytes=1000)
+        for batch in batches:
+            writer.write(batch)
+        writer.close()
+        yield from ()
+
+    packed.mapInArrow(fill, "nothing int").collect()
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("sample, expected", [
@@ -176,7 +203,7 @@ def test_every_part_may_get_all_training_rows_and_validation_rows_are_dealt_once
     frame = spark.createDataFrame([(float(n), n % 2) for n in range(200)], "x double, y int")
     made = prepared(frame, validation={"fraction": 0.2})
     parts = deal(made.frame, 3, 7, whole=True).rdd.glom().collect()
-    training = [[row.x for row in part if not row[VALIDATION]] for part in parts]
+    training = [sorted(row.x for row in part if not row[VALIDATION]) for part in parts]
     assert training[0] == training[1] == training[2]
     held_out = [row.x for part in parts for row in part if row[VALIDATION]]
     assert 20 < len(held_out) < 60

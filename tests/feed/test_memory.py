@@ -27,9 +27,13 @@ def forget():
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")
 
+from sparktrain.feed import spool
+spool._FILES = 2   # so that they are larger than the limit, as those of very many rows are
 folder, total = sys.argv[1], int(sys.argv[2])
 generator = np.random.default_rng(0)
-writer = SegmentWriter(folder, Layout((Input("x", (Column("x"),)),), "y", validation="v"), segment_bytes=8 << 20)
+order = sys.argv[3] or None
+layout = Layout((Input("x", (Column("x"),)),), "y", validation="v", order=order)
+writer = SegmentWriter(folder, layout, segment_bytes=8 << 20)
 written = 0
 while written < total:
     values = generator.random((1000, 784), dtype=np.float32)
@@ -37,6 +41,7 @@ while written < total:
     writer.write(pa.record_batch({
         "x": pa.ListArray.from_arrays(offsets, values.reshape(-1)),
         "y": np.zeros(1000, np.int32), "v": np.arange(1000) % 10 == 0,
+        "key": generator.integers(-1 << 63, 1 << 63, 1000),
     }))
     written += values.nbytes
 filled = writer.close()
@@ -51,9 +56,10 @@ print(fill_peak, peak())
 """
 
 
-def test_rows_of_five_times_a_workers_memory_are_filled_and_read_within_it(tmp_path):
+@pytest.mark.parametrize("order", ["", "key"], ids=["as-they-come", "put-in-order"])
+def test_rows_of_five_times_a_workers_memory_are_filled_and_read_within_it(tmp_path, order):
     told = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path / "rows"), str(5 * LIMIT)],
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "rows"), str(5 * LIMIT), order],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=120,
     )

@@ -1,0 +1,161 @@
+"""Rows put in the order of their keys, on disk: an external merge sort, whose memory doesn't grow with the rows."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+from pathlib import Path
+from typing import BinaryIO, Iterator, Mapping, NamedTuple, Sequence
+
+import numpy as np
+
+from sparktrain.feed.segments import telling_of_disk
+
+_FILES = 16             # by a key's first bits; each is deleted once it is merged, so the disk never holds all rows twice
+DISK = 1 + 1 / _FILES   # of the rows' size: what is needed at most, until all are merged and written elsewhere
+_LEAST, _MOST = -(1 << 63), (1 << 63) - 1
+_AT_ONCE = 1 << 20      # bytes, gathered and written: they stay in the processor's cache until they are written
+_ALIGNED = 8
+
+
+class Spool:
+    """Rows in stretches that are each in order, to be merged. Every stretch is shared out among a few files.
+
+    Args:
+        folder: for the files; there is nothing left in it after `merged`.
+        name: what the files' names begin with.
+    """
+
+    def __init__(self, folder: Path, name: str):
+        self._paths = [folder / f"{name}-{number:02d}.spool" for number in range(_FILES)]
+        self._files = [open(path, "wb") for path in self._paths]
+        self._stretches: list[list[_Stretch]] = [[] for _ in self._paths]
+        self._bounds = np.array([_LEAST + number * (1 << 64) // _FILES for number in range(1, _FILES)], np.int64)
+
+    def write(self, keys: np.ndarray, fields: Mapping[str, np.ndarray]) -> None:
+        """Add rows, in any order.
+
+        Args:
+            keys: int64 array [n].
+            fields: arrays [n, ...] by name, C-contiguous; the same names, shapes and dtypes each time.
+
+        Raises:
+            OSError: with a note about the space left, where the disk is full.
+        """
+        order = np.argsort(keys)
+        keys = keys[order]
+        ends = [0, *np.searchsorted(keys, self._bounds).tolist(), len(keys)]
+        items = {name: _items(rows) for name, rows in fields.items()}
+        for path, file, stretches, first, end in zip(self._paths, self._files, self._stretches, ends, ends[1:]):
+            if first == end:
+                continue
+            stretches.append(_Stretch(file.tell(), end - first, {name: rows.dtype for name, rows in items.items()}))
+            with telling_of_disk(path):
+                file.write(keys[first:end])
+                for rows in items.values():
+                    step = max(1, _AT_ONCE // rows.itemsize)
+                    for start in range(first, end, step):
+                        file.write(rows.take(order[start:min(start + step, end)]))
+                file.write(bytes(-file.tell() % _ALIGNED))
+
+    def merged(self, most: int) -> Iterator[Block]:
+        """All rows in the order of their keys, at most so many at a time. Rows of the same key come in any order."""
+        for path, file in zip(self._paths, self._files):
+            with telling_of_disk(path):
+                file.close()
+        for path, stretches in zip(self._paths, self._stretches):
+            if stretches:
+                with open(path, "rb") as file:
+                    yield from _merged(file, stretches, most)
+            path.unlink()
+
+
+class _Stretch(NamedTuple):
+    """Where rows lie in a file: their keys, ascending, then one field after the other, each row as bytes."""
+
+    start: int
+    count: int
+    dtypes: dict[str, np.dtype]
+
+    def keys(self, memory: mmap.mmap) -> np.ndarray:
+        return np.frombuffer(memory, np.int64, self.count, self.start)
+
+    def read(self, file: BinaryIO, name: str, first: int, stop: int) -> np.ndarray:
+        start = self.start + np.dtype(np.int64).itemsize * self.count
+        for before, dtype in self.dtypes.items():
+            if before == name:
+                break
+            start += self.count * dtype.itemsize
+        # Not mapped: the system maps much around each of many small pieces, and that would count as our memory.
+        data = os.pread(file.fileno(), (stop - first) * dtype.itemsize, start + first * dtype.itemsize)
+        return np.frombuffer(data, dtype)
+
+
+class _Piece(NamedTuple):
+    """Rows of a stretch, from the start to before the stop."""
+
+    stretch: _Stretch
+    keys: np.ndarray    # of the whole stretch
+    start: int
+    stop: int
+
+    def cut(self, key: int) -> tuple[_Piece, _Piece]:
+        """The rows up to this key, and those behind it."""
+        at = self.start + int(np.searchsorted(self.keys[self.start:self.stop], key, side="right"))
+        return self._replace(stop=at), self._replace(start=at)
+
+
+class Block:
+    """Rows of several stretches, to be read in the order of their keys."""
+
+    def __init__(self, file: BinaryIO, pieces: Sequence[_Piece]):
+        keys = [piece.keys[piece.start:piece.stop] for piece in pieces]
+        order = np.argsort(np.concatenate(keys), kind="stable")
+        ranks = np.empty_like(order)
+        ranks[order] = np.arange(len(order))
+        self.count = len(order)
+        self._file = file
+        self._ranked = list(zip(pieces, np.split(ranks, np.cumsum([len(each) for each in keys])[:-1])))
+
+    def copy(self, start: int, stop: int, targets: Mapping[str, np.ndarray]) -> None:
+        """Copy the rows from the start to before the stop into arrays [stop - start, ...] by name, C-contiguous."""
+        into = {name: _items(rows) for name, rows in targets.items()}
+        for piece, ranks in self._ranked:
+            first, end = np.searchsorted(ranks, (start, stop)).tolist()
+            if first < end:
+                for name, items in into.items():
+                    came = piece.stretch.read(self._file, name, piece.start + first, piece.start + end)
+                    items[ranks[first:end] - start] = came
+
+
+def _merged(file: BinaryIO, stretches: Sequence[_Stretch], most: int) -> Iterator[Block]:
+    """Halve the range of keys until the rows of one are few enough."""
+    memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    whole = [_Piece(stretch, stretch.keys(memory), 0, stretch.count) for stretch in stretches]
+    waiting = [(_LEAST, _MOST, whole)]
+    while waiting:
+        least, greatest, pieces = waiting.pop()
+        pieces = [piece for piece in pieces if piece.start < piece.stop]
+        count = sum(piece.stop - piece.start for piece in pieces)
+        if count > most and least < greatest:
+            middle = (least + greatest) // 2
+            cuts = [piece.cut(middle) for piece in pieces]
+            waiting.append((middle + 1, greatest, [behind for _, behind in cuts]))
+            waiting.append((least, middle, [before for before, _ in cuts]))
+        elif count > most:
+            # Of one key, so already in order.
+            for piece in pieces:
+                for first in range(piece.start, piece.stop, most):
+                    yield Block(file, [piece._replace(start=first, stop=min(first + most, piece.stop))])
+        elif count:
+            yield Block(file, pieces)
+            # Keys that were looked at no longer count as this process's memory.
+            if hasattr(mmap, "MADV_DONTNEED"):
+                memory.madvise(mmap.MADV_DONTNEED)
+
+
+def _items(rows: np.ndarray) -> np.ndarray:
+    """A view [n] of arrays [n, ...] whose items are whole rows: NumPy moves those the fastest."""
+    width = math.prod(rows.shape[1:])
+    return rows.reshape(len(rows), width).view(f"V{width * rows.itemsize}")[:, 0]

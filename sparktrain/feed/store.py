@@ -1,0 +1,122 @@
+"""Rows on their way to segments: collected in memory, and put in order where that is asked for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Mapping
+
+import numpy as np
+
+from sparktrain.feed.filled import segment_path
+from sparktrain.feed.layout import Column
+from sparktrain.feed.segments import write_segment
+from sparktrain.feed.spool import Spool
+
+LABEL, WEIGHT, INPUT, ORDER = "label", "weight", "input:", "order"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One array of the segments: an input, the label or the weight."""
+
+    name: str
+    columns: tuple[Column, ...]
+    shapes: tuple[tuple[int, ...], ...]    # of one row of each column
+    dtypes: tuple[np.dtype, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def row_bytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "shape": list(self.shape),
+            "dtype": str(self.dtype),
+            "columns": [
+                {"column": column.name, "shape": list(shape), "dtype": str(dtype)}
+                for column, shape, dtype in zip(self.columns, self.shapes, self.dtypes)
+            ],
+        }
+
+
+class Store:
+    """The training rows of a part, or its validation rows.
+
+    They are copied into the same memory until it is full. Then they are a segment; or, where one of the fields is
+    ORDER, they go to a spool, and become segments, of the other fields, when all are there.
+
+    Attributes:
+        segments: rows of each that was written.
+        bytes: size of these files.
+    """
+
+    def __init__(self, folder: Path, fields: list[Field], capacity: int, validation: bool):
+        self._folder, self._validation, self._capacity = folder, validation, capacity
+        self._arrays = {field.name: np.empty((capacity, *field.shape), field.dtype) for field in fields}
+        self._used = 0
+        self._spool = Spool(folder, "validation" if validation else "training") if ORDER in self._arrays else None
+        self.segments: list[int] = []
+        self.bytes = 0
+
+    def append(self, rows: dict[str, list[np.ndarray]], count: int) -> None:
+        """Copy rows, of each field the arrays of its columns, behind those that are there."""
+
+        def copy(start: int, stop: int, targets: Mapping[str, np.ndarray]) -> None:
+            for name, target in targets.items():
+                _join([part[start:stop] for part in rows[name]], target)
+
+        self._collect(count, copy, self._write if self._spool is None else self._spill)
+
+    def close(self, between: Callable[[], None]) -> None:
+        """Write all that is not yet in segments, and call `between` after each."""
+
+        def write() -> None:
+            self._write()
+            between()
+
+        if self._spool is not None:
+            self._spill()
+            del self._arrays[ORDER]
+            for block in self._spool.merged(self._capacity):
+                self._collect(block.count, block.copy, write)
+        write()
+
+    def _collect(self, count: int, copy: Callable[[int, int, Mapping[str, np.ndarray]], None],
+                 full: Callable[[], None]) -> None:
+        done = 0
+        while done < count:
+            more = min(count - done, self._capacity - self._used)
+            copy(done, done + more, {name: rows[self._used:self._used + more] for name, rows in self._arrays.items()})
+            self._used += more
+            done += more
+            if self._used == self._capacity:
+                full()
+
+    def _spill(self) -> None:
+        if self._used:
+            rows = {name: rows[:self._used] for name, rows in self._arrays.items()}
+            self._spool.write(rows.pop(ORDER), rows)
+            self._used = 0
+
+    def _write(self) -> None:
+        if self._used:
+            path = segment_path(self._folder, len(self.segments), validation=self._validation)
+            self.bytes += write_segment(path, {name: rows[:self._used] for name, rows in self._arrays.items()})
+            self.segments.append(self._used)
+            self._used = 0
+
+
+def _join(parts: list[np.ndarray], target: np.ndarray) -> None:
+    """Copy a field's columns side by side."""
+    if len(parts) == 1:
+        target[...] = parts[0].reshape(target.shape)
+        return
+    column = 0
+    for part in parts:
+        flat = part.reshape(len(part), -1)
+        target[:, column:column + flat.shape[1]] = flat
+        column += flat.shape[1]
