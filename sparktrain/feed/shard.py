@@ -10,10 +10,10 @@ from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 import numpy as np
 
 from sparktrain.feed import order
-from sparktrain.feed.store import INPUT, LABEL, WEIGHT
 from sparktrain.feed.filled import Filled, segment_path
 from sparktrain.feed.schedule import Schedule
 from sparktrain.feed.segments import read_ahead
+from sparktrain.feed.store import INPUT, LABEL, WEIGHT
 from sparktrain.feed.window import Window
 
 WINDOW = 4                   # segments mapped at once

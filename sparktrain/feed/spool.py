@@ -47,10 +47,11 @@ class Spool:
         keys = keys[order]
         ends = [0, *np.searchsorted(keys, self._bounds).tolist(), len(keys)]
         items = {name: _items(rows) for name, rows in fields.items()}
+        dtypes = {name: rows.dtype for name, rows in items.items()}
         for path, file, stretches, first, end in zip(self._paths, self._files, self._stretches, ends, ends[1:]):
             if first == end:
                 continue
-            stretches.append(_Stretch(file.tell(), end - first, {name: rows.dtype for name, rows in items.items()}))
+            stretches.append(_Stretch(file.tell(), end - first, dtypes))
             with telling_of_disk(path):
                 file.write(keys[first:end])
                 for rows in items.values():
@@ -150,9 +151,9 @@ def _merged(file: BinaryIO, stretches: Sequence[_Stretch], most: int) -> Iterato
                     yield Block(file, [piece._replace(start=first, stop=min(first + most, piece.stop))])
         elif count:
             yield Block(file, pieces)
-            # Keys that were looked at no longer count as this process's memory.
-            if hasattr(mmap, "MADV_DONTNEED"):
-                memory.madvise(mmap.MADV_DONTNEED)
+        # Keys that were looked at no longer count as this process's memory.
+        if hasattr(mmap, "MADV_DONTNEED"):
+            memory.madvise(mmap.MADV_DONTNEED)
 
 
 def _items(rows: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ LABEL, WEIGHT, INPUT, ORDER = "label", "weight", "input:", "order"
 
 @dataclass(frozen=True)
 class Field:
-    """One array of the segments: an input, the label or the weight."""
+    """One array of the segments, an input, the label or the weight; or the numbers by which rows are put in order."""
 
     name: str
     columns: tuple[Column, ...]
