@@ -47,14 +47,15 @@ class Spool:
         keys = keys[order]
         ends = [0, *np.searchsorted(keys, self._bounds).tolist(), len(keys)]
         items = {name: _items(rows) for name, rows in fields.items()}
-        dtypes = {name: rows.dtype for name, rows in items.items()}
         for path, file, stretches, first, end in zip(self._paths, self._files, self._stretches, ends, ends[1:]):
             if first == end:
                 continue
-            stretches.append(_Stretch(file.tell(), end - first, dtypes))
+            stretch = _Stretch(file.tell(), end - first, {})
+            stretches.append(stretch)
             with telling_of_disk(path):
                 file.write(keys[first:end])
-                for rows in items.values():
+                for name, rows in items.items():
+                    stretch.fields[name] = file.tell(), rows.dtype
                     step = max(1, _AT_ONCE // rows.itemsize)
                     for start in range(first, end, step):
                         file.write(rows.take(order[start:min(start + step, end)]))
@@ -77,17 +78,13 @@ class _Stretch(NamedTuple):
 
     start: int
     count: int
-    dtypes: dict[str, np.dtype]
+    fields: dict[str, tuple[int, np.dtype]]   # where each begins, and its rows' dtype
 
     def keys(self, memory: mmap.mmap) -> np.ndarray:
         return np.frombuffer(memory, np.int64, self.count, self.start)
 
     def read(self, file: BinaryIO, name: str, first: int, stop: int) -> np.ndarray:
-        start = self.start + np.dtype(np.int64).itemsize * self.count
-        for before, dtype in self.dtypes.items():
-            if before == name:
-                break
-            start += self.count * dtype.itemsize
+        start, dtype = self.fields[name]
         # Not mapped: the system maps much around each of many small pieces, and that would count as our memory.
         data = os.pread(file.fileno(), (stop - first) * dtype.itemsize, start + first * dtype.itemsize)
         return np.frombuffer(data, dtype)
