@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 import socket
 import threading
 import time
+from multiprocessing.util import Finalize, register_after_fork
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from pyspark import SparkConf
 from sparktrain.cluster.executors import ApplicationExecutors
 from sparktrain.cluster.slots import Slots
 from sparktrain.engines.tensorflowonspark import cluster
+from sparktrain.engines.tensorflowonspark import nodes as on_executor
 from sparktrain.engines.tensorflowonspark.known import Nodes, home, pid_of, runs
 from sparktrain.engines.tensorflowonspark.launch import EngineLaunch
 from sparktrain.interfaces.launch import EngineRefused, LaunchFailed, Place
@@ -94,6 +97,29 @@ def test_a_node_has_no_process_before_it_has_said_so():
         assert pid_of(asked) == 7
     finally:
         manager.shutdown()
+
+
+@pytest.mark.real
+def test_a_node_whose_processes_take_a_while_to_end_has_none_when_its_end_returns(tmp_path, monkeypatch):
+    from tensorflowonspark import TFManager
+    from tensorflowonspark.TFSparkNode import TFSparkNode
+
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", str(tmp_path))
+    monkeypatch.setattr(TFSparkNode, "mgr", None)
+    key, slowly = b"key", threading.Event()
+    register_after_fork(slowly, lambda _: Finalize(None, time.sleep, args=(0.5,), exitpriority=1))
+
+    def begin(numbers):
+        Path("executor_id").write_text("0")
+        TFSparkNode.mgr = TFManager.start(key, ["input"])
+
+    on_executor.start(begin, "some", False, 0)
+    [manager] = multiprocessing.active_children()
+    info = {"executor_id": 0, "addr": TFSparkNode.mgr.address, "authkey": key}
+    began = time.monotonic()
+    on_executor.end(lambda numbers: None, Nodes("some", (info,), together=False, by_rank=False), 0)
+    assert not runs(manager.pid) and time.monotonic() - began > 0.5
+    assert not any(tmp_path.iterdir())
 
 
 class TestNodes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import shutil
@@ -22,7 +23,8 @@ with plain_import():
     from tensorflowonspark import TFManager
     from tensorflowonspark.TFSparkNode import TFNodeContext, TFSparkNode
 
-_LAST_SECONDS = 3.0   # that a node has to end after its feed did
+_LAST_SECONDS = 3.0   # that a node has to end after its feed did, and its manager after it was told to
+_PROCESSES = "processes"   # the file of their ids
 
 _Function = Callable[[Iterable[int]], object]   # of TensorFlowOnSpark, over an RDD's partition
 
@@ -53,9 +55,12 @@ def start(function: _Function, cluster: str, together: bool, number: int) -> Non
     TFSparkNode.mgr = None   # an earlier cluster's, which has ended
     folder = home(cluster, number if together else None)
     folder.mkdir()
+    before = multiprocessing.active_children()
     try:
         with _inside(folder):
             function([number])
+        started = [process.pid for process in multiprocessing.active_children() if process not in before]
+        (folder / _PROCESSES).write_text(json.dumps(started))
     except BaseException:
         if TFSparkNode.mgr is not None:
             TFSparkNode.mgr.shutdown()
@@ -64,7 +69,7 @@ def start(function: _Function, cluster: str, together: bool, number: int) -> Non
 
 
 def end(function: _Function, nodes: Nodes, number: int) -> None:
-    """End this executor's node, whatever state it is in.
+    """End this executor's node, whatever state it is in; its processes have ended when this returns.
 
     Args:
         function: TensorFlowOnSpark's own end of a node.
@@ -80,6 +85,9 @@ def end(function: _Function, nodes: Nodes, number: int) -> None:
             function([number])
     finally:
         _finish(node["addr"], node["authkey"])
+        until = time.monotonic() + _LAST_SECONDS   # a manager answers before it ends
+        while any(map(runs, json.loads((folder / _PROCESSES).read_text()))) and time.monotonic() < until:
+            time.sleep(0.01)
         shutil.rmtree(folder, ignore_errors=True)
         multiprocessing.active_children()   # asks after those that have ended
 
