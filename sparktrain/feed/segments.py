@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import mmap
@@ -9,19 +10,21 @@ import os
 import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, Mapping
+from typing import BinaryIO, Iterator, Mapping
 
 import numpy as np
 import pyarrow as pa
 
 
-def write_segment(path: Path, fields: Mapping[str, np.ndarray]) -> int:
+def write_segment(path: Path, fields: Mapping[str, np.ndarray], over: Path | None = None) -> int:
     """Write rows to a file that any Arrow reader can open.
 
     Args:
         path: the file to write.
         fields: arrays [n, ...] by name, C-contiguous. Rows of more than one number become a fixed-size list; shape
             and dtype go to the field's metadata (booleans are stored as a byte each, so that they can be mapped).
+        over: a file of the same folder that nobody needs any more. It becomes the segment: what the system holds of it
+            in memory is written over, where a new file would need new memory, which takes longer than the writing.
 
     Returns:
         The file's size in bytes.
@@ -39,9 +42,28 @@ def write_segment(path: Path, fields: Mapping[str, np.ndarray]) -> int:
         metadata = {"shape": json.dumps(rows.shape[1:]), "dtype": str(rows.dtype)}
         schema.append(pa.field(name, column.type, nullable=False, metadata=metadata))
     batch = pa.record_batch(columns, schema=pa.schema(schema))
-    with telling_of_disk(path), pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, batch.schema) as writer:
-        writer.write_batch(batch)
+    if over is not None:
+        over.rename(path)
+    with telling_of_disk(path), open(path, "wb" if over is None else "r+b") as file:
+        reserve(file, batch.nbytes)
+        with pa.ipc.new_file(file, batch.schema) as writer:
+            writer.write_batch(batch)
+        file.truncate()
     return path.stat().st_size
+
+
+def reserve(file: BinaryIO, size: int) -> None:
+    """Have room for bytes from the file's position on: a third of the time of writing them goes into making it bit by bit.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), file.tell(), size)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):   # a file system that can't
+                raise
 
 
 @contextmanager

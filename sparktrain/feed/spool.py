@@ -10,9 +10,9 @@ from typing import BinaryIO, Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
-from sparktrain.feed.segments import telling_of_disk
+from sparktrain.feed.segments import reserve, telling_of_disk
 
-_FILES = 16             # by a key's first bits; each is deleted once it is merged, so the disk never holds all rows twice
+_FILES = 16             # by a key's first bits; each is given up once it is merged, so the disk never holds all rows twice
 DISK = 1 + 1 / _FILES   # of the rows' size: what is needed at most, until all are merged and written elsewhere
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
 _AT_ONCE = 1 << 20      # bytes, gathered and written: they stay in the processor's cache until they are written
@@ -53,6 +53,7 @@ class Spool:
             stretch = _Stretch(file.tell(), end - first, {})
             stretches.append(stretch)
             with telling_of_disk(path):
+                reserve(file, (end - first) * (keys.itemsize + sum(rows.itemsize for rows in items.values())) + _ALIGNED)
                 file.write(keys[first:end])
                 for name, rows in items.items():
                     stretch.fields[name] = file.tell(), rows.dtype
@@ -62,7 +63,10 @@ class Spool:
                 file.write(bytes(-file.tell() % _ALIGNED))
 
     def merged(self, most: int) -> Iterator[Block]:
-        """All rows in the order of their keys, at most so many at a time. Rows of the same key come in any order."""
+        """All rows in the order of their keys, at most so many at a time. Rows of the same key come in any order.
+
+        Which rows come together depends on the keys alone.
+        """
         for path, file in zip(self._paths, self._files):
             with telling_of_disk(path):
                 file.close()
@@ -70,7 +74,7 @@ class Spool:
             if stretches:
                 with open(path, "rb") as file:
                     yield from _merged(file, stretches, most)
-            path.unlink()
+            path.unlink(missing_ok=True)
 
 
 class _Stretch(NamedTuple):
@@ -105,26 +109,29 @@ class _Piece(NamedTuple):
 
 
 class Block:
-    """Rows of several stretches, to be read in the order of their keys."""
+    """Rows of several stretches of a file, to be read in the order of their keys.
 
-    def __init__(self, file: BinaryIO, pieces: Sequence[_Piece]):
+    Attributes:
+        count: of the rows.
+        path: the file, if these are all of its rows: when they have been copied, whoever has a use for it may take it.
+    """
+
+    def __init__(self, file: BinaryIO, pieces: Sequence[_Piece], whole: bool):
         keys = [piece.keys[piece.start:piece.stop] for piece in pieces]
         order = np.argsort(np.concatenate(keys), kind="stable")
         ranks = np.empty_like(order)
         ranks[order] = np.arange(len(order))
         self.count = len(order)
+        self.path = Path(file.name) if whole else None
         self._file = file
         self._ranked = list(zip(pieces, np.split(ranks, np.cumsum([len(each) for each in keys])[:-1])))
 
-    def copy(self, start: int, stop: int, targets: Mapping[str, np.ndarray]) -> None:
-        """Copy the rows from the start to before the stop into arrays [stop - start, ...] by name, C-contiguous."""
-        into = {name: _items(rows) for name, rows in targets.items()}
-        for piece, ranks in self._ranked:
-            first, end = np.searchsorted(ranks, (start, stop)).tolist()
-            if first < end:
-                for name, items in into.items():
-                    came = piece.stretch.read(self._file, name, piece.start + first, piece.start + end)
-                    items[ranks[first:end] - start] = came
+    def copy(self, targets: Mapping[str, np.ndarray]) -> None:
+        """Copy the rows into arrays [count, ...] by name, C-contiguous."""
+        for name, target in targets.items():
+            items = _items(target)
+            for piece, ranks in self._ranked:
+                items[ranks] = piece.stretch.read(self._file, name, piece.start, piece.stop)
 
 
 def _merged(file: BinaryIO, stretches: Sequence[_Stretch], most: int) -> Iterator[Block]:
@@ -142,15 +149,24 @@ def _merged(file: BinaryIO, stretches: Sequence[_Stretch], most: int) -> Iterato
             waiting.append((middle + 1, greatest, [behind for _, behind in cuts]))
             waiting.append((least, middle, [before for before, _ in cuts]))
         elif count > most:
-            # Of one key, so already in order.
-            for piece in pieces:
-                for first in range(piece.start, piece.stop, most):
-                    yield Block(file, [piece._replace(start=first, stop=min(first + most, piece.stop))])
+            # Of one key, so in order however they are cut.
+            for first in range(0, count, most):
+                yield Block(file, list(_numbered(pieces, first, first + most)), whole=False)
         elif count:
-            yield Block(file, pieces)
+            yield Block(file, pieces, whole=(least, greatest) == (_LEAST, _MOST))
         # Keys that were looked at no longer count as this process's memory.
         if hasattr(mmap, "MADV_DONTNEED"):
             memory.madvise(mmap.MADV_DONTNEED)
+
+
+def _numbered(pieces: Sequence[_Piece], first: int, end: int) -> Iterator[_Piece]:
+    """The rows from the first to before the end, counted through the pieces one after another."""
+    for piece in pieces:
+        count = piece.stop - piece.start
+        start, stop = max(first, 0), min(end, count)
+        if start < stop:
+            yield piece._replace(start=piece.start + start, stop=piece.start + stop)
+        first, end = first - count, end - count
 
 
 def _items(rows: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any, Callable
 
 import numpy as np
 
@@ -47,7 +47,8 @@ class Store:
     """The training rows of a part, or its validation rows.
 
     They are copied into the same memory until it is full. Then they are a segment; or, where one of the fields is
-    ORDER, they go to a spool, and become segments, of the other fields, when all are there.
+    ORDER, they go to a spool, and become segments, of the other fields, when all are there. Which of these rows share a
+    segment is told by their ORDER alone, and not by when they came.
 
     Attributes:
         segments: rows of each that was written.
@@ -64,48 +65,43 @@ class Store:
 
     def append(self, rows: dict[str, list[np.ndarray]], count: int) -> None:
         """Copy rows, of each field the arrays of its columns, behind those that are there."""
-
-        def copy(start: int, stop: int, targets: Mapping[str, np.ndarray]) -> None:
-            for name, target in targets.items():
-                _join([part[start:stop] for part in rows[name]], target)
-
-        self._collect(count, copy, self._write if self._spool is None else self._spill)
-
-    def close(self, between: Callable[[], None]) -> None:
-        """Write all that is not yet in segments, and call `between` after each."""
-
-        def write() -> None:
-            self._write()
-            between()
-
-        if self._spool is not None:
-            self._spill()
-            del self._arrays[ORDER]
-            for block in self._spool.merged(self._capacity):
-                self._collect(block.count, block.copy, write)
-        write()
-
-    def _collect(self, count: int, copy: Callable[[int, int, Mapping[str, np.ndarray]], None],
-                 full: Callable[[], None]) -> None:
         done = 0
         while done < count:
             more = min(count - done, self._capacity - self._used)
-            copy(done, done + more, {name: rows[self._used:self._used + more] for name, rows in self._arrays.items()})
+            for name, array in self._arrays.items():
+                _join([part[done:done + more] for part in rows[name]], array[self._used:self._used + more])
             self._used += more
             done += more
             if self._used == self._capacity:
-                full()
+                self._write() if self._spool is None else self._spill()
+
+    def close(self, between: Callable[[], None]) -> None:
+        """Write all that is not yet in segments, and call `between` after each."""
+        if self._spool is None:
+            self._write()
+            between()
+            return
+        self._spill()
+        del self._arrays[ORDER]
+        for block in self._spool.merged(self._capacity):
+            self._used = block.count
+            block.copy(self._rows())
+            self._write(over=block.path)
+            between()
+
+    def _rows(self) -> dict[str, np.ndarray]:
+        return {name: array[:self._used] for name, array in self._arrays.items()}
 
     def _spill(self) -> None:
         if self._used:
-            rows = {name: rows[:self._used] for name, rows in self._arrays.items()}
+            rows = self._rows()
             self._spool.write(rows.pop(ORDER), rows)
             self._used = 0
 
-    def _write(self) -> None:
+    def _write(self, over: Path | None = None) -> None:
         if self._used:
             path = segment_path(self._folder, len(self.segments), validation=self._validation)
-            self.bytes += write_segment(path, {name: rows[:self._used] for name, rows in self._arrays.items()})
+            self.bytes += write_segment(path, self._rows(), over)
             self.segments.append(self._used)
             self._used = 0
 
