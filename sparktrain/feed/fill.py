@@ -31,7 +31,8 @@ class SegmentWriter:
     the shape (). Weights: float32, at least 0.
 
     At most one segment of rows is held in memory, beside the batch that is being written. Where the layout names an
-    `order`, all rows are written twice, and the second time in that order: when the writer is closed.
+    `order`, they get it when the writer is closed: in memory, where a second copy of a field is made, or, of more rows
+    than a segment has, by writing all a second time.
 
     Args:
         folder: an empty or missing local folder.

@@ -47,8 +47,9 @@ class Store:
     """The training rows of a part, or its validation rows.
 
     They are copied into the same memory until it is full. Then they are a segment; or, where one of the fields is
-    ORDER, they go to a spool, and become segments, of the other fields, when all are there. Which of these rows share a
-    segment is told by their ORDER alone, and not by when they came.
+    ORDER, they go to a spool, and become segments, of the other fields, when all are there; those that fit into the
+    memory are put in order there, and are one segment. Which rows share a segment is told by their ORDER alone, and not
+    by when they came.
 
     Attributes:
         segments: rows of each that was written.
@@ -59,7 +60,7 @@ class Store:
         self._folder, self._validation, self._capacity = folder, validation, capacity
         self._arrays = {field.name: np.empty((capacity, *field.shape), field.dtype) for field in fields}
         self._used = 0
-        self._spool = Spool(folder, "validation" if validation else "training") if ORDER in self._arrays else None
+        self._spool: Spool | None = None   # once the memory was full
         self.segments: list[int] = []
         self.bytes = 0
 
@@ -73,11 +74,13 @@ class Store:
             self._used += more
             done += more
             if self._used == self._capacity:
-                self._write() if self._spool is None else self._spill()
+                self._spill() if ORDER in self._arrays else self._write()
 
     def close(self, between: Callable[[], None]) -> None:
         """Write all that is not yet in segments, and call `between` after each."""
         if self._spool is None:
+            if ORDER in self._arrays:
+                self._sort()
             self._write()
             between()
             return
@@ -92,7 +95,14 @@ class Store:
     def _rows(self) -> dict[str, np.ndarray]:
         return {name: array[:self._used] for name, array in self._arrays.items()}
 
+    def _sort(self) -> None:
+        order = np.argsort(self._arrays.pop(ORDER)[:self._used])
+        for rows in self._rows().values():
+            rows[...] = rows.take(order, axis=0)
+
     def _spill(self) -> None:
+        if self._spool is None:
+            self._spool = Spool(self._folder, "validation" if self._validation else "training")
         if self._used:
             rows = self._rows()
             self._spool.write(rows.pop(ORDER), rows)

@@ -66,6 +66,15 @@ def test_many_rows_may_share_few_keys(tmp_path, segment_bytes):
     assert rows(tmp_path, "training")["input:whole"].ravel().tolist() == np.sort(keys).tolist()
 
 
+def test_rows_that_fit_into_memory_are_one_segment_and_touch_the_disk_once(tmp_path):
+    keys, held = np.random.default_rng(7).integers(-(1 << 63), (1 << 63) - 1, 1000), []
+    filled = write(tmp_path, keys, arriving=100, segment_bytes=1 << 20, held_out=lambda keys: keys % 5 == 0,
+                   between=lambda: held.append(sorted(path.name for path in tmp_path.iterdir())))
+    assert len(filled.segments) == len(filled.validation_segments) == 1
+    assert held == [["training-00000.arrow"], ["training-00000.arrow", "validation-00000.arrow"]]
+    assert rows(tmp_path, "training")["input:whole"].ravel().tolist() == np.sort(keys[keys % 5 != 0]).tolist()
+
+
 def test_validation_rows_are_put_in_order_apart(tmp_path):
     keys = np.random.default_rng(7).integers(-(1 << 63), (1 << 63) - 1, 5000)
     filled = write(tmp_path, keys, arriving=700, segment_bytes=10_000, held_out=lambda keys: keys % 5 == 0)
