@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import Client
 from multiprocessing.managers import dispatch
 from pathlib import Path
-from typing import Callable, Iterable, Iterator
+from typing import Callable, Iterable, Iterator, Sequence
 
 import psutil
 
@@ -85,9 +85,7 @@ def end(function: _Function, nodes: Nodes, number: int) -> None:
             function([number])
     finally:
         _finish(node["addr"], node["authkey"])
-        until = time.monotonic() + _LAST_SECONDS   # a manager answers before it ends
-        while any(map(runs, json.loads((folder / _PROCESSES).read_text()))) and time.monotonic() < until:
-            time.sleep(0.01)
+        _ended(json.loads((folder / _PROCESSES).read_text()))   # a manager answers before it ends
         shutil.rmtree(folder, ignore_errors=True)
         multiprocessing.active_children()   # asks after those that have ended
 
@@ -97,16 +95,22 @@ def _finish(address: str, key: bytes) -> None:
     try:
         manager = TFManager.connect(address, key)
         pid = pid_of(manager)
-        deadline = time.monotonic() + _LAST_SECONDS
-        while pid is not None and runs(pid):
-            if time.monotonic() > deadline:
-                psutil.Process(pid).kill()
-                break
-            time.sleep(0.05)
+        if pid is not None and not _ended([pid]):
+            psutil.Process(pid).kill()
         with Client(address, authkey=key) as connection:
             dispatch(connection, None, "shutdown")
     except (OSError, EOFError, psutil.NoSuchProcess):
         pass   # gone by itself
+
+
+def _ended(pids: Sequence[int]) -> bool:
+    """Whether these processes have ended, once they have or the time for it is over."""
+    deadline = time.monotonic() + _LAST_SECONDS
+    while any(map(runs, pids)):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 @contextmanager
