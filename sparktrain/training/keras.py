@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -15,7 +16,7 @@ from sparktrain.feed import MORE_LABEL, Shard
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Fit, Message, Order
 from sparktrain.storage import Folder
-from sparktrain.training.averaging import averaging, create_state, optimizers_of
+from sparktrain.training.averaging import averaging, create_state, optimizers_of, shadowed
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.checkpoints import Checkpoints, Resumed
 from sparktrain.training.dataset import Feeding
@@ -193,7 +194,7 @@ class _Fitting:
             empty_steps=self._feeding.empty_steps,
             empty_validation=self._feeding.empty_validation,
             warmup=self._warmup,
-        ):
+        ), _finalized_once(self._model.optimizer, callbacks):
             if self._feeding.begin:   # the rest of a broken epoch
                 self._run_keras(callbacks, callbacks.epochs_done + 1)
                 self._feeding.epoch, self._feeding.begin = callbacks.epochs_done, 0
@@ -242,6 +243,12 @@ class _Fitting:
             names = ", ".join(sorted(callbacks.metrics.averaged))
             notes.append(f"averaged over the workers by rows, for their states are no sums: {names}")
         return notes
+
+
+def _finalized_once(optimizer: keras.optimizers.Optimizer, callbacks: WorkerCallbacks) -> AbstractContextManager[None]:
+    """Let an optimizer with use_ema put its averages in the weights' place when training ends: Keras would after each fit."""
+    own = optimizer.finalize_variable_values
+    return shadowed(optimizer, own.__name__, lambda variables: own(variables) if callbacks.ended else None)
 
 
 def _plain(history: dict[str, list[Any]]) -> dict[str, list[float]]:

@@ -101,3 +101,16 @@ def test_an_attempt_after_the_last_epoch_has_only_to_save(in_process, tmp_path, 
     one, other = keras.models.load_model(tmp_path / "whole.keras"), again.model
     for before, after in zip([*one.weights, *one.optimizer.variables], [*other.weights, *other.optimizer.variables], strict=True):
         np.testing.assert_array_equal(before.numpy(), after.numpy(), before.path)
+
+
+def test_from_within_an_epoch_an_optimizer_that_averages_weights_goes_on_from_the_weights_themselves(in_process, tmp_path):
+    build = in_process.by_value(dense, ema=True)
+    words = {"epochs": 3, "keep_checkpoints": 99, "checkpoint_steps": 2}
+    parts = [in_process.rows(40)]
+    whole = in_process.train(parts, build, output=tmp_path, **words)
+    before = whole.model.get_weights()
+    for within in (Checkpoint(1, 2, 1), Checkpoint(2, 2, 1)):
+        rest = in_process.train(parts, build, output=tmp_path, resume=within, **words)
+        assert rest.outcomes[0].history == whole.outcomes[0].history
+        for one, other in zip(before, rest.model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
