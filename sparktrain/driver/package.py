@@ -101,8 +101,9 @@ def own_code(folder: Path) -> Path:
         for file in sorted(source.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 archive.write(file, Path("sparktrain", file.relative_to(source)))
-        # So that its version is known there, too.
-        archive.writestr(f"sparktrain-{distribution.version}.dist-info/METADATA", distribution.read_text("METADATA"))
+        # So that its version is known there, too. An egg-info beside the sources has it by another name.
+        metadata = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")
+        archive.writestr(f"sparktrain-{distribution.version}.dist-info/METADATA", metadata)
     return target
 
 
@@ -130,7 +131,7 @@ def _distributions() -> list[importlib.metadata.Distribution]:
 
 def _extras() -> list[str]:
     extras = importlib.metadata.metadata("sparktrain").get_all("Provides-Extra") or []
-    return [extra for extra in extras if extra not in ("test", "notebook")]
+    return [extra for extra in extras if extra not in ("test", "notebook", "java")]   # the nodes have their own Java
 
 
 def _pack_environment(target: Path, distributions: list[importlib.metadata.Distribution]) -> None:
