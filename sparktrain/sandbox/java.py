@@ -22,26 +22,31 @@ FETCH_SECONDS = 900
 BOUNCY_CASTLE = "1.78.1"
 SIGNING = ("bcprov-jdk18on", "bcpkix-jdk18on", "bcutil-jdk18on")   # the ResourceManager's, missing in Hadoop's own jar
 HOW_TO_GET_JAVA = (
-    "Install one (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) "
+    "Install one (Debian, Ubuntu: apt-get install default-jre-headless; macOS: brew install openjdk@21) "
     "or set JAVA_HOME to the folder of an installed one."
 )
 
 
 def find_java() -> Path:
-    """Returns the `java` of JAVA_HOME, else of PATH.
+    """Return the `java` of JAVA_HOME, else of PATH, else the environment's own.
 
     Raises:
         SandboxError: there is none, it doesn't run, or it is older than Java 17.
     """
-    home = os.environ.get("JAVA_HOME")
-    found = shutil.which("java", path=os.path.join(home, "bin")) if home else shutil.which("java")
+    home, own = os.environ.get("JAVA_HOME"), os.path.join(sys.prefix, "bin", "java")
+    found = shutil.which(os.path.join(home, "bin", "java")) if home else shutil.which("java") or shutil.which(own)
     if found is None:
         where = f"JAVA_HOME={home} has no bin/java" if home else "there is no java on PATH and JAVA_HOME is not set"
         raise SandboxError(f"The sandbox needs Java {JAVA_VERSION} or newer, and {where}. {HOW_TO_GET_JAVA}")
-    said = subprocess.run([found, "-version"], capture_output=True, text=True, timeout=60, check=False)
-    version = re.search(r'version "(?:1\.)?(\d+)', said.stderr + said.stdout)
-    if said.returncode or version is None:
-        raise SandboxError(f"`{found} -version` failed: {(said.stderr or said.stdout).strip()}. {HOW_TO_GET_JAVA}")
+    try:
+        ended = subprocess.run([found, "-version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, errors="replace", timeout=60, check=False)
+        status, said = ended.returncode, ended.stdout.strip()
+    except (OSError, subprocess.TimeoutExpired) as error:   # one of another processor, say
+        status, said = 127, str(error)
+    version = re.search(r'version "(?:1\.)?(\d+)', said)
+    if status or version is None:
+        raise SandboxError(f"`{found} -version` failed with exit status {status}: {said}\n{HOW_TO_GET_JAVA}")
     if int(version[1]) < JAVA_VERSION:
         raise SandboxError(
             f"The sandbox needs Java {JAVA_VERSION} or newer, and {found} is {version[1]}. {HOW_TO_GET_JAVA}"

@@ -15,6 +15,7 @@ from sparktrain.driver.doctor import verdicts
 from sparktrain.driver.doctor.examination import Examination, TookTooLong, within
 from sparktrain.driver.doctor.finding import Finding, exit_status, leave, redacted, report, worst
 from sparktrain.driver.doctor.here import java
+from sparktrain.driver.java import ask_version, find_java
 from sparktrain.driver.doctor.on_executor import tensorflow_sees
 from sparktrain.driver.doctor.steps import try_storage
 from sparktrain.storage import open_folder
@@ -157,6 +158,25 @@ def test_averaging(measured, verdict, word):
 ])
 def test_java(said, verdict):
     assert java(said).verdict == verdict
+
+
+def test_java_s_version_is_told_from_what_its_options_say_before_it():
+    found = java('Picked up JAVA_TOOL_OPTIONS: -Dx=y\nopenjdk version "17.0.15" 2025-04-15\nmore')
+    assert found.verdict == "ok" and found.found == 'openjdk version "17.0.15" 2025-04-15'
+
+
+@pytest.mark.parametrize("program, said", [
+    ("#!/bin/sh\necho 'openjdk version \"17\"'; echo 'Could not reserve enough space' >&2; exit 1\n", "Could not reserve enough space"),
+    ("\x7fELF, of another processor", "Exec format error"),
+])
+def test_a_java_that_fails_is_shown_with_what_it_says(tmp_path, monkeypatch, program, said):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "java").write_text(program)
+    (tmp_path / "bin" / "java").chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    status, text = ask_version(find_java())
+    found = java(text, status)
+    assert found.verdict == "bad" and "failed with exit status" in found.found and said in found.found
 
 
 @pytest.mark.parametrize("text, plain", [

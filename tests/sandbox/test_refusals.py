@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 
@@ -12,10 +13,12 @@ from sparktrain.sandbox import Sandbox, SandboxError, java
 def test_a_machine_without_java_is_told_how_to_get_it(tmp_path, command):
     environment = {**os.environ, "PATH": str(tmp_path)}
     environment.pop("JAVA_HOME", None)
+    if os.path.exists(os.path.join(sys.prefix, "bin", "java")):   # the environment's own is found without a PATH
+        environment["JAVA_HOME"] = str(tmp_path)
     ended = command("start", "--home", tmp_path / "home", env=environment)
     assert ended.returncode == 1 and ended.stdout == ""
-    assert "there is no java on PATH" in ended.stderr
-    assert "apt-get install openjdk-17-jre-headless" in ended.stderr and "brew install" in ended.stderr
+    assert "there is no java on PATH" in ended.stderr or "has no bin/java" in ended.stderr
+    assert "apt-get install default-jre-headless" in ended.stderr and "brew install" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
@@ -32,6 +35,20 @@ def test_a_java_that_is_too_old_is_named_with_its_version(tmp_path, monkeypatch)
     program.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(SandboxError, match=f"needs Java 17 or newer, and {program} is 8"):
+        java.find_java()
+
+
+@pytest.mark.parametrize("script, said", [
+    ("#!/bin/sh\necho 'Error: Could not reserve enough space' >&2; exit 1\n", "failed with exit status 1: Error: Could not reserve"),
+    ("\x7fELF of another processor", "failed with exit status 127: .*Exec format error"),
+])
+def test_a_java_that_fails_is_shown_with_what_it_says(tmp_path, monkeypatch, script, said):
+    program = tmp_path / "bin" / "java"
+    program.parent.mkdir()
+    program.write_text(script)
+    program.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(SandboxError, match=said):
         java.find_java()
 
 

@@ -6,13 +6,12 @@ import getpass
 import os
 import re
 import secrets
-import subprocess
 from typing import Any, Mapping
 
 from sparktrain.driver.doctor import verdicts
 from sparktrain.driver.doctor.finding import Finding
 from sparktrain.driver.doctor.steps import try_storage
-from sparktrain.driver.java import find_java
+from sparktrain.driver.java import ask_version, find_java
 from sparktrain.driver.output import versions
 from sparktrain.storage import Folder, StorageError, hadoop_settings, open_folder
 from sparktrain.storage.hadoop import conf_folder, default_file_system
@@ -34,7 +33,7 @@ def look_here(output: str | None) -> tuple[list[Finding], dict[str, Any]]:
     variables = {name: os.environ[name] for name in _VARIABLES if name in os.environ}
     findings = [
         Finding("versions here", ", ".join(f"{name} {version}" for name, version in here.items())),
-        java(_java_says()),
+        java(*_java_says()),
         hadoop,
         storage,
         Finding("the cluster", "executors, their versions and disks, GPUs, averaging and the feed are not looked at: they "
@@ -43,19 +42,24 @@ def look_here(output: str | None) -> tuple[list[Finding], dict[str, Any]]:
     return findings, {"driver": {"versions": here, "variables": variables}, "hadoop": settings, "storage": tried}
 
 
-def java(said: str | None) -> Finding:
-    """Whether there is a Java that Spark starts with.
+def java(said: str | None, status: int = 0) -> Finding:
+    """Judge whether there is a Java that Spark starts with.
 
     Args:
         said: what `java -version` printed; None where there is none.
+        status: its exit status.
     """
     advice = f"install Java {JAVA} or newer, and set JAVA_HOME to it"
     if said is None:
         return Finding("Java", "neither JAVA_HOME nor PATH leads to a java", "bad", advice)
-    version = re.search(r'version "(?:1\.)?(\d+)', said)   # Java 8 calls itself 1.8
+    if status != 0:
+        return Finding("Java", f"`java -version` failed with exit status {status}: {said}", "bad",
+                       f"mend it, or {advice}; JAVA_TOOL_OPTIONS and limits of memory (ulimit -v) count for it, too")
+    # Other lines may stand before it: "Picked up JAVA_TOOL_OPTIONS: …". Java 8 calls itself 1.8.
+    version = re.search(r'^.*version "(?:1\.)?(\d+).*$', said, re.MULTILINE)
     if version is None or int(version[1]) < JAVA:
-        return Finding("Java", said, "bad", advice)
-    return Finding("Java", said.splitlines()[0])
+        return Finding("Java", version[0] if version else said, "bad", advice)
+    return Finding("Java", version[0])
 
 
 def driver_storage(root: Folder) -> dict[str, Any]:
@@ -82,11 +86,12 @@ def leave_as_it_was(root: Folder, folder: Folder, existed: bool) -> None:
         root.remove()
 
 
-def _java_says() -> str | None:
+def _java_says() -> tuple[str | None, int]:
     found = find_java()
     if found is None:
-        return None
-    return subprocess.run([found, "-version"], capture_output=True, text=True, timeout=60).stderr.strip()
+        return None, 0
+    status, said = ask_version(found)
+    return said, status
 
 
 def _hadoop() -> tuple[dict[str, str], Finding]:
