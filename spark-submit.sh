@@ -1,7 +1,12 @@
 #!/usr/bin/env bash
 # Trains. Makes the environment first where there is none.
 set -euo pipefail
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+SELF=${BASH_SOURCE[0]}
+while [[ -L $SELF ]]; do   # a link to it, wherever that lies
+    LINK=$(readlink "$SELF")
+    case $LINK in /*) SELF=$LINK ;; *) SELF=$(dirname "$SELF")/$LINK ;; esac
+done
+ROOT=$(cd "$(dirname "$SELF")" && pwd -P)
 # shellcheck source=environment/ensure.sh
 . "$ROOT/environment/ensure.sh"
 
@@ -153,8 +158,12 @@ quickstart() {
     export HADOOP_CONF_DIR
     cd "$ROOT"
     set -- --master "local-cluster[2,1,1024]" jobs/quickstart.py --config conf/quickstart.yaml
-    if [[ -n $WITHOUT_HOROVOD ]]; then
-        say "Horovod is not installed: $WITHOUT_HOROVOD. So one worker trains, with engine single."
+    if [[ -n $WITHOUT_HOROVOD && -f $ROOT/.venv/installed/horovod ]]; then WITHOUT_HOROVOD=""; fi   # it has come meanwhile
+    if [[ -n $WITHOUT_HOROVOD && $PYTHON == "$ROOT/.venv/"* ]]; then
+        say "Horovod is not there: $WITHOUT_HOROVOD. So TensorFlowOnSpark trains, to the same model."
+        set -- "$@" --set training.engine=tensorflowonspark
+    elif [[ -n $WITHOUT_HOROVOD ]]; then
+        say "Horovod is not there: $WITHOUT_HOROVOD. So one worker trains, with engine single."
         set -- "$@" --set training.engine=single --set training.workers=1
     fi
     read_arguments "$@"
@@ -180,5 +189,10 @@ if [[ $# != 0 ]]; then
     read_arguments "$@"
     recognise_job "$@"
 fi
-ensure base || fail "$PROBLEM"
-if [[ $# == 0 ]]; then quickstart; else job "$@"; fi
+if [[ $# == 0 ]]; then
+    ensure quickstart || fail "$PROBLEM"
+    quickstart
+else
+    ensure base || fail "$PROBLEM"
+    job "$@"
+fi

