@@ -23,6 +23,7 @@ from types import TracebackType
 from sparktrain.feed import BadInput, Shard
 from sparktrain.interfaces.collective import Collective, PeerLost
 from sparktrain.interfaces.messages import SIGN_SECONDS, Alive, Failure, Message, decode_order, encode
+from sparktrain.storage import NotFound, StorageError
 from sparktrain.training.errors import TrainingError
 from sparktrain.training.phases import Phases
 
@@ -107,6 +108,8 @@ def failure(error: BaseException, collective: Collective | None) -> Failure:
     """What an exception says of a worker's end: its cause, and the traceback from the user's code on."""
     if isinstance(error, BadInput):
         return Failure("input", type(error).__name__, str(error))
+    if isinstance(error, StorageError) and not isinstance(error, NotFound):   # it may be back by the next attempt
+        return Failure("lost", type(error).__name__, str(error), _trimmed(error))
     echo = isinstance(error, PeerLost) or (collective is not None and collective.is_echo(error))
     cause = "echo" if echo else "code"
     return Failure(cause, type(error).__name__, str(error), _trimmed(error))

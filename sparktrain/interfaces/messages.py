@@ -150,7 +150,8 @@ class Failure:
     """A worker's end by failure.
 
     cause: what to do about it. `code`: an exception of the user's code; `input`: a row, a shape or a label that
-    can't be trained on; `lost`: the process was killed; `echo`: only another worker's failure seen from here.
+    can't be trained on; `lost`: the process was killed, or the storage failed it; `echo`: only another worker's failure
+    seen from here.
     """
 
     cause: str
@@ -172,6 +173,8 @@ class Finished:
     best_epoch: int | None = None   # whose weights the model has; None: the last's
     notes: list[str] = field(default_factory=list)
     parameters: int = 0             # of the model
+    model_bytes: int = 0            # of model.keras as rank 0 wrote it; 0 where this worker wrote none
+    model_sha256: str = ""          # likewise, in hexadecimal
     inputs: dict[str, Any] = field(default_factory=dict)   # name -> [shape, dtype], as fed
     peak_memory: int = 0            # bytes resident, the largest seen
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, TypeVar
+from typing import Callable, Iterator, Mapping, Sequence, TypeVar
 
 from sparktrain.storage.errors import NotFound, StorageError
 from sparktrain.storage.hadoop import (
@@ -12,7 +12,7 @@ from sparktrain.storage.hadoop import (
 )
 from sparktrain.storage.local import LocalStore
 from sparktrain.storage.objects import ObjectStore
-from sparktrain.storage.retries import retry
+from sparktrain.storage.retries import PERSISTENT, retry
 from sparktrain.storage.store import Kind, Store, is_part, part_name
 from sparktrain.storage.urls import Location, parse
 
@@ -57,10 +57,10 @@ class Folder:
     with a store that has never answered, for a minute with one that has.
     """
 
-    def __init__(self, store: Store, location: Location, patient: bool = True) -> None:
+    def __init__(self, store: Store, location: Location, delays: Callable[[], Sequence[float]] | None = None) -> None:
         self._store = store
         self._location = location
-        self._patient = patient
+        self._delays = delays or store.delays
 
     @property
     def url(self) -> str:
@@ -71,11 +71,15 @@ class Folder:
         return f"Folder({self.url!r})"
 
     def join(self, *names: str) -> Folder:
-        return Folder(self._store, self._location.join(*names), self._patient)
+        return Folder(self._store, self._location.join(*names), self._delays)
 
     def at_once(self) -> Folder:
         """The same folder for who can't wait: what fails is not tried again."""
-        return Folder(self._store, self._location, patient=False)
+        return Folder(self._store, self._location, lambda: ())
+
+    def persistent(self) -> Folder:
+        """The same folder for what took hours to make: what fails is tried again for five minutes."""
+        return Folder(self._store, self._location, lambda: PERSISTENT)
 
     def exists(self, name: str = "") -> bool:
         """Whether a file or folder is there."""
@@ -214,9 +218,9 @@ class Folder:
         """Let the store do something at `name`, again if it may pass, and say its errors in words."""
         path = (self._location.join(name) if name else self._location).path
         try:
-            if not (again and self._patient):
+            if not again:
                 return call(path)
-            return retry(lambda: call(path), self._store.transient, self._store.delays)
+            return retry(lambda: call(path), self._store.transient, self._delays)
         except passing:
             raise
         except Exception as error:

@@ -13,6 +13,7 @@ _log = logging.getLogger(__name__)
 # did answer may be failing over, and what is to be saved may have taken hours.
 UNKNOWN = (0.2, 0.5, 1.0, 2.0)
 KNOWN = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
+PERSISTENT = (*KNOWN, *(15.0,) * 16)   # five minutes: a name node that restarts with many blocks takes that long
 
 
 def retry(call: Callable[[], Result], transient: Callable[[Exception], bool],

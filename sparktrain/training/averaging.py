@@ -75,20 +75,20 @@ def averaging(
     jit_compile = model.jit_compile
     with ExitStack() as stack:
         for optimizer in optimizers_of(model) if every_step or replicas() > 1 else ():
-            stack.enter_context(_shadowed(optimizer, "apply", _averaged(optimizer.apply, rows, among)))
+            stack.enter_context(shadowed(optimizer, "apply", _averaged(optimizer.apply, rows, among)))
             # The gradients are sums already. It is the inner one of two (loss scaling) that would sum them again.
             updating = getattr(optimizer, "inner_optimizer", optimizer)
             if replicas() > 1 and updating.gradient_accumulation_steps:
                 raise TrainingError(_ACCUMULATING)
-            stack.enter_context(_shadowed(updating, "_all_reduce_sum_gradients", lambda pairs: pairs))
+            stack.enter_context(shadowed(updating, "_all_reduce_sum_gradients", lambda pairs: pairs))
         if replicas() > 1:
             stack.enter_context(means_on_each())
             # It takes a batch of its own, of equal parts; `create_state` has done what it is for
-            stack.enter_context(_shadowed(model, "_maybe_symbolic_build", lambda **batch: None))
+            stack.enter_context(shadowed(model, "_maybe_symbolic_build", lambda **batch: None))
             model.steps_per_execution = 1   # Keras's loop of several steps fails on the iterators of several devices
-        stack.enter_context(_shadowed(model, "train_step", train_step))
+        stack.enter_context(shadowed(model, "train_step", train_step))
         if empty_validation:
-            stack.enter_context(_shadowed(model, "test_step", test_step))
+            stack.enter_context(shadowed(model, "test_step", test_step))
         model.jit_compile = False   # XLA can't compile a collective
         stack.callback(setattr, model, "jit_compile", jit_compile)
         for function in ("train_function", "test_function"):   # what was traced before, or in here, is not kept
@@ -250,7 +250,7 @@ def _weighted_sum(dtype: tf.DType, values: list[tf.Tensor], rows: Any) -> tf.Ten
 
 
 @contextmanager
-def _shadowed(instance: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
+def shadowed(instance: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
     """Put a function before a method of one instance. Not by setattr: Keras would track it."""
     instance.__dict__[name] = function
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable
+from typing import Any, Callable, Mapping
 
 import keras
 
@@ -46,7 +46,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         report: takes progress (a few times a second at most) and epochs' ends.
         epochs: how many there are to be.
         local_steps: averages the workers' weights; None where every step averages gradients.
-        checkpoints: keeps the state after each epoch but the last, and within them; None: nobody does.
+        checkpoints: keeps the state after each epoch, and within them; None: nobody does.
         resumed: what an earlier attempt has done; None where this is the first.
         time_limit: ends training; None: nothing does before the last epoch.
     """
@@ -88,8 +88,30 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._numbers: dict[str, float] = {}   # as last told
         self._stop_asked = False
         self._began = self._next_progress = 0.0
+        self._epoch_seconds = 0.0
         self.stopped_early = False
         self.epochs_done = self._epoch
+        self.ended = self.epochs_done >= epochs
+        if resumed is not None:
+            self._go_on(resumed.facts)
+
+    def _go_on(self, facts: Mapping[str, Any]) -> None:
+        self._epoch_seconds = facts["epoch_seconds"]
+        self.metrics.averaged.update(facts["averaged"])
+        if facts["stopped"]:   # what asked for it is not asked again
+            self._end(early=self.epochs_done < self._epochs)
+
+    def _end(self, early: bool) -> None:
+        self.ended, self.stopped_early = True, early
+
+    def look_at_time(self) -> None:
+        """End a training that goes on from an epoch's end where the time limit allows no epoch more. Collective."""
+        known = self._time_limit is not None and self._epoch_seconds > 0
+        if known and not self.ended and any(self._collective.gather(self._out_of_time())):
+            self._end(early=True)
+
+    def _out_of_time(self) -> bool:
+        return self._time_limit.over(self.epochs_done, self._epochs, self._epoch_seconds)
 
     @property
     def rows(self) -> int:
@@ -111,9 +133,11 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             for callback in self.callbacks:
                 if isinstance(callback, EventWriter):
                     callback.replay(self._history.history)
+            if self.ended:   # no epoch begins any more
+                self._resumed.bring_back(self._own)
 
     def on_train_end(self, logs: Any = None) -> None:
-        if self.model.stop_training or self.epochs_done == self._epochs:
+        if self.ended:
             super().on_train_end(logs)
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -150,7 +174,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         if averaged and self._step < self._feeding.steps and self._checkpoints is not None and self._checkpoints.due(
                 self._step, self._kept_at):
             self._kept_at = self._step
-            self._checkpoints.save(self._epoch, self._step, self._own, self.callbacks)
+            self._keep(self._step)
 
     def _end_step(self, batch: int, logs: Any) -> None:
         self._step = min(batch + 1, self._feeding.steps)
@@ -220,15 +244,21 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._check(logs, "at its end")
         super().on_epoch_end(epoch, logs)
         self.epochs_done = epoch + 1
-        stop = bool(self.model.stop_training or self._stop_asked)
-        if self._time_limit is not None and not stop and self.epochs_done < self._epochs:
-            stop = self._time_limit.over(self.epochs_done, self._epochs, time.monotonic() - self._began)
-        asked = self._collective.gather(stop)
-        self.model.stop_training = any(asked)
-        self.stopped_early = any(asked) and self.epochs_done < self._epochs
-        self._report(EpochEnd(epoch + 1, time.monotonic() - self._began, dict(logs)))
-        if self._checkpoints is not None and self.epochs_done < self._epochs and not any(asked):
-            self._checkpoints.save(self.epochs_done, 0, self._own, self.callbacks)
+        self._epoch_seconds = time.monotonic() - self._began
+        own = bool(self.model.stop_training or self._stop_asked)
+        late = self._time_limit is not None and not own and self.epochs_done < self._epochs and self._out_of_time()
+        asked = self._collective.gather((own, late))
+        stopped = any(own for own, _ in asked)
+        self.model.stop_training = any(map(any, asked))
+        if self.model.stop_training or self.epochs_done == self._epochs:
+            self._end(early=self.epochs_done < self._epochs)
+        self._report(EpochEnd(epoch + 1, self._epoch_seconds, dict(logs)))
+        self._keep(0, stopped)
+
+    def _keep(self, step: int, stopped: bool = False) -> None:
+        if self._checkpoints is not None:
+            facts = {"stopped": stopped, "averaged": sorted(self.metrics.averaged), "epoch_seconds": self._epoch_seconds}
+            self._checkpoints.save(self._epoch if step else self.epochs_done, step, self._own, self.callbacks, facts)
 
     def _check(self, logs: dict[str, Any], where: str) -> None:
         if not finite(logs):

@@ -54,8 +54,9 @@ class Checkpoints:
         """Whether the state is to be kept after a step of an epoch, `last` being the one that it was kept after before."""
         return bool(self._keep) and self._every is not None and step - last >= self._every
 
-    def save(self, epoch: int, step: int, own: OwnState, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """Keep the state after `epoch` epochs and `step` steps of the next. Collective.
+    def save(self, epoch: int, step: int, own: OwnState, callbacks: Sequence[keras.callbacks.Callback],
+             facts: Mapping[str, Any]) -> None:
+        """Keep the state after `epoch` epochs and `step` steps of the next, and `facts` for who goes on. Collective.
 
         Training waits for the copy in memory, not for the storage.
         """
@@ -78,7 +79,7 @@ class Checkpoints:
                 arrays.update({f"callback-{number}-{name}-{place}": stored(array) for place, array in enumerate(each)})
         for part, state in of_workers:
             arrays.update({f"own-{part}-{name}": stored(array) for name, array in state.items()})
-        meta = {"callbacks": remembered, "own": {part: list(state) for part, state in of_workers}}
+        meta = {"callbacks": remembered, "own": {part: list(state) for part, state in of_workers}, "facts": facts}
         arrays[_META] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
         held = time.monotonic() - begun
         checkpoint = Checkpoint(epoch, step, self._collective.size)
@@ -121,6 +122,7 @@ class Resumed:
     Attributes:
         epoch: how many epochs are done.
         step: how many steps of the next one are.
+        facts: what was kept with it.
 
     Raises:
         TrainingError: it is another model's.
@@ -130,7 +132,7 @@ class Resumed:
         self._model = model
         self.epoch, self.step = checkpoint.epoch, checkpoint.step
         came = self._load(folder, checkpoint.path) if collective.rank == 0 else None
-        self._callbacks, self._weights, owned = collective.broadcast(came)
+        self._callbacks, self._weights, owned, self.facts = collective.broadcast(came)
         start_alike(model, collective)
         # The parts of another number of workers are other rows
         self._own = owned[part] if checkpoint.size == collective.size else None
@@ -140,8 +142,10 @@ class Resumed:
         if self._own is not None:
             own.bring_back(self._own, within_epoch=self.step > 0)
 
-    def _load(self, folder: Folder, name: str) -> tuple[list[Any], dict[str, Any], dict[int, dict[str, np.ndarray]]]:
-        """What the callbacks remembered, plain and as arrays, and each part's own state; the variables are set."""
+    def _load(
+        self, folder: Folder, name: str
+    ) -> tuple[list[Any], dict[str, Any], dict[int, dict[str, np.ndarray]], dict[str, Any]]:
+        """What the callbacks remembered, plain and as arrays, each part's own state, and the facts; the variables are set."""
         weights: dict[str, list[np.ndarray]] = {}
         own: dict[int, dict[str, np.ndarray]] = {}
         with tempfile.TemporaryDirectory() as local:
@@ -167,7 +171,7 @@ class Resumed:
                         weights[f"{number}-{attribute}"] = [arrays[key] for key in keys]
                 for part, names in meta["own"].items():
                     own[int(part)] = {each: arrays[f"own-{part}-{each}"] for each in names}
-        return meta["callbacks"], weights, own
+        return meta["callbacks"], weights, own, meta["facts"]
 
     def remind(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         """Give the callbacks back what they remembered: those of one class in their order, as rank 0 had them."""

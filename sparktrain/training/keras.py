@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable
@@ -13,8 +15,8 @@ import numpy as np
 from sparktrain.feed import MORE_LABEL, Shard
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Fit, Message, Order
-from sparktrain.storage import Folder, open_folder
-from sparktrain.training.averaging import averaging, create_state, optimizers_of
+from sparktrain.storage import Folder
+from sparktrain.training.averaging import averaging, create_state, optimizers_of, shadowed
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.checkpoints import Checkpoints, Resumed
 from sparktrain.training.dataset import Feeding
@@ -22,6 +24,7 @@ from sparktrain.training.devices import over_devices, replicas
 from sparktrain.training.events import EventWriter
 from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.model import build, build_variables, check_label, input_template, label_template, refuse_stateful
+from sparktrain.training.output import open_output
 from sparktrain.training.phases import Phases
 from sparktrain.training.statistics import seed_worker, start_alike
 from sparktrain.training.time_limit import TimeLimit
@@ -56,15 +59,17 @@ def train(order: Order, shard: Shard, collective: Collective, report: Callable[[
 def _train(order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]) -> Finished:
     phases = Phases(report)
     phases.enter("build")
+    output = open_output(order, asked=collective.rank == 0 and not order.fit.rehearsal)
     model = build(order.model, order.seed, order.hadoop)
     feeding = _prepare(model, order, shard, collective)
     with tempfile.TemporaryDirectory() as folder:
-        fitting = _Fitting(order, model, feeding, collective, Path(folder) / "logs", report)
+        fitting = _Fitting(order, model, feeding, collective, output, Path(folder) / "logs", report)
         phases.enter("train")
         done = fitting.run(report)
+        size, digest = 0, ""
         if collective.rank == 0 and not order.fit.rehearsal:
             phases.enter("save")
-            _save(model, Path(folder), order)
+            size, digest = _save(model, Path(folder), output)
     return Finished(
         history=done.history,
         rows=done.rows,
@@ -75,6 +80,8 @@ def _train(order: Order, shard: Shard, collective: Collective, report: Callable[
         best_epoch=done.best_epoch,
         notes=done.notes,
         parameters=model.count_params(),
+        model_bytes=size,
+        model_sha256=digest,
         inputs={name: [list(shape), str(np.dtype(dtype))] for name, (shape, dtype) in shard.inputs.items()},
     )
 
@@ -120,7 +127,7 @@ class _Fitting:
     """One call of Keras's fit, with what the order asks for around it."""
 
     def __init__(
-        self, order: Order, model: keras.Model, feeding: Feeding, collective: Collective, logs: Path,
+        self, order: Order, model: keras.Model, feeding: Feeding, collective: Collective, output: Folder, logs: Path,
         report: Callable[[Message], None],
     ) -> None:
         self._fit: Fit = order.fit
@@ -137,7 +144,6 @@ class _Fitting:
         ]
         if collective.rank == 0 and not self._fit.rehearsal:
             self._callbacks.append(EventWriter(logs))
-        output = open_folder(order.output, order.hadoop)
         keep = 0 if self._fit.rehearsal else self._fit.keep_checkpoints
         self._checkpoints = Checkpoints(model, collective, order.part, output, keep, self._fit.checkpoint_steps, report)
         self._resumed = self._resume(order.part, output) if self._fit.resume is not None else None
@@ -188,12 +194,16 @@ class _Fitting:
             empty_steps=self._feeding.empty_steps,
             empty_validation=self._feeding.empty_validation,
             warmup=self._warmup,
-        ):
+        ), _finalized_once(self._model.optimizer, callbacks):
             if self._feeding.begin:   # the rest of a broken epoch
                 self._run_keras(callbacks, callbacks.epochs_done + 1)
                 self._feeding.epoch, self._feeding.begin = callbacks.epochs_done, 0
-            if callbacks.epochs_done < epochs and not self._model.stop_training:
-                self._run_keras(callbacks, epochs)
+                if not callbacks.ended:
+                    self._run_keras(callbacks, epochs)
+            else:
+                callbacks.look_at_time()
+                # Where nothing is left to train, a fit of no epoch does what Keras does at the end of one.
+                self._run_keras(callbacks, callbacks.epochs_done if callbacks.ended else epochs)
         self._checkpoints.wait()
         return _Done(
             history=_plain(self._model.history.history),
@@ -235,13 +245,27 @@ class _Fitting:
         return notes
 
 
+def _finalized_once(optimizer: keras.optimizers.Optimizer, callbacks: WorkerCallbacks) -> AbstractContextManager[None]:
+    """Let an optimizer with use_ema put its averages in the weights' place when training ends: Keras would after each fit."""
+    own = optimizer.finalize_variable_values
+    return shadowed(optimizer, own.__name__, lambda variables: own(variables) if callbacks.ended else None)
+
+
 def _plain(history: dict[str, list[Any]]) -> dict[str, list[float]]:
     return {name: [float(value) for value in values] for name, values in history.items()}
 
 
-def _save(model: keras.Model, folder: Path, order: Order) -> None:
+def _save(model: keras.Model, folder: Path, output: Folder) -> tuple[int, str]:
+    """Write the model and the event files to the run's folder.
+
+    Returns:
+        Size in bytes and SHA-256, in hexadecimal, of the model's file.
+    """
     local = folder / "model.keras"
     model.save(local)
-    output = open_folder(order.output, order.hadoop)
-    output.upload(local, "model.keras")
-    output.upload(folder / "logs", "logs")
+    with local.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    lasting = output.persistent()
+    lasting.upload(local, local.name)
+    lasting.upload(folder / "logs", "logs")
+    return local.stat().st_size, digest

@@ -13,11 +13,11 @@ import tensorflow as tf
 from sparktrain.feed import Batch, Shard
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Message, Order, returned_name
-from sparktrain.storage import open_folder
 from sparktrain.training.averaging import averaging, create_state, means
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.errors import TrainingError
+from sparktrain.training.output import open_output
 from sparktrain.training.phases import Phases
 from sparktrain.training.sources import function
 from sparktrain.training.statistics import seed_worker, start_alike
@@ -37,6 +37,7 @@ def run(order: Order, shard: Shard, collective: Collective, report: Callable[[Me
     """
     phases = Phases(report)
     phases.enter("run")
+    output = open_output(order)
     keras.utils.set_random_seed(order.seed)
     worker = Worker(order, shard, collective, report)
     value = function(order.model, "the function given to sparktrain.run")(worker, **order.model.args)
@@ -45,7 +46,7 @@ def run(order: Order, shard: Shard, collective: Collective, report: Callable[[Me
         local = Path(folder, returned_name(collective.rank))
         with local.open("wb") as file:
             cloudpickle.dump(value, file)
-        open_folder(order.output, order.hadoop).upload(local, local.name)
+        output.persistent().upload(local, local.name)
     return Finished(history={}, rows=worker.rows, steps=worker.steps, seconds=phases.seconds())
 
 

@@ -67,6 +67,12 @@ def _module(name: str, path: Path) -> Any:
 
 
 @pytest.fixture(scope="session")
+def in_process():
+    """Training by threads of this process; see in_process.py."""
+    return _module("in_process", Path(__file__).with_name("in_process.py"))
+
+
+@pytest.fixture(scope="session")
 def make_rows():
     return _make_rows
 
