@@ -29,6 +29,7 @@ from sparktrain.training.phases import Phases
 
 _PACKAGE = Path(__file__).resolve().parent
 _PR_SET_PDEATHSIG = 1
+_LONGEST = 1 << 18   # characters of what a failure says
 
 
 class Events:
@@ -81,7 +82,12 @@ def main() -> None:
         collective.close()
         phases.enter("done")
         events.send(
-            dataclasses.replace(finished, seconds={**before, **finished.seconds}, peak_memory=peak_memory())
+            dataclasses.replace(
+                finished,
+                seconds={**before, **finished.seconds},
+                peak_memory=peak_memory(),
+                inputs=finished.inputs if order.rank == 0 else {},
+            )
         )
         status = 0
     except BaseException as error:   # sys.exit() in the user's code is a failure, too
@@ -106,13 +112,21 @@ def _join(engine: str, every_step: bool) -> Collective:
 
 def failure(error: BaseException, collective: Collective | None) -> Failure:
     """What an exception says of a worker's end: its cause, and the traceback from the user's code on."""
+    message = _shortened(str(error))
     if isinstance(error, BadInput):
-        return Failure("input", type(error).__name__, str(error))
+        return Failure("input", type(error).__name__, message)
     if isinstance(error, StorageError) and not isinstance(error, NotFound):   # it may be back by the next attempt
-        return Failure("lost", type(error).__name__, str(error), _trimmed(error))
+        return Failure("lost", type(error).__name__, message, _shortened(_trimmed(error)))
     echo = isinstance(error, PeerLost) or (collective is not None and collective.is_echo(error))
     cause = "echo" if echo else "code"
-    return Failure(cause, type(error).__name__, str(error), _trimmed(error))
+    return Failure(cause, type(error).__name__, message, _shortened(_trimmed(error)))
+
+
+def _shortened(text: str) -> str:
+    """A text without its middle where it is very long: an exception may have printed a whole array."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST // 2]}\n… {len(text) - _LONGEST:,} characters are left out …\n{text[-_LONGEST // 2:]}"
 
 
 def _trimmed(error: BaseException) -> str:

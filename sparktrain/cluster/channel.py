@@ -11,42 +11,41 @@ from __future__ import annotations
 import json
 import logging
 import socket
-import struct
 import threading
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
+from multiprocessing.connection import answer_challenge, deliver_challenge
+from queue import SimpleQueue
 from typing import Any, Callable
 
-from sparktrain.interfaces.messages import Message, decode, encode
+from sparktrain.cluster import wire as limits
+from sparktrain.cluster.wire import LineTooLong, Wire, check_length
+from sparktrain.interfaces.messages import Failure, Message, decode, encode
 
 _log = logging.getLogger(__name__)
 _HANDSHAKE_SECONDS = 10
-_LARGEST_LINE = 64 << 20
+_GOODBYE_SECONDS = 5.0
 
 
 class Stopped(RuntimeError):
     """The driver ended the attempt, or is gone."""
 
 
-def _limit_waiting(sock: socket.socket, seconds: float) -> None:
-    # The kernel's own time-out leaves the descriptor blocking, which Connection needs; settimeout would not.
-    limit = struct.pack("ll", int(seconds), 0)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+class _Peer:
+    """One task's connection, and what it is to be sent: by a thread of its own, so that a frozen task holds up nobody."""
 
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.outgoing: SimpleQueue[bytes | None] = SimpleQueue()
+        self.failed: OSError | None = None   # to send
 
-def _wait_for_ever(connection: Connection) -> None:
-    with socket.socket(fileno=socket.dup(connection.fileno())) as sock:
-        _limit_waiting(sock, 0)
-
-
-def _shut(descriptor: int) -> None:
-    """Wake whoever waits in accept or read on a socket; closing it alone doesn't."""
-    with socket.socket(fileno=socket.dup(descriptor)) as sock:
-        try:
-            sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass   # the other side was first
+    def write(self) -> None:
+        while (line := self.outgoing.get()) is not None:
+            try:
+                self.wire.send(line)
+            except OSError as error:
+                self.failed = error
+                self.wire.shut()   # its listener sees the end of the connection and tells it
+                return
 
 
 class Server:
@@ -56,7 +55,8 @@ class Server:
         parts: how many tasks will connect, as parts 0 to parts - 1.
         secret: what a task must know to be listened to.
         on_message: called with (part, message), one call at a time. It must not raise.
-        on_lost: called with the part whose connection ended without its goodbye, in turn with on_message.
+        on_lost: called with the part whose connection ended without its goodbye, and with why, where more is known than
+            that; in turn with on_message.
         host: the address to listen on.
         port: 0 for any free one.
     """
@@ -66,7 +66,7 @@ class Server:
         parts: int,
         secret: bytes,
         on_message: Callable[[int, Message], None],
-        on_lost: Callable[[int], None],
+        on_lost: Callable[[int, str | None], None],
         host: str,
         port: int = 0,
     ) -> None:
@@ -76,11 +76,11 @@ class Server:
         self._on_lost = on_lost
         self._lock = threading.Lock()
         self._delivering = threading.Lock()
-        self._connections: dict[int, Connection] = {}
-        self._open: set[Connection] = set()   # those not yet trusted, too
+        self._peers: dict[int, _Peer] = {}
+        self._open: set[Wire] = set()   # those not yet trusted, too
         self._gathers: dict[int, dict[int, str]] = {}
         self._threads: list[threading.Thread] = []
-        self._stop_line: str | None = None
+        self._stop_line: bytes | None = None
         self._closed = False
         self.hosts: dict[int, str] = {}
         self._listener = socket.create_server((host, port), backlog=parts + 8)
@@ -90,8 +90,10 @@ class Server:
     def _start(self, target: Callable[..., None], *args: Any) -> None:
         thread = threading.Thread(target=target, args=args, name=f"channel-{target.__name__}", daemon=True)
         with self._lock:
+            if self._closed:
+                return
             self._threads = [other for other in self._threads if other.is_alive()] + [thread]
-        thread.start()
+            thread.start()
 
     def _accept(self) -> None:
         while True:
@@ -104,93 +106,101 @@ class Server:
             self._start(self._serve, sock, peer)
 
     def _serve(self, sock: socket.socket, peer: tuple) -> None:
-        _limit_waiting(sock, _HANDSHAKE_SECONDS)
-        connection = Connection(sock.detach())
+        wire = Wire(sock, _HANDSHAKE_SECONDS)
         with self._lock:
             if self._closed:
-                connection.close()
+                wire.close()
                 return
-            self._open.add(connection)
+            self._open.add(wire)
         try:
-            self._welcome(connection, peer)
+            self._welcome(wire, peer)
         finally:
             with self._lock:
-                self._open.discard(connection)
-                connection.close()
+                self._open.discard(wire)
+            wire.close()
 
-    def _welcome(self, connection: Connection, peer: tuple) -> None:
+    def _welcome(self, wire: Wire, peer: tuple) -> None:
         try:
-            deliver_challenge(connection, self._secret)
-            answer_challenge(connection, self._secret)
-            hello = json.loads(connection.recv_bytes(_LARGEST_LINE))
+            deliver_challenge(wire.connection, self._secret)
+            answer_challenge(wire.connection, self._secret)
+            hello = json.loads(wire.receive())
             part = int(hello["part"])
         except (AuthenticationError, OSError, EOFError, ValueError, KeyError, TypeError) as error:
             _log.warning("a connection from %s:%s was turned away: %s", *peer[:2], error)
             return
-        _wait_for_ever(connection)
+        wire.unlimited(sending=limits.HOST_SECONDS)
+        task = _Peer(wire)
         with self._lock:
-            known = part in self._connections or not 0 <= part < self._parts
+            known = part in self._peers or not 0 <= part < self._parts
             if not known:
-                self._connections[part] = connection
+                self._peers[part] = task
                 self.hosts[part] = hello["host"]
-            stop = self._stop_line
+                if self._stop_line is not None:
+                    task.outgoing.put(self._stop_line)
         if known:
             _log.warning("a second connection for part %s was turned away", part)
             return
-        if stop is not None:
-            self._send(part, stop)
-        self._listen(part, connection)
+        writer = threading.Thread(target=task.write, name="channel-write", daemon=True)
+        writer.start()
+        try:
+            self._listen(part, task)
+        finally:
+            task.outgoing.put(None)
+            wire.shut()
+            writer.join()
 
-    def _listen(self, part: int, connection: Connection) -> None:
-        goodbye = False
+    def _listen(self, part: int, task: _Peer) -> None:
+        goodbye, why = False, None
         try:
             while not goodbye:
-                line = connection.recv_bytes(_LARGEST_LINE)
+                line = task.wire.receive()
                 fields = json.loads(line)
                 if fields["kind"] == "gather":
                     self._gather(part, fields["turn"], fields["value"])
                 elif fields["kind"] == "goodbye":
                     goodbye = True
                 else:
-                    message = decode(line)
-                    with self._delivering:
-                        self._on_message(part, message)
-        except (OSError, EOFError):
-            pass   # told below as a loss
+                    self._deliver(part, decode(line))
+        except LineTooLong as error:
+            why = str(error)
+        except (OSError, EOFError) as error:
+            if isinstance(error, TimeoutError) or isinstance(task.failed, (BlockingIOError, TimeoutError)):
+                why = f"it, or its host, has answered nothing for {limits.HOST_SECONDS:.0f} s"
         finally:
             if not goodbye and not self._closed:
                 with self._delivering:
-                    self._on_lost(part)
+                    self._on_lost(part, why)
+
+    def _deliver(self, part: int, message: Message) -> None:
+        with self._delivering:
+            self._on_message(part, message)
 
     def _gather(self, part: int, turn: int, value: str) -> None:
         with self._lock:
             values = self._gathers.setdefault(turn, {})
             values[part] = value
-            complete = len(values) == self._parts
-            if complete:
-                del self._gathers[turn]
-        if complete:
-            line = json.dumps({"kind": "gathered", "values": [values[p] for p in range(self._parts)]})
-            for p in range(self._parts):
-                self._send(p, line)
-
-    def _send(self, part: int, line: str) -> None:
-        with self._lock:
-            connection = self._connections.get(part)
-            if connection is None or connection.closed:
+            if len(values) < self._parts:
                 return
-            try:
-                connection.send_bytes(line.encode())
-            except OSError:
-                _shut(connection.fileno())   # its listener sees the end of the connection and tells it
+            del self._gathers[turn]
+        line = json.dumps({"kind": "gathered", "values": [values[p] for p in range(self._parts)]}).encode()
+        try:
+            check_length(len(line), f"what {self._parts} workers tell each other")
+        except LineTooLong as error:
+            self._deliver(part, Failure("code", type(error).__name__, str(error)))
+            return
+        self._send_all(line)
+
+    def _send_all(self, line: bytes) -> None:
+        with self._lock:
+            for task in self._peers.values():
+                task.outgoing.put(line)
 
     def stop(self, reason: str) -> None:
-        """Tell every task, also those that connect from now on, to end its child and itself."""
-        line = json.dumps({"kind": "stop", "reason": reason})
+        """Tell every task, also those that connect from now on, to end its child and itself. Waits for none of them."""
+        line = json.dumps({"kind": "stop", "reason": reason}).encode()
         with self._lock:
             self._stop_line = line
-        for part in range(self._parts):
-            self._send(part, line)
+        self._send_all(line)
 
     def close(self) -> None:
         """End every connection and thread. Safe to call twice."""
@@ -198,10 +208,15 @@ class Server:
             if self._closed:
                 return
             self._closed = True
-            connections, threads = list(self._open), list(self._threads)
-            for descriptor in [self._listener.fileno(), *(connection.fileno() for connection in connections)]:
-                _shut(descriptor)
+            wires, threads = list(self._open), list(self._threads)
+        with socket.socket(fileno=socket.dup(self._listener.fileno())) as listener:
+            try:
+                listener.shutdown(socket.SHUT_RDWR)   # closing alone wakes nobody who waits in accept
+            except OSError:
+                pass   # not connected, which is no matter
         self._listener.close()
+        for wire in wires:
+            wire.shut()
         for thread in threads:
             if thread is not threading.current_thread():
                 thread.join(timeout=5)
@@ -231,33 +246,35 @@ class Client:
         self._stopped: str | None = None
         self._turn = 0
         self._leaving = False
-        sock = socket.create_connection(address, timeout=_HANDSHAKE_SECONDS)
-        sock.settimeout(None)
-        _limit_waiting(sock, _HANDSHAKE_SECONDS)
-        self._connection = Connection(sock.detach())
+        self._wire = Wire(socket.create_connection(address, timeout=_HANDSHAKE_SECONDS), _HANDSHAKE_SECONDS)
         try:
-            answer_challenge(self._connection, secret)
-            deliver_challenge(self._connection, secret)
-            self._connection.send_bytes(json.dumps({"kind": "hello", "part": part, "host": host}).encode())
+            answer_challenge(self._wire.connection, secret)
+            deliver_challenge(self._wire.connection, secret)
+            self._wire.send(json.dumps({"kind": "hello", "part": part, "host": host}).encode())
         except BaseException:
-            self._connection.close()
+            self._wire.close()
             raise
-        _wait_for_ever(self._connection)
+        # A driver that a person has stopped, or whose terminal is held, is waited for: only its host must answer.
+        self._wire.unlimited()
         self._thread = threading.Thread(target=self._listen, name="channel-listen", daemon=True)
         self._thread.start()
 
     def _listen(self) -> None:
-        reason = "the driver is gone"
+        reason, gone = "the driver is gone", True
         try:
             while True:
-                fields = json.loads(self._connection.recv_bytes(_LARGEST_LINE))
+                fields = json.loads(self._wire.receive())
                 if fields["kind"] == "gathered":
                     with self._answers:
                         self._gathered.append(fields["values"])
                         self._answers.notify_all()
                 else:
-                    reason = fields["reason"]
+                    reason, gone = fields["reason"], False
                     break
+        except LineTooLong as error:
+            reason = f"the driver can't be understood: {error}"
+        except TimeoutError:
+            reason = f"the driver is gone: its host has answered nothing for {limits.HOST_SECONDS:.0f} s"
         except (OSError, EOFError):
             pass   # said by the reason
         with self._answers:
@@ -265,16 +282,26 @@ class Client:
                 return
             self._stopped = reason
             self._answers.notify_all()
+        if gone:
+            self._wire.shut()   # for whoever waits to send
         self._on_stop(reason)
 
     def send(self, message: Message) -> None:
-        """Tell the driver; nothing happens when it is gone (on_stop has said so)."""
-        self._send_line(encode(message))
+        """Tell the driver; nothing happens when it is gone (on_stop has said so).
 
-    def _send_line(self, line: str) -> None:
+        A message that is too long is told as a failure of this worker, which it is.
+        """
+        line = encode(message).encode()
+        try:
+            check_length(len(line), f"this worker's message {type(message).__name__}")
+        except LineTooLong as error:
+            line = encode(Failure("code", type(error).__name__, str(error))).encode()
+        self._send_line(line)
+
+    def _send_line(self, line: bytes) -> None:
         with self._sending:
             try:
-                self._connection.send_bytes(line.encode())
+                self._wire.send(line)
             except OSError:
                 pass   # the listener sees the end of the connection
 
@@ -283,9 +310,12 @@ class Client:
 
         Raises:
             Stopped: the driver ended the attempt, or is gone.
+            LineTooLong: the value is.
         """
         self._turn += 1
-        self._send_line(json.dumps({"kind": "gather", "turn": self._turn, "value": value}))
+        line = json.dumps({"kind": "gather", "turn": self._turn, "value": value}).encode()
+        check_length(len(line), "what this worker tells the others")
+        self._send_line(line)
         with self._answers:
             self._answers.wait_for(lambda: self._gathered or self._stopped is not None)
             if self._gathered:
@@ -296,7 +326,8 @@ class Client:
         """Say goodbye: the driver expects nothing more from this task."""
         with self._answers:
             self._leaving = True
-        self._send_line(json.dumps({"kind": "goodbye"}))
-        _shut(self._connection.fileno())
+        self._wire.unlimited(sending=_GOODBYE_SECONDS)
+        self._send_line(json.dumps({"kind": "goodbye"}).encode())
+        self._wire.shut()
         self._thread.join(timeout=5)
-        self._connection.close()
+        self._wire.close()

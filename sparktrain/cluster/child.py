@@ -13,11 +13,15 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from typing import Callable, Mapping
+from multiprocessing.connection import wait
+from typing import Callable, Iterator, Mapping
 
+from sparktrain.cluster.output_lines import OutputLines
 from sparktrain.interfaces.messages import Failure, Finished, Log, Message, Order, decode, encode_order
 
 _LAST_LINES = 40
+_AT_ONCE = 1 << 16   # bytes that are read from a pipe
+_PIPE = 1 << 20      # bytes that a pipe holds at most
 _EVENTS = "SPARKTRAIN_EVENTS"
 # What TensorFlow prints at every import, whatever its log level
 _CHATTER = re.compile(r"I0000 |WARNING: All log messages before absl::InitializeLog")
@@ -38,6 +42,7 @@ class Child:
         self._outcome: Finished | Failure | None = None
         self._killed: str | None = None
         events, events_in_child = os.pipe()
+        self._ended, self._end = os.pipe()   # closed at the process's end, which wakes both relays
         try:
             self._process = self._start({**environment, _EVENTS: str(events_in_child)}, events_in_child, folder)
         finally:
@@ -66,20 +71,52 @@ class Child:
         return self._process.pid
 
     def _relay_output(self) -> None:
-        for raw in self._process.stdout:
-            line = raw.decode(errors="replace").rstrip("\n")
+        lines = OutputLines()
+        with self._process.stdout:
+            for data in self._read(self._process.stdout.fileno()):
+                self._tell(lines.add(data))
+            self._tell(lines.add(b"", final=True))
+
+    def _tell(self, lines: Iterator[str]) -> None:
+        for line in lines:
             self._last_lines.append(line)
             if not _CHATTER.match(line):
                 self._on_message(Log(line))
 
     def _relay_events(self, events: int) -> None:
-        with os.fdopen(events, "rb") as lines:
-            for line in lines:
-                message = decode(line)
-                if isinstance(message, (Finished, Failure)):
-                    self._outcome = message   # told by `wait`, when the process has ended
-                else:
-                    self._on_message(message)
+        pending = bytearray()
+        try:
+            for data in self._read(events):
+                pending += data
+                if b"\n" in data:
+                    *lines, pending = pending.split(b"\n")
+                    for line in lines:
+                        self._event(decode(bytes(line)))
+        finally:
+            os.close(events)
+
+    def _event(self, message: Message) -> None:
+        if isinstance(message, (Finished, Failure)):
+            self._outcome = message   # told by `wait`, when the process has ended
+        else:
+            self._on_message(message)
+
+    def _read(self, descriptor: int) -> Iterator[bytes]:
+        """What comes through a pipe, until its end. Something that the user's code has left running may hold it open: so once
+        the process has ended, only what a pipe holds is still read."""
+        left: int | None = None   # bytes, once the process has ended
+        while left is None or left > 0:
+            ready = wait([descriptor] if left is not None else [descriptor, self._ended], timeout=None if left is None else 0)
+            if self._ended in ready:
+                left = _PIPE
+            elif descriptor not in ready:
+                return
+            else:
+                data = os.read(descriptor, _AT_ONCE)
+                if not data:
+                    return
+                yield data
+                left = None if left is None else left - len(data)
 
     def order(self, order: Order) -> None:
         """Tell the child what to do. A child that has already ended is noticed by `wait`, not here."""
@@ -105,8 +142,10 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)   # what the user's code may have left running
         except ProcessLookupError:
             pass
-        for thread in self._threads:
-            thread.join(timeout=2)
+        os.close(self._end)
+        for thread in self._threads:   # to the end of what it has told, however slowly the driver takes it
+            thread.join()
+        os.close(self._ended)
         self._process.stdin.close()
         if self._killed is not None:
             return Failure("echo", "Stopped", self._killed)

@@ -209,11 +209,11 @@ class Attempt:
                 self._observer_error = self._observer_error or error
                 self._changed.notify_all()
 
-    def _lose(self, part: int) -> None:
+    def _lose(self, part: int, why: str | None) -> None:
         with self._changed:
             if part in self._finished or any(failure.part == part for failure in self._failures):
                 return
-            message = "its Spark task is gone: the executor or its Python process was killed, or the node was lost"
+            message = f"its Spark task is gone: {why or 'the executor or its Python process was killed, or the node was lost'}"
             self._failed(part, Failure("lost", _TASK_LOST, message))
             self._changed.notify_all()
 

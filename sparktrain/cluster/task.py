@@ -162,11 +162,10 @@ class _Attempt:
         filled = writer.close(self._look)
         self._client.send(Filling(rows, size))
         self._client.send(Phase("join"))
-        parts = self._client.gather(json.dumps(filled.to_json()))
         return feed.Shard(
             self._folder / "segments",
             filled,
-            feed.agree([json.loads(part) for part in parts]),
+            feed.agree_through(self._client.gather, self._part, filled),
             part=self._part,
             seed=self._task.seed,
             batch_sizes=self._task.fit.batch_sizes,
@@ -200,10 +199,11 @@ class _Attempt:
             return [by_rank[rank] for rank in range(len(values))]
 
         disk = sum(path.stat().st_size for path in (self._folder / "segments").iterdir())
-        inputs = {name: [list(shape), str(dtype)] for name, (shape, dtype) in shard.inputs.items()}
+        # Of all workers the same, and long where there are many columns
+        inputs = {name: [list(shape), str(dtype)] for name, (shape, dtype) in shard.inputs.items()} if place.rank == 0 else {}
         self._client.send(
             Joined(place.rank, shard.rows, shard.validation_rows, disk, shard.schedule.steps, inputs,
-                   shard.agreement["label_counts"])
+                   shard.filled.label_counts)
         )
         environment = dict(engine.join(place, str(self._folder / "segments"), gather_by_rank))
         self._child.order(

@@ -14,6 +14,7 @@ from sparktrain.driver.output import KEPT, curves, now, versions, write_json
 from sparktrain.driver.parent import Parent
 from sparktrain.driver.plan import held_back_by
 from sparktrain.driver.result import Result
+from sparktrain.feed import label_counts
 from sparktrain.interfaces.messages import Checkpointed, EpochEnd, Finished, Joined, Message, Phase
 from sparktrain.storage import Folder
 
@@ -101,7 +102,7 @@ class Course:
         Args:
             labels: what the class numbers stand for; None where they are the labels.
         """
-        counted = next(iter(self.joined.values())).labels
+        counted = label_counts([joined.labels for joined in self.joined.values()])
         if counted is None:
             return None
         rows = {label: count // self.copies for label, count in counted}

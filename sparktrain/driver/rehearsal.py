@@ -58,7 +58,7 @@ def rehearsal(
     return Rehearsal(
         rows=rows,
         validation_rows=validation_rows,
-        inputs=next(iter(joined.values())).inputs,
+        inputs=next(part.inputs for part in joined.values() if part.rank == 0),
         classes={str(label): count for label, count in prepared.counts_after.items()} if prepared.counts_after else None,
         # The parts differ by chance; an even deal is what to expect
         steps_per_epoch=math.ceil(rows * (len(joined) if whole else 1) / summary["batch"]),

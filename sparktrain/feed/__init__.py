@@ -1,9 +1,9 @@
 """Arrow batches to segments on local disk, and segments to batches of named NumPy arrays by a pure schedule.
 
-Knows neither Spark nor a framework. Filling: `SegmentWriter`; agreeing with the other parts: `agree`; reading: `Shard`.
+Knows neither Spark nor a framework. Filling: `SegmentWriter`; agreeing with the other parts: `agree_through`; reading: `Shard`.
 """
 
-from sparktrain.feed.agreement import agree
+from sparktrain.feed.agreement import agree, agree_through, label_counts
 from sparktrain.feed.errors import BadInput, NoRows
 from sparktrain.feed.fill import SegmentWriter
 from sparktrain.feed.filled import Filled
@@ -13,5 +13,5 @@ from sparktrain.feed.shard import Batch, Shard
 
 __all__ = [
     "MORE_LABEL", "BadInput", "Batch", "Column", "Filled", "Input", "Layout", "NoRows", "Schedule", "SegmentWriter",
-    "Shard", "agree",
+    "Shard", "agree", "agree_through", "label_counts",
 ]

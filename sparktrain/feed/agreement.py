@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
+import zlib
 from collections import Counter
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 from sparktrain.feed.errors import BadInput, NoRows
+from sparktrain.feed.filled import Filled
 from sparktrain.feed.labels import MOST_CLASSES
+
+_SHOWN = 4   # descriptions that are compared, and parts that an error names, of each kind
 
 
 def agree(filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Find what the parts have in common; the same on every worker.
+    """Find what the parts have in common, where all of them are at hand.
 
     Args:
         filled: `Filled.to_json` of every part, in the order of the parts. A part without rows takes over the shapes
@@ -18,40 +25,119 @@ def agree(filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         JSON: "inputs" {name: {"shape", "dtype"}} and "label" {"shape", "dtype"} of one row, "label_range"
-        [least, greatest], "label_counts" [label, training rows] or None where they are no classes, "weighted", "counts" and "validation_counts" of each part, "bytes" of all segments.
+        [least, greatest], "weighted", "counts" and "validation_counts" of each part, "bytes" of all segments.
 
     Raises:
         BadInput: the parts have rows of different shapes.
         NoRows: there are no training rows.
     """
-    counts = [sum(part["segments"]) for part in filled]
-    validation_counts = [sum(part["validation_segments"]) for part in filled]
-    if not sum(counts):
-        raise NoRows(
-            f"no training rows: all {len(filled)} parts are empty, with {sum(validation_counts):,} validation rows. "
-            "Look at data.path, data.where, data.preprocess, data.sample and data.validation for what leaves none."
-        )
-    full = [number for number, part in enumerate(filled) if part["inputs"] is not None]
-    inputs = {}
-    for name, told in filled[full[0]]["inputs"].items():
-        for index in range(len(told["columns"])):
-            _same(filled, full, lambda part, name=name, index=index: part["inputs"][name]["columns"][index])
-        inputs[name] = {"shape": told["shape"], "dtype": told["dtype"]}
-    label = _same(filled, full, lambda part: part["label"])
-    ranges = [filled[number]["label_range"] for number in full]
+    parts = [Filled.from_json(part) for part in filled]
+    summaries = [_summary(part) for part in parts]
+    return _agreement(summaries, {number: _description(parts[number]) for number in _first_of_each(summaries)})
+
+
+def agree_through(gather: Callable[[str], list[str]], part: int, filled: Filled) -> dict[str, Any]:
+    """Find what the parts have in common, where each knows only its own.
+
+    What a row is, column by column, goes through `gather` only where some part doesn't know it or parts differ, and
+    then once: with 10,000 columns it is half a megabyte.
+
+    Args:
+        gather: hands a string of every part to every part, in the order of the parts; called once or twice.
+        part: this part's number.
+        filled: what it has.
+
+    Returns:
+        See `agree`; the same on every part.
+
+    Raises:
+        BadInput, NoRows: see `agree`; on every part.
+    """
+    summaries = [json.loads(text) for text in gather(json.dumps(_summary(filled)))]
+    first = _first_of_each(summaries)
+    if len(first) == 1 and all(each["digest"] is not None for each in summaries):
+        return _agreement(summaries, {first[0]: _description(filled)})
+    packed = base64.b64encode(zlib.compress(_dumped(_description(filled)))).decode() if part in first else ""
+    texts = gather(packed)
+    return _agreement(
+        summaries, {number: json.loads(zlib.decompress(base64.b64decode(texts[number]))) for number in first})
+
+
+def _summary(filled: Filled) -> dict[str, Any]:
+    """A part in a few hundred bytes, whatever its columns are; digest: None where it has no rows."""
     return {
-        "inputs": inputs,
-        "label": {"shape": label["shape"], "dtype": label["dtype"]},
-        "label_range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
-        "label_counts": _added([part["label_counts"] for part in filled]),
-        "weighted": filled[0]["weighted"],
-        "counts": counts,
-        "validation_counts": validation_counts,
-        "bytes": sum(part["bytes"] for part in filled),
+        "digest": None if filled.inputs is None else hashlib.sha256(_dumped(_description(filled))).hexdigest(),
+        "rows": filled.rows,
+        "validation_rows": filled.validation_rows,
+        "bytes": filled.bytes,
+        "label_range": filled.label_range,
+        "weighted": filled.weighted,
     }
 
 
-def _added(counts: Sequence[list[list[int]] | None]) -> list[list[int]] | None:
+def _description(filled: Filled) -> dict[str, Any]:
+    """What one row is, column by column."""
+    return {"inputs": filled.inputs, "label": filled.label}
+
+
+def _dumped(described: dict[str, Any]) -> bytes:
+    return json.dumps(described).encode()
+
+
+def _first_of_each(summaries: Sequence[dict[str, Any]]) -> list[int]:
+    """The first part of each description, a few at most."""
+    first: dict[str, int] = {}
+    for number, part in enumerate(summaries):
+        if part["digest"] is not None:
+            first.setdefault(part["digest"], number)
+    return list(first.values())[:_SHOWN]
+
+
+def _agreement(summaries: Sequence[dict[str, Any]], descriptions: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
+    """What `agree` returns.
+
+    Args:
+        descriptions: of the first part of each kind.
+    """
+    counts = [part["rows"] for part in summaries]
+    validation_counts = [part["validation_rows"] for part in summaries]
+    if not sum(counts):
+        raise NoRows(
+            f"no training rows: all {len(summaries)} parts are empty, with {sum(validation_counts):,} validation rows. "
+            "Look at data.path, data.where, data.preprocess, data.sample and data.validation for what leaves none."
+        )
+    known = [
+        (descriptions[number], [other for other, part in enumerate(summaries) if part["digest"] == summaries[number]["digest"]])
+        for number in sorted(descriptions)
+    ]
+    first, _ = known[0]
+    inputs = {}
+    for name, told in first["inputs"].items():
+        for index in range(len(told["columns"])):
+            _check_same(known, lambda part, name=name, index=index: part["inputs"][name]["columns"][index])
+        inputs[name] = {"shape": told["shape"], "dtype": told["dtype"]}
+    _check_same(known, lambda part: part["label"])
+    ranges = [part["label_range"] for part in summaries if part["label_range"] is not None]
+    return {
+        "inputs": inputs,
+        "label": {"shape": first["label"]["shape"], "dtype": first["label"]["dtype"]},
+        "label_range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
+        "weighted": summaries[0]["weighted"],
+        "counts": counts,
+        "validation_counts": validation_counts,
+        "bytes": sum(part["bytes"] for part in summaries),
+    }
+
+
+def label_counts(counts: Sequence[list[list[int]] | None]) -> list[list[int]] | None:
+    """Add up the training rows of each label over the parts.
+
+    Args:
+        counts: `Filled.label_counts` of every part.
+
+    Returns:
+        [label, rows] in the labels' order; None where they are too many, or no whole numbers, so no classes.
+    """
     if None in counts:
         return None
     total: Counter[int] = Counter()
@@ -60,22 +146,23 @@ def _added(counts: Sequence[list[list[int]] | None]) -> list[list[int]] | None:
     return [[label, rows] for label, rows in sorted(total.items())] if len(total) <= MOST_CLASSES else None
 
 
-def _same(
-    filled: Sequence[dict[str, Any]], full: Sequence[int], look: Callable[[dict[str, Any]], dict[str, Any]]
-) -> dict[str, Any]:
-    """The column that `look` finds in every part with rows, if it is the same in all of them."""
-    first = look(filled[full[0]])
+def _check_same(
+    known: Sequence[tuple[dict[str, Any], list[int]]], look: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    """Refuse a column, which `look` finds in a description, that isn't the same in all of them."""
+    first = look(known[0][0])
     kinds: dict[str, list[int]] = {}
-    for number in full:
-        column = look(filled[number])
-        kinds.setdefault(f"{column['shape']} of {column['dtype']}", []).append(number)
+    for described, numbers in known:
+        column = look(described)
+        kinds.setdefault(f"{column['shape']} of {column['dtype']}", []).extend(numbers)
     if len(kinds) > 1:
-        came = "; ".join(
-            f"{kind} in part{'s' if len(parts) > 1 else ''} {', '.join(map(str, parts))}"
-            for kind, parts in kinds.items()
-        )
+        came = "; ".join(f"{kind} in {_named(parts)}" for kind, parts in kinds.items())
         raise BadInput(
             f"column {first['column']!r}: rows have different shapes: {came}. All rows must have one shape: give the "
             "column a `length` to pad or cut it to, or make its arrays equal in data.preprocess."
         )
-    return first
+
+
+def _named(parts: Sequence[int]) -> str:
+    shown = ", ".join(map(str, sorted(parts)[:_SHOWN])) + (f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else "")
+    return f"part{'s' if len(parts) > 1 else ''} {shown}"

@@ -95,8 +95,8 @@ class Joined:
     validation_rows: int
     disk: int                        # bytes of its segments
     steps: int                       # an epoch
-    inputs: dict[str, Any]           # name -> [shape of a row, dtype]
-    labels: list[list[int]] | None = None   # [label, training rows] over all workers; None where they are no classes
+    inputs: dict[str, Any]           # name -> [shape of a row, dtype]; told by rank 0 alone
+    labels: list[list[int]] | None = None   # [label, this worker's training rows]; None where they are no classes
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Finished:
     parameters: int = 0             # of the model
     model_bytes: int = 0            # of model.keras as rank 0 wrote it; 0 where this worker wrote none
     model_sha256: str = ""          # likewise, in hexadecimal
-    inputs: dict[str, Any] = field(default_factory=dict)   # name -> [shape, dtype], as fed
+    inputs: dict[str, Any] = field(default_factory=dict)   # name -> [shape, dtype], as fed; told by rank 0 alone
     peak_memory: int = 0            # bytes resident, the largest seen
 
 

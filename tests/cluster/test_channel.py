@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import resource
 import socket
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection, answer_challenge, deliver_challenge
 
 import pytest
 
 from sparktrain.cluster.channel import Client, Server, Stopped
+from sparktrain.cluster.wire import LineTooLong, Wire
+from sparktrain.feed import Filled, agree_through
 from sparktrain.interfaces.messages import Log, Phase
 
 SECRET = b"a secret of the run"
@@ -21,7 +28,12 @@ class Driver:
     def __init__(self, parts: int) -> None:
         self.messages: list = []
         self.lost: list[int] = []
-        self.server = Server(parts, SECRET, lambda part, m: self.messages.append((part, m)), self.lost.append, "127.0.0.1")
+        self.reasons: list[str | None] = []
+        self.server = Server(parts, SECRET, lambda part, m: self.messages.append((part, m)), self._lose, "127.0.0.1")
+
+    def _lose(self, part: int, why: str | None) -> None:
+        self.lost.append(part)
+        self.reasons.append(why)
 
     def client(self, part: int, on_stop=lambda reason: None, secret: bytes = SECRET) -> Client:
         return Client(("127.0.0.1", self.server.port), secret, part, f"host-{part}", on_stop)
@@ -97,7 +109,7 @@ def test_a_task_that_vanishes_is_told_as_lost_and_a_driver_that_vanishes_stops_t
     reasons: list[str] = []
     vanishing, staying = one.client(0), one.client(1, reasons.append)
     until(lambda: len(one.server.hosts) == 2, "both are known")
-    with socket.socket(fileno=socket.dup(vanishing._connection.fileno())) as raw:
+    with socket.socket(fileno=socket.dup(vanishing._wire.connection.fileno())) as raw:
         raw.shutdown(socket.SHUT_RDWR)
     until(lambda: one.lost == [0], "the loss is told")
     one.server.close()
@@ -136,3 +148,140 @@ def test_a_part_that_is_there_cannot_be_taken_over(driver):
     until(lambda: reasons == ["the driver is gone"], "the second is turned away")
     assert first.gather("still") == ["still"]
     first.close()
+
+
+def test_a_task_that_is_frozen_keeps_no_other_from_being_told_to_stop(driver, monkeypatch):
+    """It takes nothing of the answer to a large gather; the driver goes on, and after a while counts it as lost."""
+    monkeypatch.setattr("sparktrain.cluster.wire.HOST_SECONDS", 2.0)
+    one = driver(2)
+    frozen = socket.create_connection(("127.0.0.1", one.server.port))
+    as_client = Connection(frozen.detach())
+    answer_challenge(as_client, SECRET)
+    deliver_challenge(as_client, SECRET)
+    as_client.send_bytes(json.dumps({"kind": "hello", "part": 0, "host": "frozen"}).encode())
+    as_client.send_bytes(json.dumps({"kind": "gather", "turn": 1, "value": "x" * 12_000_000}).encode())
+    reasons: list[str] = []
+    other = one.client(1, reasons.append)
+    assert len(other.gather("x" * 12_000_000)) == 2, "the other has its answer"
+    begun = time.monotonic()
+    one.server.stop("a worker is stalled")
+    assert time.monotonic() - begun < 1, "stopping waits for nobody"
+    until(lambda: reasons == ["a worker is stalled"], "the other is told to stop")
+    until(lambda: one.lost == [0], "the frozen one counts as lost", 30)
+    assert one.reasons == ["it, or its host, has answered nothing for 2 s"]
+    other.close()
+    as_client.close()
+
+
+def test_a_line_that_is_too_long_is_told_as_that_and_never_as_the_end_of_the_driver(driver, monkeypatch):
+    monkeypatch.setattr("sparktrain.cluster.wire.LARGEST_LINE", 1_000_000)
+    one = driver(2)
+    reasons: list[str] = []
+    first, second = one.client(0, reasons.append), one.client(1, reasons.append)
+    with pytest.raises(LineTooLong, match="what this worker tells the others is 2 MB long.*at most 1 MB.*by files"):
+        first.gather("x" * 2_000_000)
+    first.send(Log("x" * 2_000_000))
+    until(lambda: len(one.messages) == 1, "the long message is told")
+    part, told = one.messages.pop()
+    assert (part, told.cause, told.error) == (0, "code", "LineTooLong") and "message Log is 2 MB long" in told.message
+    first._turn = 0   # a gather of which every value is short enough, and the answer is not
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(client.gather, "x" * 600_000) for client in (first, second)]
+        until(lambda: len(one.messages) == 1, "the long answer is told")
+        assert "what 2 workers tell each other is 1 MB long" in one.messages[0][1].message
+        one.server.stop("it was too long")
+        for each in asked:
+            with pytest.raises(Stopped, match="it was too long"):
+                each.result(timeout=5)
+    until(lambda: reasons == ["it was too long"] * 2, "both were stopped")
+    assert one.lost == []
+    first.close()
+    second.close()
+
+
+def test_500_workers_agree_on_10_000_columns_with_little_traffic(driver, monkeypatch):
+    """What half a megabyte of columns are goes over the wire once a worker, and only as one part is without rows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+    columns = [{"column": f"feature_{i:05d}", "shape": [], "dtype": "float32"} for i in range(10_000)]
+    full = Filled({"x": {"shape": [10_000], "dtype": "float32", "columns": columns}}, {"column": "y", "shape": [], "dtype": "int32"},
+                  [0.0, 1.0], [[0, 10], [1, 10]], False, [100_000] * 40, [10_000] * 4, 5_000_000_000)
+    empty = Filled(None, None, None, [], False, [], [], 0)
+    sent = [0]
+    send = Wire.send
+    monkeypatch.setattr(Wire, "send", lambda wire, line: (sent.__setitem__(0, sent[0] + len(line)), send(wire, line))[1])
+    one = driver(500)
+    begun = time.monotonic()
+    with ThreadPoolExecutor(500) as pool:
+        clients = list(pool.map(one.client, range(500)))
+        agreed = list(pool.map(lambda part: agree_through(clients[part].gather, part, full if part else empty), range(500)))
+        list(pool.map(Client.close, clients))
+    seconds = time.monotonic() - begun
+    assert all(each == agreed[0] for each in agreed)
+    assert agreed[0]["inputs"] == {"x": {"shape": [10_000], "dtype": "float32"}}
+    assert agreed[0]["counts"] == [0] + [4_000_000] * 499
+    print(f"{seconds:.1f} s, {sent[0] / 1e6:.0f} MB")
+    assert sent[0] < 150e6, "every worker's columns to every worker would be 155 GB"
+    assert seconds < 100
+    assert one.lost == []
+
+
+_DEAD_HOST = """
+import fcntl, socket, struct, sys, threading, time
+from sparktrain.cluster import wire, channel
+wire.HOST_SECONDS = 3.0
+from sparktrain.interfaces.messages import Alive
+
+def loopback(up):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        fcntl.ioctl(sock, 0x8914, struct.pack("16sh", b"lo", up))   # SIOCSIFFLAGS
+
+loopback(1)
+lost, stopped = [], []
+server = channel.Server(1, b"s", lambda *_: None, lambda part, why: lost.append(why), "127.0.0.1")
+client = channel.Client(("127.0.0.1", server.port), b"s", 0, "h", stopped.append)
+talks = sys.argv[1] == "talks"
+def signs():
+    while talks:
+        client.send(Alive())
+        time.sleep(0.1)
+threading.Thread(target=signs, daemon=True).start()
+time.sleep(5)
+print("before", lost, stopped)
+loopback(0)   # no packet arrives any more, and nothing says so
+begun = time.monotonic()
+while not (lost and stopped) and time.monotonic() - begun < 60:
+    time.sleep(0.1)
+print("after", lost, stopped)
+"""
+
+
+@pytest.mark.skipif(subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode != 0,
+                    reason="a network of one's own needs Linux's user namespaces")
+@pytest.mark.parametrize("client", ["talks", "is silent"])
+def test_a_host_that_dies_without_a_word_is_noticed_on_both_ends(client):
+    """In a network of its own whose only interface goes down."""
+    done = subprocess.run(["unshare", "-rn", sys.executable, "-c", _DEAD_HOST, client], capture_output=True, text=True, timeout=120)
+    before, after = done.stdout.splitlines()
+    assert before == "before [] []"
+    assert "it, or its host, has answered nothing" in after.split("]")[0], done.stdout + done.stderr
+    assert "the driver is gone" in after.split("]")[1]
+
+
+def test_a_driver_that_is_stopped_and_takes_nothing_keeps_its_workers(driver, monkeypatch):
+    """A person may stop it for a while: its host goes on to answer."""
+    monkeypatch.setattr("sparktrain.cluster.wire.HOST_SECONDS", 1.0)
+    held = threading.Event()
+    reasons: list[str] = []
+    server = Server(1, SECRET, lambda part, message: held.wait(30), lambda part, why: None, "127.0.0.1")
+    client = Client(("127.0.0.1", server.port), SECRET, 0, "h", reasons.append)
+    sender = threading.Thread(target=lambda: [client.send(Log("x" * 1_000_000)) for _ in range(60)])
+    sender.start()
+    time.sleep(4)
+    assert reasons == []
+    assert sender.is_alive(), "all that the kernels hold is full"
+    held.set()
+    sender.join(timeout=10)
+    assert client.gather("still") == ["still"]
+    client.close()
+    server.close()

@@ -13,7 +13,8 @@ import psutil
 import pytest
 
 from sparktrain.cluster.child import Child, describe_exit
-from sparktrain.interfaces.messages import Failure, Log
+from sparktrain.cluster.output_lines import LONGEST
+from sparktrain.interfaces.messages import Failure, Finished, Log, Phase, encode
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -76,3 +77,63 @@ def test_no_child_outlives_a_task_that_is_killed(tmp_path):
 def test_an_exit_that_nobody_explained_says_where_to_look():
     assert "exit status 3" in describe_exit(3)
     assert "SIGSEGV" in describe_exit(-signal.SIGSEGV) and "native code" in describe_exit(-signal.SIGSEGV)
+
+
+class Quick(Child):
+    """A child that runs a few lines in place of the worker; `events` is the pipe's number there."""
+
+    def __init__(self, code: str, on_message, folder) -> None:
+        self.code = "import os, sys, time\nevents = int(os.environ['SPARKTRAIN_EVENTS'])\n" + code
+        super().__init__(dict(os.environ), on_message, str(folder))
+
+    def _start(self, environment, events, folder):
+        return subprocess.Popen([sys.executable, "-S", "-c", self.code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, pass_fds=[events], env=environment, cwd=folder, start_new_session=True)
+
+
+FINISHED = encode(Finished({}, 10, 10, {}))
+
+
+def test_a_worker_that_has_finished_is_not_lost_where_the_driver_takes_its_messages_slowly(tmp_path):
+    code = f"os.write(events, {encode(Phase('save'))!r}.encode() + b'\\n' + {FINISHED!r}.encode() + b'\\n')\nos._exit(0)"
+    told = []
+
+    def slow(message):
+        time.sleep(3)
+        told.append(message)
+
+    assert Quick(code, slow, tmp_path).wait() == Finished({}, 10, 10, {})
+    assert told == [Phase("save")]
+
+
+def test_a_process_that_the_users_code_leaves_running_does_not_hold_up_the_end(tmp_path):
+    """It has the pipes, and goes on to write."""
+    code = (
+        f"os.write(events, {FINISHED!r}.encode() + b'\\n')\n"
+        "if os.fork() == 0:\n    os.setsid()\n    end = time.monotonic() + 30\n"
+        "    while time.monotonic() < end:\n        os.write(1, b'still here\\n' * 1000)\n    os._exit(0)\n"
+        "print(os.getpid(), flush=True)\ntime.sleep(0.5)\nos._exit(0)"
+    )
+    begun = time.monotonic()
+    child = Quick(code, lambda message: None, tmp_path)
+    assert child.wait() == Finished({}, 10, 10, {})
+    assert time.monotonic() - begun < 20
+    for process in psutil.process_iter(["environ"]):
+        if (process.info["environ"] or {}).get("SPARKTRAIN_EVENTS") and process.cwd() == str(tmp_path):
+            process.kill()
+
+
+def test_a_progress_bar_is_shown_while_it_runs_and_a_huge_line_loses_no_executor(tmp_path):
+    code = (
+        "for i in range(100):\n    sys.stderr.write(f'\\r{i}/100 [####]'); sys.stderr.flush(); time.sleep(0.01)\n"
+        "print(); os.write(1, b'x' * 70_000_000)\n"
+        "print(); print('after')\n"
+        f"os.write(events, {FINISHED!r}.encode() + b'\\n')\nsys.stdout.flush()\nos._exit(0)"
+    )
+    told = []
+    begun = time.monotonic()
+    child = Quick(code, lambda message: told.append((time.monotonic() - begun, message.text)), tmp_path)
+    assert child.wait() == Finished({}, 10, 10, {})
+    texts = [text for _, text in told]
+    assert texts[0].endswith("/100 [####]") and texts[-1] == "after"
+    assert max(map(len, texts)) <= LONGEST and sum(text.count("x") for text in texts) == 70_000_000

@@ -89,7 +89,8 @@ def test_a_bound_method_goes_by_value_and_keeps_its_object():
 
 def test_classes_go_by_their_names_and_one_without_rows_is_told():
     course = Course()
-    course.message(0, Joined(0, 10, 2, 100, 3, {}, [[0, 7], [2, 3]]))
+    course.message(0, Joined(0, 10, 2, 100, 3, {}, [[0, 5]]))
+    course.message(1, Joined(1, 10, 2, 100, 3, {}, [[0, 2], [2, 3]]))
     assert course.class_counts(["other", "refund", "praise"]) == {"other": 7, "refund": 0, "praise": 3}
     assert course.class_counts(None) == {0: 7, 2: 3}
     course.message(0, Joined(0, 10, 2, 100, 3, {}))

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from sparktrain.feed import BadInput, Column, Input, Layout, SegmentWriter, Shard, agree
+from sparktrain.feed import BadInput, Column, Input, Layout, SegmentWriter, Shard, agree, agree_through
 
 
 @pytest.fixture
@@ -39,6 +42,46 @@ def test_parts_with_rows_of_different_shapes_are_told_apart(fill):
     assert "column 'x': rows have different shapes: [2] of float32 in parts 0, 3; [1] of float32 in part 1" \
         in str(error.value)
     assert "`length`" in str(error.value)
+
+
+def through_a_gather(filled: list) -> tuple[list, list[list[str]]]:
+    """What each part comes to that knows its own rows only, and what they told each other in each turn."""
+    turns: list[list[str]] = [[None] * len(filled) for _ in range(2)]
+    barrier = threading.Barrier(len(filled))
+
+    def one(part: int):
+        turn = iter(turns)
+
+        def gather(value: str) -> list[str]:
+            values = next(turn)
+            values[part] = value
+            barrier.wait(10)
+            return values
+
+        return agree_through(gather, part, filled[part])
+
+    with ThreadPoolExecutor(len(filled)) as pool:
+        asked = [pool.submit(one, part) for part in range(len(filled))]
+        return [each.exception() or each.result() for each in asked], turns
+
+
+def test_parts_that_know_only_their_own_rows_come_to_what_one_finds_that_knows_all(fill):
+    alike = [fill("a", [[1.0, 2.0]] * 3), fill("b", [[1.0, 2.0]] * 7)]
+    agreed, (_, second) = through_a_gather(alike)
+    assert agreed == [agree([part.to_json() for part in alike])] * 2
+    assert second == [None, None], "what the columns are is known to all"
+    some_empty = [fill("c", []), *alike]
+    agreed, (_, second) = through_a_gather(some_empty)
+    assert agreed == [agree([part.to_json() for part in some_empty])] * 3
+    assert second[1] and second[0] == second[2] == "", "one tells what the columns are"
+
+
+def test_parts_that_differ_all_refuse_with_the_same_words(fill):
+    parts = [fill("a", [[1.0, 2.0]]), fill("b", [[1.0]]), fill("c", []), fill("d", [[3.0, 4.0]])]
+    agreed, _ = through_a_gather(parts)
+    with pytest.raises(BadInput) as error:
+        agree([part.to_json() for part in parts])
+    assert [str(each) for each in agreed] == [str(error.value)] * 4
 
 
 def test_no_training_rows_in_any_part_say_where_to_look(fill):

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sparktrain.feed import BadInput, Column, Input, Layout, SegmentWriter, Shard, agree
+from sparktrain.feed import BadInput, Column, Input, Layout, SegmentWriter, Shard, agree, label_counts
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ def test_training_rows_are_counted_by_label_where_labels_are_classes(tmp_path, p
         for at in range(len(labels)):   # a row held out beside each
             row = {"x": [0.0, 0.0], "y": pa.concat_arrays([labels[at:at + 1]] * 2), "v": [False, True]}
             writer.write(pa.record_batch(row))
-        filled.append(writer.close().to_json())
-    assert agree(filled)["label_counts"] == counts
+        filled.append(writer.close())
+    assert label_counts([part.label_counts for part in filled]) == counts
 
 
 @pytest.mark.parametrize("array, classes, value", [

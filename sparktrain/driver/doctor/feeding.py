@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import tempfile
@@ -89,10 +88,10 @@ class _Filling:
             for batch in batches:
                 writer.write(batch)
             filled = writer.close()
-            told = [json.loads(each) for each in context.allGather(json.dumps(filled.to_json()))]
-            part, sizes = context.partitionId(), (_BATCH,) * len(told)
+            agreement = feed.agree_through(context.allGather, context.partitionId(), filled)
+            part, sizes = context.partitionId(), (_BATCH,) * len(agreement["counts"])
             begun = time.perf_counter()
-            shard = feed.Shard(segments, filled, feed.agree(told), part, _SEED, sizes)
+            shard = feed.Shard(segments, filled, agreement, part, _SEED, sizes)
             rows = sum(len(batch.label) for batch in shard.epoch(0))
             reading = time.perf_counter() - begun
         yield pyarrow.RecordBatch.from_pydict({"rows": [rows], "reading": [reading]})
