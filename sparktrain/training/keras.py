@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.model import build, build_variables, check_label, input_template, label_template, refuse_stateful
 from sparktrain.training.output import open_output
 from sparktrain.training.phases import Phases
+from sparktrain.training.saving import refuse_unsavable, save
 from sparktrain.training.statistics import seed_worker, start_alike
 from sparktrain.training.time_limit import TimeLimit
 from sparktrain.training.user_callbacks import MonitorNamed, job_callbacks, user_callbacks
@@ -69,7 +69,7 @@ def _train(order: Order, shard: Shard, collective: Collective, report: Callable[
         size, digest = 0, ""
         if collective.rank == 0 and not order.fit.rehearsal:
             phases.enter("save")
-            size, digest = _save(model, Path(folder), output)
+            size, digest = save(model, Path(folder), output)
     return Finished(
         history=done.history,
         rows=done.rows,
@@ -94,6 +94,8 @@ def _prepare(model: keras.Model, order: Order, shard: Shard, collective: Collect
     template = input_template(model, inputs)
     labels = label_template(model, more)
     build_variables(model, template, shard)
+    if collective.rank == 0:
+        refuse_unsavable(model)
     check_label(model, shard.label, shard.label_range)
     feeding = Feeding(
         shard,
@@ -253,19 +255,3 @@ def _finalized_once(optimizer: keras.optimizers.Optimizer, callbacks: WorkerCall
 
 def _plain(history: dict[str, list[Any]]) -> dict[str, list[float]]:
     return {name: [float(value) for value in values] for name, values in history.items()}
-
-
-def _save(model: keras.Model, folder: Path, output: Folder) -> tuple[int, str]:
-    """Write the model and the event files to the run's folder.
-
-    Returns:
-        Size in bytes and SHA-256, in hexadecimal, of the model's file.
-    """
-    local = folder / "model.keras"
-    model.save(local)
-    with local.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    lasting = output.persistent()
-    lasting.upload(local, local.name)
-    lasting.upload(folder / "logs", "logs")
-    return local.stat().st_size, digest

@@ -173,6 +173,9 @@ def check_label(
     if len(losses) != 1 or not outputs or len(outputs) != 1:
         return
     loss = _loss_name(losses[0])
+    axis = getattr(losses[0], "_fn_kwargs", {}).get("axis", -1)
+    if axis not in (-1, len(outputs[0].shape) - 1):   # the classes lie elsewhere
+        return
     units = outputs[0].shape[-1] if len(outputs[0].shape) > 1 else 1
     if loss == _CATEGORICAL and not label[0] and units is not None and units > 1:
         raise BadInput(
@@ -180,10 +183,11 @@ def check_label(
             f"compile the model with {_SPARSE}"
         )
     low, high = label_range
-    if loss == _SPARSE and units is not None and (low < 0 or high >= units):
+    ignored = getattr(losses[0], "ignore_class", None)   # masks what has no class, such as padding
+    if loss == _SPARSE and units is not None and any(each != ignored and not 0 <= each < units for each in label_range):
         raise BadInput(
             f"the labels go from {low:g} to {high:g}, and the model's output knows the classes 0 to {units - 1}: give "
-            "the last layer an output for each class, or number the classes from 0 (label.classes)"
+            "the last layer an output for each class, or number the classes from 0 (label.classes)" + _ignoring(ignored)
         )
     if loss in _BINARY and (low < 0 or high > 1):
         raise BadInput(
@@ -192,5 +196,15 @@ def check_label(
         )
 
 
+def _ignoring(ignored: int | None) -> str:
+    return "" if ignored is None else f"; the loss ignores the class {ignored} alone"
+
+
 def _loss_name(loss: Any) -> str:
-    return loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", "")
+    """Keras's name of a loss of its own; "" for one of the user's, of which nothing is known, however it is called."""
+    if isinstance(loss, str):
+        return loss
+    function = getattr(loss, "fn", loss)
+    of = type(loss) if isinstance(loss, keras.losses.Loss) else loss
+    own = all(getattr(each, "__module__", "").startswith("keras.") for each in (of, function))
+    return getattr(function, "__name__", "") if own else ""

@@ -23,7 +23,7 @@ from sparktrain.interfaces.messages import Fit, Order, Source
 from sparktrain.training.keras import train as train_keras
 
 SEED = 7
-_PATIENCE = 60   # seconds that a worker waits for the others
+_PATIENCE = 150   # seconds that a worker waits for the others
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 
@@ -89,6 +91,34 @@ def test_labels_outside_the_models_classes_are_refused(keras, loss, units, label
             continue
         with pytest.raises(BadInput, match=told):
             check_label(model, ((), np.int64), label_range)
+
+
+@pytest.mark.parametrize("words, label_range, told", [
+    ({"ignore_class": -1}, (-1, 2), None),
+    ({"ignore_class": 255}, (0, 255), None),
+    ({"ignore_class": -1}, (-2, 2), "from -2 to 2.*ignores the class -1 alone"),
+    ({"axis": 1}, (0, 3), None),   # the classes lie elsewhere
+])
+def test_a_class_that_the_loss_ignores_needs_no_output(keras, words, label_range, told):
+    from sparktrain.feed import BadInput
+    from sparktrain.training.model import check_label
+
+    model = keras.Sequential([keras.Input((5, 5, 3)), keras.layers.Dense(3)])
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(**words))
+    with pytest.raises(BadInput, match=told) if told else nullcontext():
+        check_label(model, ((5, 5), np.int64), label_range)
+
+
+def test_a_loss_of_the_users_own_takes_what_labels_it_likes(keras):
+    from sparktrain.training.model import check_label
+
+    class Mine(keras.losses.SparseCategoricalCrossentropy):
+        def call(self, y_true, y_pred):
+            return super().call(keras.ops.maximum(y_true, 0), y_pred)
+
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
+    model.compile("sgd", Mine())
+    check_label(model, ((), np.int64), (-100, 2))
 
 
 def test_class_numbers_for_a_one_hot_loss_name_the_loss_to_take(keras):

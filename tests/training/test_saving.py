@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from types import SimpleNamespace
 
 import fsspec
@@ -11,7 +12,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from sparktrain.interfaces.checkpoints import Checkpoint, read
-from sparktrain.interfaces.messages import EpochEnd, Finished, Phase
+from sparktrain.interfaces.messages import EpochEnd, Finished, Phase, Progress
 from sparktrain.storage import NotFound, StorageError, open_folder, retries
 from sparktrain.worker import failure
 
@@ -114,3 +115,67 @@ def test_from_within_an_epoch_an_optimizer_that_averages_weights_goes_on_from_th
         assert rest.outcomes[0].history == whole.outcomes[0].history
         for one, other in zip(before, rest.model.get_weights(), strict=True):
             np.testing.assert_array_equal(one, other)
+
+
+def holding(fails):
+    """A model with a layer, inside of another one, that has no configuration; `fails` says whether its saving fails already."""
+    import keras
+
+    class Given(keras.layers.Layer):
+        def __init__(self, given):
+            super().__init__()
+            self.given = given
+            self.dense = keras.layers.Dense(3)
+
+        def call(self, inputs):
+            return self.dense(inputs)
+
+    class Fussy(Given):
+        def get_config(self):
+            if self.given:
+                raise ValueError("no configuration\n\nand much more")
+            return {"given": self.given}
+
+    layer = Given(object()) if fails else Fussy([])
+    inner = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(1)], name="inner")
+    inputs = keras.Input((4,), name="x")
+    model = keras.Model(inputs, inner(inputs))
+    model.compile("sgd", "mse")
+    return model
+
+
+@pytest.mark.parametrize("limit, words", [(1 << 20, {}), (0, {}), (1 << 20, {"rehearsal": True})])
+def test_a_model_that_can_not_be_saved_is_refused_before_a_step_with_its_class(in_process, tmp_path, monkeypatch, limit, words):
+    from sparktrain.training import saving
+
+    monkeypatch.setattr(saving, "_SMALL", limit)
+    source = in_process.by_value(holding, fails=True)
+    done = in_process.train([in_process.rows(40)] * 2, source, output=tmp_path, **words)
+    error = done.outcomes[0]
+    assert re.match(r"the model can't be saved, so .* lost: NotImplementedError: Object Given was created by .*non-serializable.*"
+                    r"Let Given have a get_config\(\).*register_keras_serializable", str(error)), error
+    assert failure(error, None).cause == "code" and not any(isinstance(event, Progress) for event in done.events[0])
+
+
+def test_where_saving_fails_after_training_the_weights_are_kept(in_process, tmp_path):
+    expected = tmp_path / "expected.weights.h5"
+
+    def spoiling():
+        import keras
+
+        class Late(keras.callbacks.Callback):
+            def on_train_end(self, logs=None):
+                [layer] = [each for each in self.model._flatten_layers() if type(each).__name__ == "Fussy"]
+                layer.given.append("trained")
+                self.model.save_weights(expected)
+
+        return [Late()]
+
+    done = in_process.train([in_process.rows(40)], in_process.by_value(holding, fails=False), output=tmp_path, callbacks=spoiling)
+    assert re.match(rf"the trained model can't be saved: ValueError: no configuration. Its weights are kept in .*{tmp_path}/"
+                    r"model.weights.h5: .*load_weights.*Let Fussy have", str(done.outcomes[0])), done.outcomes[0]
+    both = [holding(fails=False) for _ in range(2)]
+    for model, file in zip(both, (expected, tmp_path / "model.weights.h5")):
+        model.load_weights(file)
+    for one, other in zip(*(model.get_weights() for model in both), strict=True):
+        np.testing.assert_array_equal(one, other)
