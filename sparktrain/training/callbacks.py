@@ -10,7 +10,8 @@ import keras
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import EpochEnd, Message, Progress
 from sparktrain.training.averaging import optimizers_of
-from sparktrain.training.checkpoints import Checkpoints, Resumed
+from sparktrain.training.callback_memory import CallbackMemories
+from sparktrain.training.checkpoints import Checkpoints
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.devices import replicas
 from sparktrain.training.errors import TrainingError
@@ -18,6 +19,7 @@ from sparktrain.training.events import EventWriter
 from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.metrics import GlobalMetrics, finite, number
 from sparktrain.training.own_state import OwnState
+from sparktrain.training.resume import Resumed
 from sparktrain.training.statistics import Statistics
 from sparktrain.training.time_limit import TimeLimit
 
@@ -128,6 +130,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             return
         self._begun = True
         super().on_train_begin(logs)
+        self._memories = CallbackMemories(self.callbacks)
         if self._resumed is not None:   # by now: they forget as training begins
             self._resumed.remind(self.callbacks)
             for callback in self.callbacks:
@@ -258,7 +261,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
     def _keep(self, step: int, stopped: bool = False) -> None:
         if self._checkpoints is not None:
             facts = {"stopped": stopped, "averaged": sorted(self.metrics.averaged), "epoch_seconds": self._epoch_seconds}
-            self._checkpoints.save(self._epoch if step else self.epochs_done, step, self._own, self.callbacks, facts)
+            self._checkpoints.save(self._epoch if step else self.epochs_done, step, self._own, self._memories, facts)
 
     def _check(self, logs: dict[str, Any], where: str) -> None:
         if not finite(logs):

@@ -17,7 +17,7 @@ from sparktrain.interfaces.messages import Finished, Fit, Message, Order
 from sparktrain.storage import Folder
 from sparktrain.training.averaging import averaging, create_state, optimizers_of, shadowed
 from sparktrain.training.callbacks import WorkerCallbacks
-from sparktrain.training.checkpoints import Checkpoints, Resumed
+from sparktrain.training.checkpoints import Checkpoints
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.devices import over_devices, replicas
 from sparktrain.training.events import EventWriter
@@ -25,6 +25,7 @@ from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.model import build, build_variables, check_label, input_template, label_template, refuse_stateful
 from sparktrain.training.output import open_output
 from sparktrain.training.phases import Phases
+from sparktrain.training.resume import Resumed, resume
 from sparktrain.training.saving import refuse_unsavable, save
 from sparktrain.training.statistics import seed_worker, start_alike
 from sparktrain.training.time_limit import TimeLimit
@@ -148,12 +149,15 @@ class _Fitting:
             self._callbacks.append(EventWriter(logs))
         keep = 0 if self._fit.rehearsal else self._fit.keep_checkpoints
         self._checkpoints = Checkpoints(model, collective, order.part, output, keep, self._fit.checkpoint_steps, report)
+        self._unread: list[str] = []
         self._resumed = self._resume(order.part, output) if self._fit.resume is not None else None
         self._time_limit = TimeLimit(self._fit.ends_at, self._fit.then) if self._fit.ends_at is not None else None
 
-    def _resume(self, part: int, output: Folder) -> Resumed:
+    def _resume(self, part: int, output: Folder) -> Resumed | None:
         # Behind the warm-up, which has to see the learning rate as the model was built with.
-        resumed = Resumed(self._model, self._collective, part, output, self._fit.resume)
+        resumed, self._unread = resume(self._model, self._collective, part, output, self._fit.resume)
+        if resumed is None:
+            return None
         self._feeding.epoch, self._feeding.begin = resumed.epoch, resumed.step
         if resumed.step:
             create_state(self._model, self._feeding.batch_spec)   # metrics, which go on from where they were
@@ -236,7 +240,7 @@ class _Fitting:
             raise
 
     def _notes(self, callbacks: WorkerCallbacks) -> list[str]:
-        notes = []
+        notes = list(self._unread)
         if self._time_limit is not None and self._time_limit.note is not None:
             notes.append(self._time_limit.note)
         if self._warmup is not None:

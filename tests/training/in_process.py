@@ -135,7 +135,7 @@ def train(
 
     with tempfile.TemporaryDirectory() as folder:
         shards = _shards(parts, sizes, Path(folder))
-        threads = [threading.Thread(target=work, args=each) for each in enumerate(shards)]
+        threads = [threading.Thread(target=work, args=(rank, shard), name=str(rank)) for rank, shard in enumerate(shards)]
         for thread in threads:
             thread.start()
         for thread in threads:

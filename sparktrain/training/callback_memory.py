@@ -1,0 +1,148 @@
+"""What callbacks remember, for a checkpoint: early stopping's best and patience, the history, counters of a user's own.
+
+Numbers are kept, by themselves, in lists and in dicts, and lists of arrays; each worker's are its own. What a callback has not
+changed since training began says how it was made, here and now (a rank, a start time), and is no memory. Nor are strings: some
+name a file of the attempt that is over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Iterator, Mapping, Sequence
+
+import keras
+import numpy as np
+
+_NOT_THEIRS = ("params", "model", "_model", "validation_data")   # what Keras itself puts into a callback
+
+
+@dataclass
+class Memory:
+    """One callback's.
+
+    Attributes:
+        kind: the name of its class.
+        plain: attribute to numbers.
+        arrays: attribute to the digests of its arrays, in their order.
+    """
+
+    kind: str
+    plain: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, list[str]] = field(default_factory=dict)
+
+
+class CallbackMemories:
+    """Takes down what the callbacks of one worker have changed since it was made.
+
+    Args:
+        callbacks: training begins, and they were told.
+    """
+
+    def __init__(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        self._callbacks = callbacks
+        self._at_first = [_prints(_memory(callback, {})) for callback in callbacks]
+
+    def taken(self) -> tuple[list[Memory], dict[str, np.ndarray]]:
+        """Each callback's memory, and the arrays that they name, by their digests."""
+        arrays: dict[str, np.ndarray] = {}
+        memories = []
+        for callback, at_first in zip(self._callbacks, self._at_first, strict=True):
+            memory = _memory(callback, arrays)
+            now = _prints(memory)
+            changed = {name for name, value in now.items() if at_first.get(name) != value}
+            memories.append(Memory(memory.kind, *({name: value for name, value in kept.items() if name in changed}
+                                                  for kept in (memory.plain, memory.arrays))))
+        return memories, {digest: arrays[digest] for digest in named(memories)}
+
+
+def named(memories: Sequence[Memory]) -> set[str]:
+    """The digests of the arrays that memories name."""
+    return {digest for memory in memories for digests in memory.arrays.values() for digest in digests}
+
+
+def to_json(memories: Mapping[int, Sequence[Memory]]) -> dict[str, Any]:
+    return {str(part): [asdict(memory) for memory in each] for part, each in memories.items()}
+
+
+def from_json(memories: Mapping[str, Any]) -> dict[int, list[Memory]]:
+    return {int(part): [Memory(**memory) for memory in each] for part, each in memories.items()}
+
+
+def remind(callbacks: Sequence[keras.callbacks.Callback], sources: Sequence[Sequence[Memory]],
+           arrays: Mapping[str, np.ndarray]) -> None:
+    """Give callbacks back what they remembered: those of one class in their order.
+
+    Args:
+        callbacks: of this worker.
+        sources: the memories of a worker's callbacks; a further one is for callbacks that the ones before it don't know.
+        arrays: by their digests.
+    """
+    known = [dict(_numbered([memory.kind for memory in source], source)) for source in sources]
+    for key, callback in _numbered([type(callback).__name__ for callback in callbacks], callbacks):
+        memory = next((source[key] for source in known if key in source), None)
+        if memory is None:
+            continue
+        for name, value in memory.plain.items():
+            setattr(callback, name, value)
+        for name, digests in memory.arrays.items():
+            setattr(callback, name, [arrays[digest] for digest in digests])
+
+
+def common(memories: Mapping[int, Sequence[Memory]]) -> list[Memory]:
+    """What the callbacks of all workers remembered alike, for workers that are none of them."""
+    numbered = [dict(_numbered([memory.kind for memory in each], each)) for each in memories.values()]
+    alike = []
+    for key, first in numbered[0].items():
+        others = [each.get(key) for each in numbered]
+        if None in others:   # it runs on some workers alone
+            continue
+        alike.append(Memory(first.kind, *(
+            {name: value for name, value in getattr(first, kept).items()
+             if all(name in getattr(other, kept) and _print(getattr(other, kept)[name]) == _print(value) for other in others)}
+            for kept in ("plain", "arrays"))))
+    return alike
+
+
+def _numbered(kinds: Sequence[str], values: Sequence[Any]) -> Iterator[tuple[tuple[str, int], Any]]:
+    counts: dict[str, int] = {}
+    for kind, value in zip(kinds, values, strict=True):
+        counts[kind] = counts.get(kind, 0) + 1
+        yield (kind, counts[kind]), value
+
+
+def _memory(callback: keras.callbacks.Callback, arrays: dict[str, np.ndarray]) -> Memory:
+    """All that could be memory; the arrays go into `arrays`."""
+    memory = Memory(type(callback).__name__)
+    for name, value in vars(callback).items():
+        if name in _NOT_THEIRS:
+            continue
+        if isinstance(value, list) and value and all(isinstance(each, np.ndarray) and not each.dtype.hasobject for each in value):
+            memory.arrays[name] = [_digest(each) for each in value]
+            arrays.update(zip(memory.arrays[name], value))
+        elif _is_plain(value):
+            memory.plain[name] = value.item() if isinstance(value, np.generic) else value
+    return memory
+
+
+def _prints(memory: Memory) -> dict[str, str]:
+    return {name: _print(value) for kept in (memory.plain, memory.arrays) for name, value in kept.items()}
+
+
+def _print(value: Any) -> str:
+    return json.dumps(value, default=np.generic.item)   # NumPy's numbers, in lists
+
+
+def _digest(array: np.ndarray) -> str:
+    digest = hashlib.sha1(f"{array.dtype.name} {array.shape}".encode(), usedforsecurity=False)
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    return digest.hexdigest()
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    if isinstance(value, dict):
+        return all(isinstance(key, str) for key in value) and all(map(_is_plain, value.values()))
+    return value is None or isinstance(value, (bool, int, float, np.bool_, np.integer, np.floating))

@@ -1,0 +1,150 @@
+"""The state of an earlier attempt, brought back to all workers."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Sequence
+
+import keras
+import numpy as np
+
+from sparktrain.interfaces.checkpoints import CHECKPOINTS, Checkpoint, read, to_go_on_from
+from sparktrain.interfaces.collective import Collective
+from sparktrain.storage import Folder, NotFound
+from sparktrain.training.arrays import restore, revived
+from sparktrain.training.callback_memory import Memory, common, from_json, remind
+from sparktrain.training.checkpoints import META, checkpointed_variables
+from sparktrain.training.errors import TrainingError
+from sparktrain.training.own_state import OwnState
+from sparktrain.training.statistics import start_alike
+
+_UNREADABLE = (zipfile.BadZipFile, ValueError, EOFError, KeyError, NotFound)   # of a file that is cut off, or another's
+
+
+def resume(
+    model: keras.Model, collective: Collective, part: int, folder: Folder, newest: Checkpoint
+) -> tuple[Resumed | None, list[str]]:
+    """Bring all workers to the state of a checkpoint. Collective.
+
+    Args:
+        model: built as it was then.
+        collective: the workers, maybe more or fewer than then.
+        part: this worker's part of the rows.
+        folder: the run's.
+        newest: the checkpoint to go on from. Where it can't be read, it is the one before.
+
+    Returns:
+        What there is to go on from, None where no checkpoint can be read; and a note of each that can't.
+
+    Raises:
+        TrainingError: the checkpoint is another model's.
+    """
+    came = _newest_readable(model, folder, newest, collective.size) if collective.rank == 0 else None
+    content, notes = collective.broadcast(came)
+    if content is None:
+        return None, notes
+    start_alike(model, collective)
+    return Resumed(content, part, collective), notes
+
+
+@dataclass
+class _Content:
+    """A checkpoint without its variables, which the model has: memories and own state by parts, arrays by their digests."""
+
+    checkpoint: Checkpoint
+    memories: dict[int, list[Memory]]
+    first: int   # the part of rank 0
+    arrays: dict[str, np.ndarray]
+    own: dict[int, dict[str, np.ndarray]]
+    facts: dict[str, Any]
+
+
+class Resumed:
+    """The state of an earlier attempt, of which the model has its part.
+
+    Args:
+        content: of the checkpoint.
+        part: this worker's part of the rows.
+        collective: the workers, maybe more or fewer than then.
+
+    Attributes:
+        epoch: how many epochs are done.
+        step: how many steps of the next one are.
+        facts: what was kept with it.
+    """
+
+    def __init__(self, content: _Content, part: int, collective: Collective) -> None:
+        self.epoch, self.step = content.checkpoint.epoch, content.checkpoint.step
+        self.facts = content.facts
+        self._arrays = content.arrays
+        of_first = content.memories[content.first]   # of what runs at rank 0 alone, wherever that is by now
+        # The parts of another number of workers are other rows
+        same = content.checkpoint.size == collective.size
+        self._own = content.own[part] if same else None
+        self._memories = [content.memories[part] if same else common(content.memories)]
+        if collective.rank == 0:
+            self._memories.append(of_first)
+
+    def bring_back(self, own: OwnState) -> None:
+        """Give this worker its own state back, where there is one of its part."""
+        if self._own is not None:
+            own.bring_back(self._own, within_epoch=self.step > 0)
+
+    def remind(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
+        """Give this worker's callbacks back what they remembered."""
+        remind(callbacks, self._memories, self._arrays)
+
+
+def _newest_readable(
+    model: keras.Model, folder: Folder, newest: Checkpoint, workers: int
+) -> tuple[_Content | None, list[str]]:
+    """Load the newest checkpoint that can be read; the model's variables are set."""
+    notes: list[str] = []
+    checkpoint: Checkpoint | None = newest
+    while checkpoint is not None:
+        try:
+            return _load(model, folder, checkpoint), notes
+        except _UNREADABLE as error:
+            older = [each for each in read(folder.join(CHECKPOINTS).list()) if each < checkpoint]
+            unread, checkpoint = checkpoint, to_go_on_from(older, workers)
+            notes.append(f"{folder.url}/{unread.path}, the checkpoint of {unread}, can't be read ({type(error).__name__}: "
+                         f"{error}): going on from {checkpoint or 'the beginning'}")
+            print(notes[-1], flush=True)
+    return None, notes
+
+
+def _load(model: keras.Model, folder: Folder, checkpoint: Checkpoint) -> _Content:
+    with tempfile.TemporaryDirectory() as local:
+        file = Path(local, "state.npz")
+        folder.download(checkpoint.path, file)
+        with np.load(file) as arrays:
+            if (damaged := arrays.zip.testzip()) is not None:   # before the model has any of it
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
+            meta = json.loads(arrays[META].tobytes())
+            _set_variables(model, arrays, f"{folder.url}/{checkpoint.path}")
+            return _Content(
+                checkpoint,
+                from_json(meta["callbacks"]),
+                meta["first"],
+                {digest: revived(arrays[f"remembered-{digest}"], dtype) for digest, dtype in meta["remembered"].items()},
+                {int(part): {name: arrays[f"own-{part}-{name}"] for name in names} for part, names in meta["own"].items()},
+                meta["facts"],
+            )
+
+
+def _set_variables(model: keras.Model, arrays: Any, file: str) -> None:
+    variables = checkpointed_variables(model)
+    found = sum(key.startswith("variable-") for key in arrays.files)
+    if found != len(variables):
+        raise TrainingError(f"{file} holds {found} variables, and the model has {len(variables)}: it is another model's, so give "
+                            "this run another --run-id")
+    for number, variable in enumerate(variables):
+        value = arrays[f"variable-{number}"]
+        if value.shape != tuple(variable.shape):
+            raise TrainingError(f"{file} holds {variable.path} of shape {list(value.shape)}, and the model's has "
+                                f"{list(variable.shape)}: it is another model's, so give this run another --run-id")
+        restore(variable, value)
