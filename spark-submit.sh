@@ -134,8 +134,8 @@ check_spark() {
 
 # Without a Hadoop of the user's own, hdfs:///... is the sandbox's, while it is up.
 use_running_sandbox() {
-    # This file is there while it is up, so that no Python starts where none is.
-    if [[ -f ${XDG_DATA_HOME:-${HOME:-}/.local/share}/sparktrain/sandbox/state.json ]] &&
+    # One of these files is there while it is up, so that no Python starts where none is.
+    if [[ -f ${XDG_DATA_HOME:-~/.local/share}/sparktrain/sandbox/state.json || -f /var/tmp/sparktrain-$UID/sandbox/state.json ]] &&
         "$PYTHON" -P -m sparktrain.sandbox status >/dev/null 2>&1; then
         HADOOP_CONF_DIR=$("$PYTHON" -P -m sparktrain.sandbox conf)
         export HADOOP_CONF_DIR
@@ -152,7 +152,7 @@ submit() {
 }
 
 quickstart() {
-    say "starting a Hadoop on this machine; it stays up until: $PYTHON -m sparktrain.sandbox stop"
+    say "starting a Hadoop on this machine; it stays up until: $(printf %q "$PYTHON") -m sparktrain.sandbox stop"
     "$PYTHON" -P -m sparktrain.sandbox start >&2 || fail "the sandbox Hadoop did not start"
     HADOOP_CONF_DIR=$("$PYTHON" -P -m sparktrain.sandbox conf) || fail "the sandbox Hadoop did not stay up"
     export HADOOP_CONF_DIR

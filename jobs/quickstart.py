@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import zipfile
 from importlib.util import find_spec
@@ -94,16 +95,16 @@ def compare(spark: SparkSession, job: Job, result: Result) -> None:
 def what_stays(job: Job, result: Result) -> list[str]:
     """What is there when the program has ended: rows, model, Hadoop; and the commands for them."""
     configured, sandbox = os.environ.get("HADOOP_CONF_DIR", ""), Sandbox()
-    fetch = f"from sparktrain.storage import open_folder as f; f('{result.output}').download('model.keras', 'model.keras')"
+    fetch = f'from sparktrain.storage import open_folder as f; f("{result.output}").download("model.keras", "model.keras")'
     lines = [
         f"The rows are at {job.data.path[0]} and {job.data.args['weather']},",
         f"the model is at {result.output}/model.keras. To fetch it into the current folder:",
-        f'  HADOOP_CONF_DIR={configured} {sys.executable} -c "{fetch}"',
+        f"  HADOOP_CONF_DIR={shlex.quote(configured)} {shlex.join([sys.executable, '-c', fetch])}",
     ]
     if configured != str(sandbox.conf_dir):
         return lines
     return [*lines, f"Hadoop stays up. Browse it at {sandbox.web}/explorer.html; to stop it:",
-            f"  {sys.executable} -m sparktrain.sandbox stop"]
+            f"  {shlex.join([sys.executable, '-m', 'sparktrain.sandbox', 'stop'])}"]
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 import time
 
@@ -45,7 +46,7 @@ def _start(sandbox: Sandbox, *managers: str) -> int:
     was_up = _serves(sandbox) and set(managers) <= set(sandbox.home.managers())
     sandbox.start(*managers)
     _tell("was up already:" if was_up else f"up after {time.monotonic() - began:.1f} seconds:")
-    home = f" --home {sandbox.home.folder}" if sandbox.home.folder != sandbox.home.default() else ""
+    home = f" --home {shlex.quote(str(sandbox.home.folder))}" if sandbox.home.folder != sandbox.home.default() else ""
     running = sandbox.home.managers()
     for name, value in (
         ("files", sandbox.uri),
@@ -54,7 +55,7 @@ def _start(sandbox: Sandbox, *managers: str) -> int:
         *([("YARN", "--master yarn")] if "yarn" in running else []),
         ("HADOOP_CONF_DIR", sandbox.conf_dir),
         ("data and logs", sandbox.home.folder),
-        ("to end it", f"python -m sparktrain.sandbox stop{home}"),
+        ("to end it", f"{shlex.quote(sys.executable)} -m sparktrain.sandbox stop{home}"),
     ):
         _tell(f"  {name:<16}{value}")
     return UP

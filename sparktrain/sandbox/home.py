@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import stat
 from pathlib import Path
 from typing import Any, Mapping, Sequence
 from urllib.parse import unquote
@@ -39,6 +40,9 @@ logger.datanode.level = warn
 """
 
 
+FALLBACK = Path("/var/tmp")   # not /tmp: a sandbox's data survives a restart of the machine
+
+
 class Home:
     """The folder of one sandbox, which survives it."""
 
@@ -54,9 +58,27 @@ class Home:
 
     @staticmethod
     def default() -> Path:
-        """Returns the folder of the sandbox that is started without naming one."""
+        """Return the folder of the sandbox that is started without naming one.
+
+        It is in the user's XDG_DATA_HOME (~/.local/share), or in /var/tmp/sparktrain-UID where Hadoop can't keep data there.
+
+        Raises:
+            SandboxError: /var/tmp/sparktrain-UID isn't the user's alone.
+        """
         data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-        return Path(data) / "sparktrain" / "sandbox"
+        folder = Path(data) / "sparktrain" / "sandbox"
+        if _hadoop_can_use(folder):
+            return folder
+        own = FALLBACK / f"sparktrain-{os.getuid()}"
+        own.mkdir(mode=0o700, exist_ok=True)
+        about = own.lstat()
+        # Whoever could write there could lead this user's jobs to a Hadoop of theirs.
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
+            raise SandboxError(
+                f"Hadoop's DataNode can't keep data in {str(folder)!r}, and {own} is not a folder of mode 0700 that belongs to you. "
+                "Set XDG_DATA_HOME to a folder of your own whose path has no spaces and no letters but ASCII's."
+            )
+        return own / "sandbox"
 
     def make(self) -> None:
         """Makes what isn't there yet.
@@ -64,7 +86,7 @@ class Home:
         Raises:
             SandboxError: Hadoop can't keep data at such a path.
         """
-        if unquote(self.folder.as_uri()) != self.folder.as_uri() or "," in str(self.folder):
+        if not _hadoop_can_use(self.folder):
             raise SandboxError(
                 f"Hadoop's DataNode can't keep data in {str(self.folder)!r}: its path may have no spaces, commas or "
                 "other characters that a URI escapes. Choose another folder with --home (home= in Python)."
@@ -140,3 +162,8 @@ class Home:
         """Returns the last lines of a process's log, indented, under the log's path."""
         content = self.log(name).splitlines()
         return "\n".join([f"The last lines of {self.logs / name}.log:", *(f"    {line}" for line in content[-lines:])])
+
+
+def _hadoop_can_use(folder: Path) -> bool:
+    """Whether a DataNode can keep data there: its path may have no commas, and nothing that a URI escapes."""
+    return unquote(folder.as_uri()) == folder.as_uri() and "," not in str(folder)

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from sparktrain.sandbox import Sandbox, SandboxError, java
+from sparktrain.sandbox import Sandbox, SandboxError, home, java
+from sparktrain.sandbox.home import Home
 
 
 def test_a_machine_without_java_is_told_how_to_get_it(tmp_path, command):
@@ -57,6 +58,24 @@ def test_a_folder_that_hadoop_cannot_use_is_refused_before_anything_starts(tmp_p
     assert ended.returncode == 1
     assert "my data" in ended.stderr and "--home" in ended.stderr
     assert not (tmp_path / "my data").exists()
+
+
+@pytest.mark.parametrize("data", ["my home/.local/share", "Jürgen/.local/share", "a,b"])
+def test_a_home_that_hadoop_cannot_use_is_left_for_a_folder_of_the_user_s_alone(tmp_path, monkeypatch, data):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "fine"))
+    assert Home.default() == tmp_path / "fine" / "sparktrain" / "sandbox"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / data))
+    monkeypatch.setattr(home, "FALLBACK", tmp_path)
+    own = tmp_path / f"sparktrain-{os.getuid()}"
+    assert Home.default() == own / "sandbox" and own.stat().st_mode & 0o777 == 0o700
+    Home(Home.default()).make()
+    own.chmod(0o770)
+    with pytest.raises(SandboxError, match=f"{own} is not a folder of mode 0700 that belongs to you. Set XDG_DATA_HOME"):
+        Home.default()
+    own.rename(tmp_path / "theirs")
+    own.symlink_to(tmp_path / "theirs")
+    with pytest.raises(SandboxError, match="belongs to you"):
+        Home.default()
 
 
 def test_a_sandbox_that_was_never_started_says_so(tmp_path, command):
