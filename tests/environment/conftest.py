@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import shutil
@@ -57,6 +58,11 @@ class Machine:
             installer.write_stamp(layer)
         installer.HOROVOD.touch()
 
+    def as_a_user(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that may write only what the files' modes let it; root may write all."""
+        return subprocess.run(command, cwd=self.root, env={**os.environ, **variables}, stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, timeout=60, preexec_fn=_give_up_what_root_may)
+
     def use_active_environment(self) -> None:
         """Activate the environment that runs the tests, with this machine's real Java."""
         self.variables |= {"VIRTUAL_ENV": sys.prefix, "PYTHONPATH": str(PROJECT), "PATH": os.environ["PATH"]}
@@ -72,6 +78,12 @@ class Machine:
         script = (f'ROOT="$PWD"; . environment/ensure.sh; ensure {layer}; s=$?; '
                   'echo "$PYTHON|$WITHOUT_HOROVOD|$PROBLEM|${JAVA_HOME:-}"; exit $s')
         return self.run("bash", "-c", script)
+
+
+def _give_up_what_root_may() -> None:
+    if os.geteuid() == 0:
+        for capability in (1, 2):   # to write, and to read and enter, against the modes
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)   # PR_CAPBSET_DROP
 
 
 @pytest.fixture

@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
+import ast
 import getpass
-import os
-import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.real
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def install(machine):
-    """Runs install.py as a user who may write only what the files' modes let them: root may write all."""
-    def run(*layers: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([sys.executable, machine.root / "environment" / "install.py", *layers], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=60, preexec_fn=_give_up_what_root_may)
-
-    return run
-
-
-def _give_up_what_root_may() -> None:
-    if os.geteuid() == 0:
-        for capability in (1, 2):   # to write, and to read and enter, against the modes
-            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)   # PR_CAPBSET_DROP
+    """Runs install.py as a user who is not root."""
+    return lambda layer: machine.as_a_user(sys.executable, str(machine.root / "environment" / "install.py"), layer)
 
 
 @pytest.mark.parametrize("made", [False, True])
@@ -96,3 +86,29 @@ def test_the_background_leaves_the_quickstart_its_memory(machine, monkeypatch):
     for memory, both in ((6, False), (8, True)):
         monkeypatch.setattr(installer.os, "sysconf", lambda name, memory=memory: {"SC_PAGE_SIZE": 1}.get(name, memory * 10**9))
         assert installer.room_for_both() is both
+
+
+@pytest.mark.parametrize("work", [False, True])
+def test_a_local_cluster_on_another_user_s_spark_writes_to_a_folder_of_one_s_own(machine, work):
+    spark, cache = machine.root / "spark", machine.root / "cache"
+    (spark / "jars").mkdir(parents=True)
+    (spark / "jars" / "a.jar").touch()
+    if work:
+        (spark / "work").mkdir(mode=0o555)
+    spark.chmod(0o555)
+    shown = "from os import environ; from sparktrain.driver.spark_home import with_own_work as own; print(own({!r}, environ))"
+
+    def home(master: str) -> str:
+        variables = {"SPARK_HOME": str(spark), "XDG_CACHE_HOME": str(cache)}
+        ended = machine.as_a_user(sys.executable, "-c", shown.format(master), **variables, PYTHONPATH=str(PROJECT))
+        assert ended.returncode == 0, ended.stderr
+        return ast.literal_eval(ended.stdout).get("SPARK_HOME")
+
+    assert home("local[2]") is None and home("yarn") is None
+    own = Path(home("local-cluster[2,1,1024]"))
+    assert own == Path(home("local-cluster[2,1,1024]")) and own.is_relative_to(cache)   # and again on what is there
+    assert (own / "jars" / "a.jar").exists() and list((own / "work").iterdir()) == [] and not (own / "work").is_symlink()
+    spark.chmod(0o755)
+    (spark / "work").mkdir(exist_ok=True)
+    (spark / "work").chmod(0o755)
+    assert home("local-cluster[2,1,1024]") is None
