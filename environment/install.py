@@ -11,13 +11,13 @@ import argparse
 import getpass
 import os
 import pwd
-import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import own_java
 from stamps import HOROVOD, MARK, STAMPS, WITHOUT_HOROVOD, Busy, alone, current, remove_stamp, usable, write_stamp
 from steps import LOG, PYTHON, ROOT, VENV, StepFailed, log_tail, say, step
 
@@ -25,7 +25,6 @@ EXTRAS = {"base": "tensorflow,tensorflowonspark,quickstart", "java": "java", "te
 LAYERS = ("base", "java", "compiled", "test")   # compiled: Horovod, and the archive of Spark's classes
 ROOM, ROOM_FOR_DOWNLOADS = 3.7e9, 0.9e9         # bytes: of .venv with all layers; of pip's largest packages while it fetches
 QUICKSTART_MEMORY = 5_000_000_000               # bytes, of all its processes; a compiler takes 2 GB more
-NO_MODULE = "--add-modules=jdk.incubator.vector"
 
 
 class CannotInstall(Exception):
@@ -64,13 +63,8 @@ def make_java() -> None:
     archive = runtime / "lib" / "server" / "classes.jsa"
     if not archive.exists():   # of Java's own classes, which other Javas bring: every JVM starts sooner
         step("Java's own archive of its classes", [str(real), "-Xshare:dump"])
-    fresh = VENV / "bin" / "java.new"
-    fresh.write_text(
-        f"#!/bin/sh\n# Spark asks every JVM for a module that this Java is linked without, and does without it.\n"
-        f'for word; do shift; if [ "$word" != {NO_MODULE} ]; then set -- "$@" "$word"; fi; done\n'
-        f'exec {shlex.quote(str(real))} "$@"\n')
-    fresh.chmod(0o755)
-    fresh.rename(VENV / "bin" / "java")
+    own_java.trust_as_the_machine(runtime)
+    own_java.write_launcher(VENV / "bin" / "java", real)
     write_stamp("java")
 
 

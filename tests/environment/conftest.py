@@ -37,18 +37,18 @@ class Machine:
         self.give("java", f"echo 'openjdk version \"{version}\" 2024-01-01' >&2")
 
     def installer(self) -> ModuleType:
-        """Return environment/install.py of this machine's project; `steps` and `stamps` beside it are its attributes."""
+        """Return environment/install.py of this machine's project; its `steps` and `own_java` are those beside it."""
         folder = str(self.root / "environment")
-        for name in ("install", "steps", "stamps"):
+        for name in ("install", "own_java", "steps", "stamps"):
             sys.modules.pop(name, None)   # those of another machine
         sys.path.insert(0, folder)
         try:
             installer = importlib.import_module("install")
-            installer.steps, installer.stamps = sys.modules["steps"], sys.modules["stamps"]
+            installer.steps = sys.modules["steps"]
             return installer
         finally:
             sys.path.remove(folder)
-            for name in ("install", "steps", "stamps"):
+            for name in ("install", "own_java", "steps", "stamps"):
                 del sys.modules[name]
 
     def stamp(self, *layers: str) -> None:
