@@ -199,6 +199,8 @@ def test_a_line_that_is_too_long_is_told_as_that_and_never_as_the_end_of_the_dri
     second.close()
 
 
+@pytest.mark.real
+@pytest.mark.slow
 def test_500_workers_agree_on_10_000_columns_with_little_traffic(driver, monkeypatch):
     """What half a megabyte of columns are goes over the wire once a worker, and only as one part is without rows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
