@@ -87,15 +87,20 @@ def make_compiled(spare: int = 0) -> None:
         spare: bytes of memory to leave to what runs meanwhile.
     """
     remove_stamp("compiled")
+    if not leave_out_horovod() and (not HOROVOD.exists() or WITHOUT_HOROVOD.exists()):
+        install_horovod(spare)
+    archive_classes()
+    write_stamp("compiled")
+
+
+def leave_out_horovod() -> bool:
+    """Note, where Horovod can't be built, why."""
     reason = why_no_horovod()
     if reason:
         say(f"leaving Horovod out: {reason}")
         HOROVOD.unlink(missing_ok=True)
         WITHOUT_HOROVOD.write_text(f"{reason}\n")
-    elif not HOROVOD.exists() or WITHOUT_HOROVOD.exists():
-        install_horovod(spare)
-    archive_classes()
-    write_stamp("compiled")
+    return reason is not None
 
 
 def install_horovod(spare: int) -> None:
@@ -136,8 +141,9 @@ def compile_in_background(lock: int) -> None:
     with open(LOG, "ab") as log:
         process = subprocess.Popen([sys.executable, __file__, "compiled", "--lock", str(lock)], pass_fds=[lock], cwd=ROOT,
                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
-    say("compiling Horovod, and an archive of Spark's classes, in the background: once, 3 to 8 minutes. The quickstart doesn't "
-        f"wait for it. (log: {LOG}; to end it: kill -- -{process.pid})")
+    what = "" if WITHOUT_HOROVOD.exists() else "Horovod, and "
+    say(f"compiling {what}an archive of Spark's classes, in the background: once, 1 to 8 minutes. The quickstart doesn't wait for it. "
+        f"(log: {LOG}; to end it: kill -- -{process.pid})")
 
 
 def room_for_both() -> bool:
@@ -200,6 +206,7 @@ def make(layer: str, java: bool, lock: int) -> None:
     if java and not current("java"):
         make_java()
     if layer == "quickstart" and not current("compiled") and room_for_both():
+        leave_out_horovod()
         return compile_in_background(lock)
     if not current("compiled") or WITHOUT_HOROVOD.exists() and not why_no_horovod():
         make_compiled()

@@ -198,3 +198,15 @@ def test_what_is_compiled_in_the_background_is_waited_for_by_those_who_need_it_a
         (made.root / "go").touch()
     assert (made.root / "builds").read_text() == "build\n"
     assert made.ensure("test").stdout == f"{python}|||\n"
+
+
+def test_without_a_compiler_the_quickstart_has_the_reason_at_once(made):
+    made.installer().remove_stamp("compiled")
+    made.installer().HOROVOD.unlink()
+    (made.bin / "g++").unlink()
+    (made.root / ".venv" / "bin" / "python").unlink()
+    (made.root / ".venv" / "bin" / "python").symlink_to(made.bin / "true")
+    made.give("true")
+    made.give("python3.11", f'exec {sys.executable} "$@"')
+    ended = made.ensure("quickstart")
+    assert ended.returncode == 0 and "no C++ compiler was found (g++)" in ended.stdout.split("|")[1]
