@@ -54,7 +54,11 @@ find_python() {
                 return 0
             fi
         fi
-    done < <(type -ap python3.11 python3.12 python3.13 python3 python)
+    done < <(
+        type -ap python3.11 python3.12 python3.13 python3 python
+        # What .venv was made with: it may no longer be on the PATH.
+        if [[ -f $ROOT/.venv/pyvenv.cfg ]]; then sed -n 's/^executable = //p' "$ROOT/.venv/pyvenv.cfg"; fi
+    )
     if [[ -n $found ]]; then
         say "$found can make no environments: its module venv or ensurepip is missing. How to get it:"
     else

@@ -119,6 +119,13 @@ def test_the_python_of_the_environment_itself_does_not_make_it_anew(made):
     assert "INSTALLS" in made.ensure().stderr
 
 
+def test_the_python_that_made_the_environment_brings_it_up_to_date_also_where_it_is_on_no_path(made):
+    made.installer().remove_stamp("base")
+    (made.bin / "python3.11").rename(made.root / "its own")
+    (made.root / ".venv" / "pyvenv.cfg").write_text(f"home = /x\nexecutable = {made.root}/its own\nversion = 3.12.1\n")
+    assert "INSTALLS" in made.ensure().stderr
+
+
 def test_a_step_that_fails_names_itself_and_its_cause_and_its_output_is_in_the_log(made, capfd):
     steps = made.installer().steps
     with pytest.raises(steps.StepFailed, match="a broken step: ended with status 3") as failure:
