@@ -12,6 +12,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import answer_challenge, deliver_challenge
 from queue import SimpleQueue
@@ -182,7 +183,8 @@ class Server:
             if len(values) < self._parts:
                 return
             del self._gathers[turn]
-        line = json.dumps({"kind": "gathered", "values": [values[p] for p in range(self._parts)]}).encode()
+        answer = {"kind": "gathered", "values": [values[p] for p in range(self._parts)], "at": time.time()}
+        line = json.dumps(answer).encode()
         try:
             check_length(len(line), f"what {self._parts} workers tell each other")
         except LineTooLong as error:
@@ -243,6 +245,7 @@ class Client:
         self._sending = threading.Lock()
         self._answers = threading.Condition()
         self._gathered: list[list[str]] = []
+        self._began = time.time() - time.monotonic()   # of this host's monotonic clock, by the driver's; at first by its own
         self._stopped: str | None = None
         self._turn = 0
         self._leaving = False
@@ -266,6 +269,7 @@ class Client:
                 fields = json.loads(self._wire.receive())
                 if fields["kind"] == "gathered":
                     with self._answers:
+                        self._began = fields["at"] - time.monotonic()
                         self._gathered.append(fields["values"])
                         self._answers.notify_all()
                 else:
@@ -285,6 +289,13 @@ class Client:
         if gone:
             self._wire.shut()   # for whoever waits to send
         self._on_stop(reason)
+
+    def by_monotonic_clock(self, moment: float) -> float:
+        """Convert a moment of the driver's clock, in seconds since 1970, to this host's monotonic clock, in seconds.
+
+        As exact as the driver's last answer to a gather was fast.
+        """
+        return moment - self._began
 
     def send(self, message: Message) -> None:
         """Tell the driver; nothing happens when it is gone (on_stop has said so).

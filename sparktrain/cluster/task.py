@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator
 
@@ -205,6 +205,9 @@ class _Attempt:
             Joined(place.rank, shard.rows, shard.validation_rows, disk, shard.schedule.steps, inputs,
                    shard.filled.label_counts)
         )
+        fit = self._task.fit
+        if fit.ends_at is not None:
+            fit = replace(fit, ends_at=self._client.by_monotonic_clock(fit.ends_at))
         environment = dict(engine.join(place, str(self._folder / "segments"), gather_by_rank))
         self._child.order(
             Order(
@@ -216,7 +219,7 @@ class _Attempt:
                 environment=environment,
                 feed=shard.to_json(),
                 model=self._task.model,
-                fit=self._task.fit,
+                fit=fit,
                 seed=self._task.seed,
                 output=self._task.output,
                 hadoop=self._task.hadoop,

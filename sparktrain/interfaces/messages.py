@@ -40,7 +40,9 @@ class Fit:
     keep_checkpoints: int = 0                       # how many; 0: none is written
     checkpoint_steps: int | None = None             # of an epoch, between two; None: only after each epoch
     resume: Checkpoint | None = None                # the one to go on from
-    ends_at: float | None = None                    # seconds since 1970: no epoch is begun that would be over it
+    # No epoch is begun that would be over it: seconds since 1970 by the driver's clock; in an Order, as workers' clocks may
+    # differ from that, seconds of the monotonic clock of the worker's host.
+    ends_at: float | None = None
     then: str = "save"                              # save | fail: at the time limit
     own_loop: bool = False                          # the model is a function that trains by itself
     has_rows: bool = True                           # for an own loop: whether it was given any

@@ -17,7 +17,7 @@ from sparktrain.training.devices import replicas
 from sparktrain.training.errors import TrainingError
 from sparktrain.training.events import EventWriter
 from sparktrain.training.local_steps import LocalSteps
-from sparktrain.training.metrics import GlobalMetrics, finite, number
+from sparktrain.training.metrics import GlobalMetrics, finite, number, numbers
 from sparktrain.training.own_state import OwnState
 from sparktrain.training.resume import Resumed
 from sparktrain.training.statistics import Statistics
@@ -131,6 +131,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._begun = True
         super().on_train_begin(logs)
         self._memories = CallbackMemories(self.callbacks)
+        if self._partial:
+            self.metrics.look_at_states(self._feeding.sample)
         if self._resumed is not None:   # by now: they forget as training begins
             self._resumed.remind(self.callbacks)
             for callback in self.callbacks:
@@ -187,16 +189,16 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         listeners = self._listeners["on_train_batch_end"]
         if now < self._next_progress and not listeners:
             return
-        numbers = _numbers(logs)
+        plain = numbers(logs or {})
         for callback in listeners:
-            callback.on_train_batch_end(batch, logs=numbers)
+            callback.on_train_batch_end(batch, logs=plain)
         if self.model.stop_training and self._collective.size > 1:
             self._stop_asked = True
             self.model.stop_training = False
         if now >= self._next_progress:
             if self._feeding.rows_of(self._step):
-                self._check(numbers, f"by step {self._step}")
-            self._numbers = numbers
+                self._check(plain, f"by step {self._step}")
+            self._numbers = plain
             self._tell(now)
 
     def on_test_begin(self, logs: Any = None) -> None:
@@ -213,7 +215,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         for callback in self._listeners["on_test_batch_end"]:
-            callback.on_test_batch_end(batch, logs=_numbers(logs))
+            callback.on_test_batch_end(batch, logs=numbers(logs or {}))
         now = time.monotonic()
         if now >= self._next_progress:
             self._tell(now)   # a long validation is no stall
@@ -224,20 +226,19 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             Progress(self._epoch + 1, self._epochs, self._step, self._feeding.steps, self.rows, self._numbers)
         )
 
-    def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
+    def on_test_end(self, logs: dict[str, Any]) -> None:
+        own = numbers(logs)
         if self._partial:
-            own = _numbers(logs)
-            logs.update(self.metrics.over_workers(own, self.metrics.state(), self._feeding.validation_rows))
+            own = self.metrics.over_workers(own, self.metrics.state(), self._feeding.validation_rows)
+        _replace(logs, own)
         super().on_test_end(logs)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         # Keras goes on with this very dictionary, so what changes in it is what everyone after sees. A metric whose
         # result is its own variable shows the validation's value by now.
-        trained = self._train_results
-        logs.update(_numbers(
-            {name: trained.get(name, value) if isinstance(value, keras.Variable) else value
-             for name, value in logs.items()}
-        ))
+        plain = numbers(logs)
+        variables = numbers({name: value for name, value in logs.items() if isinstance(value, keras.Variable)})
+        _replace(logs, plain | {name: self._train_results.get(name, value) for name, value in variables.items()})
         if self._partial:
             if self._train_state is None:
                 self._statistics.average(self._feeding.epoch_rows)
@@ -271,20 +272,14 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             )
 
 
+def _replace(logs: dict[str, Any], by: Mapping[str, float]) -> None:
+    logs.clear()
+    logs.update(by)
+
+
 def _listens(callback: keras.callbacks.Callback, hook: str) -> bool:
     names = [hook, *filter(None, [_BATCH_HOOKS[hook]])]
     return any(
         getattr(getattr(callback, name), "__func__", None) is not getattr(keras.callbacks.Callback, name)
         for name in names
     )
-
-
-def _numbers(logs: Any) -> dict[str, float]:
-    """Keras's logs as plain numbers, nested ones flattened, in the order of their names."""
-    plain: dict[str, float] = {}
-    for name, value in sorted((logs or {}).items()):
-        if isinstance(value, dict):
-            plain.update(_numbers(value))
-        else:
-            plain[name] = number(value)
-    return plain

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any, Callable, Iterator, Mapping
 
@@ -88,6 +88,13 @@ class Feeding:
         """The structure of tf.TensorSpec of a device's batch in training."""
         return self._training().element_spec
 
+    def sample(self) -> Any:
+        """Some of this worker's training rows as a step takes them, one of its devices' where it has several; None without rows."""
+        if not self._rows(1):
+            return None
+        batches = partial(Feeding._training_batches, self)   # not a subclass's, which counts them
+        return next(iter(self._dataset(batches, 1, None, self._weighted)))
+
     def training(self) -> tf.data.Dataset:
         """The steps of one epoch from `begin` on: of the epoch that `epoch` says as a pass over it begins.
 
@@ -108,10 +115,13 @@ class Feeding:
         return max(1, -(-self.validation_rows // self._batch_size))
 
     def _training(self) -> tf.data.Dataset:
-        weighted = self._shard.weighted or self._class_weight is not None
         # A constant batch size lets TensorFlow unroll and plan: an LSTM's step is a sixth faster.
         rows = min(self._sizes) if len(self._sizes) == 1 and replicas() == 1 else None
-        return self._dataset(self._training_batches, self.steps, rows, weighted, self.begin)
+        return self._dataset(self._training_batches, self.steps, rows, self._weighted, self.begin)
+
+    @property
+    def _weighted(self) -> bool:
+        return self._shard.weighted or self._class_weight is not None
 
     def _rows(self, steps: int) -> int:
         return self._shard.schedule.bounds(self._shard.part, steps - 1)[1] if steps else 0

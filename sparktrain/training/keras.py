@@ -211,6 +211,8 @@ class _Fitting:
                 # Where nothing is left to train, a fit of no epoch does what Keras does at the end of one.
                 self._run_keras(callbacks, callbacks.epochs_done if callbacks.ended else epochs)
         self._checkpoints.wait()
+        if self._warmup is not None:
+            self._warmup.undo()
         return _Done(
             history=_plain(self._model.history.history),
             epochs=callbacks.epochs_done,

@@ -7,14 +7,17 @@ workers' metrics.
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any, Callable, Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
+from sparktrain.training.averaging import shadowed
 from sparktrain.training.devices import copies, replicas
+from sparktrain.training.metric_states import declares_sums, has_unproven, leaves, prove_sums, unproven
 
 _NEAR = 1e-6   # a log this near, relatively, to its metric's result is that result
 
@@ -31,6 +34,22 @@ class GlobalMetrics:
         self._model = model
         self._collective = collective
         self.averaged: set[str] = set()   # names that could only be averaged by rows
+        self._no_sums: set[int] = set()   # ids of metrics
+
+    def look_at_states(self, sample: Callable[[], Any]) -> None:
+        """Find out which metrics of the user's own keep sums over rows; the others are averaged. Collective.
+
+        Args:
+            sample: gives some of this worker's rows as a step takes them, None where it has none.
+        """
+        if not has_unproven(self._model):
+            return
+        batch = sample()
+        told = self._collective.gather(None if batch is None else prove_sums(self._model, batch))
+        proofs = list(zip(*(each for each in told if each is not None)))
+        for metric, verdicts in zip(unproven(self._model), proofs):
+            if False in verdicts or True not in verdicts:
+                self._no_sums.add(id(metric))
 
     def state(self) -> list[np.ndarray]:
         """This worker's metric states, as they are now."""
@@ -56,14 +75,15 @@ class GlobalMetrics:
         _assign(variables, summed)
         results = self.results()
         _assign(variables, now)
-        return {name: self._value(name, told, results) for name in logs}
+        no_sums = self._results_of_no_sums()
+        return {name: self._value(name, told, {} if name in no_sums else results) for name in logs}
 
     def _value(self, name: str, told: list[tuple[int, dict, dict, list]], results: dict[str, float]) -> float:
-        is_result = all(
+        is_result = name in results and all(
             name in own and (replicas() > 1 or np.isclose(logs[name], own[name], rtol=_NEAR, atol=0, equal_nan=True))
             for _, logs, own, _ in told
         )
-        if is_result and name not in self._unsummable():
+        if is_result:
             return results[name]
         self.averaged.add(name)
         of = [(rows, logs[name]) for rows, logs, _, _ in told if rows]
@@ -74,36 +94,29 @@ class GlobalMetrics:
 
     def _variables(self) -> list[keras.Variable]:
         """The states that may be added up."""
-        every = [v for metric in _leaves(self._model) for v in metric.variables if _summable(metric)]
+        every = [v for metric in leaves(self._model) for v in metric.variables if self._summable(metric)]
         return list({id(variable): variable for variable in every}.values())
 
     def results(self) -> dict[str, float]:
-        """This worker's single-number results, as they are now."""
-        return {name: number(value) for name, value in self._model.get_metrics_result().items() if np.ndim(value) == 0}
+        """This worker's results, as they are now, under the names of `numbers`."""
+        return numbers(self._model.get_metrics_result())
 
-    def _unsummable(self) -> set[str]:
-        """The names of results whose metric keeps something else than sums."""
-        marks = {}
-        for metric in _leaves(self._model):
-            if not _summable(metric):
-                metric.__dict__["result"] = lambda: None
-                marks[id(metric)] = metric
-        try:
-            return {name for name, value in self._model.get_metrics_result().items() if value is None}
-        finally:
-            for metric in marks.values():
-                del metric.__dict__["result"]
+    def _summable(self, metric: keras.metrics.Metric) -> bool:
+        return declares_sums(metric) and id(metric) not in self._no_sums
 
+    def _results_of_no_sums(self) -> set[str]:
+        """The names of results whose metric keeps something else than sums: they are what is told of it, whatever that be."""
+        apart = [metric for metric in leaves(self._model) if not self._summable(metric)]
+        told = [self._results_with(apart, value) for value in (0.0, 1.0)]
+        return {name for name, value in told[0].items() if told[1][name] != value}
 
-def _leaves(model: keras.Model) -> Iterator[keras.metrics.Metric]:
-    for metric in model.metrics:
-        # Keras keeps the metrics of compile() in one container that is a metric itself.
-        inner = getattr(metric, "metrics", None)
-        yield from inner if inner else [metric]
-
-
-def _summable(metric: keras.metrics.Metric) -> bool:
-    return all(variable.aggregation == "sum" for variable in metric.variables)
+    def _results_with(self, metrics: list[keras.metrics.Metric], value: float) -> dict[str, float]:
+        """The results, if those of some metrics were a value."""
+        with ExitStack() as stack:
+            for metric in metrics:
+                result = keras.tree.map_structure(lambda each: np.full(np.shape(each), value), metric.result())
+                stack.enter_context(shadowed(metric, "result", lambda result=result: result))
+            return self.results()
 
 
 def _added(variable: keras.Variable, values: list[np.ndarray]) -> np.ndarray:
@@ -121,7 +134,28 @@ def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
 
 def number(value: Any) -> float:
     """Of a tensor, a variable (one that several devices share, too) or a plain number."""
-    return float(value) if isinstance(value, (int, float)) else float(tf.convert_to_tensor(value))
+    return float(value) if isinstance(value, (int, float)) else float(_array(value).reshape(()))
+
+
+def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+    """Keras's logs as plain numbers, in the order of their names.
+
+    Nested ones are flattened; what is a number for each class, as an F1Score's result by Keras's default, becomes
+    `f1_score_0`, `f1_score_1` and so on, numbers of several axes `name_0_0`.
+    """
+    plain: dict[str, float] = {}
+    for name, value in sorted(logs.items()):
+        if isinstance(value, dict):
+            plain.update(numbers(value))
+        elif isinstance(value, (int, float)) or (array := _array(value)).size == 1:
+            plain[name] = number(value)
+        else:
+            plain.update({"_".join(map(str, (name, *place))): float(each) for place, each in np.ndenumerate(array)})
+    return plain
+
+
+def _array(value: Any) -> np.ndarray:
+    return np.asarray(tf.convert_to_tensor(value))
 
 
 def finite(logs: Mapping[str, Any]) -> bool:

@@ -116,14 +116,15 @@ class Worker:
         """The mean of the workers' values, weighted by rows: of gradients, losses, whatever is a mean over rows.
 
         Args:
-            values: floating-point tensors, arrays or numbers in any structure, alike on all workers; None stays None.
+            values: tensors, arrays or numbers in any structure, alike on all workers; None stays None.
             rows: how many rows this worker's values are of; a worker with 0 has no part in the mean.
 
         Returns:
-            Tensors in the same structure, in the graph where this is called in one.
+            Tensors in the same structure, in the graph where this is called in one: of the values' dtypes, and float64 for
+            whole numbers and truth values, whose mean is neither.
         """
         leaves = keras.tree.flatten(values)
-        tensors = [None if leaf is None else tf.convert_to_tensor(leaf) for leaf in leaves]
+        tensors = [None if leaf is None else _floating(leaf) for leaf in leaves]
         return keras.tree.pack_sequence_as(values, means(tensors, tf.cast(rows, tf.float32), self._collective))
 
     def broadcast(self, value: Any) -> Any:
@@ -185,6 +186,13 @@ class Worker:
             return own_fit(x, epochs=epochs, callbacks=callbacks, **words)
 
 
+def _floating(value: Any) -> tf.Tensor:
+    whole = isinstance(value, (bool, int))
+    # 2**31 and more would be too large for TensorFlow's own choice
+    tensor = tf.constant(value, tf.float64) if whole else tf.convert_to_tensor(value)
+    return tensor if tensor.dtype.is_floating or tensor.dtype.is_complex else tf.cast(tensor, tf.float64)
+
+
 class _Passes(Feeding):
     """Batches for a loop of the user's: each pass over them is the next epoch."""
 
@@ -198,8 +206,12 @@ class _Passes(Feeding):
             validates=shard.validation_rows > 0,
             one_step=False,
         )
-        self._worker = worker
+        self._worker, self._labelled = worker, worker._order.fit.labelled
         self._next = 0
+
+    def sample(self) -> Any:
+        batch = super().sample()
+        return batch if batch is None or self._labelled else batch[0]
 
     def _training_batches(self, epoch: int) -> Iterator[Batch]:
         self._next += 1

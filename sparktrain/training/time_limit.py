@@ -11,7 +11,7 @@ class TimeLimit:
     """Ends training before an epoch that would be over the limit.
 
     Args:
-        ends_at: seconds since 1970, by this host's clock.
+        ends_at: seconds of this host's monotonic clock.
         then: save, what there is; or fail.
 
     Attributes:
@@ -32,7 +32,7 @@ class TimeLimit:
         Raises:
             TrainingError: it does, and that is to be a failure.
         """
-        left = self._ends_at - time.time()
+        left = self._ends_at - time.monotonic()
         if left >= epoch_seconds:
             return False
         passed = f"{left:.1f} s were left" if left > 0 else f"it was over {-left:.1f} s ago"

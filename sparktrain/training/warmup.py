@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from sparktrain.training.errors import TrainingError
@@ -55,10 +56,24 @@ class Warmup:
         """Go on as after so many steps."""
         self._step.assign(float(steps))
 
+    def undo(self) -> None:
+        """Give the optimizers the rate of a single worker again, after the last step.
+
+        So the model that is saved goes on by itself as it would have without the other workers, and is scaled to as many as
+        there are, and not once more, by the next run that loads it. What callbacks have made of the rate stays, as a share.
+        """
+        # The step that was set up last
+        share = min(max(float(self._step.numpy()) - 1.0, 0.0) / self._steps, 1.0) if self._steps else 1.0
+        factor = 1.0 + (self._size - 1.0) * share if self._step.numpy() else 1.0
+        for optimizer, rate in self._rates:
+            now = float(optimizer.learning_rate.numpy())
+            # To the bit where nobody has changed it
+            optimizer.learning_rate = rate if np.float32(now) == np.float32(rate * factor) else now / factor
+
     def note(self) -> str:
         """What was done, for the run's summary."""
         rates = ", ".join(f"{rate:g} to {rate * self._size:g}" for _, rate in self._rates)
         return (
             f"learning rate scaled by {self._size} workers, from {rates} over {self._steps} steps; "
-            "the saved model's optimizer keeps the scaled rate"
+            "the saved model's optimizer has the rate of one worker, so a run that goes on with it scales it anew"
         )

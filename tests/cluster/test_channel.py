@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection, answer_challenge, deliver_cha
 
 import pytest
 
+from sparktrain.cluster import channel
 from sparktrain.cluster.channel import Client, Server, Stopped
 from sparktrain.cluster.wire import LineTooLong, Wire
 from sparktrain.feed import Filled, agree_through
@@ -86,6 +87,22 @@ def test_a_gather_hands_every_value_to_every_part_in_order(driver):
             assert [each.result(timeout=5) for each in asked] == [values] * 3
     for client in clients:
         client.close()
+
+
+def test_a_moment_of_the_drivers_clock_is_understood_where_the_own_clock_is_another(driver, monkeypatch):
+    class Ahead:
+        """The driver's clock: an hour ahead of a task's."""
+
+        monotonic, time = time.monotonic, staticmethod(lambda: time.time() + 3600)
+
+    one = driver(1)
+    client = one.client(0)
+    monkeypatch.setattr(channel, "time", Ahead)
+    before = time.monotonic()
+    client.gather("x")
+    took = time.monotonic() - before
+    assert abs(client.by_monotonic_clock(Ahead.time() + 60) - (time.monotonic() + 60)) <= took + 0.1
+    client.close()
 
 
 def test_stop_reaches_every_task_also_one_that_waits_in_a_gather_and_one_that_comes_late(driver):

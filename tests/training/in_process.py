@@ -1,4 +1,7 @@
-"""Training in this process: its workers are threads, whose collective is a barrier and a sum."""
+"""Training in this process: its workers are threads, whose collective is a barrier and a sum.
+
+One or two of them: each holds one of TensorFlow's threads while it waits for the others, and there are as many as cores.
+"""
 
 from __future__ import annotations
 
@@ -102,6 +105,7 @@ def train(
     **fit: Any,
 ) -> Trained:
     """Train a model on the parts, a worker each, and wait for all of them."""
+    assert len(parts) <= 2
     sizes = (batch_size,) * len(parts)
     order = Order(
         run="test",

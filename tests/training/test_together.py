@@ -85,7 +85,7 @@ def test_what_horovod_looks_for_in_every_cycle_does_not_interrupt_the_training(t
 
 
 def test_a_time_limit_ends_all_workers_after_the_same_epoch_and_keeps_the_model(train, make_rows):
-    run = train([make_rows(60), make_rows(20, start=1000)], "dense", engine="horovod", epochs=6, ends_at=time.time())
+    run = train([make_rows(60), make_rows(20, start=1000)], "dense", engine="horovod", epochs=6, ends_at=time.monotonic())
     told = [worker.outcome for worker in run.workers]
     assert [each.epochs for each in told] == [1, 1] and all(each.stopped_early for each in told), told
     assert "time_limit ended training after epoch 1 of 6" in told[0].notes[0] and run.model.exists()
