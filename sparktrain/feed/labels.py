@@ -104,7 +104,8 @@ class LabelCounts:
             self._counts = None
             return
         low = labels.min()
-        if labels.max() - low < MOST_CLASSES:   # much faster than sorting them
+        # As Python's integers: the labels' own dtype may be too small for the difference.
+        if int(labels.max()) - int(low) < MOST_CLASSES:   # much faster than sorting them
             counts = np.bincount((labels - low).astype(np.intp))
             found = np.flatnonzero(counts)
             self._counts.update({int(low) + int(step): int(counts[step]) for step in found})

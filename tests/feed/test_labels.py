@@ -49,6 +49,8 @@ def test_classes_become_their_numbers(fill, array, classes, expected):
     ([pa.array([True, False, False]), pa.array([True])], [[0, 2], [1, 2]]),
     ([pa.array([0.5, 1.0]), pa.array([1.0])], None),
     ([pa.array([0, 10**9]), pa.array([0])], [[0, 2], [10**9, 1]]),
+    ([pa.array([-2**31, 5, 5], pa.int32()), pa.array([2**31 - 1], pa.int32())], [[-2**31, 1], [5, 2], [2**31 - 1, 1]]),
+    ([pa.array([-2**63, 2**63 - 1, 7])], [[-2**63, 1], [7, 1], [2**63 - 1, 1]]),
     ([pa.array(range(600)), pa.array(range(600, 1200))], None),
     ([pa.array([[0, 1], [1, 0]]), pa.array([[0, 1]])], None),
 ])
@@ -56,8 +58,8 @@ def test_training_rows_are_counted_by_label_where_labels_are_classes(tmp_path, p
     filled = []
     for part, labels in enumerate(parts):
         writer = SegmentWriter(tmp_path / str(part), Layout((Input("x", (Column("x"),)),), "y", None, None, "v"))
-        for at in range(len(labels)):   # a row held out beside each
-            row = {"x": [0.0, 0.0], "y": pa.concat_arrays([labels[at:at + 1]] * 2), "v": [False, True]}
+        for some in np.array_split(np.arange(len(labels)), 2):   # a row held out beside each
+            row = {"x": [0.0, 0.0] * len(some), "y": labels.take(pa.array(np.repeat(some, 2))), "v": [False, True] * len(some)}
             writer.write(pa.record_batch(row))
         filled.append(writer.close())
     assert label_counts([part.label_counts for part in filled]) == counts
