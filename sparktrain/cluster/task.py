@@ -15,9 +15,10 @@ import sys
 import threading
 import time
 import traceback
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator
+from typing import Any, Callable, Iterable, Iterator, Sequence
 
 import psutil
 import pyarrow
@@ -26,12 +27,12 @@ from pyspark import BarrierTaskContext
 from sparktrain import feed
 from sparktrain.cluster.channel import Client, Stopped
 from sparktrain.cluster.child import Child
+from sparktrain.cluster.local_disks import Spare, local_dirs, make_folders, remove_left
 from sparktrain.cluster.places import places
 from sparktrain.interfaces.launch import Launch, LaunchFailed
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, Phase, Source
 
-_TELL_EVERY = 0.5        # seconds
-SPARE_DISK = 256 << 20   # bytes left alone: a full disk would hurt Spark itself and the node's other tenants
+_TELL_EVERY = 0.5   # seconds
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Task:
     output: str
     hadoop: dict[str, str]
     threads: int
+    spare: Spare                # of each local disk, that segments leave free
     gpus: int = 0               # that each worker is pinned to
     rows: int | None = None     # of each part, about; None where they were not counted
 
@@ -68,8 +70,11 @@ class _Attempt:
         # Executors advertise the address by which others reach them; a task's own host name may resolve to nothing.
         hosts = [info.address.rsplit(":", 1)[0] for info in context.getTaskInfos()]
         self._host = hosts[self._part]
-        self._neighbours = hosts.count(self._host)   # workers that share this host's disk, this one too
-        self._folder = _work_folder(task.run, self._part)
+        self._before = hosts[:self._part].count(self._host)   # workers of this host with a lower part
+        remove_left(local_dirs())
+        name = f"sparktrain-{task.run}-{self._part}-{secrets.token_hex(4)}-pid{os.getpid()}"
+        self._folders = make_folders(name, local_dirs())   # on each local disk
+        self._folder = self._folders[self._before % len(self._folders)]   # for all but the segments
         self._executor = _parents()
         self._child: Child | None = None
         self._outcome: Finished | Failure | None = None
@@ -81,26 +86,30 @@ class _Attempt:
         try:
             client = Client(self._task.driver, self._task.secret, self._part, self._host, self._stop)
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._remove_folders()
             raise
         self._client = client
         try:
             client.send(Phase("start"))
             self._start_child()
-            shard = self._fill(batches)
+            shard = self._fill(batches, self._disks())
             self._train(shard, engine)
         except (Stopped, WorkerFailed):
             raise   # the driver knows
         except BaseException as error:
-            client.send(self._blamed(_failure(error, self._folder)))
+            client.send(self._blamed(_failure(error, self._folders)))
             raise
         finally:
             self._stop("the task has ended")
             if self._child is not None:
                 self._watcher.join()
             engine.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._remove_folders()
             client.close()
+
+    def _remove_folders(self) -> None:
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _stop(self, reason: str) -> None:
         with self._starting:
@@ -141,9 +150,20 @@ class _Attempt:
             return outcome
         return Failure("lost", ExecutorGone.__name__, f"the executor's JVM is gone, and then {outcome.error}: {outcome.message}")
 
-    def _fill(self, batches: Iterable[pyarrow.RecordBatch]) -> feed.Shard:
+    def _disks(self) -> feed.Disks:
+        """This host's disks, and how many workers each takes segments of."""
+        mine = [str(folder.stat().st_dev) for folder in self._folders]
+        told = [json.loads(each) for each in self._client.gather(json.dumps([self._host, mine]))]
+        sharing = Counter(device for host, devices in told if host == self._host for device in devices)
+        disks = [
+            feed.Disk(folder / "segments", self._task.spare.of(shutil.disk_usage(folder).total), sharing[device])
+            for folder, device in zip(self._folders, mine)
+        ]
+        return feed.Disks(disks, self._before)
+
+    def _fill(self, batches: Iterable[pyarrow.RecordBatch], disks: feed.Disks) -> feed.Shard:
         """Write this part's rows to segments and agree on shapes and counts with the other parts."""
-        writer = feed.SegmentWriter(self._folder / "segments", feed.Layout.from_json(self._task.layout))
+        writer = feed.SegmentWriter(disks, feed.Layout.from_json(self._task.layout))
         self._client.send(Phase("fill"))
         rows = size = 0
         whole: int | None = None
@@ -154,7 +174,7 @@ class _Attempt:
             size += batch.nbytes
             if whole is None and self._task.rows is not None and writer.row_bytes is not None:
                 whole = self._task.rows * writer.row_bytes
-                self._check_disk(whole)
+                self._check_room(whole, disks)
             if time.monotonic() - told > _TELL_EVERY:
                 told = time.monotonic()
                 self._client.send(Filling(rows, size, whole))
@@ -163,7 +183,7 @@ class _Attempt:
         self._client.send(Filling(rows, size))
         self._client.send(Phase("join"))
         return feed.Shard(
-            self._folder / "segments",
+            disks.folders,
             filled,
             feed.agree_through(self._client.gather, self._part, filled),
             part=self._part,
@@ -175,17 +195,14 @@ class _Attempt:
         """See that the filling may go on."""
         if self._stop_reason is not None:
             raise Stopped(self._stop_reason)
-        if shutil.disk_usage(self._folder).free < SPARE_DISK:
-            raise OSError(errno.ENOSPC, "too little disk is left for the segments")
 
-    def _check_disk(self, whole: int) -> None:
-        """See that this host's disk holds all its workers' rows, before most of them are written."""
-        free = shutil.disk_usage(self._folder).free
-        if self._neighbours * whole > free - SPARE_DISK:
+    def _check_room(self, whole: int, disks: feed.Disks) -> None:
+        """See that this host's disks hold this worker's rows beside its neighbours', before most of them are written."""
+        if whole > disks.room:
             raise OSError(
                 errno.ENOSPC,
-                f"{self._neighbours} worker(s) of {self._task.rows:,} rows each need "
-                f"{self._neighbours * whole / 1e9:,.1f} GB",
+                f"this worker's {self._task.rows:,} rows need {whole / 1e9:,.1f} GB, and {disks.room / 1e9:,.1f} GB are its "
+                "part of that, beside this host's other workers",
             )
 
     def _train(self, shard: feed.Shard, engine: Launch) -> None:
@@ -198,17 +215,16 @@ class _Attempt:
             by_rank = {all_places[part].rank: values[part] for part in range(len(values))}
             return [by_rank[rank] for rank in range(len(values))]
 
-        disk = sum(path.stat().st_size for path in (self._folder / "segments").iterdir())
         # Of all workers the same, and long where there are many columns
         inputs = {name: [list(shape), str(dtype)] for name, (shape, dtype) in shard.inputs.items()} if place.rank == 0 else {}
         self._client.send(
-            Joined(place.rank, shard.rows, shard.validation_rows, disk, shard.schedule.steps, inputs,
+            Joined(place.rank, shard.rows, shard.validation_rows, shard.filled.bytes, shard.schedule.steps, inputs,
                    shard.filled.label_counts)
         )
         fit = self._task.fit
         if fit.ends_at is not None:
             fit = replace(fit, ends_at=self._client.by_monotonic_clock(fit.ends_at))
-        environment = dict(engine.join(place, str(self._folder / "segments"), gather_by_rank))
+        environment = dict(engine.join(place, str(shard.folders[0]), gather_by_rank))
         self._child.order(
             Order(
                 run=self._task.run,
@@ -273,30 +289,17 @@ def _huge_pages(tunables: str) -> str:
     return ":".join(filter(None, [tunables, "glibc.malloc.hugetlb=1"]))
 
 
-def _failure(error: BaseException, folder: Path) -> Failure:
+def _failure(error: BaseException, folders: Sequence[Path]) -> Failure:
     if isinstance(error, feed.BadInput):
         return Failure("input", type(error).__name__, str(error))
     if isinstance(error, (LaunchFailed, ExecutorGone)):
         return Failure("lost", type(error).__name__, str(error))
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        free = shutil.disk_usage(folder).free
+        free = ", ".join(f"{folder} ({shutil.disk_usage(folder).free / 1e9:.1f} GB free)" for folder in folders)
         message = (
-            f"no space left for the segments in {folder} ({free / 1e9:.1f} GB free on {socket.gethostname()}; "
-            f"{error.strerror}): give Spark larger local dirs (spark.local.dir, or YARN's local-dirs), more workers "
+            f"no space left for the segments on {socket.gethostname()}, in {free}: {error.strerror}. Part of each disk is left "
+            "free (cluster.spare_disk). Give Spark larger local dirs (spark.local.dir, or YARN's local-dirs), more workers "
             "(but with split: epochs each has all rows), or sample fewer rows"
         )
         return Failure("input", "NoSpace", message)
     return Failure("code", type(error).__name__, str(error), traceback.format_exc())
-
-
-def _work_folder(run: str, part: int) -> Path:
-    """A new folder in Spark's local dirs, after removing what killed tasks have left in them."""
-    local_dirs = [Path(path) for path in os.environ["SPARK_LOCAL_DIRS"].split(",")]
-    for left in (path for folder in local_dirs for path in folder.glob("sparktrain-*-pid*")):
-        pid = int(left.name.rsplit("pid", 1)[1])
-        if not psutil.pid_exists(pid):
-            shutil.rmtree(left, ignore_errors=True)
-    roomiest = max(local_dirs, key=lambda path: shutil.disk_usage(path).free)
-    folder = roomiest / f"sparktrain-{run}-{part}-{secrets.token_hex(4)}-pid{os.getpid()}"
-    folder.mkdir(parents=True)
-    return folder

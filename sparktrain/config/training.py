@@ -165,6 +165,9 @@ class Cluster(Section):
 
     worker_memory: Annotated[str, Field(pattern=SIZE)] | None = None
     """Memory of one worker's training process, such as 800m, 8g or 1t. Without it, what Spark's settings leave."""
+    spare_disk: Annotated[str, Field(pattern=SIZE)] | None = None
+    """How much of each local disk segments leave free, such as 20g. Without it 256m, and on YARN and Kubernetes, which give up
+    a disk that is nearly full, a fifth more than their own check asks for: 12 % of the disk where that is the usual 10 %."""
     slots_timeout: Positive = 600.0
     """Seconds to wait for as many slots as there are workers."""
     stall_timeout: Positive = 300.0

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Callable
 
 from sparktrain.cluster.executors import ApplicationExecutors
+from sparktrain.cluster.local_disks import spare_of
 from sparktrain.cluster.slots import Slots, worker_gpus
 from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
 from sparktrain.cluster.task import Task
@@ -113,6 +114,7 @@ def _attempt(
         output=run.folder.staged.url,
         hadoop=run.hadoop,
         threads=slots.threads(parts),
+        spare=spare_of(run.spark.sparkContext, run.job.cluster.spare_disk),
         gpus=worker_gpus(training.gpus_per_worker, slots),
         rows=None if run.check else rows_of_each(prepared, parts, run.whole),
     )

@@ -11,12 +11,14 @@ from rich.text import Text
 
 from sparktrain.data import Prepared
 from sparktrain.driver.plan import rows_of_each
+from sparktrain.feed.spool import DISK
 from sparktrain.interfaces.messages import Joined
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """Numbers of a run that has not been made. Disk is bytes a worker, estimated from the rehearsal's rows."""
+    """Numbers of a run that has not been made. Disk is bytes a worker while it fills, over all local disks, estimated from the
+    rehearsal's rows."""
 
     rows: int
     validation_rows: int
@@ -63,6 +65,6 @@ def rehearsal(
         # The parts differ by chance; an even deal is what to expect
         steps_per_epoch=math.ceil(rows * (len(joined) if whole else 1) / summary["batch"]),
         batch=summary["batch"],
-        disk_per_worker=math.ceil(size / max(1, seen) * rows_of_each(prepared, len(joined), whole)),
+        disk_per_worker=math.ceil(DISK * size / max(1, seen) * rows_of_each(prepared, len(joined), whole)),
         parameters=summary["parameters"],
     )

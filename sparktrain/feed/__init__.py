@@ -4,6 +4,7 @@ Knows neither Spark nor a framework. Filling: `SegmentWriter`; agreeing with the
 """
 
 from sparktrain.feed.agreement import agree, agree_through, label_counts
+from sparktrain.feed.disks import Disk, Disks
 from sparktrain.feed.errors import BadInput, NoRows
 from sparktrain.feed.fill import SegmentWriter
 from sparktrain.feed.filled import Filled
@@ -12,6 +13,6 @@ from sparktrain.feed.schedule import Schedule
 from sparktrain.feed.shard import Batch, Shard
 
 __all__ = [
-    "MORE_LABEL", "BadInput", "Batch", "Column", "Filled", "Input", "Layout", "NoRows", "Schedule", "SegmentWriter",
-    "Shard", "agree", "agree_through", "label_counts",
+    "MORE_LABEL", "BadInput", "Batch", "Column", "Disk", "Disks", "Filled", "Input", "Layout", "NoRows", "Schedule",
+    "SegmentWriter", "Shard", "agree", "agree_through", "label_counts",
 ]

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from sparktrain.feed.columns import dense, element_dtype, joined, row_shape
+from sparktrain.feed.disks import Disk, Disks
 from sparktrain.feed.errors import BadInput, Fault
 from sparktrain.feed.filled import Filled
 from sparktrain.feed.labels import LabelCounts, check_weight_type, label_dtype, labels, weights
@@ -35,7 +36,7 @@ class SegmentWriter:
     than a segment has, by writing all a second time.
 
     Args:
-        folder: an empty or missing local folder.
+        folder: an empty or missing local folder; or several, each on a disk of its own, over which the segments are spread.
         layout: which columns become what.
         segment_bytes: a segment is no larger, unless a single row is. With validation rows a quarter of the memory
             is theirs.
@@ -45,9 +46,10 @@ class SegmentWriter:
         OSError: a segment can't be written.
     """
 
-    def __init__(self, folder: str | Path, layout: Layout, segment_bytes: int = 64 << 20):
-        self._folder = Path(folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: str | Path | Disks, layout: Layout, segment_bytes: int = 64 << 20):
+        self._disks = folder if isinstance(folder, Disks) else Disks([Disk(Path(folder))])
+        for each in self._disks.folders:
+            each.mkdir(parents=True, exist_ok=True)
         self._layout = layout
         self._segment_bytes = segment_bytes
         self._fields: list[Field] | None = None
@@ -102,6 +104,8 @@ class SegmentWriter:
             weighted=self._layout.weight is not None,
             segments=self._training.segments if self._training else [],
             validation_segments=self._validation.segments if self._validation else [],
+            places=self._training.places if self._training else [],
+            validation_places=self._validation.places if self._validation else [],
             bytes=sum(store.bytes for store in stores),
         )
         self._training = self._validation = None
@@ -136,8 +140,8 @@ class SegmentWriter:
             self._column(batch, layout.validation)
             for_training = self._segment_bytes * 3 // 4
             capacity = _capacity(self._segment_bytes - for_training, row_bytes)
-            self._validation = Store(self._folder, fields, capacity, validation=True)
-        self._training = Store(self._folder, fields, _capacity(for_training, row_bytes), validation=False)
+            self._validation = Store(self._disks, fields, capacity, validation=True)
+        self._training = Store(self._disks, fields, _capacity(for_training, row_bytes), validation=False)
         self._fields = fields
 
     def _shape(self, batch: pa.RecordBatch, column: Column) -> tuple[int, ...] | None:

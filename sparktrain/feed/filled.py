@@ -20,6 +20,8 @@ class Filled:
         weighted: whether rows have weights.
         segments: training rows of each segment.
         validation_segments: validation rows of each validation segment.
+        places: the disk of each segment, by its number among the writer's folders.
+        validation_places: likewise of each validation segment.
         bytes: size of all files.
     """
 
@@ -30,6 +32,8 @@ class Filled:
     weighted: bool
     segments: list[int]
     validation_segments: list[int]
+    places: list[int]
+    validation_places: list[int]
     bytes: int
 
     @property

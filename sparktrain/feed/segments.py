@@ -74,7 +74,7 @@ def telling_of_disk(path: Path) -> Iterator[None]:
     except OSError as error:
         error.add_note(
             f"while writing rows to {path}, on a disk with {shutil.disk_usage(path.parent).free:,} bytes free. "
-            "All rows of a worker must fit into Spark's local directory (spark.local.dir; YARN's local dirs)."
+            "All rows of a worker must fit into Spark's local directories (spark.local.dir; YARN's local dirs)."
         )
         raise
 

@@ -40,7 +40,7 @@ class Shard:
     grow with the rows: a few segments are mapped at a time and unmapped after use.
 
     Args:
-        folder: where this part's segments are.
+        folders: where this part's segments are, in the order of the writer's folders; one alone may come without a list.
         filled: what `SegmentWriter.close` returned.
         agreement: what `agree` returned.
         part: this part's number.
@@ -50,14 +50,15 @@ class Shard:
 
     def __init__(
         self,
-        folder: str | Path,
+        folders: str | Path | Sequence[str | Path],
         filled: Filled,
         agreement: dict[str, Any],
         part: int,
         seed: int,
         batch_sizes: Sequence[int],
     ):
-        self.folder, self.filled, self.agreement = Path(folder), filled, agreement
+        self.folders = [Path(folder) for folder in ([folders] if isinstance(folders, (str, Path)) else folders)]
+        self.filled, self.agreement = filled, agreement
         self.part, self.seed = part, seed
         self.schedule = Schedule(tuple(agreement["counts"]), tuple(batch_sizes))
         self._names = [(name, INPUT + name) for name in agreement["inputs"]]
@@ -125,7 +126,7 @@ class Shard:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "folder": str(self.folder),
+            "folders": [str(folder) for folder in self.folders],
             "filled": self.filled.to_json(),
             "agreement": self.agreement,
             "part": self.part,
@@ -177,7 +178,8 @@ class Shard:
     def _windows(
         self, groups: Sequence[Sequence[int]], rows_of: Callable[[int], np.ndarray], validation: bool
     ) -> Iterator[tuple[Window, np.ndarray]]:
-        paths = [[segment_path(self.folder, number, validation=validation) for number in group] for group in groups]
+        places = self.filled.validation_places if validation else self.filled.places
+        paths = [[segment_path(self.folders[places[number]], number, validation=validation) for number in group] for group in groups]
         for number, mapped in enumerate(paths):
             for path in paths[number + 1] if number + 1 < len(paths) else ():
                 read_ahead(path)

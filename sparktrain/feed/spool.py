@@ -5,33 +5,35 @@ from __future__ import annotations
 import math
 import mmap
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO, Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
+from sparktrain.feed.disks import Disks
 from sparktrain.feed.segments import reserve, telling_of_disk
 
-_FILES = 16             # by a key's first bits; each is given up once it is merged, so the disk never holds all rows twice
-DISK = 1 + 1 / _FILES   # of the rows' size: what is needed at most, until all are merged and written elsewhere
+_RANGES = 16             # of keys, by their first bits; the files of one are given up once they are merged, so the disks never hold all rows twice
+DISK = 1 + 1 / _RANGES   # of the rows' size: what is needed at most, until all are merged and written elsewhere
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
-_AT_ONCE = 1 << 20      # bytes, gathered and written: they stay in the processor's cache until they are written
+_AT_ONCE = 1 << 20       # bytes, gathered and written: they stay in the processor's cache until they are written
 _ALIGNED = 8
 
 
 class Spool:
-    """Rows in stretches that are each in order, to be merged. Every stretch is shared out among a few files.
+    """Rows in stretches that are each in order, to be merged. A stretch is on one disk, shared out among files by its keys.
 
     Args:
-        folder: for the files; there is nothing left in it after `merged`.
+        disks: for the files; there is nothing left on them after `merged`.
         name: what the files' names begin with.
     """
 
-    def __init__(self, folder: Path, name: str):
-        self._paths = [folder / f"{name}-{number:02d}.spool" for number in range(_FILES)]
-        self._files = [open(path, "wb") for path in self._paths]
-        self._stretches: list[list[_Stretch]] = [[] for _ in self._paths]
-        self._bounds = np.array([_LEAST + number * (1 << 64) // _FILES for number in range(1, _FILES)], np.int64)
+    def __init__(self, disks: Disks, name: str):
+        self._disks, self._name = disks, name
+        self._ends: list[dict[int, int]] = [{} for _ in range(_RANGES)]   # of each range's files, by their disk
+        self._stretches: list[list[_Stretch]] = [[] for _ in range(_RANGES)]
+        self._bounds = np.array([_LEAST + number * (1 << 64) // _RANGES for number in range(1, _RANGES)], np.int64)
 
     def write(self, keys: np.ndarray, fields: Mapping[str, np.ndarray]) -> None:
         """Add rows, in any order.
@@ -41,19 +43,22 @@ class Spool:
             fields: arrays [n, ...] by name, C-contiguous; the same names, shapes and dtypes each time.
 
         Raises:
-            OSError: with a note about the space left, where the disk is full.
+            OSError: the disks are full; with a note about the space left, where one turned out to be.
         """
         order = np.argsort(keys)
         keys = keys[order]
         ends = [0, *np.searchsorted(keys, self._bounds).tolist(), len(keys)]
         items = {name: _items(rows) for name, rows in fields.items()}
-        for path, file, stretches, first, end in zip(self._paths, self._files, self._stretches, ends, ends[1:]):
+        row_size = keys.itemsize + sum(rows.itemsize for rows in items.values())
+        disk = self._disks.take(len(keys) * row_size + _RANGES * _ALIGNED)
+        for number, (first, end) in enumerate(zip(ends, ends[1:])):
             if first == end:
                 continue
-            stretch = _Stretch(file.tell(), end - first, {})
-            stretches.append(stretch)
-            with telling_of_disk(path):
-                reserve(file, (end - first) * (keys.itemsize + sum(rows.itemsize for rows in items.values())) + _ALIGNED)
+            path, begin = self._path(number, disk), self._ends[number].get(disk, 0)
+            stretch = _Stretch(disk, begin, end - first, {})
+            with telling_of_disk(path), open(path, "r+b" if begin else "wb") as file:
+                file.seek(begin)
+                reserve(file, (end - first) * row_size + _ALIGNED)
                 file.write(keys[first:end])
                 for name, rows in items.items():
                     stretch.fields[name] = file.tell(), rows.dtype
@@ -61,25 +66,30 @@ class Spool:
                     for start in range(first, end, step):
                         file.write(rows.take(order[start:min(start + step, end)]))
                 file.write(bytes(-file.tell() % _ALIGNED))
+                self._ends[number][disk] = file.tell()
+            self._stretches[number].append(stretch)
 
     def merged(self, most: int) -> Iterator[Block]:
         """All rows in the order of their keys, at most so many at a time. Rows of the same key come in any order.
 
         Which rows come together depends on the keys alone.
         """
-        for path, file in zip(self._paths, self._files):
-            with telling_of_disk(path):
-                file.close()
-        for path, stretches in zip(self._paths, self._stretches):
-            if stretches:
-                with open(path, "rb") as file:
-                    yield from _merged(file, stretches, most)
-            path.unlink(missing_ok=True)
+        for number, (ends, stretches) in enumerate(zip(self._ends, self._stretches)):
+            paths = {disk: self._path(number, disk) for disk in ends}
+            with ExitStack() as stack:
+                yield from _merged({disk: stack.enter_context(open(path, "rb")) for disk, path in paths.items()}, stretches, most)
+            for disk, path in paths.items():
+                path.unlink(missing_ok=True)
+                self._disks.give_back(disk, ends[disk])
+
+    def _path(self, number: int, disk: int) -> Path:
+        return self._disks.folders[disk] / f"{self._name}-{number:02d}.spool"
 
 
 class _Stretch(NamedTuple):
     """Where rows lie in a file: their keys, ascending, then one field after the other, each row as bytes."""
 
+    disk: int           # of the file
     start: int
     count: int
     fields: dict[str, tuple[int, np.dtype]]   # where each begins, and its rows' dtype
@@ -109,21 +119,22 @@ class _Piece(NamedTuple):
 
 
 class Block:
-    """Rows of several stretches of a file, to be read in the order of their keys.
+    """Rows of several stretches, to be read in the order of their keys.
 
     Attributes:
         count: of the rows.
-        path: the file, if these are all of its rows: when they have been copied, whoever has a use for it may take it.
+        paths: the files by their disk, if these are all rows in them: when they have been copied, whoever has a use for
+            a file may take it.
     """
 
-    def __init__(self, file: BinaryIO, pieces: Sequence[_Piece], whole: bool):
+    def __init__(self, files: Mapping[int, BinaryIO], pieces: Sequence[_Piece], whole: bool):
         keys = [piece.keys[piece.start:piece.stop] for piece in pieces]
         order = np.argsort(np.concatenate(keys), kind="stable")
         ranks = np.empty_like(order)
         ranks[order] = np.arange(len(order))
         self.count = len(order)
-        self.path = Path(file.name) if whole else None
-        self._file = file
+        self.paths = {disk: Path(file.name) for disk, file in files.items()} if whole else {}
+        self._files = files
         self._ranked = list(zip(pieces, np.split(ranks, np.cumsum([len(each) for each in keys])[:-1])))
 
     def copy(self, targets: Mapping[str, np.ndarray]) -> None:
@@ -131,13 +142,17 @@ class Block:
         for name, target in targets.items():
             items = _items(target)
             for piece, ranks in self._ranked:
-                items[ranks] = piece.stretch.read(self._file, name, piece.start, piece.stop)
+                items[ranks] = piece.stretch.read(self._files[piece.stretch.disk], name, piece.start, piece.stop)
 
 
-def _merged(file: BinaryIO, stretches: Sequence[_Stretch], most: int) -> Iterator[Block]:
-    """Halve the range of keys until the rows of one are few enough."""
-    memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    whole = [_Piece(stretch, stretch.keys(memory), 0, stretch.count) for stretch in stretches]
+def _merged(files: Mapping[int, BinaryIO], stretches: Sequence[_Stretch], most: int) -> Iterator[Block]:
+    """Halve the range of keys until the rows of one are few enough.
+
+    Args:
+        files: by their disk.
+    """
+    memory = {disk: mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) for disk, file in files.items()}
+    whole = [_Piece(stretch, stretch.keys(memory[stretch.disk]), 0, stretch.count) for stretch in stretches]
     waiting = [(_LEAST, _MOST, whole)]
     while waiting:
         least, greatest, pieces = waiting.pop()
@@ -151,12 +166,13 @@ def _merged(file: BinaryIO, stretches: Sequence[_Stretch], most: int) -> Iterato
         elif count > most:
             # Of one key, so in order however they are cut.
             for first in range(0, count, most):
-                yield Block(file, list(_numbered(pieces, first, first + most)), whole=False)
+                yield Block(files, list(_numbered(pieces, first, first + most)), whole=False)
         elif count:
-            yield Block(file, pieces, whole=(least, greatest) == (_LEAST, _MOST))
+            yield Block(files, pieces, whole=(least, greatest) == (_LEAST, _MOST))
         # Keys that were looked at no longer count as this process's memory.
         if hasattr(mmap, "MADV_DONTNEED"):
-            memory.madvise(mmap.MADV_DONTNEED)
+            for each in memory.values():
+                each.madvise(mmap.MADV_DONTNEED)
 
 
 def _numbered(pieces: Sequence[_Piece], first: int, end: int) -> Iterator[_Piece]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any, Callable, Mapping
 
 import numpy as np
 
+from sparktrain.feed.disks import Disks
 from sparktrain.feed.filled import segment_path
 from sparktrain.feed.layout import Column
 from sparktrain.feed.segments import write_segment
@@ -53,15 +54,17 @@ class Store:
 
     Attributes:
         segments: rows of each that was written.
+        places: the disk of each, by its number among the folders of `disks`.
         bytes: size of these files.
     """
 
-    def __init__(self, folder: Path, fields: list[Field], capacity: int, validation: bool):
-        self._folder, self._validation, self._capacity = folder, validation, capacity
+    def __init__(self, disks: Disks, fields: list[Field], capacity: int, validation: bool):
+        self._disks, self._validation, self._capacity = disks, validation, capacity
         self._arrays = {field.name: np.empty((capacity, *field.shape), field.dtype) for field in fields}
         self._used = 0
         self._spool: Spool | None = None   # once the memory was full
         self.segments: list[int] = []
+        self.places: list[int] = []
         self.bytes = 0
 
     def append(self, rows: dict[str, list[np.ndarray]], count: int) -> None:
@@ -89,7 +92,7 @@ class Store:
         for block in self._spool.merged(self._capacity):
             self._used = block.count
             block.copy(self._rows())
-            self._write(over=block.path)
+            self._write(over=block.paths)
             between()
 
     def _rows(self) -> dict[str, np.ndarray]:
@@ -102,17 +105,21 @@ class Store:
 
     def _spill(self) -> None:
         if self._spool is None:
-            self._spool = Spool(self._folder, "validation" if self._validation else "training")
+            self._spool = Spool(self._disks, "validation" if self._validation else "training")
         if self._used:
             rows = self._rows()
             self._spool.write(rows.pop(ORDER), rows)
             self._used = 0
 
-    def _write(self, over: Path | None = None) -> None:
+    def _write(self, over: Mapping[int, Path] = {}) -> None:
+        """Write a segment; in place of a file that nobody needs any more, where one of these is on the disk that takes it."""
         if self._used:
-            path = segment_path(self._folder, len(self.segments), validation=self._validation)
-            self.bytes += write_segment(path, self._rows(), over)
+            rows = self._rows()
+            disk = self._disks.take(sum(array.nbytes for array in rows.values()))
+            path = segment_path(self._disks.folders[disk], len(self.segments), validation=self._validation)
+            self.bytes += write_segment(path, rows, over.get(disk))
             self.segments.append(self._used)
+            self.places.append(disk)
             self._used = 0
 
 

@@ -6,6 +6,7 @@ and jobs that can't all have their workers at once.
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Mapping
@@ -57,8 +58,6 @@ def yarn(java_home: Path) -> tuple[Daemon, ...]:
             "yarn.nodemanager.vmem-check-enabled": "true",
             "yarn.nodemanager.vmem-pmem-ratio": str(VIRTUAL_RATIO),
             "yarn.nodemanager.container-monitor.interval-ms": "500",
-            # A laptop's nearly full disk is no reason to refuse all work, as it would be on a node.
-            "yarn.nodemanager.disk-health-checker.enable": "false",
             "yarn.nodemanager.localizer.cache.target-size-mb": "20480",
             "fs.AbstractFileSystem.file.impl": "sparktrain.sandbox.LocalFiles",
         },
@@ -67,8 +66,21 @@ def yarn(java_home: Path) -> tuple[Daemon, ...]:
     return manager, node
 
 
-def yarn_sites(ports: Ports) -> dict[str, dict[str, str]]:
-    """Returns YARN's settings that its daemons and clients share, by the name of the file that holds them."""
+def disk_limit(total: int, free: int) -> float:
+    """Returns how full a disk may be before YARN gives it up, in percent: YARN's own 90, and more where it is nearly that.
+
+    A laptop's nearly full disk is no reason to refuse all work, as it would be on a node: half of what is free may be used.
+    """
+    return round(max(90.0, 100 - 50 * free / total), 2)
+
+
+def yarn_sites(ports: Ports, folder: Path) -> dict[str, dict[str, str]]:
+    """Returns YARN's settings that its daemons and clients share, by the name of the file that holds them.
+
+    Args:
+        folder: of the sandbox, on the disk that its node uses.
+    """
+    disk = shutil.disk_usage(folder)
     manager = ports["resourcemanager"]
     queue = "yarn.scheduler.capacity.root"
     return {
@@ -82,6 +94,8 @@ def yarn_sites(ports: Ports) -> dict[str, dict[str, str]]:
             "yarn.scheduler.minimum-allocation-mb": "128",
             "yarn.scheduler.maximum-allocation-mb": str(YARN_MEMORY),
             "yarn.nodemanager.recovery.enabled": "false",
+            "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage":
+                str(disk_limit(disk.total, disk.free)),
             "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
         },
         "capacity-scheduler.xml": {

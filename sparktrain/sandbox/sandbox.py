@@ -224,7 +224,7 @@ class Sandbox:
         new = {daemon.name: daemon.ports for daemon in daemons if daemon.name not in running}
         chosen = {**kept, **ports.choose(new, kept)}
         home.keep_ports(chosen)
-        written = {**sites(chosen, home.folder), **(yarn_sites(chosen) if "yarn" in managers else {})}
+        written = {**sites(chosen, home.folder), **(yarn_sites(chosen, home.folder) if "yarn" in managers else {})}
         home.write_sites({name: {**settings, **more.get(name, {})} for name, settings in written.items()})
         plan = {}
         for daemon in daemons:

@@ -140,7 +140,7 @@ class Worker:
             raise TrainingError("sparktrain.run was called without `data`, so its workers have no rows: name a frame")
         sizes = (batch_size,) * self.size
         shard = Shard(
-            self._shard.folder, self._shard.filled, self._shard.agreement, self._shard.part, self._shard.seed, sizes
+            self._shard.folders, self._shard.filled, self._shard.agreement, self._shard.part, self._shard.seed, sizes
         )
         return _Passes(self, shard, batch_size)
 

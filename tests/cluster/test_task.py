@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import shutil
 import threading
@@ -13,8 +14,9 @@ import pyarrow
 import pytest
 
 from sparktrain.cluster import task
-from sparktrain.cluster.task import SPARE_DISK, ExecutorGone, _Attempt, _failure
-from sparktrain.feed import BadInput, Column, Input, Layout
+from sparktrain.cluster.local_disks import Spare
+from sparktrain.cluster.task import ExecutorGone, _Attempt, _failure
+from sparktrain.feed import BadInput, Column, Disk, Disks, Input, Layout
 from sparktrain.interfaces.messages import Filling
 
 Usage = namedtuple("Usage", "total used free")
@@ -32,14 +34,18 @@ class Client:
 
 
 @pytest.fixture
-def attempt(tmp_path, monkeypatch):
-    """An attempt as it is when it begins to fill, on a disk that has 100 bytes less free each time it's asked."""
+def attempt(tmp_path):
+    """An attempt as it is when it begins to fill."""
     filling = object.__new__(_Attempt)   # its own start wants a barrier
     filling._task = SimpleNamespace(layout=LAYOUT.to_json(), rows=None)
     filling._folder, filling._client, filling._stop_reason = tmp_path, Client(), None
-    free = iter(range(SPARE_DISK + 150, 0, -100))
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1 << 40, 1, next(free)))
     return filling
+
+
+def disks(folder, free, monkeypatch, workers=1):
+    """One disk of the folder, of which so many bytes may still be written."""
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1 << 40, 1, 1000 + free))
+    return Disks([Disk(folder, 1000, workers)])
 
 
 def batches(count):
@@ -48,36 +54,37 @@ def batches(count):
         yield pyarrow.RecordBatch.from_pydict({"x": [1.0, 2.0], "y": [0, 1]})
 
 
-def test_filling_ends_while_there_is_still_the_disk_that_spark_needs(attempt):
-    """However quickly the rows come."""
+def test_filling_ends_while_there_is_still_the_disk_that_spark_needs(attempt, tmp_path, monkeypatch):
+    """Rows that were not counted: they are refused when they are written."""
     with pytest.raises(OSError) as caught:
-        attempt._fill(batches(1000))
-    assert caught.value.errno == errno.ENOSPC and batches.taken == 3
+        attempt._fill(batches(1000), disks(tmp_path, 1000 * 2 * 8 - 1, monkeypatch))
+    assert caught.value.errno == errno.ENOSPC and not list(tmp_path.iterdir())
 
 
-def test_filling_tells_how_far_it_came(attempt, monkeypatch):
+def test_filling_tells_how_far_it_came(attempt, tmp_path, monkeypatch):
     monkeypatch.setattr(task, "_TELL_EVERY", -1.0)
     with pytest.raises(OSError):
-        attempt._fill(batches(1000))
+        attempt._fill(batches(3), disks(tmp_path, 10, monkeypatch))
     assert [message.rows for message in attempt._client.sent if isinstance(message, Filling)] == [2, 4, 6]
 
 
-def test_a_full_disk_is_told_with_its_folder_host_and_what_to_do(tmp_path, monkeypatch):
+def test_a_full_disk_is_told_with_its_folders_host_and_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1 << 40, 1, 250_000_000))
-    failure = _failure(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), tmp_path)
+    failure = _failure(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), [tmp_path / "a", tmp_path / "b"])
     assert (failure.cause, failure.error) == ("input", "NoSpace")   # another attempt would fill it again
     host = os.uname().nodename
-    for word in (str(tmp_path), "0.2 GB free", host, "spark.local.dir", "local-dirs", "more workers", "sample"):
+    for word in (f"{tmp_path}/a (0.2 GB free), {tmp_path}/b (0.2 GB free)", host, "cluster.spare_disk", "spark.local.dir",
+                 "local-dirs", "more workers", "sample"):
         assert word in failure.message
 
 
 def test_other_errors_keep_their_words_and_only_those_of_code_their_traceback(tmp_path):
-    told = _failure(BadInput("column 'x'"), tmp_path)
+    told = _failure(BadInput("column 'x'"), [tmp_path])
     assert (told.cause, told.error, told.message, told.traceback) == ("input", "BadInput", "column 'x'", "")
     try:
         raise PermissionError(errno.EACCES, "not yours")
     except OSError as error:
-        told = _failure(error, tmp_path)
+        told = _failure(error, [tmp_path])
     assert (told.cause, told.error) == ("code", "PermissionError") and "not yours" in told.traceback
 
 
@@ -87,24 +94,43 @@ def test_rows_that_break_off_are_the_loss_of_an_executor_and_no_fault_of_the_use
         raise pyarrow.ArrowInvalid("Tried reading schema message, was null or length 0")   # as a killed JVM leaves it
 
     with pytest.raises(ExecutorGone) as caught:
-        attempt._fill(broken())
-    told = _failure(caught.value, tmp_path)
+        attempt._fill(broken(), Disks([Disk(tmp_path)]))
+    told = _failure(caught.value, [tmp_path])
     assert (told.cause, told.traceback) == ("lost", "") and "broke off" in told.message
 
 
-@pytest.mark.parametrize("neighbours, fits", [(1, True), (2, False)])
-def test_rows_that_a_disk_cannot_hold_end_the_run_before_they_are_written(attempt, monkeypatch, neighbours, fits):
-    """Of a million rows of 12 bytes each, which were counted before; workers on one host share its disk."""
-    attempt._task.rows, attempt._neighbours = 1_000_000, neighbours
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1 << 40, 1, SPARE_DISK + 20_000_000))
+@pytest.mark.parametrize("workers, fits", [(1, True), (2, False)])
+def test_rows_that_the_disks_cannot_hold_end_the_run_before_they_are_written(attempt, tmp_path, monkeypatch, workers, fits):
+    """Of a million rows of 8 bytes each, which were counted before; workers on one host share its disks."""
+    attempt._task.rows, room = 1_000_000, disks(tmp_path, 10_000_000, monkeypatch, workers)
     if fits:
-        attempt._check_disk(12_000_000)
+        attempt._check_room(8_000_000, room)
         return
-    with pytest.raises(OSError, match=r"2 worker\(s\) of 1,000,000 rows each need 0\.0 GB") as caught:
-        attempt._fill(batches(1000))
+    with pytest.raises(OSError, match=r"1,000,000 rows need 0\.0 GB") as caught:
+        attempt._fill(batches(1000), room)
     assert caught.value.errno == errno.ENOSPC and batches.taken == 1
-    assert not list(attempt._folder.glob("segments/*"))
-    assert "split: epochs each has all rows" in _failure(caught.value, attempt._folder).message
+    assert not list(tmp_path.iterdir())
+    assert "split: epochs each has all rows" in _failure(caught.value, [tmp_path]).message
+
+
+class Gathered:
+    """The client's side of a gather in which other workers' values are known."""
+
+    def __init__(self, *others):
+        self._others = others
+
+    def gather(self, value):
+        return [*self._others, value]
+
+
+def test_each_disk_is_shared_with_the_workers_of_this_host_that_have_it_too(attempt, tmp_path):
+    device = str(tmp_path.stat().st_dev)
+    attempt._client = Gathered(json.dumps(["here", [device]]), json.dumps(["here", ["another"]]), json.dumps(["there", [device]]))
+    attempt._host, attempt._folders, attempt._before = "here", [tmp_path], 2
+    attempt._task.spare = Spare(0)
+    (tmp_path / "segments").mkdir()
+    free = shutil.disk_usage(tmp_path).free
+    assert attempt._disks().room == pytest.approx(free / 2, rel=0.05)
 
 
 @pytest.mark.parametrize("own, expected", [

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from sparktrain.cluster.slots import Slots, count_slots
-from sparktrain.cluster.task import SPARE_DISK
+from sparktrain.cluster.local_disks import Spare
 from sparktrain.driver import on_cluster
 from sparktrain.driver.command_line import main
 from sparktrain.driver.doctor import verdicts
@@ -26,7 +26,7 @@ SLOTS = Slots(executors=2, cores=4, task_cpus=1, local=False)
 
 
 def executor(number=0, host="a", **more):
-    disk = {"path": "/d", "free": 5 * 10**9, "total": 10**10, "writable": True}
+    disk = {"path": "/d", "device": 1, "free": 5 * 10**9, "total": 10**10, "writable": True}
     return {"executor": f"{host} #{number}", "host": host, "versions": VERSIONS, "node_memory": 16 << 30, "nvidia_devices": 0,
             "gpus": [], "disks": [disk], **more}
 
@@ -108,15 +108,20 @@ def test_gpus_that_nobody_asked_for():
 
 
 @pytest.mark.parametrize("disk, verdict, word", [
-    ({}, "ok", "5.0 GB of 10.0 free"),
-    ({"free": SPARE_DISK - 1}, "bad", "0.3 GB"),
+    ({}, "ok", "room for at least 3.8 GB of segments, on a #0: /d (5.0 GB of 10.0 free)"),
+    ({"free": 12 * 10**8}, "bad", "room for at least 0.0 GB"),
     ({"writable": False}, "bad", "not writable"),
     ({"failed": "no such folder"}, "bad", "no such folder"),
 ])
 def test_disks(disk, verdict, word):
-    disks = [{"path": "/d", "free": 5 * 10**9, "total": 10**10, "writable": True, **disk}]
-    found = verdicts.disks([executor(disks=disks)])
+    disks = [{"path": "/d", "device": 1, "free": 5 * 10**9, "total": 10**10, "writable": True, **disk}]
+    found = verdicts.disks([executor(disks=disks)], Spare(256 << 20, 0.12))
     assert found.verdict == verdict and word in found.found
+
+
+def test_two_local_dirs_of_one_disk_have_its_room_once():
+    disks = [{"path": path, "device": 1, "free": 5 * 10**9, "total": 10**10, "writable": True} for path in ("/a", "/b")]
+    assert "at least 5.0 GB" in verdicts.disks([executor(disks=disks)], Spare(0)).found
 
 
 FAST, SLOW = ({"milliseconds": {"write": took, "read": 1.0}, "failed": None, "reason": None} for took in (2.0, 30.0))

@@ -28,7 +28,7 @@ def forget():
         file.write("5")
 
 from sparktrain.feed import spool
-spool._FILES = 2   # so that they are larger than the limit, as those of very many rows are
+spool._RANGES = 2   # so that they are larger than the limit, as those of very many rows are
 folder, total = sys.argv[1], int(sys.argv[2])
 generator = np.random.default_rng(0)
 order = sys.argv[3] or None

@@ -90,7 +90,7 @@ def test_memory_stays_with_the_window_and_nothing_stays_mapped(parts, monkeypatc
 
     def mapped() -> int:
         with open("/proc/self/maps") as maps:
-            return sum(str(shard.folder) in line for line in maps)
+            return sum(str(shard.folders[0]) in line for line in maps)
 
     most, kept = 0, []
     for batch in shard.epoch(0):
@@ -105,7 +105,7 @@ def test_memory_stays_with_the_window_and_nothing_stays_mapped(parts, monkeypatc
     early.close()
     assert mapped() == 0
     assert sorted(row for batch in kept for row in whole(batch).tolist()) == sorted(numbers(shard, 0))
-    assert not [name for name in os.listdir("/proc/self/fd") if _target(name).startswith(str(shard.folder))]
+    assert not [name for name in os.listdir("/proc/self/fd") if _target(name).startswith(str(shard.folders[0]))]
 
 
 def _target(name: str) -> str:
@@ -117,7 +117,7 @@ def _target(name: str) -> str:
 
 def test_a_segment_whose_rows_are_still_looked_at_is_not_unmapped_silently(parts):
     shard, = parts([100], [10])
-    segment = Segment(segment_path(shard.folder, 0))
+    segment = Segment(segment_path(shard.folders[0], 0))
     view = segment.fields["label"]
     with pytest.raises(BufferError):
         segment.close()
@@ -127,10 +127,10 @@ def test_a_segment_whose_rows_are_still_looked_at_is_not_unmapped_silently(parts
 
 def test_segments_are_plain_arrow_files_no_larger_than_asked(parts):
     shard, = parts([3000], [10], segment_bytes=30_000, validation=[300])
-    files = sorted(shard.folder.iterdir())
+    files = sorted(shard.folders[0].iterdir())
     assert max(file.stat().st_size for file in files) < 30_000 + 3_000   # rows, and the file's own frame
     assert sum(file.stat().st_size for file in files) == shard.filled.bytes
-    table = pa.ipc.open_file(segment_path(shard.folder, 0)).read_all()
+    table = pa.ipc.open_file(segment_path(shard.folders[0], 0)).read_all()
     assert table["input:x"].to_pylist()[5] == [table["weight"].to_pylist()[5]] * 2
     assert table.schema.field("input:x").metadata == {b"shape": b"[2]", b"dtype": b"float32"}
 

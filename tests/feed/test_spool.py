@@ -103,11 +103,17 @@ def test_a_full_disk_is_told_with_what_must_fit_on_it(tmp_path, monkeypatch, res
     class Full:
         def __init__(self, path, mode):
             self.tell = self.fileno = lambda: 0
-            self.write = full
+            self.seek, self.write = id, full
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            return None
 
     monkeypatch.setattr("os.posix_fallocate", full if reserves else unable)
     monkeypatch.setattr("sparktrain.feed.spool.open", Full, raising=False)
     with pytest.raises(OSError, match="No space left") as caught:
         write(tmp_path, np.arange(100), arriving=10, segment_bytes=1000)
     free = shutil.disk_usage(tmp_path).free
-    assert free and "All rows of a worker must fit into Spark's local directory" in caught.value.__notes__[0]
+    assert free and "All rows of a worker must fit into Spark's local directories" in caught.value.__notes__[0]

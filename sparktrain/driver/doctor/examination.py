@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from sparktrain.cluster.executors import ApplicationExecutors
 from sparktrain.cluster.gathering import Bounds, Executors, gather
+from sparktrain.cluster.local_disks import spare_of
 from sparktrain.cluster.slots import ClusterRefused, NoSlots, Slots, check_application, count_slots
 from sparktrain.config import ConfigError
 from sparktrain.driver.doctor import feeding, on_executor, verdicts
@@ -92,7 +93,7 @@ class Examination:
             ("executors", self._wait + 90, self._executors),
             ("versions on the executors", 10, lambda: verdicts.versions(versions(), self._looked(), self._engine)),
             ("GPUs", on_executor.CHILD_SECONDS + 30, self._gpus),
-            ("local disks", 10, lambda: verdicts.disks(self._looked())),
+            ("local disks", 10, lambda: verdicts.disks(self._looked(), spare_of(self._context, None))),
             ("storage from the driver", 90, self._storage_here),
             ("storage from the executors", 90, self._storage_there),
             ("feed", 180, self._feed),

@@ -98,7 +98,7 @@ def _gpus() -> list[str]:
 
 def _disk(path: str) -> dict[str, Any]:
     try:
-        usage = shutil.disk_usage(path)
+        usage, device = shutil.disk_usage(path), os.stat(path).st_dev
     except OSError as error:
         return {"path": path, "failed": str(error)}
-    return {"path": path, "free": usage.free, "total": usage.total, "writable": os.access(path, os.W_OK)}
+    return {"path": path, "device": device, "free": usage.free, "total": usage.total, "writable": os.access(path, os.W_OK)}

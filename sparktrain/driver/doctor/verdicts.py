@@ -9,9 +9,9 @@ from collections import defaultdict
 from statistics import median
 from typing import Any, Mapping, Sequence
 
+from sparktrain.cluster.local_disks import Spare
 from sparktrain.cluster.memory import OVERHEAD, overhead_given
 from sparktrain.cluster.slots import Slots
-from sparktrain.cluster.task import SPARE_DISK
 from sparktrain.driver.doctor.finding import Finding, Verdict
 
 Facts = Mapping[str, Any]
@@ -195,18 +195,27 @@ def feeding(measured: Facts) -> Finding:
                    "a worker at least")
 
 
-def disks(looked: Sequence[Facts]) -> Finding:
-    """Whether segments have a place. How much they need the job's rows say: a run checks that itself."""
+def disks(looked: Sequence[Facts], spare: Spare) -> Finding:
+    """Whether segments have a place. How much they need the job's rows say: a run checks that itself.
+
+    Args:
+        looked: `look` of each executor.
+        spare: how much of each disk segments leave free.
+    """
     check, advice = "local disks", "give Spark other local dirs (spark.local.dir, or YARN's local-dirs), or make room there"
     broken = [f"{each['executor']}: {disk['path']}: {disk.get('failed', 'not writable')}"
               for each in looked for disk in each["disks"] if "failed" in disk or not disk["writable"]]
     if broken:
         return Finding(check, "\n".join(broken), "bad", advice)
-    roomiest = {each["executor"]: max(each["disks"], key=lambda disk: disk["free"]) for each in looked}   # as a task takes it
-    name, least = min(roomiest.items(), key=lambda item: item[1]["free"])
-    found = f"at least {least['free'] / 1e9:,.1f} GB of {least['total'] / 1e9:,.1f} free, on {name}: {least['path']}"
-    if least["free"] < SPARE_DISK:
-        return Finding(check, found, "bad", f"filling stops where less than {SPARE_DISK >> 20} MiB are free: {advice}")
+    rooms = {}
+    for each in looked:
+        of_executor = {disk["device"]: disk for disk in each["disks"]}.values()   # as a task takes them
+        rooms[each["executor"]] = sum(max(0, disk["free"] - spare.of(disk["total"])) for disk in of_executor), of_executor
+    name, (room, least) = min(rooms.items(), key=lambda item: item[1][0])
+    told = ", ".join(f"{disk['path']} ({disk['free'] / 1e9:,.1f} GB of {disk['total'] / 1e9:,.1f} free)" for disk in least)
+    found = f"room for at least {room / 1e9:,.1f} GB of segments, on {name}: {told}"
+    if not room:
+        return Finding(check, found, "bad", f"part of each disk is left free (cluster.spare_disk): {advice}")
     return Finding(check, found)
 
 

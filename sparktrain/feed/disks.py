@@ -1,0 +1,96 @@
+"""Which of a worker's local disks takes its next file."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+
+def choose(size: int, free: Sequence[int], written: Sequence[int], workers: Sequence[int], first: int) -> int | None:
+    """Choose the disk of a worker's next file: the one of which it has used the least of its share.
+
+    Each disk is so filled in proportion to the room that it has for this worker, and large disks get more files than small
+    ones. Workers that start together start on different disks.
+
+    Args:
+        size: bytes of the file.
+        free: bytes that may still be written to each disk.
+        written: bytes that this worker has written to each disk.
+        workers: how many workers share each disk, this one included.
+        first: this worker's number among those of its host, from 0.
+
+    Returns:
+        The disk's number, or None where no disk has room.
+    """
+    def used(disk: int) -> tuple[float, int]:
+        share = free[disk] / workers[disk] + written[disk]
+        return written[disk] / max(1.0, share), (disk - first) % len(free)
+
+    return min((disk for disk in range(len(free)) if free[disk] >= size), key=used, default=None)
+
+
+@dataclass
+class Disk:
+    """A folder of one worker on a disk of its own.
+
+    Attributes:
+        folder: where the worker's files go.
+        spare: bytes of the disk that are left free.
+        workers: how many workers write to the disk.
+        written: bytes of the worker's files on it.
+    """
+
+    folder: Path
+    spare: int = 0
+    workers: int = 1
+    written: int = 0
+
+    @property
+    def free(self) -> int:
+        """Bytes that may still be written to the disk, by all who do."""
+        return max(0, shutil.disk_usage(self.folder).free - self.spare)
+
+
+class Disks:
+    """The disks of one worker.
+
+    Args:
+        disks: one for each disk, at least one.
+        first: the worker's number among those of its host, from 0.
+    """
+
+    def __init__(self, disks: Sequence[Disk], first: int = 0) -> None:
+        self._disks, self._first = list(disks), first
+
+    @property
+    def folders(self) -> list[Path]:
+        """The worker's folder on each disk."""
+        return [disk.folder for disk in self._disks]
+
+    @property
+    def room(self) -> int:
+        """Bytes that this worker may still write: of each disk, the part that is left to it beside the other workers."""
+        return sum(disk.free // disk.workers for disk in self._disks)
+
+    def take(self, size: int) -> int:
+        """Choose the disk for a file of so many bytes, which then counts as written.
+
+        Returns:
+            The disk's number among `folders`.
+
+        Raises:
+            OSError: ENOSPC, no disk has room for it.
+        """
+        disk = choose(size, [disk.free for disk in self._disks], [disk.written for disk in self._disks],
+                      [disk.workers for disk in self._disks], self._first)
+        if disk is None:
+            raise OSError(errno.ENOSPC, f"no disk has room for {size:,} bytes more")
+        self._disks[disk].written += size
+        return disk
+
+    def give_back(self, disk: int, size: int) -> None:
+        """Count bytes as written no longer: their file is deleted."""
+        self._disks[disk].written -= size
