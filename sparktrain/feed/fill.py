@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from sparktrain.feed.columns import dense, element_dtype, joined, row_shape
+from sparktrain.feed.columns import dense, element_dtype, joined, numbers, row_shape, runs
 from sparktrain.feed.disks import Disk, Disks
 from sparktrain.feed.errors import BadInput, Fault
 from sparktrain.feed.filled import Filled
@@ -20,6 +20,8 @@ from sparktrain.feed.spool import DISK
 from sparktrain.feed.store import INPUT, LABEL, ORDER, WEIGHT, Field, Store
 
 _CHUNK_BYTES = 1 << 20        # converted at once: stays in the processor's cache from check to copy
+_CHUNK_ROWS = 1 << 12         # of wide rows, up to
+_WIDE_CHUNK_BYTES = 16 << 20  # of them: each chunk costs some microseconds a column
 _MOST_ROWS = 1 << 18          # of a segment: bounds the row numbers that reading shuffles
 
 
@@ -121,7 +123,8 @@ class SegmentWriter:
             if None in shapes:
                 return
             shape, dtype = joined(list(zip(shapes, dtypes)), source.columns[0].shape is not None)
-            fields.append(Field(INPUT + source.name, source.columns, tuple(shapes), tuple(dtypes), shape, dtype))
+            kinds = [self._column(batch, column.name).type for column in source.columns]
+            fields.append(Field(INPUT + source.name, source.columns, tuple(shapes), tuple(dtypes), shape, dtype, runs(kinds, shapes)))
         kind = self._column(batch, layout.label).type
         dtype = label_dtype(layout.label, kind, layout.classes)
         label = Column(layout.label)
@@ -134,7 +137,7 @@ class SegmentWriter:
         row_bytes = sum(field.row_bytes for field in fields)
         if layout.order is not None:
             fields.append(Field(ORDER, (Column(layout.order),), ((),), (np.dtype(np.int64),), (), np.dtype(np.int64)))
-        self._chunk_rows = max(1, min(_CHUNK_BYTES, self._segment_bytes) // row_bytes)
+        self._chunk_rows = _chunk_rows(row_bytes, self._segment_bytes)
         for_training = self._segment_bytes
         if layout.validation is not None:
             self._column(batch, layout.validation)
@@ -189,17 +192,24 @@ class SegmentWriter:
         self._rows += batch.num_rows
 
     def _converted(self, batch: pa.RecordBatch, field: Field) -> Iterator[np.ndarray]:
-        for column, shape in zip(field.columns, field.shapes):
-            array = self._column(batch, column.name)
-            with _Told(column.name, array, self._rows):
-                if field.name == LABEL:
-                    yield labels(array, column.name, self._layout.classes, shape)
-                elif field.name == WEIGHT:
-                    yield weights(array, column.name)
-                elif field.name == ORDER:
-                    yield array.to_numpy()
-                else:
-                    yield dense(array, column, shape)
+        """The field's columns, or several at once, as arrays [n, ...]."""
+        for first, stop in field.runs:
+            columns = field.columns[first:stop]
+            together = numbers(batch.select([column.name for column in columns]), field.dtypes[first]) if stop - first > 1 else None
+            if together is not None:
+                yield together
+                continue
+            for column, shape in zip(columns, field.shapes[first:stop]):
+                array = self._column(batch, column.name)
+                with _Told(column.name, array, self._rows):
+                    if field.name == LABEL:
+                        yield labels(array, column.name, self._layout.classes, shape)
+                    elif field.name == WEIGHT:
+                        yield weights(array, column.name)
+                    elif field.name == ORDER:
+                        yield array.to_numpy()
+                    else:
+                        yield dense(array, column, shape)
 
     def _marked(self, batch: pa.RecordBatch) -> np.ndarray | None:
         if self._layout.validation is None:
@@ -225,6 +235,12 @@ class _Told:
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if isinstance(error, Fault):
             raise error.told(*self._told) from None
+
+
+def _chunk_rows(row_bytes: int, segment_bytes: int) -> int:
+    """How many rows are converted at once."""
+    wide = min(_CHUNK_ROWS, _WIDE_CHUNK_BYTES // row_bytes)
+    return max(1, min(max(_CHUNK_BYTES // row_bytes, wide), segment_bytes // row_bytes))
 
 
 def _capacity(size: int, row_bytes: int) -> int:

@@ -20,6 +20,8 @@ def unpacked(batch: pa.RecordBatch, sent: Mapping[str, str | None] | None) -> pa
     """
     if sent is None:
         return batch
+    if not any(sent.values()):
+        return batch.rename_columns(list(sent))
     columns = [column if dtype is None else _lists(column, np.dtype(dtype)) for column, dtype in zip(batch.columns, sent.values())]
     return pa.RecordBatch.from_arrays(columns, list(sent))
 

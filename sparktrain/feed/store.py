@@ -28,6 +28,7 @@ class Field:
     dtypes: tuple[np.dtype, ...]
     shape: tuple[int, ...]
     dtype: np.dtype
+    runs: tuple[tuple[int, int], ...] = ((0, 1),)    # of columns that are converted together, first and one past the last
 
     @property
     def row_bytes(self) -> int:
