@@ -216,7 +216,7 @@ class _Attempt:
             return [by_rank[rank] for rank in range(len(values))]
 
         # Of all workers the same, and long where there are many columns
-        inputs = {name: [list(shape), str(dtype)] for name, (shape, dtype) in shard.inputs.items()} if place.rank == 0 else {}
+        inputs = {name: [list(shape), feed.dtype_name(dtype)] for name, (shape, dtype) in shard.inputs.items()} if place.rank == 0 else {}
         self._client.send(
             Joined(place.rank, shard.rows, shard.validation_rows, shard.filled.bytes, shard.schedule.steps, inputs,
                    shard.filled.label_counts)

@@ -11,8 +11,9 @@ from sparktrain.feed.filled import Filled
 from sparktrain.feed.layout import MORE_LABEL, Column, Input, Layout
 from sparktrain.feed.schedule import Schedule
 from sparktrain.feed.shard import Batch, Shard
+from sparktrain.feed.strings import dtype_name
 
 __all__ = [
     "MORE_LABEL", "BadInput", "Batch", "Column", "Disk", "Disks", "Filled", "Input", "Layout", "NoRows", "Schedule",
-    "SegmentWriter", "Shard", "agree", "agree_through", "label_counts",
+    "SegmentWriter", "Shard", "agree", "agree_through", "dtype_name", "label_counts",
 ]

@@ -8,9 +8,11 @@ from typing import Sequence
 import numpy as np
 import pyarrow as pa
 
+from sparktrain.feed import strings
 from sparktrain.feed.errors import BadInput, Fault
-from sparktrain.feed.layout import Column
+from sparktrain.feed.layout import Column, Input
 from sparktrain.feed.padding import pad
+from sparktrain.feed.strings import is_string
 from sparktrain.feed.vectors import dense_vectors, is_vector
 
 _DROP_OR_FILL = "Drop such rows with data.where, or fill them in data.preprocess or data.pipeline."
@@ -25,6 +27,7 @@ def element_dtype(column: str, kind: pa.DataType) -> np.dtype:
     | tinyint, smallint, int | int32 |
     | bigint | int64 |
     | boolean | bool |
+    | string, binary | strings: `strings.DTYPE`, each value bytes |
     | arrays, nested ones too | as their elements |
 
     Raises:
@@ -42,18 +45,34 @@ def element_dtype(column: str, kind: pa.DataType) -> np.dtype:
         return np.dtype(np.int32)
     if types.is_floating(leaf) or types.is_decimal(leaf) or is_vector(leaf):
         return np.dtype(np.float32)
-    if types.is_string(leaf) or types.is_large_string(leaf) or types.is_binary(leaf) or types.is_large_binary(leaf):
-        hint = "Turn it into numbers in data.preprocess or data.pipeline (decode it, StringIndexer, OneHotEncoder)."
-    elif types.is_temporal(leaf):
+    if is_string(leaf):
+        return strings.DTYPE
+    if types.is_temporal(leaf):
         hint = "Turn it into numbers in data.preprocess (dayofyear, hour, unix_timestamp, a difference of times)."
     elif types.is_struct(leaf) or types.is_map(leaf):
         hint = "Take the numbers out of it in data.preprocess, or assemble them with VectorAssembler."
     else:
         hint = "Turn it into numbers in data.preprocess or data.pipeline."
     raise BadInput(
-        f"column {column!r} ({kind}): a model can't be fed with this type; expected numbers, booleans, arrays of "
-        f"them or Spark ML vectors. {hint}"
+        f"column {column!r} ({kind}): a model can't be fed with this type; expected numbers, booleans, strings, "
+        f"arrays of them or Spark ML vectors. {hint}"
     )
+
+
+def input_dtypes(source: Input, kinds: Sequence[pa.DataType]) -> list[np.dtype]:
+    """The dtype of each of an input's columns, from their types.
+
+    Raises:
+        BadInput: a model can't be fed with a type, or not with these types in one input.
+    """
+    dtypes = [element_dtype(column.name, kind) for column, kind in zip(source.columns, kinds)]
+    if len({dtype == strings.DTYPE for dtype in dtypes}) > 1:
+        told = ", ".join(f"{column.name!r} ({kind})" for column, kind in list(zip(source.columns, kinds))[:20])
+        raise BadInput(
+            f"input {source.name!r} has columns of strings and of numbers: {told}. Give each of them an input of its own in "
+            "data.features, or turn the strings into numbers in data.pipeline (StringIndexer, OneHotEncoder)."
+        )
+    return dtypes
 
 
 def joined(parts: Sequence[tuple[tuple[int, ...], np.dtype]], shape_given: bool) -> tuple[tuple[int, ...], np.dtype]:
@@ -61,7 +80,7 @@ def joined(parts: Sequence[tuple[tuple[int, ...], np.dtype]], shape_given: bool)
 
     One column stays as it is; a single number becomes (1,) unless its shape was given. Several are flattened and
     concatenated in their common dtype: the one that all have; int64 for int32 with int64; else, booleans among
-    them always, float32.
+    them always, float32. Strings stay strings.
     """
     if len(parts) == 1:
         shape, dtype = parts[0]
@@ -149,7 +168,7 @@ def dense(array: pa.Array, column: Column, shape: tuple[int, ...]) -> np.ndarray
         shape: of one row, as `row_shape` found it.
 
     Returns:
-        Array [n, *shape] of the dtype that `element_dtype` tells, finite throughout. A view of the Arrow buffer
+        Array [n, *shape] of the dtype that `element_dtype` tells, numbers finite throughout. A view of the Arrow buffer
         where neither padding nor a cast was needed.
 
     Raises:
@@ -166,7 +185,7 @@ def dense(array: pa.Array, column: Column, shape: tuple[int, ...]) -> np.ndarray
     if dtype.kind == "f" and not np.isfinite(converted).all():
         raise _not_finite(rows, converted, offsets)
     if offsets is not None:
-        converted = pad(converted, offsets, column.length, column.pad, column.side)
+        converted = pad(converted, offsets, column.length, b"" if dtype == strings.DTYPE else column.pad, column.side)
     came = converted.shape[1:]
     if came == shape:
         return converted
@@ -194,6 +213,8 @@ def _rows(array: pa.Array) -> np.ndarray:
         return dense_vectors(array)
     if pa.types.is_decimal(kind):
         array = array.cast(pa.float64())
+    elif is_string(kind):
+        array = array.cast(pa.large_binary())
     if not _is_list(kind):
         return array.to_numpy(zero_copy_only=False)
     lengths = _lengths(array)
@@ -213,6 +234,11 @@ def _padded_elements(
 ) -> tuple[np.ndarray, np.ndarray]:
     if not _is_list(array.type):
         raise _not_to_be_padded(array, column)
+    if dtype == strings.DTYPE and column.pad:
+        raise BadInput(
+            f"column {column.name!r} ({array.type}): pad is {column.pad}, but arrays of strings are padded with empty strings. "
+            "Leave `pad` out."
+        )
     if dtype.kind != "f" and not float(column.pad).is_integer():
         raise BadInput(
             f"column {column.name!r} ({array.type}): pad is {column.pad}, but its elements are whole numbers. "

@@ -9,12 +9,13 @@ from typing import Any, Callable, Iterator
 import numpy as np
 import pyarrow as pa
 
-from sparktrain.feed.columns import dense, element_dtype, joined, numbers, row_shape, runs
+from sparktrain.feed import strings
+from sparktrain.feed.columns import dense, input_dtypes, joined, numbers, row_shape, runs
 from sparktrain.feed.disks import Disk, Disks
 from sparktrain.feed.errors import BadInput, Fault
 from sparktrain.feed.filled import Filled
 from sparktrain.feed.labels import LabelCounts, check_weight_type, label_dtype, labels, weights
-from sparktrain.feed.layout import Column, Layout
+from sparktrain.feed.layout import MORE_LABEL, Column, Layout
 from sparktrain.feed.packing import unpacked
 from sparktrain.feed.spool import DISK
 from sparktrain.feed.store import INPUT, LABEL, ORDER, WEIGHT, Field, Store
@@ -33,6 +34,8 @@ class SegmentWriter:
     input become. Labels: int32 class numbers where the layout has classes, else as inputs are; one number a row has
     the shape (). Weights: float32, at least 0.
 
+    Strings and bytes become arrays of bytes.
+
     At most one segment of rows is held in memory, beside the batch that is being written. Where the layout names an
     `order`, they get it when the writer is closed: in memory, where a second copy of a field is made, or, of more rows
     than a segment has, by writing all a second time.
@@ -41,7 +44,7 @@ class SegmentWriter:
         folder: an empty or missing local folder; or several, each on a disk of its own, over which the segments are spread.
         layout: which columns become what.
         segment_bytes: a segment is no larger, unless a single row is. With validation rows a quarter of the memory
-            is theirs.
+            is theirs. Strings count by their content, and up to as many bytes more for what Python takes for each.
 
     Raises:
         BadInput: by `write` and `close`: the rows can't be trained on.
@@ -57,6 +60,7 @@ class SegmentWriter:
         self._fields: list[Field] | None = None
         self._undecided: list[pa.RecordBatch] = []
         self._rows = 0
+        self._content = 0   # bytes of strings that came
         self._label_range: tuple[float, float] | None = None
         self._label_counts = LabelCounts()
         self._training: Store | None = None
@@ -64,11 +68,15 @@ class SegmentWriter:
 
     @property
     def row_bytes(self) -> int | None:
-        """What a row takes on disk, while the rows are put in order too; None until rows have shown it."""
-        if self._fields is None:
+        """What a row takes on disk, while the rows are put in order too; None until rows have shown it.
+
+        Of strings, what those that came took on the average.
+        """
+        if self._fields is None or not self._rows:
             return None
-        size = sum(field.row_bytes for field in self._fields)
-        return size if self._layout.order is None else math.ceil(size * DISK)
+        size = sum(8 * math.prod(field.shape) if field.dtype == strings.DTYPE else field.row_bytes for field in self._fields)
+        size += self._content / self._rows
+        return math.ceil(size if self._layout.order is None else size * DISK)
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Convert, check and keep a batch's rows. The batch itself is not kept."""
@@ -83,8 +91,11 @@ class SegmentWriter:
         else:
             batches = [batch]
         for waiting in batches:
-            for start in range(0, waiting.num_rows, self._chunk_rows):
-                self._write(unpacked(waiting.slice(start, self._chunk_rows), self._layout.sent))
+            rows = self._chunk_rows
+            if any(field.dtype == strings.DTYPE for field in self._fields):
+                rows = max(1, min(rows, _WIDE_CHUNK_BYTES * waiting.num_rows // max(1, waiting.nbytes)))
+            for start in range(0, waiting.num_rows, rows):
+                self._write(unpacked(waiting.slice(start, rows), self._layout.sent))
 
     def close(self, between: Callable[[], None] = lambda: None) -> Filled:
         """Put the rows in order, write what is left and tell what there is.
@@ -118,12 +129,14 @@ class SegmentWriter:
         layout = self._layout
         fields: list[Field] = []
         for source in layout.inputs:
-            dtypes = [element_dtype(column.name, self._column(batch, column.name).type) for column in source.columns]
+            kinds = [self._column(batch, column.name).type for column in source.columns]
+            dtypes = input_dtypes(source, kinds)
+            if source.name.startswith(MORE_LABEL):
+                label_dtype(source.columns[0].name, kinds[0], None)
             shapes = [self._shape(batch, column) for column in source.columns]
             if None in shapes:
                 return
             shape, dtype = joined(list(zip(shapes, dtypes)), source.columns[0].shape is not None)
-            kinds = [self._column(batch, column.name).type for column in source.columns]
             fields.append(Field(INPUT + source.name, source.columns, tuple(shapes), tuple(dtypes), shape, dtype, runs(kinds, shapes)))
         kind = self._column(batch, layout.label).type
         dtype = label_dtype(layout.label, kind, layout.classes)
@@ -143,8 +156,8 @@ class SegmentWriter:
             self._column(batch, layout.validation)
             for_training = self._segment_bytes * 3 // 4
             capacity = _capacity(self._segment_bytes - for_training, row_bytes)
-            self._validation = Store(self._disks, fields, capacity, validation=True)
-        self._training = Store(self._disks, fields, _capacity(for_training, row_bytes), validation=False)
+            self._validation = Store(self._disks, fields, capacity, self._segment_bytes - for_training, validation=True)
+        self._training = Store(self._disks, fields, _capacity(for_training, row_bytes), for_training, validation=False)
         self._fields = fields
 
     def _shape(self, batch: pa.RecordBatch, column: Column) -> tuple[int, ...] | None:
@@ -190,6 +203,8 @@ class SegmentWriter:
                 chosen = {name: [part[kept] for part in parts] for name, parts in rows.items()}
                 store.append(chosen, int(kept.sum()))
         self._rows += batch.num_rows
+        self._content += sum(
+            strings.content(part) for field in self._fields if field.dtype == strings.DTYPE for part in rows[field.name])
 
     def _converted(self, batch: pa.RecordBatch, field: Field) -> Iterator[np.ndarray]:
         """The field's columns, or several at once, as arrays [n, ...]."""

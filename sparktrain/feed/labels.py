@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sparktrain.feed import strings
 from sparktrain.feed.columns import dense, element_dtype, refuse_nulls
 from sparktrain.feed.errors import BadInput, Fault
 from sparktrain.feed.layout import Column
@@ -38,6 +39,10 @@ def label_dtype(column: str, kind: pa.DataType, classes: Sequence[Any] | None) -
             "values in the order of the class numbers, or a StringIndexer in data.pipeline."
         )
     dtype = element_dtype(column, kind)
+    if dtype == strings.DTYPE:
+        raise BadInput(
+            f"label {column!r} ({kind}): labels are numbers, or strings of `classes`. Turn it into numbers in data.preprocess."
+        )
     return np.dtype(np.int32) if dtype.kind == "b" else dtype
 
 

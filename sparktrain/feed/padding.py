@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def pad(elements: np.ndarray, offsets: np.ndarray, length: int, value: float, side: str) -> np.ndarray:
+def pad(elements: np.ndarray, offsets: np.ndarray, length: int, value: float | bytes, side: str) -> np.ndarray:
     """Pad and cut sequences to one length.
 
     With side "pre" the same as keras.utils.pad_sequences by default (padding="pre", truncating="pre"): padding goes

@@ -15,14 +15,18 @@ from typing import BinaryIO, Iterator, Mapping
 import numpy as np
 import pyarrow as pa
 
+from sparktrain.feed import strings
+from sparktrain.feed.strings import StringRows
+
 
 def write_segment(path: Path, fields: Mapping[str, np.ndarray], over: Path | None = None) -> int:
     """Write rows to a file that any Arrow reader can open.
 
     Args:
         path: the file to write.
-        fields: arrays [n, ...] by name, C-contiguous. Rows of more than one number become a fixed-size list; shape
-            and dtype go to the field's metadata (booleans are stored as a byte each, so that they can be mapped).
+        fields: arrays [n, ...] by name, C-contiguous. Rows of more than one value become a fixed-size list; shape
+            and dtype go to the field's metadata (booleans are stored as a byte each, so that they can be mapped; strings
+            as large_binary).
         over: a file of the same folder that nobody needs any more. It becomes the segment: what the system holds of it
             in memory is written over, where a new file would need new memory, which takes longer than the writing.
 
@@ -35,7 +39,7 @@ def write_segment(path: Path, fields: Mapping[str, np.ndarray], over: Path | Non
     columns, schema = [], []
     for name, rows in fields.items():
         stored = rows.view(np.uint8) if rows.dtype == np.bool_ else rows
-        column = pa.array(stored.reshape(-1))
+        column = pa.array(stored.reshape(-1), pa.large_binary() if rows.dtype == strings.DTYPE else None)
         if rows.ndim > 1:
             column = pa.FixedSizeListArray.from_arrays(column, math.prod(rows.shape[1:]))
         columns.append(column)
@@ -94,12 +98,13 @@ class Segment:
             self._map.madvise(mmap.MADV_WILLNEED)
         batch = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(self._map))).get_batch(0)
         self.rows: int = batch.num_rows
-        self.fields: dict[str, np.ndarray] = {}
+        self.fields: dict[str, np.ndarray | StringRows] = {}
         for field, column in zip(batch.schema, batch.columns):
             shape = json.loads(field.metadata[b"shape"])
             stored = column.flatten() if shape else column
-            self.fields[field.name] = (
-                stored.to_numpy().view(field.metadata[b"dtype"].decode()).reshape(self.rows, *shape)
+            dtype = np.dtype(field.metadata[b"dtype"].decode())
+            self.fields[field.name] = StringRows(stored, self.rows, tuple(shape)) if dtype == strings.DTYPE else (
+                stored.to_numpy().view(dtype).reshape(self.rows, *shape)
             )
 
     def close(self) -> None:

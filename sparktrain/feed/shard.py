@@ -9,7 +9,7 @@ from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
 
 import numpy as np
 
-from sparktrain.feed import order
+from sparktrain.feed import order, strings
 from sparktrain.feed.filled import Filled, segment_path
 from sparktrain.feed.schedule import Schedule
 from sparktrain.feed.segments import read_ahead
@@ -23,7 +23,7 @@ _BLOCK_ROWS = 1 << 13        # planned at once, so that small batches cost littl
 class Batch(NamedTuple):
     """Rows to train on; an ordinary tuple (inputs, label, weight).
 
-    inputs: array [n, *shape] by the input's name. label: array [n, *shape]. weight: float32 array [n], or None.
+    inputs: array [n, *shape] by the input's name; of strings, an object array of bytes. label: array [n, *shape]. weight: float32 array [n], or None.
     n may be 0. The arrays are nobody else's.
     """
 
@@ -62,9 +62,10 @@ class Shard:
         self.part, self.seed = part, seed
         self.schedule = Schedule(tuple(agreement["counts"]), tuple(batch_sizes))
         self._names = [(name, INPUT + name) for name in agreement["inputs"]]
-        self._row_bytes = sum(
-            math.prod(shape) * dtype.itemsize for shape, dtype in (*self.inputs.values(), self.label)
-        ) + 4 * self.weighted
+        kinds = (*self.inputs.values(), self.label)
+        self._row_bytes = sum(math.prod(shape) * dtype.itemsize for shape, dtype in kinds) + 4 * self.weighted
+        if any(dtype == strings.DTYPE for _, dtype in kinds):
+            self._row_bytes = max(1, filled.bytes // max(1, filled.rows + filled.validation_rows))
 
     @property
     def inputs(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:

@@ -11,6 +11,7 @@ from typing import BinaryIO, Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
+from sparktrain.feed import strings
 from sparktrain.feed.disks import Disks
 from sparktrain.feed.segments import reserve, telling_of_disk
 
@@ -49,8 +50,9 @@ class Spool:
         keys = keys[order]
         ends = [0, *np.searchsorted(keys, self._bounds).tolist(), len(keys)]
         items = {name: _items(rows) for name, rows in fields.items()}
-        row_size = keys.itemsize + sum(rows.itemsize for rows in items.values())
-        disk = self._disks.take(len(keys) * row_size + _RANGES * _ALIGNED)
+        size = keys.nbytes + sum(map(strings.written_size, fields.values()))
+        fixed = keys.itemsize + sum(rows.itemsize for rows in items.values() if rows.dtype != strings.DTYPE)
+        disk = self._disks.take(size + _RANGES * _ALIGNED * (1 + len(fields)))
         for number, (first, end) in enumerate(zip(ends, ends[1:])):
             if first == end:
                 continue
@@ -58,10 +60,13 @@ class Spool:
             stretch = _Stretch(disk, begin, end - first, {})
             with telling_of_disk(path), open(path, "r+b" if begin else "wb") as file:
                 file.seek(begin)
-                reserve(file, (end - first) * row_size + _ALIGNED)
+                reserve(file, (end - first) * fixed + _ALIGNED)
                 file.write(keys[first:end])
                 for name, rows in items.items():
-                    stretch.fields[name] = file.tell(), rows.dtype
+                    stretch.fields[name] = file.tell(), rows.dtype, rows[0].size
+                    if rows.dtype == strings.DTYPE:
+                        strings.write_strings(file, rows.take(order[first:end], axis=0))
+                        continue
                     step = max(1, _AT_ONCE // rows.itemsize)
                     for start in range(first, end, step):
                         file.write(rows.take(order[start:min(start + step, end)]))
@@ -69,15 +74,19 @@ class Spool:
                 self._ends[number][disk] = file.tell()
             self._stretches[number].append(stretch)
 
-    def merged(self, most: int) -> Iterator[Block]:
-        """All rows in the order of their keys, at most so many at a time. Rows of the same key come in any order.
+    def merged(self, most: int, content: int) -> Iterator[Block]:
+        """All rows in the order of their keys. Rows of the same key come in any order.
 
-        Which rows come together depends on the keys alone.
+        Which rows come together depends on the keys, and the rows' size, alone.
+
+        Args:
+            most: rows at a time.
+            content: bytes of strings at a time, unless a single row has more.
         """
         for number, (ends, stretches) in enumerate(zip(self._ends, self._stretches)):
             paths = {disk: self._path(number, disk) for disk in ends}
             with ExitStack() as stack:
-                yield from _merged({disk: stack.enter_context(open(path, "rb")) for disk, path in paths.items()}, stretches, most)
+                yield from _merged({disk: stack.enter_context(open(path, "rb")) for disk, path in paths.items()}, stretches, most, content)
             for disk, path in paths.items():
                 path.unlink(missing_ok=True)
                 self._disks.give_back(disk, ends[disk])
@@ -92,16 +101,23 @@ class _Stretch(NamedTuple):
     disk: int           # of the file
     start: int
     count: int
-    fields: dict[str, tuple[int, np.dtype]]   # where each begins, and its rows' dtype
+    fields: dict[str, tuple[int, np.dtype, int]]   # where each begins, its items' dtype, and how many values of a row these are
 
     def keys(self, memory: mmap.mmap) -> np.ndarray:
         return np.frombuffer(memory, np.int64, self.count, self.start)
 
     def read(self, file: BinaryIO, name: str, first: int, stop: int) -> np.ndarray:
-        start, dtype = self.fields[name]
+        start, dtype, width = self.fields[name]
+        if dtype == strings.DTYPE:
+            return strings.read_strings(file, start, self.count, width, first, stop)
         # Not mapped: the system maps much around each of many small pieces, and that would count as our memory.
         data = os.pread(file.fileno(), (stop - first) * dtype.itemsize, start + first * dtype.itemsize)
         return np.frombuffer(data, dtype)
+
+    def content(self, file: BinaryIO, first: int, stop: int) -> int:
+        """Bytes of the strings in some of the rows."""
+        return sum(strings.content_of_some(file, start, width, first, stop)
+                   for start, dtype, width in self.fields.values() if dtype == strings.DTYPE)
 
 
 class _Piece(NamedTuple):
@@ -145,8 +161,8 @@ class Block:
                 items[ranks] = piece.stretch.read(self._files[piece.stretch.disk], name, piece.start, piece.stop)
 
 
-def _merged(files: Mapping[int, BinaryIO], stretches: Sequence[_Stretch], most: int) -> Iterator[Block]:
-    """Halve the range of keys until the rows of one are few enough.
+def _merged(files: Mapping[int, BinaryIO], stretches: Sequence[_Stretch], most: int, most_content: int) -> Iterator[Block]:
+    """Halve the range of keys until the rows of one are few enough, and their strings short enough.
 
     Args:
         files: by their disk.
@@ -158,15 +174,18 @@ def _merged(files: Mapping[int, BinaryIO], stretches: Sequence[_Stretch], most: 
         least, greatest, pieces = waiting.pop()
         pieces = [piece for piece in pieces if piece.start < piece.stop]
         count = sum(piece.stop - piece.start for piece in pieces)
-        if count > most and least < greatest:
+        content = sum(piece.stretch.content(files[piece.stretch.disk], piece.start, piece.stop) for piece in pieces)
+        fits = count <= most and (content <= most_content or count == 1)
+        if not fits and least < greatest:
             middle = (least + greatest) // 2
             cuts = [piece.cut(middle) for piece in pieces]
             waiting.append((middle + 1, greatest, [behind for _, behind in cuts]))
             waiting.append((least, middle, [before for before, _ in cuts]))
-        elif count > most:
-            # Of one key, so in order however they are cut.
-            for first in range(0, count, most):
-                yield Block(files, list(_numbered(pieces, first, first + most)), whole=False)
+        elif not fits:
+            # Of one key, so in order however they are cut, and mostly of one size.
+            step = max(1, min(most, count * most_content // max(1, content)))
+            for first in range(0, count, step):
+                yield Block(files, list(_numbered(pieces, first, first + step)), whole=False)
         elif count:
             yield Block(files, pieces, whole=(least, greatest) == (_LEAST, _MOST))
         # Keys that were looked at no longer count as this process's memory.
@@ -186,6 +205,8 @@ def _numbered(pieces: Sequence[_Piece], first: int, end: int) -> Iterator[_Piece
 
 
 def _items(rows: np.ndarray) -> np.ndarray:
-    """A view [n] of arrays [n, ...] whose items are whole rows: NumPy moves those the fastest."""
+    """A view [n] of arrays [n, ...] whose items are whole rows: NumPy moves those the fastest. Of strings, [n, width]."""
     width = math.prod(rows.shape[1:])
+    if rows.dtype == strings.DTYPE:
+        return rows.reshape(len(rows), width)
     return rows.reshape(len(rows), width).view(f"V{width * rows.itemsize}")[:, 0]

@@ -9,6 +9,7 @@ from typing import Any, Callable, Mapping
 
 import numpy as np
 
+from sparktrain.feed import strings
 from sparktrain.feed.disks import Disks
 from sparktrain.feed.filled import segment_path
 from sparktrain.feed.layout import Column
@@ -32,7 +33,8 @@ class Field:
 
     @property
     def row_bytes(self) -> int:
-        return math.prod(self.shape) * self.dtype.itemsize
+        """About what a row takes in memory; of strings, without their content."""
+        return math.prod(self.shape) * (strings.VALUE_BYTES if self.dtype == strings.DTYPE else self.dtype.itemsize)
 
     def told(self) -> dict[str, Any]:
         return {
@@ -48,10 +50,14 @@ class Field:
 class Store:
     """The training rows of a part, or its validation rows.
 
-    They are copied into the same memory until it is full. Then they are a segment; or, where one of the fields is
+    They are copied into the same memory until it is full: of rows, or of the content of strings. Then they are a segment; or, where one of the fields is
     ORDER, they go to a spool, and become segments, of the other fields, when all are there; those that fit into the
-    memory are put in order there, and are one segment. Which rows share a segment is told by their ORDER alone, and not
-    by when they came.
+    memory are put in order there, and are one segment. Which rows share a segment is told by their ORDER and their size
+    alone, and not by when they came.
+
+    Args:
+        capacity: rows of a segment at most.
+        content: bytes of the strings in a segment, at which it is full.
 
     Attributes:
         segments: rows of each that was written.
@@ -59,10 +65,12 @@ class Store:
         bytes: size of these files.
     """
 
-    def __init__(self, disks: Disks, fields: list[Field], capacity: int, validation: bool):
-        self._disks, self._validation, self._capacity = disks, validation, capacity
+    def __init__(self, disks: Disks, fields: list[Field], capacity: int, content: int, validation: bool):
+        self._disks, self._validation, self._capacity, self._content = disks, validation, capacity, content
         self._arrays = {field.name: np.empty((capacity, *field.shape), field.dtype) for field in fields}
+        self._strings = [array for array in self._arrays.values() if array.dtype == strings.DTYPE]
         self._used = 0
+        self._held = 0   # bytes of strings' content
         self._spool: Spool | None = None   # once the memory was full
         self.segments: list[int] = []
         self.places: list[int] = []
@@ -75,9 +83,10 @@ class Store:
             more = min(count - done, self._capacity - self._used)
             for name, array in self._arrays.items():
                 _join([part[done:done + more] for part in rows[name]], array[self._used:self._used + more])
+            self._held += sum(strings.content(array[self._used:self._used + more]) for array in self._strings)
             self._used += more
             done += more
-            if self._used == self._capacity:
+            if self._used == self._capacity or self._held >= self._content:
                 self._spill() if ORDER in self._arrays else self._write()
 
     def close(self, between: Callable[[], None]) -> None:
@@ -90,7 +99,7 @@ class Store:
             return
         self._spill()
         del self._arrays[ORDER]
-        for block in self._spool.merged(self._capacity):
+        for block in self._spool.merged(self._capacity, self._content):
             self._used = block.count
             block.copy(self._rows())
             self._write(over=block.paths)
@@ -110,18 +119,23 @@ class Store:
         if self._used:
             rows = self._rows()
             self._spool.write(rows.pop(ORDER), rows)
-            self._used = 0
+            self._empty()
 
     def _write(self, over: Mapping[int, Path] = {}) -> None:
         """Write a segment; in place of a file that nobody needs any more, where one of these is on the disk that takes it."""
         if self._used:
             rows = self._rows()
-            disk = self._disks.take(sum(array.nbytes for array in rows.values()))
+            disk = self._disks.take(sum(map(strings.written_size, rows.values())))
             path = segment_path(self._disks.folders[disk], len(self.segments), validation=self._validation)
             self.bytes += write_segment(path, rows, over.get(disk))
             self.segments.append(self._used)
             self.places.append(disk)
-            self._used = 0
+            self._empty()
+
+    def _empty(self) -> None:
+        for array in self._strings:
+            array[:self._used] = None
+        self._used = self._held = 0
 
 
 def _join(parts: list[np.ndarray], target: np.ndarray) -> None:

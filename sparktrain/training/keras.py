@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Callable
 
 import keras
-import numpy as np
 
-from sparktrain.feed import MORE_LABEL, Shard
+from sparktrain.feed import MORE_LABEL, Shard, dtype_name
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Fit, Message, Order
 from sparktrain.storage import Folder
@@ -83,7 +82,7 @@ def _train(order: Order, shard: Shard, collective: Collective, report: Callable[
         parameters=model.count_params(),
         model_bytes=size,
         model_sha256=digest,
-        inputs={name: [list(shape), str(np.dtype(dtype))] for name, (shape, dtype) in shard.inputs.items()},
+        inputs={name: [list(shape), dtype_name(dtype)] for name, (shape, dtype) in shard.inputs.items()},
     )
 
 

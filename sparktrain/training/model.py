@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Mapping, Sequence
 
 import keras
-import numpy as np
+import tensorflow as tf
 
-from sparktrain.feed import BadInput, Shard
+from sparktrain.feed import BadInput, Shard, dtype_name
 from sparktrain.interfaces.messages import Source
 from sparktrain.training.dataset import LABEL
 from sparktrain.training.errors import TrainingError
@@ -53,7 +53,7 @@ def input_template(model: keras.Model, inputs: Mapping[str, tuple[tuple[int, ...
         The structure of the model's inputs with an input's name at each leaf; lists as tuples.
 
     Raises:
-        BadInput: another number of inputs than the model's, or a shape that doesn't fit.
+        BadInput: another number of inputs than the model's, or a shape or a dtype that doesn't fit.
     """
     names = list(inputs)
     expected = getattr(model, "inputs", None)
@@ -68,15 +68,31 @@ def input_template(model: keras.Model, inputs: Mapping[str, tuple[tuple[int, ...
     order = own if set(own) == set(names) else names
     for name, tensor in zip(order, expected):
         shape, dtype = inputs[name]
+        _check_dtype(name, dtype_name(dtype), tensor)
         if not _fits(tuple(shape), tuple(tensor.shape[1:])):
             raise BadInput(
-                f"input {name!r} has rows of shape {_shape(shape)} ({np.dtype(dtype)}), and the model's input "
+                f"input {name!r} has rows of shape {_shape(shape)} ({dtype_name(dtype)}), and the model's input "
                 f"{tensor.name!r} takes {_shape(tensor.shape[1:])}: change data.features (columns, shape, length) or "
                 "the model's keras.Input"
             )
     if len(names) == 1 and not isinstance(_structure(model), dict):
         return order[0]
     return keras.tree.lists_to_tuples(keras.tree.pack_sequence_as(_structure(model), order))
+
+
+def _check_dtype(name: str, came: str, tensor: Any) -> None:
+    """Refuse strings where the model takes numbers, and numbers where it takes strings."""
+    if came == "string" != tensor.dtype:
+        raise BadInput(
+            f"input {name!r} brings strings, and the model's input {tensor.name!r} takes {tensor.dtype}: declare it as "
+            "keras.Input(..., dtype=\"string\") and let the model turn strings into numbers (StringLookup, TextVectorization, "
+            "Hashing), or do it in data.pipeline (StringIndexer, OneHotEncoder)"
+        )
+    if came != "string" == tensor.dtype:
+        raise BadInput(
+            f"input {name!r} brings {came}, and the model's input {tensor.name!r} takes strings: cast the column to string in "
+            "data.preprocess, or change the model's keras.Input"
+        )
 
 
 def label_template(model: keras.Model, more: Sequence[str]) -> Any:
@@ -149,7 +165,7 @@ def _listed(tensors: Any) -> str:
 def build_variables(model: keras.Model, template: Any, shard: Shard) -> None:
     """Let the model and its optimizers have all their variables before the first step."""
     if not model.built:
-        inputs = {name: np.zeros((1, *shape), dtype) for name, (shape, dtype) in shard.inputs.items()}
+        inputs = {name: tf.zeros((1, *shape), dtype_name(dtype)) for name, (shape, dtype) in shard.inputs.items()}
         model(keras.tree.map_structure(lambda name: inputs[name], template))
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)

@@ -97,9 +97,6 @@ def test_a_double_that_float32_cannot_hold_is_told_as_it_came(column):
 
 
 @pytest.mark.parametrize("array, hint", [
-    (pa.array(["a"]), "StringIndexer"),
-    (pa.array([b"a"]), "data.preprocess"),
-    (pa.array([["a"]]), "StringIndexer"),
     (pa.array([datetime.date(2024, 1, 1)]), "dayofyear"),
     (pa.array([datetime.datetime(2024, 1, 1)]), "unix_timestamp"),
     (pa.array([{"a": 1}]), "VectorAssembler"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import math
 from decimal import Decimal
 from pathlib import Path
 
 import numpy
 import pytest
+from PIL import Image
 from pyspark.ml.linalg import DenseVector, SparseVector, VectorUDT
 from pyspark.sql.types import StructType
 
@@ -29,18 +31,30 @@ FEATURES = {
     "mixed": "mixed",
     "words": {"column": "words", "length": 5, "pad": 9},
     "tail": {"column": "words", "length": 5, "pad": 9, "side": "post"},
+    "kind": "kind",
+    "tags": {"column": "tags", "length": 3, "side": "post"},
+    "picture": {"column": "picture", "shape": []},
 }
 COLUMNS = (
     "number int, `so.whole` int, big bigint, tiny tinyint, flag boolean, price decimal(8,2), real double, "
-    "vector array<float>, image array<array<int>>, grid array<array<double>>, words array<int>, `row.weight` double, `its.kind` string"
+    "vector array<float>, image array<array<int>>, grid array<array<double>>, words array<int>, `row.weight` double, `its.kind` string, "
+    "kind string, tags array<string>, picture binary"
 )
+
+
+def png(*pixels: int) -> bytes:
+    """The file of a picture of one line of grey pixels."""
+    file = io.BytesIO()
+    Image.fromarray(numpy.array([pixels], "uint8")).save(file, "PNG")
+    return file.getvalue()
 
 
 def row(n: int) -> tuple:
     mixed = DenseVector([n, 1.0, 0.0, 2.0]) if n % 2 else SparseVector(4, {1: float(n), 3: 0.5})
     words = list(range(n % 10, n % 10 + n % 8))   # 0 to 7 of them
     return (n, n - 30, 3 * n, n % 100, n % 3 == 0, Decimal(n) / 4, n / 2, [n + 0.0, n + 1.0, 0.5],
-            [[n, 1, 2], [3, 4, n]], [[0.25, n + 0.0], [n + 0.0, 1.0]], words, (n % 4) / 2, CLASSES[n * 7 % 3], mixed)
+            [[n, 1, 2], [3, 4, n]], [[0.25, n + 0.0], [n + 0.0, 1.0]], words, (n % 4) / 2, CLASSES[n * 7 % 3], [*CLASSES, "other"][n % 4], ["a", "b", "c"][:n % 4],
+            png(n, 2 * n), mixed)
 
 
 def seen(n: int) -> dict[str, list[float]]:
@@ -57,6 +71,9 @@ def seen(n: int) -> dict[str, list[float]]:
         "mixed": [n, 1, 0, 2] if n % 2 else [0, n, 0, 0.5],
         "words": ([9] * 5 + words)[-5:],
         "tail": (words + [9] * 5)[:5],
+        "kind": [(n % 4 + 1) % 4],      # by the model's StringLookup, which knows no "other"
+        "tags": ([1, 2, 3][:n % 4] + [0] * 3)[:3],
+        "picture": [n, 2 * n],          # by its layer that decodes PNG files
     }
 
 
@@ -94,8 +111,12 @@ def test_every_form_of_column_reaches_the_model_as_it_is_and_an_unkept_run_can_b
         assert result.history[f"val_{name}"] == [expected(name, validation, {})] * 2, f"validation of {name}"
 
     import keras
+    import tensorflow
 
+    forms.picture_layer()
     model = keras.models.load_model(kept / "model.keras", compile=False)
-    given = {name: numpy.array([seen(11)[name]]).reshape(1, *tensor.shape[1:]) for name, tensor in model.input.items()}
+    texts = {"kind": [["other"]], "tags": [["a", "b", "c"]], "picture": [png(11, 22)]}
+    given = {name: tensorflow.constant(texts[name]) if name in texts else numpy.array([seen(11)[name]]).reshape(1, *tensor.shape[1:])
+             for name, tensor in model.input.items()}
     whole = numpy.concatenate([*seen(11).values()]).astype("float32")
-    assert numpy.array_equal(model.predict(given, verbose=0)[0], whole)
+    assert numpy.array_equal(model(given)[0], whole)

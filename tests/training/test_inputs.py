@@ -70,6 +70,22 @@ def test_a_wrong_number_of_inputs_names_both_sides(keras):
         input_template(_model(keras), {"history": ROWS["history"]})
 
 
+@pytest.mark.parametrize("takes, brings, told", [
+    ("string", np.dtype(object), None),
+    ("float32", np.dtype(object), "input 'a' brings strings, and the model's input 'text' takes float32: declare it as keras.Input"),
+    ("string", np.dtype(np.int32), "input 'a' brings int32, and the model's input 'text' takes strings: cast the column"),
+])
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_strings_go_to_inputs_of_strings_and_numbers_to_others(keras, takes, brings, told, shape):
+    from sparktrain.feed import BadInput
+    from sparktrain.training.model import input_template
+
+    text = keras.Input(shape, name="text", dtype=takes)
+    model = keras.Model(text, keras.layers.Hashing(8)(text))
+    with pytest.raises(BadInput, match=told) if told else nullcontext():
+        assert input_template(model, {"a": ((1,), brings)}) == "a"
+
+
 @pytest.mark.parametrize("loss, units, label_range, told", [
     ("sparse_categorical_crossentropy", 3, (0, 3), "classes 0 to 2"),
     ("sparse_categorical_crossentropy", 3, (-1, 2), "from -1 to 2"),

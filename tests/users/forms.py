@@ -13,7 +13,28 @@ INPUTS = {
     "mixed": ((4,), "float32"),
     "words": ((5,), "int32"),
     "tail": ((5,), "int32"),
+    "kind": ((1,), "string"),
+    "tags": ((3,), "string"),
+    "picture": ((), "string"),
 }
+
+
+def picture_layer():
+    """A layer that makes PNG files of 1 x 2 grey pixels numbers; its class is registered, so that a saved model loads."""
+    import keras
+    import tensorflow as tf
+
+    @keras.saving.register_keras_serializable("forms")
+    class Picture(keras.layers.Layer):
+        def call(self, files):
+            tf.debugging.assert_type(files, tf.string)
+            pixels = tf.map_fn(lambda file: tf.io.decode_png(file, channels=1), files, fn_output_signature=tf.uint8)
+            return tf.cast(tf.reshape(pixels, (-1, 2)), tf.float32)
+
+        def compute_output_shape(self, shape):
+            return shape[0], 2
+
+    return Picture(name="pixels")
 
 
 def build_seen():
@@ -38,7 +59,13 @@ def build_seen():
             return self.total
 
     inputs = {name: keras.Input(shape, name=name, dtype=dtype) for name, (shape, dtype) in INPUTS.items()}
-    flat = [keras.layers.Flatten()(ops.cast(value, "float32")) for value in inputs.values()]
+    lookups = {"kind": ["no", "yes", "maybe"], "tags": ["a", "b", "c"]}
+    numbers = {
+        name: picture_layer()(value) if name == "picture"
+        else keras.layers.StringLookup(vocabulary=lookups[name])(value) if name in lookups else value
+        for name, value in inputs.items()
+    }
+    flat = [keras.layers.Flatten()(ops.cast(value, "float32")) for value in numbers.values()]
     sizes = [each.shape[-1] for each in flat]
     same = keras.layers.Dense(sum(sizes), use_bias=False, kernel_initializer="identity")
     output = same(keras.layers.Concatenate()(flat))
