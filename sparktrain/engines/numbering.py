@@ -8,10 +8,14 @@ from typing import Any
 import tensorflow as tf
 
 
+_BRANCHES = ("CondBranchFuncGraph", "WhileBodyFuncGraph", "WhileCondFuncGraph")   # TensorFlow's, of tf.cond and loops
+
+
 class Numbering:
     """Counts the sums of each graph from 0; outside of graphs, where they come one after the other, all are 0.
 
-    So a sum's number is the same on all workers, and does not depend on how often a graph was traced.
+    So a sum's number is the same on all workers, and does not depend on how often a graph was traced. The branches of a
+    graph are counted with it, as what is in them may be under way at the same time.
     """
 
     def __init__(self) -> None:
@@ -21,6 +25,8 @@ class Numbering:
         if tf.executing_eagerly():
             return 0
         graph = tf.compat.v1.get_default_graph()
+        while type(graph).__name__ in _BRANCHES:
+            graph = graph.outer_graph
         number = self._counts.get(graph, 0)
         self._counts[graph] = number + 1
         return number

@@ -39,6 +39,18 @@ class Collective(ABC):
         """
 
     @abstractmethod
+    def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
+        """Put every worker's tensor one behind the other, in the order of their ranks, inside a TensorFlow graph.
+
+        Args:
+            tensor: [rows of this worker, ...], numbers; alike on every worker but for the rows.
+            counts: the rows of every worker, int32 [size], the same everywhere; some may be 0.
+
+        Returns:
+            A tensor [rows of all workers, ...] of the same dtype. With one worker, the tensor itself.
+        """
+
+    @abstractmethod
     def gather(self, value: Any) -> list[Any]:
         """Hand every worker's value, any picklable object, to every worker, in the order of their ranks.
 

@@ -10,6 +10,7 @@ so custom training steps, several steps an execution and gradient accumulation a
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from typing import Any, Callable, Iterator, Sequence
 
@@ -17,11 +18,14 @@ import keras
 import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
+from sparktrain.training.data_dependence import moved_by_data
 from sparktrain.training.devices import means_on_each, replicas
 from sparktrain.training.errors import TrainingError
+from sparktrain.training.means import means
+from sparktrain.training.optimizers import optimizer_variables, optimizers_of, wrappers_of
 from sparktrain.training.warmup import Warmup
 
-_PIECE = 64 << 20   # elements
+SEED = "seed_generator_state"   # Keras's name for the state of a layer's random numbers
 _ACCUMULATING = (
     "the optimizer has gradient_accumulation_steps, with which Keras can't train over several devices of a worker: leave "
     "it out and take a larger batch_size (each device has its share of it), or give each worker one device"
@@ -37,6 +41,7 @@ def averaging(
     empty_steps: bool,
     empty_validation: bool,
     warmup: Warmup | None,
+    note: Callable[[str], None],
 ) -> Iterator[None]:
     """Let every optimizer of the model apply the gradient of all workers' rows.
 
@@ -45,9 +50,10 @@ def averaging(
         collective: the workers; with one of them the model is left alone.
         every_step: whether gradients are averaged; else each step is the worker's own.
         empty_steps: whether some step gives this worker no row. Such a step changes nothing here but by the
-            others' gradients: metrics and statistics stay as they were.
+            others' gradients, and what every step changes whatever its rows: metrics and statistics stay as they were.
         empty_validation: whether this worker has no validation row, and evaluates an empty batch.
         warmup: of the learning rate, or None.
+        note: called with a sentence on what is done otherwise than users may expect.
     """
     if collective.size == replicas() == 1:
         yield
@@ -65,22 +71,17 @@ def averaging(
             warmup.step()
         if not empty_steps:
             return own_step(data)
-        return _unless_empty(own_step, data, count, model, lambda: kept_of_step(model, every_step))
+        return _unless_empty(own_step, data, count, model, lambda: kept_of_step(model, every_step), every_step)
 
     own_test_step = model.test_step
 
     def test_step(data: Any) -> Any:
-        return _unless_empty(own_test_step, data, _rows_of(data), model, lambda: state_of(model))
+        return _unless_empty(own_test_step, data, _rows_of(data), model, lambda: state_of(model), False)
 
     jit_compile = model.jit_compile
     with ExitStack() as stack:
-        for optimizer in optimizers_of(model) if every_step or replicas() > 1 else ():
-            stack.enter_context(shadowed(optimizer, "apply", _averaged(optimizer.apply, rows, among)))
-            # The gradients are sums already. It is the inner one of two (loss scaling) that would sum them again.
-            updating = getattr(optimizer, "inner_optimizer", optimizer)
-            if replicas() > 1 and updating.gradient_accumulation_steps:
-                raise TrainingError(_ACCUMULATING)
-            stack.enter_context(shadowed(updating, "_all_reduce_sum_gradients", lambda pairs: pairs))
+        if every_step or replicas() > 1:
+            _hook_optimizers(model, rows, among, note, stack)
         if replicas() > 1:
             stack.enter_context(means_on_each())
             # It takes a batch of its own, of equal parts; `create_state` has done what it is for
@@ -97,18 +98,12 @@ def averaging(
         yield
 
 
-def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
-    """The optimizer that the model was compiled with, and those that a custom model holds beside it."""
-    found = [getattr(model, "optimizer", None), *vars(model).values()]   # an uncompiled model has none
-    return list({id(value): value for value in found if isinstance(value, keras.optimizers.Optimizer)}.values())
-
-
 def trained_variables(model: keras.Model) -> list[keras.Variable]:
     """What a local step moves: the trainable weights and the optimizers' floating-point state."""
     optimizers = optimizers_of(model)
     # The same on all workers, a rate would only lose bits as a mean.
     rates = {id(optimizer.learning_rate) for optimizer in optimizers}
-    found = [*model.trainable_variables, *(variable for each in optimizers for variable in each.variables)]
+    found = [*model.trainable_variables, *optimizer_variables(model)]
     floats = {id(v): v for v in found if keras.backend.is_float_dtype(v.dtype)}
     return [variable for key, variable in floats.items() if key not in rates]
 
@@ -137,15 +132,21 @@ def _unless_empty(
     count: tf.Tensor,
     model: keras.Model,
     variables: Callable[[], list[keras.Variable]],
+    with_others: bool,
 ) -> Any:
     """Run a step, and where the batch has no row keep the variables as they were before it.
 
-    Means over no rows are not numbers; they must not reach what is kept. Metrics are each device's own, and what is trained
+    Means over no rows are not numbers; they must not reach what is kept. What doesn't depend on the rows changes as it does
+    on the other workers, where the step is made `with_others`. Metrics are each device's own, and what is trained
     has the rows of all of them; the rest, such as statistics, stays where any of them has no row.
     """
     kept = variables()
     before = [tf.identity(variable.value) for variable in kept]
     result = step(data)
+    if with_others and replicas() == 1:
+        by_rows = moved_by_data(data, kept)
+        restored = [place for place, each in enumerate(kept) if id(each) in by_rows or each.name == SEED]
+        kept, before = [kept[place] for place in restored], [before[place] for place in restored]
     anywhere = everywhere = count > 0
     if replicas() > 1:
         some = tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.cast(count > 0, tf.int32))
@@ -179,74 +180,56 @@ def state_of(model: keras.Model) -> list[keras.Variable]:
     return list({id(variable): variable for variable in [*model.non_trainable_variables, *metrics]}.values())
 
 
-def _averaged(own_apply: Callable[..., Any], rows: tf.Variable, collective: Collective | None) -> Callable[..., Any]:
-    def apply(grads: Sequence[Any], trainable_variables: Any = None) -> Any:
-        return own_apply(means(grads, rows, collective), trainable_variables)
+def _hook_optimizers(
+    model: keras.Model, rows: tf.Variable, collective: Collective | None, note: Callable[[str], None], stack: ExitStack
+) -> None:
+    applying: Counter[int] = Counter()
+    wrappers = wrappers_of(model)
+    for optimizer in optimizers_of(model):
+        averaged = _Averaged(optimizer, wrappers[id(optimizer)], applying, rows, collective, note)
+        stack.enter_context(shadowed(optimizer, "apply", averaged))
+        if hasattr(optimizer, "inner_optimizer"):   # it is the inner one of two (loss scaling) that would sum again
+            continue
+        if replicas() > 1 and optimizer.gradient_accumulation_steps:
+            raise TrainingError(_ACCUMULATING)
+        # The gradients are sums already.
+        stack.enter_context(shadowed(optimizer, "_all_reduce_sum_gradients", lambda pairs: pairs))
 
-    return apply
 
-
-def means(values: Sequence[Any], rows: Any, collective: Collective | None) -> list[Any]:
-    """The workers' values averaged by rows: sum of n_i v_i / sum of n_i. Collective.
-
-    Called on each device of a worker, of which each has its own values and rows, it is the mean over the devices of all.
+class _Averaged:
+    """An optimizer's `apply`, of the mean of all workers' gradients.
 
     Args:
-        values: floating-point tensors, alike on all workers; None stays None.
-        rows: n_i, a scalar tensor or variable; with 0 of them this worker's values have no part in it.
-        collective: the workers; None for the devices of this worker alone.
+        optimizer: whose; not hooked yet.
+        wrappers: ids of the optimizers that hold it.
+        applying: how many calls of each optimizer's `apply`, by its id, are under way.
+        rows: this worker's of the step.
+        collective: the workers; None for this worker's devices alone.
+        note: see `averaging`.
     """
-    dense = {index: tf.convert_to_tensor(value) for index, value in enumerate(values) if value is not None}
-    groups: dict[tf.DType, list[int]] = {}
-    for index, value in dense.items():
-        groups.setdefault(_wide(value.dtype), []).append(index)
-    flat = [_weighted_sum(dtype, [dense[index] for index in group], rows) for dtype, group in groups.items()]
-    averaged: list[Any] = [None] * len(values)
-    for group, total in zip(groups.values(), _summed(flat, collective)):
-        mean = total[1:] / total[0]
-        parts = tf.split(mean, [dense[index].shape.num_elements() for index in group])
-        for index, part in zip(group, parts):
-            averaged[index] = tf.cast(tf.reshape(part, dense[index].shape), dense[index].dtype)
-    return averaged
 
+    def __init__(
+        self, optimizer: keras.optimizers.Optimizer, wrappers: list[int], applying: Counter[int], rows: tf.Variable,
+        collective: Collective | None, note: Callable[[str], None],
+    ) -> None:
+        self._optimizer, self._own_apply = optimizer, optimizer.apply
+        self._wrappers, self._applying = wrappers, applying
+        self._rows, self._collective, self._note = rows, collective, note
 
-def _summed(tensors: list[tf.Tensor], collective: Collective | None) -> list[tf.Tensor]:
-    """Over this worker's devices, then, once for all of them, over the workers."""
-    device = tf.distribute.get_replica_context()
-    several = device is not None and device.num_replicas_in_sync > 1
-    if several:
-        tensors = device.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
-    if collective is None or collective.size == 1:
-        return tensors
-    if not several:
-        return _in_pieces(tensors, collective)
-
-    def between(strategy: tf.distribute.Strategy, sums: list[Any]) -> list[tf.Tensor]:
-        return _in_pieces([strategy.experimental_local_results(each)[0] for each in sums], collective)
-
-    return device.merge_call(between, args=(tensors,))
-
-
-def _in_pieces(tensors: list[tf.Tensor], collective: Collective) -> list[tf.Tensor]:
-    """Tensors [n] summed over the workers, none of them larger than what passes through every transport at once."""
-    every = [tensor.shape.num_elements() for tensor in tensors]
-    pieces = [[min(_PIECE, size - start) for start in range(0, size, _PIECE)] for size in every]
-    sums = iter(collective.sum_in_graph([
-        piece for tensor, sizes in zip(tensors, pieces)
-        for piece in ([tensor] if len(sizes) == 1 else tf.split(tensor, sizes))
-    ]))
-    return [next(sums) if len(sizes) == 1 else tf.concat([next(sums) for _ in sizes], axis=0) for sizes in pieces]
-
-
-def _wide(dtype: tf.DType) -> tf.DType:
-    return dtype if dtype == tf.float64 else tf.float32   # half precision is summed in single
-
-
-def _weighted_sum(dtype: tf.DType, values: list[tf.Tensor], rows: Any) -> tf.Tensor:
-    """[n, n * v]: one flat tensor of one worker's share of the sums, shape [1 + elements]."""
-    count = tf.cast(rows, dtype)
-    flat = tf.concat([tf.ones([1], dtype), *(tf.cast(tf.reshape(value, [-1]), dtype) for value in values)], axis=0)
-    return tf.where(count > 0, flat * count, tf.zeros_like(flat))
+    def __call__(self, grads: Sequence[Any], trainable_variables: Any = None) -> Any:
+        if any(self._applying[each] for each in self._wrappers):   # it is handed what is averaged already
+            return self._own_apply(grads, trainable_variables)
+        grads = list(grads)
+        if replicas() > 1 and any(isinstance(each, tf.IndexedSlices) for each in grads):
+            self._note("gradients of embeddings are averaged as whole tables, as workers have several devices")
+        averaged = means(grads, self._rows, self._collective)
+        if getattr(self._optimizer, "loss_scale_factor", None) is not None:   # Keras can't divide slices by it
+            averaged = [tf.convert_to_tensor(each) if isinstance(each, tf.IndexedSlices) else each for each in averaged]
+        self._applying[id(self._optimizer)] += 1
+        try:
+            return self._own_apply(averaged, trainable_variables)
+        finally:
+            self._applying[id(self._optimizer)] -= 1
 
 
 @contextmanager

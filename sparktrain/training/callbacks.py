@@ -9,16 +9,18 @@ import keras
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import EpochEnd, Message, Progress
-from sparktrain.training.averaging import optimizers_of
 from sparktrain.training.callback_memory import CallbackMemories
 from sparktrain.training.checkpoints import Checkpoints
+from sparktrain.training.consistency import Consistency
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.devices import replicas
 from sparktrain.training.errors import TrainingError
 from sparktrain.training.events import EventWriter
 from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.metrics import GlobalMetrics, finite, number, numbers
+from sparktrain.training.optimizers import optimizers_of
 from sparktrain.training.own_state import OwnState
+from sparktrain.training.rank_0_callbacks import Rank0Callbacks
 from sparktrain.training.resume import Resumed
 from sparktrain.training.statistics import Statistics
 from sparktrain.training.time_limit import TimeLimit
@@ -71,6 +73,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             callbacks, add_history=True, model=model, verbose=0, epochs=epochs, steps=feeding.steps
         )
         self.metrics = GlobalMetrics(model, collective)
+        self.consistency = Consistency(model, collective)
+        self._of_rank_0 = Rank0Callbacks(model, collective, self.callbacks)
         self._collective = collective
         self._feeding = feeding
         self._report = report
@@ -140,10 +144,13 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
                     callback.replay(self._history.history)
             if self.ended:   # no epoch begins any more
                 self._resumed.bring_back(self._own)
+        self._of_rank_0.share_rates()
+        self.consistency.compare("before the first step")
 
     def on_train_end(self, logs: Any = None) -> None:
         if self.ended:
             super().on_train_end(logs)
+            self.consistency.compare("at the end of training")
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch, self._step = epoch, self._feeding.begin
@@ -158,6 +165,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             self._begin_again(epoch, logs)
         else:
             super().on_epoch_begin(epoch, logs)
+        self._of_rank_0.share_rates()
 
     def _begin_again(self, epoch: int, logs: Any) -> None:
         """Begin an epoch that has begun once: what callbacks remember, and the rates that they set, stay as they were in it."""
@@ -170,7 +178,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         for callback in self._listeners["on_train_batch_begin"]:
-            callback.on_train_batch_begin(self._feeding.begin + batch, logs=None)
+            with self._of_rank_0.within_step(callback):
+                callback.on_train_batch_begin(self._feeding.begin + batch, logs=None)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         batch += self._feeding.begin
@@ -191,7 +200,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             return
         plain = numbers(logs or {})
         for callback in listeners:
-            callback.on_train_batch_end(batch, logs=plain)
+            with self._of_rank_0.within_step(callback):
+                callback.on_train_batch_end(batch, logs=plain)
         if self.model.stop_training and self._collective.size > 1:
             self._stop_asked = True
             self.model.stop_training = False
@@ -247,11 +257,14 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             logs.update(self.metrics.over_workers(own, state, self._feeding.epoch_rows))
         self._check(logs, "at its end")
         super().on_epoch_end(epoch, logs)
+        self._of_rank_0.share_rates()
         self.epochs_done = epoch + 1
         self._epoch_seconds = time.monotonic() - self._began
         own = bool(self.model.stop_training or self._stop_asked)
         late = self._time_limit is not None and not own and self.epochs_done < self._epochs and self._out_of_time()
-        asked = self._collective.gather((own, late))
+        told = self._collective.gather(((own, late), self.consistency.digest()))
+        self.consistency.hold([digest for _, digest in told], f"after epoch {epoch + 1}")
+        asked = [stop for stop, _ in told]
         stopped = any(own for own, _ in asked)
         self.model.stop_training = any(map(any, asked))
         if self.model.stop_training or self.epochs_done == self._epochs:

@@ -21,8 +21,8 @@ from sparktrain.interfaces.checkpoints import CHECKPOINTS, Checkpoint, read, to_
 from sparktrain.interfaces.messages import Checkpointed, Message
 from sparktrain.storage import Folder, StorageError
 from sparktrain.training.arrays import stored
-from sparktrain.training.averaging import optimizers_of
 from sparktrain.training.callback_memory import CallbackMemories, named, to_json
+from sparktrain.training.optimizers import optimizer_variables
 from sparktrain.training.own_state import OwnState
 
 META = "meta"   # the entry of a checkpoint that says what the others are
@@ -116,4 +116,4 @@ class Checkpoints:
 
 def checkpointed_variables(model: keras.Model) -> list[keras.Variable]:
     """All that is alike on all workers: not metrics, which begin anew, and not the seeds, which are each worker's own."""
-    return [*model.weights, *(variable for optimizer in optimizers_of(model) for variable in optimizer.variables)]
+    return [*model.weights, *optimizer_variables(model)]

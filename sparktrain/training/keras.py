@@ -14,7 +14,7 @@ from sparktrain.feed import MORE_LABEL, Shard, dtype_name
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Fit, Message, Order
 from sparktrain.storage import Folder
-from sparktrain.training.averaging import averaging, create_state, optimizers_of, shadowed
+from sparktrain.training.averaging import averaging, create_state, shadowed
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.checkpoints import Checkpoints
 from sparktrain.training.dataset import Feeding
@@ -22,11 +22,12 @@ from sparktrain.training.devices import over_devices, replicas
 from sparktrain.training.events import EventWriter
 from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.model import build, build_variables, check_label, input_template, label_template, refuse_stateful
+from sparktrain.training.optimizers import optimizers_of
 from sparktrain.training.output import open_output
 from sparktrain.training.phases import Phases
 from sparktrain.training.resume import Resumed, resume
 from sparktrain.training.saving import refuse_unsavable, save
-from sparktrain.training.statistics import seed_worker, start_alike
+from sparktrain.training.statistics import seed_worker, start_alike, unsynchronized
 from sparktrain.training.time_limit import TimeLimit
 from sparktrain.training.user_callbacks import MonitorNamed, job_callbacks, user_callbacks
 from sparktrain.training.warmup import Warmup
@@ -136,6 +137,7 @@ class _Fitting:
         self._model = model
         self._feeding = feeding
         self._collective = collective
+        self._noted = unsynchronized(model, collective)
         self._warmup = self._make_warmup()
         self._local_steps = self._make_local_steps()
         asked, self._best = job_callbacks(self._fit)
@@ -153,6 +155,8 @@ class _Fitting:
         self._time_limit = TimeLimit(self._fit.ends_at, self._fit.then) if self._fit.ends_at is not None else None
 
     def _resume(self, part: int, output: Folder) -> Resumed | None:
+        if not all(optimizer.built for optimizer in optimizers_of(self._model)):
+            create_state(self._model, self._feeding.batch_spec)   # of optimizers beside the compiled one
         # Behind the warm-up, which has to see the learning rate as the model was built with.
         resumed, self._unread = resume(self._model, self._collective, part, output, self._fit.resume)
         if resumed is None:
@@ -199,6 +203,7 @@ class _Fitting:
             empty_steps=self._feeding.empty_steps,
             empty_validation=self._feeding.empty_validation,
             warmup=self._warmup,
+            note=self._noted.append,
         ), _finalized_once(self._model.optimizer, callbacks):
             if self._feeding.begin:   # the rest of a broken epoch
                 self._run_keras(callbacks, callbacks.epochs_done + 1)
@@ -249,7 +254,7 @@ class _Fitting:
         if callbacks.metrics.averaged:
             names = ", ".join(sorted(callbacks.metrics.averaged))
             notes.append(f"averaged over the workers by rows, for their states are no sums: {names}")
-        return notes
+        return [*notes, *dict.fromkeys(self._noted), *callbacks.consistency.notes()]
 
 
 def _finalized_once(optimizer: keras.optimizers.Optimizer, callbacks: WorkerCallbacks) -> AbstractContextManager[None]:

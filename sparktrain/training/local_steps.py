@@ -13,7 +13,9 @@ import keras
 import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
-from sparktrain.training.averaging import means, trained_variables
+from sparktrain.training.averaging import trained_variables
+from sparktrain.training.means import means
+from sparktrain.training.optimizers import optimizer_variables
 
 
 class LocalSteps:
@@ -54,3 +56,8 @@ class LocalSteps:
         averaged = means([variable.value for variable in variables], rows, self._collective)
         for variable, value in zip(variables, averaged):
             variable.assign(value)
+        # Counts, as of the steps since the last overflow in half precision, are rank 0's
+        counts = [each for each in optimizer_variables(self._model) if not keras.backend.is_float_dtype(each.dtype)]
+        own = [tf.cast(variable.value, tf.float64) for variable in counts]
+        for variable, value in zip(counts, means(own, float(self._collective.rank == 0), self._collective)):
+            variable.assign(tf.cast(tf.round(value), variable.value.dtype))

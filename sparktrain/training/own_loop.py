@@ -13,10 +13,11 @@ import tensorflow as tf
 from sparktrain.feed import Batch, Shard
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Message, Order, returned_name
-from sparktrain.training.averaging import averaging, create_state, means
+from sparktrain.training.averaging import averaging, create_state
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.errors import TrainingError
+from sparktrain.training.means import means
 from sparktrain.training.output import open_output
 from sparktrain.training.phases import Phases
 from sparktrain.training.sources import function
@@ -110,6 +111,8 @@ class Worker:
             own_fit = model.fit
             # Not by setattr: Keras would track it
             model.__dict__["fit"] = lambda *given, **words: self._fit(model, own_fit, *given, **words)
+            if self.size > 1:
+                model.__dict__["train_on_batch"] = _refuse_train_on_batch
         return model
 
     def average(self, values: Any, rows: Any = 1) -> Any:
@@ -121,7 +124,8 @@ class Worker:
 
         Returns:
             Tensors in the same structure, in the graph where this is called in one: of the values' dtypes, and float64 for
-            whole numbers and truth values, whose mean is neither.
+            whole numbers and truth values, whose mean is neither. The gradient of an embedding, a tf.IndexedSlices, is one again:
+            the looked-up rows of all workers.
         """
         leaves = keras.tree.flatten(values)
         tensors = [None if leaf is None else _floating(leaf) for leaf in leaves]
@@ -181,16 +185,26 @@ class Worker:
             empty_steps=feeding.empty_steps,
             empty_validation=feeding.empty_validation,
             warmup=None,
+            note=lambda text: print(text, flush=True) if self.rank == 0 else None,
         ):
             words = {"verbose": 0, **words, "shuffle": False}
             return own_fit(x, epochs=epochs, callbacks=callbacks, **words)
 
 
-def _floating(value: Any) -> tf.Tensor:
+def _floating(value: Any) -> tf.Tensor | tf.IndexedSlices:
+    if isinstance(value, tf.IndexedSlices):
+        return value
     whole = isinstance(value, (bool, int))
     # 2**31 and more would be too large for TensorFlow's own choice
     tensor = tf.constant(value, tf.float64) if whole else tf.convert_to_tensor(value)
     return tensor if tensor.dtype.is_floating or tensor.dtype.is_complex else tf.cast(tensor, tf.float64)
+
+
+def _refuse_train_on_batch(*given: Any, **words: Any) -> None:
+    raise TrainingError(
+        "train_on_batch of a distributed model would train this worker's copy alone, and the workers' weights would part: call "
+        "its fit with worker.dataset(batch_size), or take a tf.GradientTape and apply worker.average(gradients, rows=...)"
+    )
 
 
 class _Passes(Feeding):

@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from sparktrain.training.arrays import restore
+from sparktrain.training.averaging import SEED
 from sparktrain.training.devices import copies
-from sparktrain.training.statistics import SEED, Statistics
+from sparktrain.training.statistics import Statistics
 
 
 class OwnState:

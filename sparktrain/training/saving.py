@@ -12,8 +12,8 @@ import keras
 import numpy as np
 
 from sparktrain.storage import Folder
-from sparktrain.training.averaging import optimizers_of
 from sparktrain.training.errors import TrainingError
+from sparktrain.training.optimizers import optimizer_variables, optimizers_of
 
 MODEL = "model.keras"
 WEIGHTS = "model.weights.h5"   # beside it, where only they can be saved
@@ -114,7 +114,7 @@ def _configuration(part: Any) -> str:
 
 
 def _bytes(model: keras.Model) -> int:
-    variables = [*model.variables, *(each for optimizer in optimizers_of(model) for each in optimizer.variables)]
+    variables = [*model.variables, *optimizer_variables(model)]
     return sum(int(np.prod(each.shape)) * np.dtype(keras.backend.standardize_dtype(each.dtype)).itemsize for each in variables)
 
 

@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.training.arrays import restore
-from sparktrain.training.averaging import optimizers_of
+from sparktrain.training.averaging import SEED
 from sparktrain.training.devices import copies
 from sparktrain.training.errors import TrainingError
+from sparktrain.training.optimizers import optimizer_variables
 
 _TOGETHER = 64 << 20   # bytes
-SEED = "seed_generator_state"   # Keras's name for the state of a layer's random numbers
 
 
 def start_alike(model: keras.Model, collective: Collective) -> None:
@@ -27,14 +27,18 @@ def start_alike(model: keras.Model, collective: Collective) -> None:
     """
     if collective.size == 1:
         return
-    optimizer_variables = [variable for optimizer in optimizers_of(model) for variable in optimizer.variables]
-    variables = [variable for variable in [*model.variables, *optimizer_variables] if variable.name != SEED]
+    variables = [variable for variable in [*model.variables, *optimizer_variables(model)] if variable.name != SEED]
     shapes = collective.gather([tuple(variable.shape) for variable in variables])
     if any(other != shapes[0] for other in shapes):
         raise TrainingError(
             "the model's builder made different models on different workers: "
             f"{_count(shapes)} variables of their own shapes. It must depend on nothing but its args"
         )
+    take_rank_0s(variables, collective)
+
+
+def take_rank_0s(variables: Sequence[keras.Variable], collective: Collective) -> None:
+    """Give variables, alike on all workers, rank 0's values. Collective."""
     for some in _batches(variables):
         if len(some) == 1:
             _send(some[0], collective)
@@ -66,12 +70,19 @@ def _batches(variables: Sequence[keras.Variable]) -> Iterator[list[keras.Variabl
 def _send(variable: keras.Variable, collective: Collective) -> None:
     """Rank 0's value of a variable, in pieces, so that little more than a copy of it is held."""
     value = np.array(variable.numpy())
+    for own, theirs in pieces_of_rank_0(value, collective):
+        own[:] = theirs
+    if collective.rank != 0:
+        variable.assign(value)
+
+
+def pieces_of_rank_0(value: np.ndarray, collective: Collective) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pieces of this worker's array, flat, and rank 0's of the same place. Collective."""
     flat = value.reshape(-1)
     step = max(1, _TOGETHER // value.itemsize)
     for first in range(0, len(flat), step):
-        flat[first:first + step] = collective.broadcast(flat[first:first + step] if collective.rank == 0 else None)
-    if collective.rank != 0:
-        variable.assign(value)
+        own = flat[first:first + step]
+        yield own, collective.broadcast(own if collective.rank == 0 else None)
 
 
 def _count(shapes: list[list]) -> str:
@@ -90,6 +101,15 @@ def seed_worker(model: keras.Model, seed: int, part: int) -> None:
                 own = _own_seed(seed, part, *([device] if device else []))
                 state = copy.numpy()
                 copy.assign(np.array([(int(state[0]) + own) & 0x7FFFFFFF, state[1]], dtype=state.dtype))
+
+
+def unsynchronized(model: keras.Model, collective: Collective) -> list[str]:
+    """Notes on layers that are to normalise by the rows of all workers, and do by those of this one."""
+    names = [layer.name for layer in model._flatten_layers() if getattr(layer, "synchronized", False)]
+    if collective.size == 1 or not names:
+        return []
+    return [f"synchronized=True of {', '.join(names)} holds for the devices of one worker: each worker normalises by its own "
+            "rows of a step, and the moving statistics are averaged at each epoch's end"]
 
 
 def _own_seed(*of: int) -> int:

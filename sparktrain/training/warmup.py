@@ -41,7 +41,9 @@ class Warmup:
         # Of several devices one counts
         once = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self._step = tf.Variable(0.0, trainable=False, name="warmup_step", aggregation=once)
-        self._rates = [(optimizer, float(optimizer.learning_rate.numpy())) for optimizer in optimizers]
+        # Two optimizers, one in the other (loss scaling), have one rate
+        each = {id(optimizer.learning_rate): optimizer for optimizer in optimizers}.values()
+        self._rates = [(optimizer, float(optimizer.learning_rate.numpy())) for optimizer in each]
 
     def step(self) -> None:
         """Set the rate of the step that begins. Once warm, the rate is left to the user's callbacks."""

@@ -6,6 +6,7 @@ One or two of them: each holds one of TensorFlow's threads while it waits for th
 from __future__ import annotations
 
 import base64
+import os
 import pickle
 import tempfile
 import threading
@@ -66,6 +67,11 @@ class Threads(Collective):
             total.set_shape(tensor.shape)
         return list(sums)
 
+    def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
+        joined = tf.numpy_function(lambda own: np.concatenate(self._exchange(own)), [tensor], tensor.dtype)
+        joined.set_shape([None, *tensor.shape[1:]])
+        return joined
+
     def gather(self, value: Any) -> list[Any]:
         return [pickle.loads(each) for each in self._exchange(pickle.dumps(value))]
 
@@ -105,7 +111,7 @@ def train(
     **fit: Any,
 ) -> Trained:
     """Train a model on the parts, a worker each, and wait for all of them."""
-    assert len(parts) <= 2
+    assert len(parts) <= max(2, int(os.environ.get("TF_NUM_INTEROP_THREADS", 2)) // 4)   # each may wait inside TensorFlow
     sizes = (batch_size,) * len(parts)
     order = Order(
         run="test",
@@ -138,7 +144,7 @@ def train(
             barrier.abort()
 
     with tempfile.TemporaryDirectory() as folder:
-        shards = _shards(parts, sizes, Path(folder))
+        shards = shards_of(parts, sizes, Path(folder))
         threads = [threading.Thread(target=work, args=(rank, shard), name=str(rank)) for rank, shard in enumerate(shards)]
         for thread in threads:
             thread.start()
@@ -147,7 +153,8 @@ def train(
     return Trained(outcomes, events, output)
 
 
-def _shards(parts: Sequence[dict[str, np.ndarray]], sizes: tuple[int, ...], folder: Path) -> list[Shard]:
+def shards_of(parts: Sequence[dict[str, np.ndarray]], sizes: tuple[int, ...], folder: Path) -> list[Shard]:
+    """Write each part's rows to segments, as the tasks do."""
     layout = Layout(inputs=(Input("x", (Column("x"),)),), label="y", classes=None, weight=None, validation="validation")
     folders = [folder / f"part-{part}" for part in range(len(parts))]
     filled = []

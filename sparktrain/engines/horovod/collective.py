@@ -44,9 +44,17 @@ class EngineCollective(SummingCollective):
             return list(tensors)
         return [self._sum(tensor) for tensor in tensors]
 
+    def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
+        if self.size == 1:
+            return tensor
+        return hvd.allgather(tensor, name=self._name("gather", tensor), ignore_name_scope=True)
+
+    def _name(self, kind: str, tensor: tf.Tensor) -> str:
+        """Workers match their operations by name."""
+        return f"sparktrain.{kind}.{self._numbers.next()}.{tensor.dtype.name}.{tensor.shape.num_elements()}"
+
     def _sum(self, tensor: tf.Tensor) -> tf.Tensor:
-        # Workers match their operations by name.
-        name = f"sparktrain.sum.{self._numbers.next()}.{tensor.dtype.name}.{tensor.shape.num_elements()}"
+        name = self._name("sum", tensor)
         return hvd.allreduce(tensor, op=hvd.Sum, name=name, ignore_name_scope=True)
 
     def add(self, words: numpy.ndarray) -> numpy.ndarray:

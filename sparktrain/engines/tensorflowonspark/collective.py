@@ -16,6 +16,7 @@ from sparktrain.interfaces.objects import SummingCollective
 
 _GROUP = 7_301           # any number that nothing else in this process uses
 _OBJECTS = 7_302         # another group, as objects stay on the CPU
+_POWERS = [1 << bits for bits in range(31)]
 _LOST = ("collective ops is aborted", "workerservice", "coordination service")   # its servers talk by these
 _OURS = ("mismatch", "inconsistent", "invalid")   # what TensorFlow says of a wrong call, not of a lost peer
 
@@ -48,6 +49,29 @@ class EngineCollective(SummingCollective):
         place = self._numbers.next()
         with tf.device(self._device):
             return self._reduce(tensor, _GROUP, f"{place} {tensor.dtype.name} {tensor.shape.as_list()}")
+
+    def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
+        """See `Collective.gather_in_graph`.
+
+        An operation keeps its shape, and takes as many rows of each worker: they are padded to the next power of two of the
+        most that a worker has, each power with an operation of its own.
+        """
+        if self.size == 1:
+            return tensor
+        name = f"gather {self._numbers.next()} {tensor.dtype.name}"
+        power = tf.searchsorted(_POWERS, tf.reduce_max(counts)[None])[0]
+        rows = tf.gather(_POWERS, power)
+        rest = [[0, 0]] * (tensor.shape.rank - 1)
+        with tf.device(self._device):
+            gathered = tf.raw_ops.CollectiveGatherV2(
+                input=tf.pad(tensor, [[0, rows - tf.shape(tensor)[0]], *rest]),
+                group_size=self.size,
+                group_key=_GROUP,
+                instance_key=(zlib.crc32(name.encode()) >> 1 & ~0x1F) + power,
+                ordering_token=[],
+            )
+        each = tf.reshape(gathered, tf.concat([[self.size, rows], tf.shape(tensor)[1:]], axis=0))
+        return tf.boolean_mask(each, tf.sequence_mask(counts, rows))
 
     def _reduce(self, tensor: tf.Tensor, group: int, name: str) -> tf.Tensor:
         return tf.raw_ops.CollectiveReduceV2(

@@ -1,0 +1,165 @@
+"""The mean of the workers' tensors, weighted by rows, inside a TensorFlow graph.
+
+Dense tensors are summed: small ones as one flat tensor, as each sum takes a while however small it is; large ones by
+themselves, which spares the copies. The gradient of an embedding (tf.IndexedSlices: some rows of a table) stays one: the
+workers' rows are put one behind the other, which is what one process would have looked up with all of their rows.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+import tensorflow as tf
+
+from sparktrain.interfaces.collective import Collective
+
+_PIECE = 64 << 20   # elements that pass through every transport at once
+_LARGE = 1 << 20    # elements of a tensor that is summed by itself
+_FEW = 4 << 20      # elements of looked-up rows that are sent as they are, however small their table
+
+
+def means(values: Sequence[Any], rows: Any, collective: Collective | None) -> list[Any]:
+    """The workers' values averaged by rows: sum of n_i v_i / sum of n_i. Collective.
+
+    Called on each device of a worker, of which each has its own values and rows, it is the mean over the devices of all.
+
+    Args:
+        values: floating-point tensors, alike on all workers, or tf.IndexedSlices of tables; None stays None.
+        rows: n_i, a scalar tensor or variable; with 0 of them this worker's values have no part in it.
+        collective: the workers; None for the devices of this worker alone.
+
+    Returns:
+        Tensors of the same shapes and dtypes. Slices stay slices, unless the worker has several devices: all workers'
+        rows in the order of their ranks, rows of the same index not yet added up; or, where those are many more than the
+        table has, the whole table.
+    """
+    count = tf.cast(rows, tf.float32)
+    slices = {index: value for index, value in enumerate(values) if isinstance(value, tf.IndexedSlices)}
+    if _several_devices() or collective is None or collective.size == 1:
+        slices = {}
+    dense = {index: tf.convert_to_tensor(value) for index, value in enumerate(values)
+             if value is not None and index not in slices}
+    averaged: list[Any] = [None] * len(values)
+    total, averaged_dense = _dense_means(list(dense.values()), count, collective)
+    for index, value in zip(dense, averaged_dense):
+        averaged[index] = value
+    if slices:
+        for index, value in zip(slices, _slices_means(list(slices.values()), count, total, collective)):
+            averaged[index] = value
+    return averaged
+
+
+def _several_devices() -> bool:
+    device = tf.distribute.get_replica_context()
+    return device is not None and device.num_replicas_in_sync > 1
+
+
+def _dense_means(
+    values: list[tf.Tensor], count: tf.Tensor, collective: Collective | None
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """The sum of the workers' row counts, and the mean of each tensor."""
+    together: dict[tf.DType, list[int]] = {tf.float32: []}   # beside the count
+    alone = []
+    for index, value in enumerate(values):
+        size = value.shape.num_elements()
+        if size is None or size > _LARGE:
+            alone.append(index)
+        else:
+            together.setdefault(_wide(value.dtype), []).append(index)
+    flat = [_weighted(tf.concat([tf.ones([1], dtype), *(_flat(values[index]) for index in group)], axis=0), count)
+            for dtype, group in together.items()]
+    sums = _summed(flat + [_weighted(_flat(values[index]), count) for index in alone], collective)
+    total = sums[0][0]
+    averaged: list[Any] = [None] * len(values)
+    for group, summed in zip(together.values(), sums):
+        sizes = [values[index].shape.num_elements() for index in group]
+        for index, part in zip(group, tf.split(summed / tf.cast(total, summed.dtype), [1, *sizes])[1:]):
+            averaged[index] = _shaped(part, values[index])
+    for index, summed in zip(alone, sums[len(flat):]):
+        averaged[index] = _shaped(summed / tf.cast(total, summed.dtype), values[index])
+    return total, averaged
+
+
+def _wide(dtype: tf.DType) -> tf.DType:
+    return dtype if dtype == tf.float64 else tf.float32   # half precision is summed in single
+
+
+def _flat(value: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.reshape(value, [-1]), _wide(value.dtype))
+
+
+def _weighted(value: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Times the rows; zeros where there are none, whatever the value: a mean over no rows is not a number."""
+    return tf.math.multiply_no_nan(value, tf.cast(count, value.dtype))
+
+
+def _shaped(mean: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
+    known = value.shape.is_fully_defined()
+    return tf.cast(tf.reshape(mean, value.shape if known else tf.shape(value)), value.dtype)
+
+
+def _summed(tensors: list[tf.Tensor], collective: Collective | None) -> list[tf.Tensor]:
+    """Over this worker's devices, then, once for all of them, over the workers."""
+    device = tf.distribute.get_replica_context()
+    several = _several_devices()
+    if several:
+        tensors = device.all_reduce(tf.distribute.ReduceOp.SUM, tensors)
+    if collective is None or collective.size == 1:
+        return tensors
+    if not several:
+        return _in_pieces(tensors, collective)
+
+    def between(strategy: tf.distribute.Strategy, sums: list[Any]) -> list[tf.Tensor]:
+        return _in_pieces([strategy.experimental_local_results(each)[0] for each in sums], collective)
+
+    return device.merge_call(between, args=(tensors,))
+
+
+def _in_pieces(tensors: list[tf.Tensor], collective: Collective) -> list[tf.Tensor]:
+    """Tensors [n] summed over the workers, in pieces where they are known to be large."""
+    every = [tensor.shape.num_elements() or 0 for tensor in tensors]
+    pieces = [[min(_PIECE, size - start) for start in range(0, size, _PIECE)] for size in every]
+    sums = iter(collective.sum_in_graph([
+        piece for tensor, sizes in zip(tensors, pieces)
+        for piece in ([tensor] if len(sizes) <= 1 else tf.split(tensor, sizes))
+    ]))
+    return [next(sums) if len(sizes) <= 1 else tf.concat([next(sums) for _ in sizes], axis=0) for sizes in pieces]
+
+
+def _slices_means(
+    slices: list[tf.IndexedSlices], count: tf.Tensor, total: tf.Tensor, collective: Collective
+) -> list[tf.IndexedSlices]:
+    """Averages of tables of which each worker has some rows, at most once each step all of them."""
+    used = [tf.where(count > 0, tf.shape(each.indices)[0], 0) for each in slices]
+    own = tf.one_hot(collective.rank, collective.size)[:, None] * tf.cast(tf.stack(used), tf.float32)   # [workers, tables]
+    [flat] = collective.sum_in_graph([tf.reshape(own, [-1])])
+    counts = tf.cast(tf.reshape(flat, [collective.size, len(slices)]), tf.int32)
+    return [_slices_mean(each, used[place], counts[:, place], count, total, collective)
+            for place, each in enumerate(slices)]
+
+
+def _slices_mean(
+    each: tf.IndexedSlices, used: tf.Tensor, counts: tf.Tensor, count: tf.Tensor, total: tf.Tensor, collective: Collective
+) -> tf.IndexedSlices:
+    """The mean of one table. `counts`: the rows of it that each worker has, int32 [workers]; `used`: this one's."""
+    indices = each.indices[:used]
+    values = _weighted(tf.cast(each.values[:used], _wide(each.values.dtype)), count)   # [used, …]
+
+    def gathered() -> tuple[tf.Tensor, tf.Tensor]:
+        return collective.gather_in_graph(indices, counts), collective.gather_in_graph(values, counts)
+
+    def whole() -> tuple[tf.Tensor, tf.Tensor]:
+        length = tf.cast(each.dense_shape[0], tf.int32)
+        table = tf.math.unsorted_segment_sum(values, indices, length)
+        [summed] = collective.sum_in_graph([tf.reshape(table, [-1])])
+        return tf.cast(tf.range(length), indices.dtype), tf.reshape(summed, tf.shape(table))
+
+    if each.dense_shape is None:
+        every, sums = gathered()
+    else:
+        width = tf.reduce_prod(tf.shape(values, tf.int64)[1:])
+        sent = tf.cast(tf.reduce_sum(counts), tf.int64) * width
+        fewer = sent <= tf.maximum(tf.cast(each.dense_shape[0], tf.int64) * width, _FEW)
+        every, sums = tf.cond(fewer, gathered, whole)
+    sums.set_shape([None, *each.values.shape[1:]])
+    return tf.IndexedSlices(tf.cast(sums / tf.cast(total, sums.dtype), each.values.dtype), every, each.dense_shape)
