@@ -54,6 +54,7 @@ class Task:
     spare: Spare                # of each local disk, that segments leave free
     gpus: int = 0               # that each worker is pinned to
     rows: int | None = None     # of each part, about; None where they were not counted
+    token: str = ""             # of the driver's claim on the output folder
 
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         _Attempt(self, BarrierTaskContext.get()).run(batches)
@@ -239,6 +240,7 @@ class _Attempt:
                 seed=self._task.seed,
                 output=self._task.output,
                 hadoop=self._task.hadoop,
+                token=self._task.token,
             )
         )
         self._watcher.join()

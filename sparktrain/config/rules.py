@@ -303,3 +303,15 @@ def _some_output(job: Job) -> Iterator[Problem]:
     if job.output.path is None:
         yield Problem("output.path", "nothing came", "a folder's URL",
                       "say where the model is to go, such as hdfs:///models/flights")
+
+
+@_rule("output.path")
+def _shared_output(job: Job) -> Iterator[Problem]:
+    """What each process has a folder of its own under would leave the model nowhere when the run has finished."""
+    path = job.output.path or ""
+    if path.startswith("memory:"):
+        yield Problem("output.path", show(path), "a storage that the workers and the driver share, as memory:// is "
+                      "another one in each process", "take hdfs:// or file:///")
+    if path.startswith("local:"):
+        yield Problem("output.path", show(path), "file://, by which a folder of this machine goes",
+                      f"write file://{path.removeprefix('local:').removeprefix('//')}")

@@ -120,9 +120,9 @@ class Training(Section):
     """Weights in the loss by class, such as {0: 1, 1: 5}; classes not named weigh 1."""
     callbacks: Function | None = None
     """A function that returns a list of Keras callbacks."""
-    checkpoint: Checkpoint | None = None
-    """When the state of training is written. Without it, never."""
-    max_failures: Annotated[Whole, Field(ge=0)] = 0
+    checkpoint: Checkpoint | None = Checkpoint()
+    """When the state of training is written, to go on from after a failure; null: never."""
+    max_failures: Annotated[Whole, Field(ge=0)] = 3
     """How many times a run goes on after losing a worker."""
     time_limit: Annotated[
         Annotated[Positive, as_number] | Annotated[TimeLimit, as_mapping],
@@ -164,7 +164,8 @@ class Cluster(Section):
     """What the workers need of the cluster."""
 
     worker_memory: Annotated[str, Field(pattern=SIZE)] | None = None
-    """Memory of one worker's training process, such as 800m, 8g or 1t. Without it, what Spark's settings leave."""
+    """Memory of one worker's training process, such as 800m, 8g or 1t. Without it, on YARN and Kubernetes, what the last
+    run under `output.path` took and a quarter more, at least 2g; elsewhere nobody counts it."""
     spare_disk: Annotated[str, Field(pattern=SIZE)] | None = None
     """How much of each local disk segments leave free, such as 20g. Without it 256m, and on YARN and Kubernetes, which give up
     a disk that is nearly full, a fifth more than their own check asks for: 12 % of the disk where that is the usual 10 %."""

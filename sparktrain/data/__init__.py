@@ -7,6 +7,7 @@ from sparktrain.data.identity import ROW, VALIDATION
 from sparktrain.data.pipeline import same_pipelines
 from sparktrain.data.prepare import prepare
 from sparktrain.data.prepared import Prepared
+from sparktrain.data.writing import check_writable
 
-__all__ = ["ROW", "VALIDATION", "InputError", "MissingColumn", "NoFileSystem", "Prepared", "deal", "explain", "explained",
+__all__ = ["ROW", "VALIDATION", "InputError", "MissingColumn", "NoFileSystem", "Prepared", "check_writable", "deal", "explain", "explained",
            "first_line", "pack", "prepare", "same_pipelines"]

@@ -7,10 +7,26 @@ from concurrent.futures import ThreadPoolExecutor
 
 from py4j.protocol import Py4JJavaError
 from pyspark import inheritable_thread_target
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from sparktrain.data.errors import InputError, first_line
 from sparktrain.data.files import place_of
+
+
+def check_writable(spark: SparkSession, url: str, what: str) -> None:
+    """See that Spark has a file system for a URL: some of fsspec's schemes mean nothing to it.
+
+    Args:
+        what: is to be written there.
+
+    Raises:
+        InputError: it has none.
+    """
+    try:
+        place_of(spark, url)
+    except Py4JJavaError as error:
+        raise InputError(f"{what} can't be written to {url}: {first_line(error)}. Expected a storage that Spark writes to, such "
+                         "as hdfs:///models.") from error
 
 
 def write_rows(frame: DataFrame, url: str) -> DataFrame:
@@ -25,11 +41,7 @@ def write_rows(frame: DataFrame, url: str) -> DataFrame:
         InputError: Spark has no file system for the URL.
     """
     spark = frame.sparkSession
-    try:
-        place_of(spark, url)
-    except Py4JJavaError as error:
-        raise InputError(f"the prepared rows can't be written to {url}: {first_line(error)}. Expected a storage that Spark "
-                         "writes to, such as hdfs:///prepared.") from error
+    check_writable(spark, url, "the prepared rows")
     tag = f"sparktrain-write-{secrets.token_hex(4)}"
 
     def write() -> None:

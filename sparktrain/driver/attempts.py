@@ -13,6 +13,7 @@ from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFaile
 from sparktrain.cluster.task import Task
 from sparktrain.data import VALIDATION, Prepared, deal, explain, pack
 from sparktrain.driver.plan import layout, rows_of_each
+from sparktrain.driver.retry_policy import Kind, RetryPolicy, kind_of
 from sparktrain.engines import bring_up
 from sparktrain.feed import NoRows
 from sparktrain.interfaces.launch import Launch
@@ -23,11 +24,6 @@ from sparktrain.storage import Folder, NotFound
 if TYPE_CHECKING:
     from sparktrain.driver.run import Run
 
-_PAUSES = (1.0, 5.0, 15.0, 30.0, 60.0)   # seconds before the next attempt, after so many in a row that came no further
-# As Spark words the end of an executor that the cluster manager took away, for another or with its node.
-_NOT_ITS_FAULT = ("unrelated to the running tasks", "decommission", "preempt")
-_LOST = ("ExecutorLostFailure", "executor loss", "Could not recover from a failed barrier", "FetchFailed", "worker lost")
-
 
 def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Finished]:
     """Train, again where what was lost may not be lost again: at most `training.max_failures` times.
@@ -36,48 +32,34 @@ def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Fin
         AttemptFailed, StageFailed, LaunchFailed: the last attempt's.
         InputError: rows or files that can't be trained on.
     """
-    failures = in_a_row = 0
-    reached = None
+    policy = RetryPolicy(run.job.training.max_failures, _checkpoint(run.folder.staged, run.job.training.workers))
     while True:
         run.course.begin_attempt()
         try:
             with _engine(run, slots) as launch:
                 return _attempt(run, prepared, model, slots, launch)
         except (AttemptFailed, StageFailed) as error:
-            why = _worth_another(error)
-            if why is None or run.check:
+            retry = policy.after(_kind(error), _checkpoint(run.folder.staged, run.job.training.workers)) if not run.check else None
+            if retry is None:
                 raise
-            failures += why
-            if failures > run.job.training.max_failures:
-                raise
-            before, reached = reached, _checkpoint(run.folder.staged, run.job.training.workers)
-            in_a_row = in_a_row + 1 if reached == before else 1
-            pause = _PAUSES[min(in_a_row, len(_PAUSES)) - 1]
             run.watch.note(f"attempt {run.course.attempts} failed: {error}")
-            run.watch.note(f"trying again in {pause:.0f} s ({failures} of {run.job.training.max_failures} failures that may be)")
-        time.sleep(pause)
+            run.watch.note(
+                f"trying again in {retry.pause:.0f} s ({retry.failures} of {run.job.training.max_failures} failures that may be)"
+            )
+        time.sleep(retry.pause)
+        run.folder.check()
         run.course.again()
         slots = run.slots()
 
 
-def _worth_another(error: AttemptFailed | StageFailed) -> int | None:
-    """Whether another attempt may go better.
-
-    Returns:
-        None where it would only fail again, else how many failures it counts as: 0 where the cluster manager took an
-        executor away.
-    """
+def _kind(error: AttemptFailed | StageFailed) -> Kind:
     if isinstance(error, NoTasks):
-        return None
+        return "final"
     if isinstance(error, AttemptFailed):
         if not error.retryable:
-            return None
-        text = error.failure.failure.traceback
-    else:
-        text = str(error)
-        if not any(word in text for word in _LOST):
-            return None
-    return int(not any(word in text.lower() for word in _NOT_ITS_FAULT))
+            return "final"
+        return "taken" if kind_of(error.failure.failure.traceback) == "taken" else "lost"
+    return kind_of(str(error))
 
 
 def _engine(run: Run, slots: Slots) -> AbstractContextManager[Callable[[], Launch]]:
@@ -117,6 +99,7 @@ def _attempt(
         spare=spare_of(run.spark.sparkContext, run.job.cluster.spare_disk),
         gpus=worker_gpus(training.gpus_per_worker, slots),
         rows=None if run.check else rows_of_each(prepared, parts, run.whole),
+        token=run.folder.token,
     )
     run.watch.step("filling")
     run.course.mark("stage")

@@ -1,7 +1,7 @@
 """How runs ended that left no model: a small record of each, and its log, for 30 days.
 
-They lie in a folder of their own, `_ended/RUN` under output.path: the folder that a run was made in is gone as a whole,
-also what a killed writer left in it, and the run id is free at once.
+They lie in a folder of their own, `_ended/RUN` under output.path. What a run had come to, a checkpoint or a trained model,
+stays for as long in the folder that the run was made in.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 from datetime import datetime, timedelta, timezone
 from typing import Any, Mapping
 
-from sparktrain.storage import Folder, NotFound
+from sparktrain.storage import Folder, NotFound, runs
 from sparktrain.storage.runs import finished_at, record_at
 
 ENDED = "_ended"
@@ -44,22 +44,43 @@ def names(root: Folder) -> list[str]:
         return []
 
 
+def newest(root: Folder, most: int) -> list[dict[str, Any]]:
+    """The records of the runs that ended last, the last first."""
+    return runs.newest(root.join(ENDED), most, _RECORD)
+
+
 def forget(root: Folder, run: str) -> None:
     """Remove a run's record and log, if there are any."""
     root.remove(f"{ENDED}/{run}", recursive=True)
 
 
-def forget_old(root: Folder, at_work: str) -> None:
-    """Remove the records of runs that ended more than 30 days ago.
+def forget_old(root: Folder, staged: str) -> None:
+    """Remove what runs that ended without a model more than 30 days ago have left: their records, and what they had come to.
+
+    Only what is old is looked at, by the time of its folder; a store that has no times is read through.
 
     Args:
-        at_work: the folder under `root` that has the runs that are at work: their records may just be written.
+        staged: the folder under `root` in which runs are made. One that a killed driver has left there goes, too: a living
+            driver writes into it every minute.
     """
+    oldest = datetime.now(timezone.utc) - _KEPT
+    for run, time in _modified(root.join(staged)).items():
+        if time < oldest.timestamp():
+            root.remove(f"{staged}/{run}", recursive=True)
+    times = _modified(root.join(ENDED))
     for run in names(root):
+        if times.get(run, 0.0) >= oldest.timestamp():
+            continue
         record = read(root, run)
-        if record is None:
-            old = not root.exists(f"{at_work}/{run}")   # its driver was killed while it wrote it
-        else:
-            old = datetime.now(timezone.utc) - finished_at(record) > _KEPT
-        if old:
+        if record is not None and finished_at(record) > oldest:
+            continue
+        if record is not None or not root.exists(f"{staged}/{run}"):   # else it may just be written, where no time says that it is not
+            root.remove(f"{staged}/{run}", recursive=True)
             forget(root, run)
+
+
+def _modified(folder: Folder) -> dict[str, float]:
+    try:
+        return folder.modified()
+    except NotFound:
+        return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Literal, Mapping, Sequence
 
 from pyspark.sql import DataFrame
 
@@ -37,7 +37,7 @@ def train(
     class_weight: Mapping[Any, float] | None = None,
     callbacks: Callable[[], Sequence[Any]] | str | None = None,
     gpus_per_worker: int | str | None = None,
-    checkpoint: Mapping[str, Any] | None = None,
+    checkpoint: Mapping[str, Any] | Literal[False] | None = None,
     max_failures: int | None = None,
     time_limit: float | Mapping[str, Any] | None = None,
     cluster: Mapping[str, Any] | None = None,
@@ -58,6 +58,7 @@ def train(
         features: columns in the order of the model's inputs, or columns by the inputs' names.
         label: a column, or {"column": ..., "classes": [...]}.
         callbacks: a function that returns Keras callbacks, called in every worker.
+        checkpoint: {"every": "epoch" or a number of steps, "keep": how many}; False writes none.
         output: the folder under which the run's own folder is kept; without it the run lies in a scratch folder of the
             default file system until `Result.save` keeps it.
 

@@ -15,6 +15,8 @@ from sparktrain.driver.package import ENVIRONMENT, JARS, own_code, packaged
 from sparktrain.driver.request import new_run_id
 from sparktrain.driver.shipping import content, pack
 from sparktrain.driver.spark_options import SparkOptions, read_options
+from sparktrain.storage import StorageError, open_folder
+from sparktrain.storage.runs import latest, summary_of
 
 PACKAGES = "spark.sparktrain.packages"   # the folder that `sparktrain package --to` was given
 _DISCOVERY = "spark.executor.resource.gpu.discoveryScript"
@@ -59,8 +61,8 @@ def arrange(command: Sequence[str], place: int, job: Job, options: Namespace, fo
         return Arranged(list(command))
     arguments, run = list(command[place + 1:]), None
     settings, lists = _environment(spark, folder)
-    if job.cluster.worker_memory is not None and (spark.master == "yarn" or spark.master.startswith("k8s:")):
-        settings[OVERHEAD] = f"{overhead_needed(job.cluster.worker_memory, spark.settings)}m"
+    if OVERHEAD not in spark.settings and (spark.master == "yarn" or spark.master.startswith("k8s:")):
+        settings[OVERHEAD] = f"{overhead_needed(job.cluster.worker_memory or _memory_of_last_run(job), spark.settings)}m"
     if spark.in_cluster:
         run = options.run_id or new_run_id()
         lists["archives"].append(f"{_packed_job(job, options, folders, folder)}#{_JOB}")
@@ -68,6 +70,21 @@ def arrange(command: Sequence[str], place: int, job: Job, options: Namespace, fo
         # A program that has ended with an error would only end so again; a run whose driver was lost is resumed by its id.
         settings["spark.yarn.maxAppAttempts"] = "1"
     return Arranged([command[0], *spark.command(settings, **lists), command[place], *arguments], run)
+
+
+def _memory_of_last_run(job: Job) -> str:
+    """What a worker is given where the job doesn't say: what the last run under its output took and a quarter more, at least 2g.
+
+    A training process with TensorFlow and a small model takes about 1 GB.
+    """
+    taken = 0
+    if job.output.path is not None:
+        try:
+            folder = open_folder(job.output.path).at_once()
+            taken = max((summary_of(folder, latest(folder)) or {}).get("peak_memory", [0]))
+        except (StorageError, ValueError):   # there is none, or the storage can be reached from the cluster alone
+            pass
+    return f"{max(2048, taken * 5 // 4 >> 20)}m"
 
 
 def arrange_doctor(command: Sequence[str], place: int, folder: Path) -> list[str]:

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import io
 import json
+import math
 import os
 import platform
 import socket
+import time
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Mapping
 
+import psutil
+
 from sparktrain.driver import ended
-from sparktrain.storage import HADOOP_KEYS, SUMMARY, Folder, open_folder
+from sparktrain.interfaces.checkpoints import CHECKPOINTS
+from sparktrain.storage import HADOOP_KEYS, SUMMARY, Folder, NotFound, StorageError, claims, open_folder
+from sparktrain.storage.retries import PERSISTENT
 
 if TYPE_CHECKING:   # who looks at runs needs no Spark
     from pyspark.sql import SparkSession
 
 STAGED = "_runs"           # where runs are made, under output.path
-RUNNING = "running.json"   # who works on a run; it and the next two are never in a complete one
-STATUS = "status.json"     # how far it is
+STATUS = "status.json"     # how far a run at work is; it and the next one are never in a complete one
 LOG = "log.txt"
 KEPT_LOG = "logs/run.log"  # what LOG is in a complete run
 KEPT = "prepared"          # the prepared rows, while a run with data.keep: storage goes on
+MODEL = "model.keras"
+IDENTITY = "identity.json"   # of `takeover.identity`: what a run was begun as, until it is complete
+_HELD: set[str] = set()    # the tokens of this process's claims
 
 
 class RunTaken(ValueError):
@@ -69,10 +79,13 @@ class RunFolder:
         run: the run's id.
         hadoop: what storage needs of Hadoop's configuration.
         option: what named it on the command line.
+
+    Attributes:
+        token: of this process's claim on the folder; empty before `claim`.
     """
 
     def __init__(self, url: str, run: str, hadoop: Mapping[str, str], option: str = "--run-id") -> None:
-        self.run, self._option = run, option
+        self.run, self.token, self._option = run, "", option
         self.root = open_folder(url, hadoop)
         self.staged = self.root.join(STAGED, run)
         self.final = self.root.join(run)
@@ -86,50 +99,151 @@ class RunFolder:
         """Make the run id this process's own, also where an earlier run of this id ended without a model.
 
         Args:
-            take_over: tries to go on with what a dead process has left; tells whose it was.
+            who: this process, in words for others: application, user.
+            take_over: called where another process has the folder; returns the token of the claim that follows its claim, or
+                None where that process is alive.
 
         Returns:
-            What `take_over` told; None where there was nothing to be taken over.
+            Whose work lies in the folder already, and how that ended; None where the run begins.
 
         Raises:
             RunTaken: it is another's.
         """
-        mine = {**who, "host": socket.gethostname(), "pid": os.getpid(), "since": now()}
-        dead = None
-        if not self.staged.claim(RUNNING, json.dumps(mine).encode()) and (dead := take_over(self, mine)) is None:
-            other = self.staged.read_text(RUNNING)
+        mine = {**who, "host": socket.gethostname(), "machine": machine(), "pid": os.getpid(), "since": now()}
+        before = claims.owner(self.staged)
+        token = claims.take(self.staged, mine) if before is None else None
+        if token is None and (token := take_over(self, mine)) is None:
+            found = claims.owner(self.staged)
             raise RunTaken(
-                f"{self._option} {self.run!r} is taken by a run that is alive or was killed: {other}. Choose another, "
-                f"or, if it is dead, remove {self.staged.url}"
+                f"{self._option} {self.run!r} is taken by a run that is alive or was killed: {found[1] if found else 'which has just ended'}. "
+                f"Choose another, or, if it is dead, remove {self.staged.url}"
             )
+        self.token = token
+        _HELD.add(token)
+        record = ended.read(self.root, self.run)
         ended.forget(self.root, self.run)
-        return dead
+        self.staged.remove(STATUS)   # of an earlier driver
+        if before is not None:
+            other = before[1]
+            return f"{other.get('application')} on {other.get('host')}, begun {other.get('since')}, was killed at it"
+        return f"it {record['status']} at {record['finished']}" if record is not None and self.has_work() else None
 
-    def forget_old(self) -> None:
-        """Remove what is still there of runs that ended without a model long ago."""
-        ended.forget_old(self.root, STAGED)
+    def check(self) -> None:
+        """Refuse to write where another process has taken the run over.
 
-    def publish(self, summary: Mapping[str, Any], log: str) -> None:
-        """Make the run seen, whole: summary.json last, then one rename."""
-        self.staged.write_text(KEPT_LOG, log)
-        write_json(self.staged, SUMMARY, summary)
-        for name in (STATUS, LOG, RUNNING):
-            self.staged.remove(name)
-        self.root.publish(f"{STAGED}/{self.run}", self.run)
+        Raises:
+            ClaimLost: it has.
+        """
+        claims.check_claim(self.staged, self.token)
+
+    def has_work(self) -> bool:
+        """Whether there is what a further attempt would resume from: a checkpoint, or a trained model."""
+        return self.staged.exists(MODEL) or bool(self.staged.exists(CHECKPOINTS) and self.staged.join(CHECKPOINTS).list())
+
+    def is_complete(self) -> bool:
+        """Whether all is there, and nothing but the publishing is left to do."""
+        return self.staged.exists(SUMMARY)
+
+    def complete(self, summary: Mapping[str, Any], log: str) -> None:
+        """Write what is left: with summary.json, the last file, the run is complete."""
+        self.check()
+        staged = self.staged.persistent()
+        staged.write_text(KEPT_LOG, log)
+        write_json(staged, SUMMARY, summary)
+
+    def publish(self) -> None:
+        """Make a complete run seen, whole, by one rename; it is done again by the same command where it is cut off.
+
+        The claim goes last, when the run is where it is seen: until then no other process takes the folder for its own.
+        """
+        self.check()
+        for name in (CHECKPOINTS, IDENTITY, STATUS, LOG):
+            self.staged.persistent().remove(name, recursive=True)
+        self._rename()
+        _HELD.discard(self.token)
+        with contextlib.suppress(StorageError):   # the run is there; a claim says nothing outside of _runs
+            claims.release(self.final)
+
+    def _rename(self) -> None:
+        for delay in (*PERSISTENT, None):
+            try:
+                return self.root.publish(f"{STAGED}/{self.run}", self.run)
+            except NotFound:
+                if self.finished_summary() is None or self.staged.exists():
+                    raise
+                return   # an earlier try went through, and its answer was lost
+            except StorageError as error:
+                if delay is None or not error.transient:
+                    raise
+                time.sleep(delay)
 
     def end(self, record: Mapping[str, Any], log: str) -> None:
         """Keep how a run ended that left no model; of one that did, nothing is to be kept."""
         if self.finished_summary() is None:
             ended.write(self.root, self.run, record, log)
 
+    def release(self) -> None:
+        """Let others have the run id; what lies in the folder stays for who resumes the run."""
+        claims.release(self.staged)
+        _HELD.discard(self.token)
+
     def discard(self) -> None:
-        """Leave nothing in the folder that the run was made in."""
-        if self.staged.exists():
+        """Leave nothing in the folder that the run was made in; what another process has taken over is left alone."""
+        if self.staged.exists() and claims.holds(self.staged, self.token):
             self.staged.remove(recursive=True)
+        _HELD.discard(self.token)
+
+    def clear(self) -> None:
+        """Remove what an earlier process has left in the folder, but for the claims."""
+        for name in self.staged.list():
+            if not claims.is_claim(name):
+                self.staged.remove(name, recursive=True)
+
+    def forget_old(self) -> None:
+        """Remove what is still there of runs that ended without a model long ago."""
+        ended.forget_old(self.root, STAGED)
+
+
+def machine() -> str | None:
+    """Names the process table that this process is in, by the kernel's boot and the PID namespace; None where it has no name.
+
+    Two containers of one host may have one host name, and know nothing of each other's processes.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:   # no Linux
+        return None
+
+
+def process_is_gone(claim: Mapping[str, Any]) -> bool | None:
+    """Whether the process of a claim has ended; None where this machine can't know."""
+    if machine() is None or claim.get("machine") != machine():
+        return None
+    if claim["pid"] == os.getpid():
+        return claim.get("token") not in _HELD
+    try:
+        begun = psutil.Process(claim["pid"]).create_time()
+    except psutil.NoSuchProcess:
+        return True
+    return begun > datetime.fromisoformat(claim["since"]).timestamp()   # the number is another process's by now
+
+
+def as_json(content: Any) -> str:
+    """Text of JSON, which knows no NaN and no infinity: they are null."""
+    return json.dumps(_finite(content), indent=2, default=str, allow_nan=False) + "\n"
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def write_json(folder: Folder, name: str, content: Any) -> None:
-    folder.write_text(name, json.dumps(content, indent=2, default=str) + "\n")
+    folder.write_text(name, as_json(content))
 
 
 def versions() -> dict[str, str]:

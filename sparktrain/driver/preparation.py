@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Any, Mapping, Sequence
 
 from py4j.protocol import Py4JError
@@ -24,6 +25,7 @@ from sparktrain.driver.record import keep_fitted, lineage
 from sparktrain.driver.report import Report
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
+from sparktrain.driver.takeover import take_over
 from sparktrain.storage import SUMMARY, Folder, open_folder
 from sparktrain.storage.urls import parse
 
@@ -154,7 +156,8 @@ def _write(spark: SparkSession, job: Job, to: str, folders: Sequence[str], watch
     folder = RunFolder(str(place.parent), name, hadoop, option="--to")
     if folder.final.exists():
         raise RunTaken(f"--to: something is at {folder.final.url} already. Choose another name, or remove it")
-    folder.claim({"application": context.applicationId, "user": context.sparkUser()})
+    folder.claim({"application": context.applicationId, "user": context.sparkUser()}, partial(take_over, note=watch.note))
+    folder.clear()
     prepared = None
 
     def status() -> dict[str, Any]:
@@ -163,7 +166,7 @@ def _write(spark: SparkSession, job: Job, to: str, folders: Sequence[str], watch
 
     try:
         staged = folder.staged.url
-        with Report(open_folder(staged, hadoop), status, watch.log, watch.note):
+        with Report(open_folder(staged, hadoop), status, watch.log, watch.note, folder.token):
             parent = find_parent(spark, job.model.load, hadoop) if job.model.load is not None else None
             modules = [job.data.preprocess.partition(":")[0]] if job.data.preprocess is not None else []
             code = ship(context, modules, folders)
@@ -178,7 +181,8 @@ def _write(spark: SparkSession, job: Job, to: str, folders: Sequence[str], watch
             origin = lineage(name, job, prepared, classes, parent=parent, code=code, context=context)
             folder.staged.write_text("job.yaml", job.to_yaml())
             summary = _write_beside(spark, job, prepared, folder.staged, origin, begun)
-        folder.publish(summary, watch.log.text())
+        folder.complete(summary, watch.log.text())
+        folder.publish()
     finally:
         if prepared is not None:
             watch.tidy(prepared.release, "the prepared rows are still kept")

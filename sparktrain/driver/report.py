@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from typing import Any, Callable, Mapping
 
 from sparktrain.driver.log import RunLog
-from sparktrain.driver.output import LOG, STATUS, now
-from sparktrain.storage import Folder
+from sparktrain.driver.output import LOG, STATUS, as_json, now
+from sparktrain.storage import ClaimLost, Folder
+from sparktrain.storage.claims import check_claim
 
-_EVERY = 3.0    # seconds between looks at what has changed
-_SIGN = 60.0    # seconds after which a status is written though nothing has changed: the run lives
+_EVERY = 3.0      # seconds between looks at what has changed
+_SIGN = 60.0      # seconds after which a status is written though nothing has changed: the run lives
+_SELDOM = 30.0    # seconds between two writes of an old run: many runs would keep a NameNode busy with their status
 _PASSING = ("updated", "seconds")   # what changes by itself
 
 
@@ -26,13 +27,19 @@ class Report:
         status: asked for the status.
         log: the run's.
         tell: told, once, that the storage fails.
+        token: of the process's claim on the folder; where another has the folder by now, nothing is written any more.
+
+    Attributes:
+        lost: why nothing is written any more, where another process has taken the run over.
     """
 
     def __init__(
-        self, folder: Folder, status: Callable[[], Mapping[str, Any]], log: RunLog, tell: Callable[[str], None]
+        self, folder: Folder, status: Callable[[], Mapping[str, Any]], log: RunLog, tell: Callable[[str], None], token: str
     ) -> None:
         self._folder = folder.at_once()
-        self._status, self._log, self._tell = status, log, tell
+        self._status, self._log, self._tell, self._token = status, log, tell, token
+        self.lost: ClaimLost | None = None
+        self._begun = time.monotonic()
         self._written: dict[str, Any] | None = None   # the status that the storage has
         self._written_at = 0.0
         self._lines = 0                               # of the log that the storage has
@@ -53,6 +60,9 @@ class Report:
         while True:
             try:
                 self._write()
+            except ClaimLost as error:
+                self.lost = error
+                return
             except Exception as error:   # of the storage, whatever it may be: the run goes on without
                 if not self._failed:
                     self._failed = True
@@ -61,21 +71,26 @@ class Report:
                 return
 
     def _write(self) -> None:
-        lines = self._log.added
+        lines, status = self._log.added, dict(self._status())
+        told = {name: value for name, value in status.items() if name not in _PASSING}
+        changed = told != self._written or lines != self._lines
+        moment = time.monotonic()
+        if not due(changed, moment - self._written_at, moment - self._begun):
+            return
+        check_claim(self._folder, self._token)
         if lines != self._lines:
             self._folder.write_text(LOG, self._log.text())
             self._lines = lines
-        status = dict(self._status())
-        told = {name: value for name, value in status.items() if name not in _PASSING}
-        if due(told != self._written, time.monotonic() - self._written_at):
-            self._folder.write_text(STATUS, json.dumps({**status, "updated": now()}, indent=2) + "\n")
-            self._written, self._written_at = told, time.monotonic()
+        self._folder.write_text(STATUS, as_json({**status, "updated": now()}))
+        self._written, self._written_at = told, moment
 
 
-def due(changed: bool, seconds: float) -> bool:
-    """Whether a status is to be written.
+def due(changed: bool, seconds: float, age: float) -> bool:
+    """Decide whether the storage is written to: a run is written of less often as it gets older.
 
     Args:
-        seconds: since the last one was.
+        changed: whether there is anything new to write.
+        seconds: since the last write.
+        age: of the run, in seconds.
     """
-    return changed or seconds >= _SIGN
+    return seconds >= (min(_SELDOM, age / 60) if changed else _SIGN)

@@ -75,13 +75,14 @@ def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
 
 
 def job_of_words(sections: Mapping[str, Mapping[str, Any]], name: str, seed: int | None) -> Job:
-    """The job of a program's keyword arguments; what is None takes its default.
+    """The job of a program's keyword arguments: None takes the default, and False switches off what has one.
 
     Raises:
         ConfigError: it can't work.
     """
     given: dict[str, Any] = {
-        section: {word: value for word, value in words.items() if value is not None} for section, words in sections.items()
+        section: {word: None if value is False else value for word, value in words.items() if value is not None}
+        for section, words in sections.items()
     }
     return Job.from_mapping({**given, "name": name, **({} if seed is None else {"seed": seed})})
 

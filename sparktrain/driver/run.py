@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import secrets
 import tempfile
 import time
+from functools import partial
 from typing import Any, Callable, Mapping, Sequence
 
 from pyspark.sql import SparkSession
@@ -22,16 +24,17 @@ from sparktrain.driver.parent import Parent, find_parent
 from sparktrain.driver.plan import class_weights, modules_of
 from sparktrain.driver.preparation import keep_rows, kept_rows, prepare_rows
 from sparktrain.driver.progress import Watch, end_table
-from sparktrain.driver.record import Course, keep, lineage
+from sparktrain.driver.record import Course, check_model, keep, keep_known, lineage
 from sparktrain.driver.report import Report
 from sparktrain.driver.request import check_run_id, new_run_id
 from sparktrain.driver.result import Result
+from sparktrain.driver.scratch import scratch_folder
 from sparktrain.driver.shipping import ship
-from sparktrain.driver.takeover import IDENTITY, NotTheSame, check_same, identity, take_over
+from sparktrain.driver.takeover import check_same, identity, take_over
 from sparktrain.driver.turns import turns
-from sparktrain.interfaces.checkpoints import CHECKPOINTS, Checkpoint
-from sparktrain.interfaces.messages import EpochEnd, Fit, Message, Source
-from sparktrain.storage import SUMMARY, open_folder
+from sparktrain.interfaces.checkpoints import Checkpoint
+from sparktrain.interfaces.messages import EpochEnd, Finished, Fit, Message, Source
+from sparktrain.storage import SUMMARY, ClaimLost, open_folder
 
 
 def run_job(
@@ -82,69 +85,87 @@ class Run:
         self.asked = job                 # as it was typed; `job` has the number of workers that there are
         self.id = run_id
         self.hadoop = hadoop_settings(spark)
-        output = job.output.path or f"/tmp/sparktrain-{spark.sparkContext.sparkUser()}/{job.name}"
-        self.folder = RunFolder(qualified(spark, output), run_id, self.hadoop)
+        output = qualified(spark, job.output.path) if job.output.path else scratch_folder(spark, job.name)
+        self.folder = RunFolder(output, f"{run_id}.check-{secrets.token_hex(4)}" if check else run_id, self.hadoop)
         self.whole = job.training.split == "epochs"   # whether every worker gets all rows
         self.course = Course()
         self.executors = Executors(spark.sparkContext)
         self.turn = turns(spark, job.name, self.hadoop, watch.note)
         self.parent: Parent | None = None   # the run that this one goes on from
-        self._kept = False               # whether what is under _runs stays there
+        self.report: Report | None = None
         self.ended = ended
         self.who = {"application": spark.sparkContext.applicationId, "user": spark.sparkContext.sparkUser()}
 
     def go(self) -> Result:
-        summary = self.folder.finished_summary()
-        if summary is not None and not self.check:
+        summary = self.folder.finished_summary() if not self.check else None
+        if summary is not None:
             self.watch.note(f"run {self.id} is finished already: {self.folder.final.url}")
             return self._finished(summary, self._saved_history())
         context = self.spark.sparkContext
         check_application(context, self.job.cluster.worker_memory)
-        dead = self.folder.claim(self.who, take_over)
-        if dead is not None:
-            self._go_on(dead)
-        self.watch.tidy(self.folder.forget_old, "what is old of runs that failed is still there")
+        earlier = self.folder.claim(self.who, partial(take_over, note=self.watch.note))
         prepared = None
         try:
-            with Report(open_folder(self.folder.staged.url, self.hadoop), self._status, self.watch.log, self.watch.note):
+            if self.folder.is_complete():
+                return self._publish_only()
+            if earlier is not None:
+                self._resume(earlier)
+            self.watch.tidy(self.folder.forget_old, "what is old of runs that failed is still there")
+            self.report = Report(
+                open_folder(self.folder.staged.url, self.hadoop), self._status, self.watch.log, self.watch.note, self.folder.token
+            )
+            with self.report:
                 slots = self.slots()
                 model = self._model()
                 code = ship(context, modules_of(self.job, self.given), self.folders)
                 prepared = self._prepare(code)
                 if not self.check:
                     check_same(self.folder, identity(self.asked, code, prepared.inputs))
+                    keep_known(self.folder.staged, self.asked, prepared)
                 finished = train(self, prepared, model, slots)
                 summary = self.course.summary(self.id, self.job, finished, prepared)
                 if self.check:
                     return self._checked(summary, prepared)
                 self.watch.step("keeping the run")
-                history = finished[self.course.leader()].history
-                classes = self.course.class_counts(prepared.labels)
-                origin = lineage(self.id, self.job, prepared, classes, parent=self.parent, code=code, context=context)
-                self.folder.staged.remove(CHECKPOINTS, recursive=True)
-                self.folder.staged.remove(IDENTITY)
-                keep(self.folder.staged, self.asked, prepared, history, origin)
+                history = self._keep(finished, prepared, code)
                 if self.job.data.keep == "storage":
                     prepared.release()   # where it was stored there is nothing left
-            self.folder.publish(summary, self.watch.log.text())
-            self.watch.console.print(end_table(summary, self.folder.final.url))
+            self.folder.complete(summary, self.watch.log.text())
+            self.folder.publish()
+            self.watch.tidy(lambda: self.watch.console.print(end_table(summary, self.folder.final.url)), "no table is shown")
             return self._finished(summary, history, prepared)
         except BaseException as error:
-            self._kept = isinstance(error, NotTheSame)   # what is there is the other's, who may come again
             if prepared is not None:
                 self.watch.tidy(prepared.release, "the prepared rows are still kept")
-            self.watch.tidy(lambda: self._end(error), "how the run ended is not on the storage")
+            self._end(error)
             raise
         finally:
-            if not self._kept:   # published, there is nothing left to discard
-                self.watch.tidy(self.folder.discard, "what the run had written is still there")
+            if self.check:
+                self.watch.tidy(self.folder.discard, "what the rehearsal had written is still there")
             self.watch.tidy(self._give_back, "what the run had asked of the cluster is not given back")
 
-    def _go_on(self, dead: str) -> None:
-        """Go on with this run where a driver was killed."""
+    def _publish_only(self) -> Result:
+        """Publish what an earlier driver of this run had complete."""
+        self.watch.note(f"run {self.id} was complete, but for its publishing")
+        self.folder.publish()
+        return self._finished(self.folder.finished_summary(), self._saved_history())
+
+    def _resume(self, earlier: str) -> None:
+        """Go on with what an earlier driver of this run has left."""
         if not self.folder.staged.exists(f"{KEPT}/{SUMMARY}"):   # half written, and prepared again
             self.folder.staged.remove(KEPT, recursive=True)
-        self.watch.note(f"going on with run {self.id}: {dead} was killed at it")
+        self.watch.note(f"going on with run {self.id}: {earlier}")
+
+    def _keep(self, finished: list[Finished], prepared: Prepared, code: Mapping[str, str]) -> dict[str, list[float]]:
+        """Write what belongs to the trained model; the history."""
+        self.folder.check()
+        leader = finished[self.course.leader()]
+        staged = self.folder.staged.persistent()
+        check_model(staged, leader)
+        classes, context = self.course.class_counts(prepared.labels), self.spark.sparkContext
+        origin = lineage(self.id, self.job, prepared, classes, parent=self.parent, code=code, context=context)
+        keep(staged, leader.history, origin, self.watch.note)
+        return leader.history
 
     def _give_back(self) -> None:
         if self.turn is not None:
@@ -156,14 +177,33 @@ class Run:
         return {**self.course.so_far(self.id, self.job).to_dict(), **self.watch.standing.content()}
 
     def _end(self, error: BaseException) -> None:
-        """Tell how a run ended that left no model, also on the storage; of a rehearsal nothing is kept."""
+        """Tell how a run ended that left no model, also on the storage; of a rehearsal nothing is kept.
+
+        A checkpoint or a trained model stays, for the same command under this run's id to go on from.
+        """
         result, details = failed(error, self.id, self.job, self.course.elapsed)
         result.attempts = self.course.attempts
         self.ended(result, details)
         self.watch.log.add(f"{result.status}: {result.reason}" + (f"\n{details.rstrip()}" if details else ""))
-        if not self.check:
-            record = {**result.to_dict(), "finished": now(), "traceback": details, **self.who}
-            self.folder.end(record, self.watch.log.text())
+        if self.check or isinstance(error, ClaimLost):   # what is there is the other driver's by now
+            return
+        record = {**result.to_dict(), "finished": now(), "traceback": details, **self.who}
+        self.watch.tidy(lambda: self._leave(record), "how the run ended is not on the storage, or what it had written is still there")
+
+    def _leave(self, record: dict[str, Any]) -> None:
+        if self.folder.finished_summary() is not None:   # published, and then interrupted
+            return
+        self.folder.check()
+        record["resumable"] = self.folder.has_work()
+        self.folder.end(record, self.watch.log.text())
+        if not record["resumable"]:
+            self.folder.discard()
+            return
+        self.folder.release()
+        self.watch.note(
+            f"what run {self.id} has come to is kept for 30 days: the same command with --run-id {self.id} (in a program: run_id="
+            f"{self.id!r}) goes on from there, and `sparktrain runs remove {self.folder.final.url}` removes it"
+        )
 
     def slots(self) -> Slots:
         """Wait for room for the workers; how many there are is settled by it."""
@@ -239,7 +279,7 @@ class Run:
             class_weight=class_weights(training, prepared.labels),
             average=training.average,
             rehearsal=self.check,
-            keep_checkpoints=training.checkpoint.keep if training.checkpoint is not None else 0,
+            keep_checkpoints=training.checkpoint.keep if training.checkpoint is not None and not self.check else 0,
             checkpoint_steps=training.checkpoint.steps if training.checkpoint is not None else None,
             resume=resume,
             ends_at=None if limit is None else self.course.since + 60 * limit.minutes,
@@ -251,7 +291,13 @@ class Run:
         return source(callbacks) if callbacks is not None else None
 
     def message(self, part: int, message: Message) -> None:
-        """Take notice of what a worker told."""
+        """Take notice of what a worker told.
+
+        Raises:
+            ClaimLost: another driver has taken the run over, which ends this one's attempt.
+        """
+        if self.report is not None and self.report.lost is not None:
+            raise self.report.lost
         self.course.message(part, message)
         if not (isinstance(message, EpochEnd) and self.check):
             self.watch.message(part, message)

@@ -14,7 +14,7 @@ from sparktrain.driver.progress import end_table
 from sparktrain.driver.seen import SILENT, Seen, at_work, silence
 from sparktrain.driver.standing import place
 from sparktrain.storage import Folder, NotFound
-from sparktrain.storage.runs import finished_at, summaries
+from sparktrain.storage.runs import finished_at, newest
 
 _REASON = 200   # characters of a reason in a list
 
@@ -36,11 +36,9 @@ def listed(folder: Folder, most: int) -> list[dict[str, Any]]:
     except NotFound:
         names = []
     working = [run for name in names if (run := at_work(folder, name)) is not None]
-    done = summaries(folder)
-    records = [(name, ended.read(folder, name)) for name in ended.names(folder) if name not in done]
-    without = [{key: value for key, value in record.items() if key != "traceback"}
-               for name, record in records if record is not None]
-    return working + sorted([*done.values(), *without], key=finished_at, reverse=True)[:most]
+    done = newest(folder, most)
+    without = [{key: value for key, value in record.items() if key != "traceback"} for record in ended.newest(folder, most)]
+    return working + sorted([*done, *without], key=finished_at, reverse=True)[:most]
 
 
 def table(runs: list[dict[str, Any]], url: str) -> Table:

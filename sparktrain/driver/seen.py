@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from typing import Any, Literal
 
 from sparktrain.driver import ended
-from sparktrain.driver.output import KEPT_LOG, LOG, RUNNING, STAGED, STATUS
+from sparktrain.driver.output import KEPT_LOG, LOG, STAGED, STATUS
 from sparktrain.driver.result import Result
-from sparktrain.storage import SUMMARY, Folder, NotFound, open_folder
+from sparktrain.storage import Folder, NotFound, claims, open_folder
 from sparktrain.storage.runs import LATEST, finished_at, resolve, summary_of
 from sparktrain.storage.urls import parse
 
@@ -105,19 +105,21 @@ def _look(root: Folder, run: str) -> Seen | None:
     record = ended.read(root, run)
     if record is not None:
         return Seen(run, "ended", record, root.join(ended.ENDED, run))
-    if root.exists(f"{STAGED}/{run}/{SUMMARY}"):   # it is just being published
-        return Seen(run, "running", {"run": run, "status": "running"}, root.join(STAGED, run))
     return None
 
 
 def at_work(root: Folder, run: str) -> dict[str, Any] | None:
     """Who works on a run, and how far it is; None where nobody does."""
-    found: dict[str, Any] = {"run": run, "status": "running"}
+    staged = root.join(STAGED, run)
+    owner = claims.owner(staged)
+    if owner is None:
+        return None
+    found: dict[str, Any] = {"run": run, "status": "running", **owner[1]}
+    found.pop("token", None)   # who has it could pass for the run's driver
     try:
-        found.update(json.loads(root.read_text(f"{STAGED}/{run}/{RUNNING}")))
-        found.update(json.loads(root.read_text(f"{STAGED}/{run}/{STATUS}")))
+        found.update(json.loads(staged.read_text(STATUS)))
     except NotFound:   # it has ended, or it begins
-        return found if "since" in found else None
+        pass
     return found
 
 

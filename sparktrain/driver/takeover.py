@@ -1,69 +1,70 @@
-"""Going on with a run whose driver was killed: when it counts as dead, and whether it is still the same run."""
+"""Resuming a run whose driver is dead: when it counts as dead, and whether the run is still the same."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import socket
-from datetime import datetime
-from typing import Any, Mapping
-
-import psutil
+import time
+from typing import Any, Callable, Mapping
 
 from sparktrain.config import Job
-from sparktrain.driver.output import RUNNING, STATUS, RunFolder, RunTaken, write_json
-from sparktrain.driver.seen import silence
-from sparktrain.storage import NotFound
+from sparktrain.driver.output import IDENTITY, STATUS, RunFolder, RunTaken, process_is_gone, write_json
+from sparktrain.storage import NotFound, claims
 
-IDENTITY = "identity.json"
-SILENT = 300.0   # seconds; a driver gives a sign every minute
+SILENT = 180.0   # seconds; a driver gives a sign every minute
+_LOOK = 5.0      # seconds between looks at another driver's signs
 _MAY_DIFFER = {"training": ("workers", "time_limit", "max_failures", "gpus_per_worker"), "output": ("path",)}
 
 
 class NotTheSame(RunTaken):
-    """A run is gone on with only as what it was begun as."""
+    """A run can only be resumed with the configuration, code and input that it started with."""
 
 
-def take_over(folder: RunFolder, who: Mapping[str, Any]) -> str | None:
-    """Make a run this process's own where the one who had it is dead.
+def take_over(folder: RunFolder, who: Mapping[str, Any], note: Callable[[str], object] = lambda text: None,
+              silent: float = SILENT) -> str | None:
+    """Claim a run whose driver is dead.
+
+    A driver on this machine is dead when its process is gone. Any other is watched: dead is one that gives no sign of life
+    on the storage for so long by this process's own clock, whatever its host's clock says.
 
     Args:
         who: this process, as `RunFolder.claim` writes it down.
+        note: told that it waits, and for whom.
+        silent: seconds to watch for a sign of life.
 
     Returns:
-        Who had it, in words; None where that one is alive, or another was faster.
+        The new claim's token; None where the other driver is alive, or another process was quicker.
+
+    Raises:
+        StorageError: the storage fails.
     """
-    try:
-        before = folder.staged.read_text(RUNNING)
-    except NotFound:   # it has ended meanwhile
-        return None
-    other = json.loads(before)
-    if not _is_dead(folder, other):
-        return None
-    marker = f"{RUNNING}.{hashlib.sha256(before.encode()).hexdigest()[:10]}"
-    if not folder.staged.claim(marker, json.dumps(who).encode()):
-        return None
-    try:
-        if folder.staged.read_text(RUNNING) != before:
-            return None   # another has taken it over since it was looked at
-        folder.staged.write_text(RUNNING, json.dumps(who))
-    finally:
-        folder.staged.remove(marker)
-    return f"{other.get('application')} on {other['host']}, begun {other['since']}"
+    found = claims.owner(folder.staged)
+    if found is None:   # it has ended meanwhile
+        return claims.take(folder.staged, who)
+    number, other = found
+    dead = process_is_gone(other)
+    if dead is None:
+        note(f"run {folder.run} belongs to {other.get('application')} on {other.get('host')}, begun {other.get('since')}: waiting up to "
+             f"{silent:.0f} s for a sign of life of it")
+        dead = _stays_silent(folder, silent)
+    return claims.take(folder.staged, who, after=number) if dead else None
 
 
-def _is_dead(folder: RunFolder, other: Mapping[str, Any]) -> bool:
-    if other["host"] == socket.gethostname():
-        try:
-            begun = psutil.Process(other["pid"]).create_time()
-        except psutil.NoSuchProcess:
-            return True
-        return begun > datetime.fromisoformat(other["since"]).timestamp()   # the number is another process's by now
+def _stays_silent(folder: RunFolder, seconds: float) -> bool:
+    begun, before = time.monotonic(), _signs(folder)
+    while time.monotonic() - begun < seconds:
+        time.sleep(min(_LOOK, seconds / 10))
+        if _signs(folder) != before:
+            return False
+    return True
+
+
+def _signs(folder: RunFolder) -> tuple[Any, str]:
+    """What a driver that lives changes from time to time."""
     try:
-        status = json.loads(folder.staged.read_text(STATUS))
+        status = folder.staged.read_text(STATUS)
     except NotFound:
-        status = {}
-    return silence({**other, **status}) > SILENT
+        status = ""
+    return claims.owner(folder.staged), status
 
 
 def identity(job: Job, code: Mapping[str, str], inputs: list[dict[str, Any]]) -> dict[str, Any]:

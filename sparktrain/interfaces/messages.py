@@ -70,6 +70,7 @@ class Order:
     seed: int
     output: str                 # URL of the folder that rank 0 writes model.keras and logs/ into
     hadoop: dict[str, str]      # Hadoop's settings that storage needs
+    token: str = ""             # of the driver's claim on that folder (storage.claims): without it nothing may be written there
 
 
 @dataclass(frozen=True)

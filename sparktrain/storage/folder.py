@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Callable, Iterator, Mapping, Sequence, TypeVar
@@ -89,6 +90,10 @@ class Folder:
         """The names of the files and folders in it, sorted; without files that are still being written."""
         return sorted(name for name in self._ask("list", "", self._store.entries) if not _ours(name))
 
+    def modified(self) -> dict[str, float]:
+        """When each file and folder in it was last modified, in seconds since 1970, where the store knows."""
+        return self._ask("list", "", self._store.modified)
+
     def size(self, name: str = "") -> int:
         """The bytes of a file, or of all files in a folder."""
         return sum(self._ask("measure", file, self._store.size) for file in self._files(name))
@@ -98,6 +103,17 @@ class Folder:
 
     def read_text(self, name: str) -> str:
         return self.read_bytes(name).decode()
+
+    def sha256(self, name: str) -> tuple[int, str]:
+        """The bytes of a file, and the SHA-256 of its content in hexadecimal, as it is read from the storage."""
+        def read(path: str) -> tuple[int, str]:
+            size, digest = 0, hashlib.sha256()
+            for chunk in self._store.chunks(path):
+                size += len(chunk)
+                digest.update(chunk)
+            return size, digest.hexdigest()
+
+        return self._ask("read", name, read)
 
     def write_bytes(self, name: str, data: bytes) -> None:
         """Make or replace a file, which is seen with its new content or as it was, never in between."""
@@ -228,7 +244,9 @@ class Folder:
             if explanation is None:
                 raise
             kind = NotFound if explanation.missing else StorageError
-            raise kind(f"{self._url(name)}: can't {action} it: {explanation.reason}. {explanation.advice}") from error
+            told = kind(f"{self._url(name)}: can't {action} it: {explanation.reason}. {explanation.advice}")
+            told.transient = self._store.transient(error)
+            raise told from error
 
 
 def _ours(name: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
 from pathlib import Path
+from typing import Iterator
 
 from sparktrain.storage.store import Explanation, Kind, Store, explain_os_error, part_name
 
@@ -33,11 +35,24 @@ class LocalStore(Store):
         with os.scandir(path) as found:
             return {entry.name: "folder" if entry.is_dir() else "file" for entry in found}
 
+    def modified(self, path: str) -> dict[str, float]:
+        times = {}
+        with os.scandir(path) as found:
+            for entry in found:
+                with contextlib.suppress(FileNotFoundError):   # removed since
+                    times[entry.name] = entry.stat().st_mtime
+        return times
+
     def size(self, path: str) -> int:
         return os.stat(path).st_size
 
     def read(self, path: str) -> bytes:
         return Path(path).read_bytes()
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        with open(path, "rb") as file:
+            while chunk := file.read(1 << 20):
+                yield chunk
 
     def fetch(self, path: str, local: Path) -> None:
         shutil.copyfile(path, local)

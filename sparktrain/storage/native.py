@@ -7,7 +7,7 @@ import posixpath
 import re
 import socket
 from pathlib import Path
-from typing import Callable, Mapping, TypeVar
+from typing import Callable, Iterator, Mapping, TypeVar
 from urllib.parse import urlsplit
 
 from hdfs_native import Client, WriteOptions
@@ -73,15 +73,20 @@ class NativeHdfsStore(HdfsStore):
             raise NotADirectoryError(path)
         return {posixpath.basename(status.path): "folder" if status.isdir else "file" for status in listed}
 
+    def modified(self, path: str) -> dict[str, float]:
+        listed = self._ask(lambda: list(self._client.list_status(path)))
+        return {posixpath.basename(status.path): status.modification_time / 1000 for status in listed}
+
     def size(self, path: str) -> int:
         return self._ask(lambda: self._client.get_file_info(path).length)
 
     def read(self, path: str) -> bytes:
         return self._ask(lambda: self._client.read(path).read())
 
-    def fetch(self, path: str, local: Path) -> None:
-        with open(local, "wb") as target:
-            self._ask(lambda: target.writelines(self._client.read(path)))
+    def chunks(self, path: str) -> Iterator[bytes]:
+        pieces = iter(self._ask(lambda: self._client.read(path)))
+        while (piece := self._ask(lambda: next(pieces, None))) is not None:
+            yield piece
 
     def put(self, path: str, source: bytes | Path) -> None:
         def write() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import fsspec
 from fsspec.spec import AbstractFileSystem
@@ -64,6 +64,11 @@ class ObjectStore(Store):
 
     def read(self, path: str) -> bytes:
         return self._files.cat_file(self._at(path))
+
+    def chunks(self, path: str) -> Iterator[bytes]:
+        with self._files.open(self._at(path), "rb") as file:
+            while chunk := file.read(4 << 20):
+                yield chunk
 
     def fetch(self, path: str, local: Path) -> None:
         self._files.get_file(self._at(path), str(local))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 from datetime import datetime, timezone
 from typing import Any, Mapping
@@ -13,29 +14,38 @@ from sparktrain.storage.folder import SUMMARY, Folder, open_folder
 from sparktrain.storage.urls import parse
 
 LATEST = "latest"
+_CLOCKS = 600.0   # seconds by which the clocks of drivers and of the storage may differ
 
 
-def complete_runs(folder: Folder) -> list[str]:
-    """The ids of the runs of `summaries`, the last finished first."""
-    return list(summaries(folder))
+def newest(folder: Folder, most: int, record: str = SUMMARY) -> list[dict[str, Any]]:
+    """The summaries of the runs that finished last: of those with a `summary.json` that says when they `finished`.
 
-
-def summaries(folder: Folder) -> dict[str, dict[str, Any]]:
-    """The runs that are whole: those with a `summary.json` that says when they `finished`.
+    Only as many are read as it takes: a run's folder is modified when the run is complete and hardly ever later, so the
+    folders' times say where to look. A store that has no times (an object store) is read through.
 
     Args:
         folder: what `output.path` names; it need not exist.
+        most: how many.
+        record: the file of a run that says how it ended.
 
     Returns:
-        The summary of each run id, the last finished first. Times without a zone are taken as UTC.
+        Their summaries, the last finished first, each with its `run`. Times without a zone are taken as UTC.
     """
     try:
-        names = folder.list()
+        names = [name for name in folder.list() if not name.startswith(("_", "."))]
+        times = folder.modified()
     except NotFound:
-        return {}
-    found = {name: summary for name in names if not name.startswith(("_", "."))
-             if (summary := summary_of(folder, name)) is not None}
-    return dict(sorted(found.items(), key=lambda run: (finished_at(run[1]), run[0]), reverse=True))
+        return []
+    names.sort(key=lambda name: times.get(name, math.inf), reverse=True)
+    found: list[dict[str, Any]] = []
+    for name in names:
+        if len(found) >= most and times.get(name, math.inf) + _CLOCKS < finished_at(found[most - 1]).timestamp():
+            break   # this one and all that follow were complete before the ones that are found had finished
+        summary = record_at(folder, f"{name}/{record}")
+        if summary is not None:
+            found.append({**summary, "run": name})
+            found.sort(key=lambda run: (finished_at(run), run["run"]), reverse=True)
+    return found[:most]
 
 
 def latest(folder: Folder) -> str:
@@ -44,11 +54,11 @@ def latest(folder: Folder) -> str:
     Raises:
         NotFound: no run is complete.
     """
-    runs = complete_runs(folder)
+    runs = newest(folder, 1)
     if not runs:
         raise NotFound(f"{folder.url}: there is no finished run. Check the path, or let a job finish whose "
                        "output.path it is")
-    return runs[0]
+    return runs[0]["run"]
 
 
 def resolve(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> str:
@@ -98,11 +108,14 @@ def finished_at(summary: Mapping[str, Any]) -> datetime:
 
 def _instead(folder: Folder, run: str) -> str:
     """What a user may have meant: the folder of runs itself, or another run."""
-    inside = complete_runs(folder.join(run))
-    if inside:
+    if newest(folder.join(run), 1):
         return f"It holds runs: {folder.join(run, LATEST).url} is the latest"
-    runs = complete_runs(folder)
-    if not runs:
+    try:
+        names = [name for name in folder.list() if not name.startswith(("_", "."))]
+    except NotFound:
+        names = []
+    close = [name for name in difflib.get_close_matches(run, names, n=3) if summary_of(folder, name) is not None]
+    close = close or [each["run"] for each in newest(folder, 3)]
+    if not close:
         return f"There is none at {folder.url}"
-    close = difflib.get_close_matches(run, runs, n=3) or runs[:3]
-    return f"Finished runs at {folder.url}, {len(runs)} in all: {', '.join(close)}, or `{LATEST}`"
+    return f"Finished runs at {folder.url}: {', '.join(close)}, or `{LATEST}`"

@@ -6,7 +6,7 @@ import secrets
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Sequence
+from typing import Iterator, Literal, Sequence
 
 from sparktrain.storage import retries
 
@@ -54,6 +54,13 @@ class Store(ABC):
             NotADirectoryError: or an error of the store's library: it is a file.
         """
 
+    def modified(self, path: str) -> dict[str, float]:
+        """When what is in a folder was last modified, in seconds since 1970; a folder is by what is added and removed in it.
+
+        What a store has no time for (object stores have no folders) is left out.
+        """
+        return {}
+
     @abstractmethod
     def size(self, path: str) -> int:
         """The bytes of a file."""
@@ -63,8 +70,13 @@ class Store(ABC):
         """A file's content."""
 
     @abstractmethod
+    def chunks(self, path: str) -> Iterator[bytes]:
+        """A file's content, piece by piece."""
+
     def fetch(self, path: str, local: Path) -> None:
         """Stream a file's content to a local file."""
+        with open(local, "wb") as target:
+            target.writelines(self.chunks(path))
 
     @abstractmethod
     def write(self, path: str, source: bytes | Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 from urllib.parse import urlsplit
 
 import requests
@@ -68,16 +68,18 @@ class WebHdfsStore(HdfsStore):
     def entries(self, path: str) -> dict[str, Kind]:
         return {name: _kind(status) for name, status in self._client.list(path, status=True)}
 
+    def modified(self, path: str) -> dict[str, float]:
+        return {name: status["modificationTime"] / 1000 for name, status in self._client.list(path, status=True)}
+
     def size(self, path: str) -> int:
         return self._client.status(path)["length"]
 
     def read(self, path: str) -> bytes:
-        with self._client.read(path, chunk_size=CHUNK) as chunks:
-            return b"".join(chunks)
+        return b"".join(self.chunks(path))
 
-    def fetch(self, path: str, local: Path) -> None:
-        with self._client.read(path, chunk_size=CHUNK) as chunks, open(local, "wb") as target:
-            target.writelines(chunks)
+    def chunks(self, path: str) -> Iterator[bytes]:
+        with self._client.read(path, chunk_size=CHUNK) as chunks:
+            yield from chunks
 
     def put(self, path: str, source: bytes | Path) -> None:
         if isinstance(source, bytes):

@@ -39,6 +39,8 @@ PREPARED = {"data.path": None, "data.prepared": "hdfs:///prepared/flights"}
     ({"training.global_batch_size": 1}, "training.global_batch_size"),
     ({"training.early_stopping": {"patience": 2}}, "training.early_stopping.monitor"),
     ({"training.save": "best"}, "training.save"),
+    ({"output.path": "memory://models"}, "output.path"),
+    ({"output.path": "local:///models"}, "output.path"),
     ({"data.prepared": "hdfs:///prepared/flights"}, "data.path"),
     *[({**PREPARED, f"data.{name}": value}, f"data.{name}") for name, value in {
         "where": "a > 1", "preprocess": "jobs.flights:prepare", "args": {"a": 1}, "validation": {"fraction": 0.1},

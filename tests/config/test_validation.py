@@ -16,7 +16,7 @@ def test_a_good_job_has_the_documented_defaults(good):
     assert (job.data.format, job.data.keep, job.data.corrupt) == ("parquet", "disk", "fail")
     training = job.training
     assert (training.engine, training.workers, training.batch_size, training.epochs) == ("horovod", 2, 64, 5)
-    assert (training.split, training.average, training.save, training.max_failures) == ("rows", "step", "last", 0)
+    assert (training.split, training.average, training.save, training.max_failures) == ("rows", "step", "last", 3)
     assert (job.cluster.slots_timeout, job.cluster.stall_timeout, job.cluster.driver_port) == (600, 300, 0)
     assert job.data.path == ["hdfs:///data/flights"]
 

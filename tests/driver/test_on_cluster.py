@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 
@@ -66,6 +67,19 @@ def test_a_workers_memory_is_asked_of_what_counts_it(home, master):
     assert settings(given)["spark.executor.memoryOverhead"] == "9g"
     heap = submit(home, "--master", master, "--executor-memory", "20g")[0]
     assert settings(heap)["spark.executor.memoryOverhead"] == "4096m"
+
+
+def test_without_a_word_a_worker_gets_what_the_last_run_took_and_at_least_two_gigabytes(home):
+    def overhead(*spark: str) -> str | None:
+        words = ("--set", "cluster.worker_memory=null", "--set", f"output.path=file://{home}/models")
+        return settings(submit(home, "--master", *spark, more=words)[0]).get("spark.executor.memoryOverhead")
+
+    assert overhead("yarn") == f"{384 + 2048}m" and overhead("spark://host:7077") is None
+    assert overhead("yarn", "--conf", "spark.executor.memoryOverhead=512m") == "512m"
+    (home / "models" / "one").mkdir(parents=True)
+    summary = {"finished": "2026-01-01T00:00:00+00:00", "peak_memory": [3 << 30, 4 << 30]}
+    (home / "models" / "one" / SUMMARY).write_text(json.dumps(summary))
+    assert overhead("yarn") == f"{384 + 5 * 1024}m"
 
 
 def test_a_standalone_master_counts_no_memory(home):

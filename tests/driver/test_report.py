@@ -13,13 +13,21 @@ from sparktrain.driver import report
 from sparktrain.driver.log import RunLog
 from sparktrain.driver.report import Report, due
 from sparktrain.driver.standing import Standing
+from sparktrain.driver.takeover import SILENT
 from sparktrain.interfaces.messages import Joined, Phase, Progress
-from sparktrain.storage import open_folder
+from sparktrain.storage import claims, open_folder
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(report, "_EVERY", 0.05)
+
+
+@pytest.fixture
+def claimed(tmp_path):
+    """A folder that is this process's, and its token."""
+    folder = open_folder(str(tmp_path / "run"))
+    return folder, claims.take(folder, {})
 
 
 def until(condition) -> None:
@@ -30,10 +38,14 @@ def until(condition) -> None:
 
 
 def test_a_status_is_due_when_it_has_changed_and_every_minute_as_a_sign_of_life():
-    assert due(True, 0.0) and due(False, 60.0) and not due(False, 59.0)
+    assert due(True, 1.0, 60.0) and due(False, 60.0, 60.0) and not due(False, 59.0, 60.0)
 
 
-def test_what_changed_is_written_once_and_nothing_after_the_end(tmp_path):
+def test_an_old_run_is_written_of_less_often_but_never_less_than_others_watch_for():
+    assert due(True, 30.0, 1e9) and not due(True, 29.0, 3600.0) and report._SELDOM < report._SIGN < SILENT / 2
+
+
+def test_what_changed_is_written_once_and_nothing_after_the_end(claimed):
     writes: list[str] = []
 
     class Noted:
@@ -49,18 +61,21 @@ def test_what_changed_is_written_once_and_nothing_after_the_end(tmp_path):
             writes.append(name)
             self.folder.write_text(name, text)
 
+        def __getattr__(self, name):
+            return getattr(self.folder, name)
+
     status, log = {"phase": "reading", "seconds": 0.0}, RunLog()
-    folder = open_folder(str(tmp_path))
+    folder, token = claimed
     log.add("reading")
-    with Report(Noted(folder), lambda: status | {"seconds": time.monotonic()}, log, pytest.fail):
+    with Report(Noted(folder), lambda: status | {"seconds": time.monotonic()}, log, pytest.fail, token):
         until(lambda: writes == ["log.txt", "status.json"])
         time.sleep(0.3)
         assert writes == ["log.txt", "status.json"], "only the clock has gone on"
         status["phase"] = "train"
         until(lambda: len(writes) == 3)
         log.add("more")
-        until(lambda: len(writes) == 4)
-    assert writes[2:] == ["status.json", "log.txt"]
+        until(lambda: len(writes) == 5)
+    assert writes[2:] == ["status.json", "log.txt", "status.json"]
     assert not [thread for thread in threading.enumerate() if thread.name == "report"]
     written = json.loads(folder.read_text("status.json"))
     age = datetime.now(timezone.utc) - datetime.fromisoformat(written.pop("updated"))
@@ -68,23 +83,26 @@ def test_what_changed_is_written_once_and_nothing_after_the_end(tmp_path):
     assert folder.read_text("log.txt") == log.text()
 
 
-def test_a_storage_that_is_away_is_told_once_and_tried_again(tmp_path):
+def test_a_storage_that_is_away_is_told_once_and_tried_again(claimed, tmp_path):
     told: list[str] = []
+    folder, token = claimed
+    (tmp_path / "run").rename(tmp_path / "away")
     (tmp_path / "run").write_text("a file where the folder is to be")
-    with Report(open_folder(str(tmp_path / "run")), lambda: {"phase": "train"}, RunLog(), told.append):
+    with Report(folder, lambda: {"phase": "train"}, RunLog(), told.append, token):
         until(lambda: told)
         time.sleep(0.3)
         assert len(told) == 1 and str(tmp_path / "run") in told[0] and "tried again" in told[0]
         (tmp_path / "run").unlink()
+        (tmp_path / "away").rename(tmp_path / "run")
         until(lambda: (tmp_path / "run" / "status.json").exists())
     assert len(told) == 1
 
 
-def test_a_status_that_cannot_be_made_is_told_too(tmp_path):
+def test_a_status_that_cannot_be_made_is_told_too(claimed):
     told: list[str] = []
-    with Report(open_folder(str(tmp_path)), lambda: {"phase": object()}, RunLog(), told.append):
+    with Report(claimed[0], lambda: {}["phase"], RunLog(), told.append, claimed[1]):
         until(lambda: told)
-    assert "object" in told[0]
+    assert "phase" in told[0]
 
 
 @pytest.mark.real
@@ -93,7 +111,7 @@ def test_an_hdfs_that_is_away_holds_up_neither_the_run_nor_its_end(monkeypatch):
     told: list[str] = []
     folder = open_folder("hdfs://127.0.0.1:1/run", {"dfs.namenode.http-address": "127.0.0.1:1"})
     begun = time.monotonic()
-    with Report(folder, lambda: {}, RunLog(), told.append):
+    with Report(folder, lambda: {}, RunLog(), told.append, "token"):
         until(lambda: told)
     assert time.monotonic() - begun < 2 and "no NameNode answers" in told[0]
 

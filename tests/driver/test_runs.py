@@ -15,6 +15,7 @@ from sparktrain.driver.command_line import main
 from sparktrain.driver.log import RunLog
 from sparktrain.driver.output import RunFolder, write_json
 from sparktrain.driver.result import Result
+from sparktrain.storage import claims
 
 SUMMARY = {
     "status": "finished", "engine": "horovod", "workers": 2, "rows": 80_000, "validation_rows": 9_000, "epochs": 5,
@@ -44,7 +45,8 @@ def output(tmp_path, monkeypatch):
         folder = RunFolder(url, run, {})
         folder.claim({})
         write_json(folder.staged, "lineage.json", ORIGIN)
-        folder.publish({**SUMMARY, "run": run, "finished": finished}, "trained\n")
+        folder.complete({**SUMMARY, "run": run, "finished": finished}, "trained\n")
+        folder.publish()
     bad = RunFolder(url, "bad", {})
     bad.claim({})
     record = {"finished": "2026-01-01T12:00:00+00:00", "traceback": "Traceback [1]", "application": "app-3"}
@@ -145,6 +147,7 @@ def test_the_log_of_each_run_is_printed_and_followed_to_its_end(output, capsys):
 @pytest.mark.parametrize("finishes", [True, False])
 def test_a_run_at_work_is_followed_line_by_line_until_it_ends(output, capsys, quick, finishes):
     run, log = RunFolder(output, "now", {}), RunLog()
+    run.token = claims.owner(run.staged)[1]["token"]
     tell(output, updated="2026-01-01T00:00:00+00:00")
 
     def work():
@@ -154,7 +157,8 @@ def test_a_run_at_work_is_followed_line_by_line_until_it_ends(output, capsys, qu
             time.sleep(0.03)
         log.add("the last")
         if finishes:
-            run.publish({**SUMMARY, "run": "now", "finished": "2026-01-03T00:00:00+00:00"}, log.text())
+            run.complete({**SUMMARY, "run": "now", "finished": "2026-01-03T00:00:00+00:00"}, log.text())
+            run.publish()
         else:
             run.end({**FAILED.to_dict(), "finished": "2026-01-03T00:00:00+00:00"}, log.text())
             run.discard()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
@@ -46,7 +48,8 @@ def test_the_end_of_a_finished_run_is_its_line(url):
     assert run_end(mine.root, "one") is None
     mine.claim({"application": "app-1"})
     assert run_end(mine.root, "one") is None and look(mine.root, "one").content["application"] == "app-1"
-    mine.publish(SUMMARY, "the log\n")
+    mine.complete(SUMMARY, "the log\n")
+    mine.publish()
     told = run_end(mine.root, "one")
     line = {"run": "one", "output": mine.final.url, "status": "finished", "rows": 80_000, "epochs": 5, "workers": 2,
             "engine": "horovod", "attempts": 2, "seconds": 66.617, "metrics": {"val_auc": 0.76668, "loss": None}}
@@ -72,34 +75,41 @@ def test_a_run_id_of_a_run_that_failed_is_free_and_one_of_a_run_that_lives_is_no
     assert run_end(root, "one") is None and not root.exists("_ended/one")
     with pytest.raises(RunTaken, match="alive or was killed"):
         folder(url).claim({"application": "app-3"})
-    again.publish(SUMMARY, "")
+    again.complete(SUMMARY, "")
+    again.publish()
     assert run_end(root, "one", application="app-2").status == "finished"
 
 
 def test_a_failure_after_a_model_is_published_leaves_no_record(url):
     mine = folder(url)
     mine.claim({})
-    mine.publish(SUMMARY, "")
+    mine.complete(SUMMARY, "")
+    mine.publish()
     mine.end({**FAILED.to_dict(), "finished": "2026-01-01T00:00:00+00:00"}, "")
     assert run_end(mine.root, "one").status == "finished" and not mine.root.exists("_ended/one")
 
 
-def test_records_are_kept_for_thirty_days(url):
+def test_what_a_run_without_a_model_has_left_is_kept_for_thirty_days(url):
     now = datetime.now(timezone.utc)
     for run, days in (("old", 31), ("new", 29)):
         root = end(url, run, (now - timedelta(days=days)).isoformat()).root
+        root.write_text(f"_runs/{run}/checkpoints/000001-0000000000-of-1.npz", "x")
     root.write_text("_ended/half/run.log", "its driver was killed while it wrote its record")
+    folder(url, "killed").claim({})
     folder(url, "just").claim({})
     root.write_text("_ended/just/run.log", "this one writes its record now")
+    if url.startswith("file:"):   # a store that knows when
+        for each in ("_ended/old", "_runs/old", "_ended/half", "_runs/killed"):
+            os.utime(Path(url.removeprefix("file://"), each), ((now - timedelta(days=31)).timestamp(),) * 2)
     mine = folder(url, "mine")
     mine.claim({})
     mine.forget_old()
     assert ended.names(root) == ["just", "new"] and look(root, "old") is None
+    assert root.join("_runs").list() == ["just", *(["killed"] if url.startswith("memory:") else []), "mine", "new"]
 
 
 def test_a_run_that_is_just_being_published_is_at_work(url):
     mine = folder(url)
     mine.claim({})
     write_json(mine.staged, "summary.json", SUMMARY)
-    mine.staged.remove("running.json")
     assert look(mine.root, "one").state == "running" and run_end(mine.root, "one") is None

@@ -13,7 +13,7 @@ from typing import Callable
 import pytest
 
 from sparktrain.storage import open_folder
-from sparktrain.storage.runs import complete_runs
+from sparktrain.storage.runs import newest
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -87,9 +87,9 @@ def test_a_publish_killed_while_it_copies_shows_no_run_and_can_be_done_again(tmp
     folder.write_text("_runs/one/summary.json", json.dumps({"finished": "2025-03-01T10:00:00Z"}))
     _kill_in_the_middle(PUBLISH, [folder.url], (tmp_path / "store/one/a").exists)
     assert folder.exists("one/a") and folder.exists("_runs/one/summary.json")
-    assert complete_runs(folder) == []
+    assert newest(folder, 9) == []
     folder.publish("_runs/one", "one")
-    assert complete_runs(folder) == ["one"]
+    assert [run["run"] for run in newest(folder, 9)] == ["one"]
     assert folder.join("one").list() == ["a", "b", "c", "summary.json"] and not folder.exists("_runs/one")
     assert (tmp_path / "store/one/a").read_bytes() == big.read_bytes()
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from sparktrain.storage import NotFound
-from sparktrain.storage.runs import complete_runs, latest, resolve
+from sparktrain.storage import NotFound, open_folder
+from sparktrain.storage.local import LocalStore
+from sparktrain.storage.runs import latest, newest, resolve
+
+
+def complete_runs(folder) -> list[str]:
+    return [run["run"] for run in newest(folder, 100)]
 
 
 def _run(folder, run: str, finished: str) -> None:
@@ -44,8 +51,32 @@ def test_what_is_not_a_complete_run_is_not_seen(folder):
 
 def test_a_wrong_run_is_refused_with_the_runs_there_are(folder):
     _run(folder, "2025-03-01-nightly", "2025-03-01T10:00:00+00:00")
-    with pytest.raises(NotFound, match="1 in all: 2025-03-01-nightly, or `latest`"):
+    with pytest.raises(NotFound, match=": 2025-03-01-nightly, or `latest`"):
         resolve(f"{folder.url}/2025-03-01-nightli")
     parent, _, name = folder.url.rpartition("/")
     with pytest.raises(NotFound, match=f"It holds runs: .*{name}/latest"):
         resolve(folder.url)
+
+
+@pytest.mark.parametrize("runs", [30, 300])
+def test_the_latest_of_many_runs_costs_no_more_than_of_few(tmp_path, monkeypatch, runs):
+    folder = open_folder(str(tmp_path / "models"))
+    for number in range(runs):
+        time = datetime(2025, 1, 1, tzinfo=timezone.utc) + timedelta(hours=number)
+        _run(folder, f"run-{(number * 7) % runs}", time.isoformat())
+        os.utime(tmp_path / "models" / f"run-{(number * 7) % runs}", (time.timestamp() + 5,) * 2)
+    reads = []
+    read = LocalStore.read
+    monkeypatch.setattr(LocalStore, "read", lambda self, path: reads.append(path) or read(self, path))
+    assert latest(folder) == f"run-{((runs - 1) * 7) % runs}" and len(reads) <= 2
+    assert complete_runs(folder)[:3] == [f"run-{((runs - each) * 7) % runs}" for each in (1, 2, 3)]
+    reads.clear()
+    assert len(newest(folder, 10)) == 10 and len(reads) <= 11
+
+
+def test_a_folder_that_was_touched_later_is_not_taken_for_the_latest(tmp_path):
+    folder = open_folder(str(tmp_path / "models"))
+    _run(folder, "older", "2025-01-01T00:00:00Z")
+    _run(folder, "newer", "2025-01-02T00:00:00Z")
+    os.utime(tmp_path / "models" / "newer", (datetime(2025, 1, 2, tzinfo=timezone.utc).timestamp(),) * 2)
+    assert latest(folder) == "newer"
