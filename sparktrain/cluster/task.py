@@ -29,6 +29,7 @@ from sparktrain.cluster.channel import Client, Stopped
 from sparktrain.cluster.child import Child
 from sparktrain.cluster.local_disks import Spare, local_dirs, make_folders, remove_left
 from sparktrain.cluster.places import places
+from sparktrain.cluster.short_path import forget, shorten
 from sparktrain.interfaces.launch import Launch, LaunchFailed
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, Phase, Source
 
@@ -54,6 +55,7 @@ class Task:
     spare: Spare                # of each local disk, that segments leave free
     gpus: int = 0               # that each worker is pinned to
     rows: int | None = None     # of each part, about; None where they were not counted
+    omp_threads: str | None = None   # OMP_NUM_THREADS as the user has set it (spark.executorEnv)
 
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         _Attempt(self, BarrierTaskContext.get()).run(batches)
@@ -75,6 +77,7 @@ class _Attempt:
         name = f"sparktrain-{task.run}-{self._part}-{secrets.token_hex(4)}-pid{os.getpid()}"
         self._folders = make_folders(name, local_dirs())   # on each local disk
         self._folder = self._folders[self._before % len(self._folders)]   # for all but the segments
+        self._temporary = shorten(self._folder)
         self._executor = _parents()
         self._child: Child | None = None
         self._outcome: Finished | Failure | None = None
@@ -108,6 +111,7 @@ class _Attempt:
             client.close()
 
     def _remove_folders(self) -> None:
+        forget(self._temporary, self._folder)
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -120,16 +124,16 @@ class _Attempt:
     def _start_child(self) -> None:
         threads = str(self._task.threads)
         environment = {
-            "TF_CPP_MIN_LOG_LEVEL": "2",   # its notices of the processor and the like; a user's own setting wins
-            **os.environ,
+            "TF_CPP_MIN_LOG_LEVEL": "2",   # its notices of the processor and the like
+            "TF_NUM_INTRAOP_THREADS": threads,
+            "TF_NUM_INTEROP_THREADS": threads,
+            **os.environ,   # a user's own settings of those win
             "GLIBC_TUNABLES": _huge_pages(os.environ.get("GLIBC_TUNABLES", "")),
             # With what Spark shipped, which it names relative to the executor's folder
             "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path),
             "CUDA_VISIBLE_DEVICES": ",".join(self._gpus),
-            "OMP_NUM_THREADS": threads,
-            "TF_NUM_INTRAOP_THREADS": threads,
-            "TF_NUM_INTEROP_THREADS": threads,
-            "TMPDIR": str(self._folder),
+            "OMP_NUM_THREADS": self._task.omp_threads or threads,   # Spark sets it itself, to the cores of a task of any kind
+            "TMPDIR": str(self._temporary),
         }
         with self._starting:
             if self._stop_reason is not None:
@@ -179,7 +183,12 @@ class _Attempt:
                 told = time.monotonic()
                 self._client.send(Filling(rows, size, whole))
             self._look()
-        filled = writer.close(self._look)
+
+        def between() -> None:
+            self._client.send(Filling(rows, size, whole))   # also a sign that it goes on
+            self._look()
+
+        filled = writer.close(between)
         self._client.send(Filling(rows, size))
         self._client.send(Phase("join"))
         return feed.Shard(

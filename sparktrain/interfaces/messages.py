@@ -137,7 +137,12 @@ SIGN_SECONDS = 1.0   # between two signs of life
 
 @dataclass(frozen=True)
 class Alive:
-    """A sign every second of a training process that is neither stopped nor held up in native code."""
+    """A sign every second of a training process that is neither stopped nor held up in native code.
+
+    waiting: seconds for which it has waited in a collective call outside of a graph.
+    """
+
+    waiting: float = 0.0
 
 
 @dataclass(frozen=True)
