@@ -184,6 +184,7 @@ class Finished:
     model_sha256: str = ""          # likewise, in hexadecimal
     inputs: dict[str, Any] = field(default_factory=dict)   # name -> [shape, dtype], as fed; told by rank 0 alone
     peak_memory: int = 0            # bytes resident, the largest seen
+    returned_sha256: str = ""       # of the file with what an own loop's function returned, in hexadecimal
 
 
 Message = Phase | Filling | Joined | Progress | EpochEnd | Checkpointed | Alive | Log | Failure | Finished

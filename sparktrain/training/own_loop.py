@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from sparktrain.feed import Batch, Shard
 from sparktrain.interfaces.collective import Collective
-from sparktrain.interfaces.messages import Finished, Message, Order, Phase, returned_name
+from sparktrain.interfaces.messages import Finished, Message, Order, returned_name
 from sparktrain.training.averaging import averaging, create_state, means
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.dataset import Feeding
@@ -46,8 +47,10 @@ def run(order: Order, shard: Shard, collective: Collective, report: Callable[[Me
         local = Path(folder, returned_name(collective.rank))
         with local.open("wb") as file:
             cloudpickle.dump(value, file)
+        with local.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         output.persistent().upload(local, local.name)
-    return Finished(history={}, rows=worker.rows, steps=worker.steps, seconds=phases.seconds())
+    return Finished(history={}, rows=worker.rows, steps=worker.steps, seconds=phases.seconds(), returned_sha256=digest)
 
 
 class Worker:
@@ -183,11 +186,7 @@ class Worker:
             warmup=None,
         ):
             words = {"verbose": 0, **words, "shuffle": False}
-            self._report(Phase("train"))   # steps are to be expected
-            try:
-                return own_fit(x, epochs=epochs, callbacks=callbacks, **words)
-            finally:
-                self._report(Phase("run"))
+            return own_fit(x, epochs=epochs, callbacks=callbacks, **words)
 
 
 def _floating(value: Any) -> tf.Tensor:
