@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Callable
 
 from pyspark import inheritable_thread_target
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
-from py4j.protocol import Py4JError
 
 from sparktrain.cluster.channel import Server
 from sparktrain.cluster.places import places
 from sparktrain.cluster.slots import ClusterRefused, Slots
+from sparktrain.cluster.spark_cause import spark_cause
 from sparktrain.cluster.spark_progress import SparkProgress, watch_beginning
 from sparktrain.cluster.stalls import Stalls
 from sparktrain.cluster.task import ExecutorGone, Task
@@ -140,7 +139,7 @@ class Attempt:
                 f"the workers' control channel can't listen on {address}, port {self._port} (cluster.driver_port; 0 is "
                 f"any free one): {error}. Choose another port, or set spark.driver.host to an address of this machine"
             ) from error
-        task = replace(self._task, driver=(host, self._server.port), secret=secret,
+        task = replace(self._task, driver=(host, self._server.port), secret=secret, stall_timeout=self._stall_timeout,
                        omp_threads=conf.get("spark.executorEnv.OMP_NUM_THREADS", None))
         tag = f"sparktrain-{task.run}-{secrets.token_hex(4)}"
         stage = threading.Thread(
@@ -197,10 +196,13 @@ class Attempt:
                 self._changed.notify_all()
 
     def _failed(self, part: int, failure: Failure) -> None:
-        hosts = self._server.hosts
-        rank = places([hosts[p] for p in range(self._parts)])[part].rank if len(hosts) == self._parts else None
-        self._failures.append(WorkerFailure(part, rank, hosts.get(part, "a host that did not come"), failure))
+        host = self._server.hosts.get(part, "an unknown host")
+        self._failures.append(WorkerFailure(part, self._rank(part), host, failure))
         self._stalls.ended(part)
+
+    def _rank(self, part: int) -> int | None:
+        hosts = self._server.hosts
+        return places([hosts[p] for p in range(self._parts)])[part].rank if len(hosts) == self._parts else None
 
     def _receive(self, part: int, message: Message) -> None:
         with self._changed:
@@ -256,6 +258,8 @@ class Attempt:
 
     def _explained(self, cause: WorkerFailure) -> WorkerFailure:
         """Of a task that is gone only Spark may know why: the cluster manager's reason for the end of an executor."""
+        if cause.failure.cause == "echo":
+            return self._with_missing(cause)
         if cause.failure.error not in _GONE or self._stage_error is None:
             return cause
         verdict = spark_cause(self._stage_error)
@@ -264,6 +268,18 @@ class Attempt:
         if any(word in verdict for word in _TOOK_TOO_MUCH):
             message += " A training process counts there, too: give each worker more by cluster.worker_memory"
         return replace(cause, failure=replace(cause.failure, message=message, traceback=f"Spark says: {verdict}"))
+
+    def _with_missing(self, echo: WorkerFailure) -> WorkerFailure:
+        """Of a collective call that has failed for no worker's own failure: who had not come to it."""
+        told = {failure.part for failure in self._failures} | set(self._finished)
+        missing = [WorkerFailure(part, self._rank(part), self._server.hosts.get(part, "an unknown host"), echo.failure)
+                   for part in range(self._parts) if part not in told]
+        if not missing:
+            return echo
+        message = (f"{echo.failure.message}. No worker has failed by itself; {', '.join(map(str, missing[:4]))} had not come to the "
+                   f"collective call in which this one waited (for cluster.stall_timeout, {self._stall_timeout:.0f} s, or until the "
+                   "connection broke)")
+        return replace(echo, failure=replace(echo.failure, message=message))
 
     def _spark_knows(self) -> bool:
         return bool(self._failures) and root_cause(self._failures).failure.error in _GONE
@@ -277,17 +293,3 @@ class Attempt:
             return "the run was interrupted"
         cause = root_cause(self._failures)
         return f"{cause} failed: {cause.failure.error}"
-
-
-def spark_cause(error: BaseException) -> str:
-    """The innermost reason in Spark's exception, without its stack of wrappers."""
-    if not isinstance(error, (PySparkException, Py4JError)):
-        return f"{type(error).__name__}: {error}"
-    text = str(error)
-    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
-    while java is not None and java.getCause() is not None:
-        java = java.getCause()
-    if java is not None:
-        text = str(java.getMessage() or java.toString())
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
-    return "\n".join(lines[:40])

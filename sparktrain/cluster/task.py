@@ -6,7 +6,7 @@ It never imports TensorFlow. It is pickled to the executors, so it holds plain v
 from __future__ import annotations
 
 import errno
-import json
+import math
 import os
 import secrets
 import shutil
@@ -30,10 +30,12 @@ from sparktrain.cluster.child import Child
 from sparktrain.cluster.local_disks import Spare, local_dirs, make_folders, remove_left
 from sparktrain.cluster.places import places
 from sparktrain.cluster.short_path import forget, shorten
+from sparktrain.interfaces.collective import WAIT_LIMIT
 from sparktrain.interfaces.launch import Launch, LaunchFailed
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, Phase, Source
 
-_TELL_EVERY = 0.5   # seconds
+_AFTER_THE_DRIVER = 5   # seconds
+_TELL_EVERY = 0.5       # seconds
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Task:
     spare: Spare                # of each local disk, that segments leave free
     gpus: int = 0               # that each worker is pinned to
     rows: int | None = None     # of each part, about; None where they were not counted
+    stall_timeout: float = 300.0     # seconds
     omp_threads: str | None = None   # OMP_NUM_THREADS as the user has set it (spark.executorEnv)
 
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
@@ -234,6 +237,8 @@ class _Attempt:
         if fit.ends_at is not None:
             fit = replace(fit, ends_at=self._client.by_monotonic_clock(fit.ends_at))
         environment = dict(engine.join(place, str(shard.folders[0]), gather_by_rank))
+        if self._task.fit.own_loop:   # a little later than the driver, which names who is waited for, where it can see it
+            environment[WAIT_LIMIT] = str(math.ceil(self._task.stall_timeout) + _AFTER_THE_DRIVER)
         self._child.order(
             Order(
                 run=self._task.run,
