@@ -13,7 +13,7 @@ from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 import sparktrain
 from py4j.protocol import Py4JError
-from pyspark import SparkContext, cloudpickle, inheritable_thread_target
+from pyspark import SparkContext, cloudpickle
 from pyspark.errors import PySparkException
 
 from sparktrain.cluster.slots import ClusterRefused, Slots, executor_cores
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 _NEEDED = ("sparktrain", "tensorflow", "keras", "numpy", "pyarrow", "psutil")
 _OF_ENGINE = {"horovod": ("horovod",), "tensorflowonspark": ("tensorflowonspark",)}
 _ALIKE = ("tensorflow", "keras")   # of all executors, or the workers of one run would compute with different code
-_FREE_SECONDS = 3.0     # in which an executor that is free begins a task
+_FREE_SECONDS = 15.0    # in which an executor that is free begins a task
 _START_SECONDS = 120.0  # that a first Python may take from a slow disk
 # Spark's own of a failed task, with a stack of Java for each try; the failure is told in one line
 _LOGGERS = ("org.apache.spark.scheduler.TaskSetManager", "org.apache.spark.executor.Executor")
@@ -128,7 +128,7 @@ def _look_everywhere(context: SparkContext, count: int, needed: Sequence[str]) -
             ended.set()
 
     with _quiet(context):
-        threading.Thread(target=inheritable_thread_target(context)(collect), name="executors-python", daemon=True).start()
+        threading.Thread(target=collect, name="executors-python", daemon=True).start()
         begun = time.monotonic()
         while not ended.wait(0.05):
             waited = time.monotonic() - begun

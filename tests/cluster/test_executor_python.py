@@ -58,7 +58,8 @@ def run(master: str, python: str | None) -> subprocess.CompletedProcess:
     environment = {name: value for name, value in os.environ.items() if name not in ("PYSPARK_PYTHON", "PYTHONPATH")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}" if python else os.environ["PATH"]
     environment.update(PATH=path, PYTHONPATH=str(ROOT), SPARK_LOCAL_IP="127.0.0.1", **({"PYSPARK_PYTHON": python} if python else {}))
-    return subprocess.run([sys.executable, "-c", PROGRAM, master], env=environment, capture_output=True, text=True, timeout=240)
+    return subprocess.run([sys.executable, "-c", PROGRAM, master], env=environment, capture_output=True, text=True, timeout=240,
+                          cwd="/")   # where no sparktrain lies
 
 
 @pytest.fixture

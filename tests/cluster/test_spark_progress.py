@@ -42,8 +42,7 @@ print("a task of 9 s, a limit of 2:", stuck, watching.is_alive())
 begun.set()
 watching.join()
 
-backend = context._jsc.sc().schedulerBackend()
-context._jsc.sc().env().rpcEnv().stop(backend.localEndpoint())   # as after an OutOfMemoryError in its thread
+context._jsc.sc().schedulerBackend().stop()   # it starts no task any more, as after an OutOfMemoryError in its thread
 layout = {}
 task = Task("r", "single", None, ("", 0), b"", layout, Source("a:b"), Fit(1, (1,)), 0, "", {}, 1)
 begin = time.monotonic()
