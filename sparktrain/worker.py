@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from types import TracebackType
 
 from sparktrain.feed import BadInput, Shard
-from sparktrain.interfaces.collective import Collective, PeerLost
+from sparktrain.interfaces.collective import Collective, PeerLost, TimedCollective
 from sparktrain.interfaces.messages import SIGN_SECONDS, Alive, Failure, Message, decode_order, encode
 from sparktrain.storage import NotFound, StorageError
 from sparktrain.training.errors import TrainingError
@@ -55,7 +55,8 @@ def main() -> None:
     events = Events(int(os.environ.pop("SPARKTRAIN_EVENTS")))
     orders: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(orders,), name="orders", daemon=True).start()
-    threading.Thread(target=_give_signs, args=(events,), name="signs", daemon=True).start()
+    joined: list[TimedCollective] = []
+    threading.Thread(target=_give_signs, args=(events, joined), name="signs", daemon=True).start()
     collective: Collective | None = None
     try:
         phases = Phases(events.send)
@@ -76,7 +77,8 @@ def main() -> None:
             from sparktrain.training.own_loop import run as train
         else:
             from sparktrain.training.keras import train
-        collective = _join(order.engine, order.fit.average == "step")
+        collective = TimedCollective(_join(order.engine, order.fit.average == "step"))
+        joined.append(collective)
         before = phases.seconds()
         finished = train(order, Shard.from_json(order.feed), collective, events.send)
         collective.close()
@@ -152,10 +154,10 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _give_signs(events: Events) -> None:
+def _give_signs(events: Events, joined: list[TimedCollective]) -> None:
     while True:
         time.sleep(SIGN_SECONDS)
-        events.send(Alive())
+        events.send(Alive(round(sum(collective.waiting for collective in joined), 1)))
 
 
 def _listen(orders: SimpleQueue[bytes]) -> None:

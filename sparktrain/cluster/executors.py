@@ -11,7 +11,7 @@ from pyspark import SparkContext
 from pyspark.errors import PySparkException
 
 from sparktrain.cluster.slots import Slots, executors_up
-from sparktrain.cluster.stage import spark_cause
+from sparktrain.cluster.spark_cause import spark_cause
 from sparktrain.interfaces.launch import Executors, LaunchFailed, Returned
 
 

@@ -26,7 +26,7 @@ class Slots:
 
     Attributes:
         executors: how many executors are up; 1 in local mode.
-        cores: of each executor.
+        cores: of each executor; of the smallest, where they differ.
         task_cpus: cores that Spark gives a task (spark.task.cpus).
         local: whether driver and executor are one process (local[N]), where every core is a slot.
         gpus: of each executor.
@@ -91,24 +91,29 @@ def count_slots(context: SparkContext) -> Slots:
     task_cpus = int(conf.get("spark.task.cpus", "1"))
     if context.master.startswith("local") and not context.master.startswith("local-cluster"):
         return Slots(1, _local_cores(context), task_cpus, local=True)
-    executors = executors_up(context)
-    in_master = re.fullmatch(r"local-cluster\[\s*\d+\s*,\s*(\d+)\s*,\s*\d+\s*\]", context.master)
-    if in_master:
-        cores = int(in_master.group(1))
-    elif "spark.executor.cores" in dict(conf.getAll()):
-        cores = int(conf.get("spark.executor.cores"))
-    elif context.master == "yarn":
-        cores = 1   # YARN's default for spark.executor.cores
-    else:
-        cores = max(1, context.defaultParallelism // max(1, executors))   # standalone: all of a node's
+    cores = executor_cores(context)
     gpus = int(conf.get("spark.executor.resource.gpu.amount", "0"))
     task_gpus = float(conf.get("spark.task.resource.gpu.amount", "0"))
-    return Slots(executors, cores, task_cpus, local=False, gpus=gpus, task_gpus=task_gpus)
+    return Slots(len(cores), min(cores.values(), default=1), task_cpus, local=False, gpus=gpus, task_gpus=task_gpus)
+
+
+def executor_cores(context: SparkContext) -> dict[str, int]:
+    """Ask Spark for the executors that the application has now.
+
+    What was set or is a default says less: a standalone master gives an executor all of a node's cores, Kubernetes one, and
+    spark.default.parallelism may be anything.
+
+    Returns:
+        The cores of each, by its id; none in local mode.
+    """
+    listed = context._jsc.sc().statusStore().executorList(True)
+    found = (listed.apply(index) for index in range(listed.size()))
+    return {each.id(): each.totalCores() for each in found if each.id() != "driver"}
 
 
 def executors_up(context: SparkContext) -> int:
     """How many executors the application has now; 0 in local mode."""
-    return len(context._jsc.sc().statusTracker().getExecutorInfos()) - 1   # one of them is the driver
+    return len(executor_cores(context))
 
 
 def _local_cores(context: SparkContext) -> int:

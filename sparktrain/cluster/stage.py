@@ -9,21 +9,21 @@ from dataclasses import dataclass, replace
 from typing import Callable
 
 from pyspark import inheritable_thread_target
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
-from py4j.protocol import Py4JError
 
 from sparktrain.cluster.channel import Server
 from sparktrain.cluster.places import places
 from sparktrain.cluster.slots import ClusterRefused, Slots
+from sparktrain.cluster.spark_cause import spark_cause
+from sparktrain.cluster.spark_progress import SparkProgress, watch_beginning
+from sparktrain.cluster.stalls import Stalls
 from sparktrain.cluster.task import ExecutorGone, Task
-from sparktrain.interfaces.messages import EpochEnd, Failure, Finished, Message, Phase, Progress
+from sparktrain.interfaces.messages import Failure, Finished, Message
 
 _ECHO_GRACE = 1.0      # seconds in which a worker's own failure may still arrive after its peers' echoes of it
 _STOP_GRACE = 2.0      # seconds that the tasks have to end by themselves before Spark cancels them
 _VERDICT_GRACE = 10.0  # the same where an executor is gone: why, Spark learns from the cluster manager
 _TELL_GRACE = 30.0     # seconds in which what the workers told may still arrive after Spark's end of the stage
-_SILENT = 5.0          # seconds without a sign of life that are no delay any more
 _TASK_LOST = "TaskLost"
 _GONE = (_TASK_LOST, ExecutorGone.__name__)
 _TOOK_TOO_MUCH = ("beyond the 'PHYSICAL' memory limit", "exceeding physical memory limits", "OOMKilled")   # YARN, Spark, k8s
@@ -83,7 +83,7 @@ class Attempt:
         parts: how many workers.
         on_message: told (part, message) of everything the workers say, one call at a time.
         port: the control channel's, 0 for any free one.
-        stall_timeout: seconds without any step, while training, after which the attempt is ended.
+        stall_timeout: seconds without any sign that it goes on after which the attempt is ended.
     """
 
     def __init__(
@@ -107,9 +107,9 @@ class Attempt:
         self._changed = threading.Condition()
         self._failures: list[WorkerFailure] = []
         self._finished: dict[int, Finished] = {}
-        self._training: set[int] = set()
-        self._last_step = time.monotonic()
-        self._heard: dict[int, float] = {}   # when each part last told anything
+        self._stalls: Stalls
+        self._begun = threading.Event()      # a task has told something, or nobody waits for that any more
+        self._stuck: str | None = None       # why none ever will
         self._stage_error: Exception | None = None
         self._observer_error: BaseException | None = None
         self._stage_ended = False
@@ -139,7 +139,8 @@ class Attempt:
                 f"the workers' control channel can't listen on {address}, port {self._port} (cluster.driver_port; 0 is "
                 f"any free one): {error}. Choose another port, or set spark.driver.host to an address of this machine"
             ) from error
-        task = replace(self._task, driver=(host, self._server.port), secret=secret)
+        task = replace(self._task, driver=(host, self._server.port), secret=secret, stall_timeout=self._stall_timeout,
+                       omp_threads=conf.get("spark.executorEnv.OMP_NUM_THREADS", None))
         tag = f"sparktrain-{task.run}-{secrets.token_hex(4)}"
         stage = threading.Thread(
             target=inheritable_thread_target(self._frame.sparkSession)(self._run_stage),
@@ -148,9 +149,18 @@ class Attempt:
             daemon=True,
         )
         stage.start()
+        self._stalls = Stalls(self._parts, self._stall_timeout, time.monotonic())
+        beginning = threading.Thread(
+            target=watch_beginning,
+            args=(SparkProgress(self._context, tag), self._stall_timeout, self._begun, self._never),
+            name="attempt-beginning",
+            daemon=True,
+        )
+        beginning.start()
         try:
             self._watch()
         finally:
+            self._begun.set()
             if not self._stage_ended:
                 self._server.stop(self._reason())
                 stage.join(_VERDICT_GRACE if self._spark_knows() else _STOP_GRACE)
@@ -162,6 +172,8 @@ class Attempt:
             raise self._observer_error
         if self._failures:
             raise AttemptFailed(self._explained(root_cause(self._failures)))
+        if self._stuck is not None:
+            raise StageFailed(self._stuck)
         if self._stage_error is not None:
             raise StageFailed(spark_cause(self._stage_error)) from self._stage_error
         silent = [part for part in range(self._parts) if part not in self._finished]
@@ -184,23 +196,23 @@ class Attempt:
                 self._changed.notify_all()
 
     def _failed(self, part: int, failure: Failure) -> None:
+        host = self._server.hosts.get(part, "an unknown host")
+        self._failures.append(WorkerFailure(part, self._rank(part), host, failure))
+        self._stalls.ended(part)
+
+    def _rank(self, part: int) -> int | None:
         hosts = self._server.hosts
-        rank = places([hosts[p] for p in range(self._parts)])[part].rank if len(hosts) == self._parts else None
-        self._failures.append(WorkerFailure(part, rank, hosts[part], failure))
+        return places([hosts[p] for p in range(self._parts)])[part].rank if len(hosts) == self._parts else None
 
     def _receive(self, part: int, message: Message) -> None:
         with self._changed:
-            self._heard[part] = time.monotonic()
+            self._stalls.heard(part, message, time.monotonic())
+            self._begun.set()
             if isinstance(message, Failure):
                 self._failed(part, message)
             elif isinstance(message, Finished):
                 self._finished[part] = message
-            elif isinstance(message, Phase) and message.name == "train":
-                self._training.add(part)
-            elif isinstance(message, Phase):
-                self._training.discard(part)
-            if isinstance(message, (Progress, EpochEnd, Phase)):
-                self._last_step = time.monotonic()
+                self._stalls.ended(part)
             self._changed.notify_all()
         try:
             self._on_message(part, message)
@@ -220,10 +232,12 @@ class Attempt:
     def _watch(self) -> None:
         """Until the stage has ended, or a failure is known and its cause had time to arrive."""
         with self._changed:
-            while not self._stage_ended and not self._failures and self._observer_error is None:
+            while not self._stage_ended and not self._failures and self._observer_error is None and self._stuck is None:
                 self._changed.wait(timeout=1)
-                self._check_stall()
-            if self._observer_error is not None:
+                stall = self._stalls.find(time.monotonic())
+                if stall is not None:
+                    self._failed(stall.part, Failure("lost", "Stalled", stall.message))
+            if self._observer_error is not None or self._stuck is not None:
                 return
             if self._stage_ended and not self._failures and self._stage_error is None:
                 if not self._server.hosts:
@@ -237,23 +251,15 @@ class Attempt:
     def _certain(self) -> bool:
         return any(failure.failure.cause in ("code", "input") for failure in self._failures)
 
-    def _check_stall(self) -> None:
-        now = time.monotonic()
-        waited = now - self._last_step
-        if self._training and waited > self._stall_timeout:
-            part = min(self._training, key=self._heard.__getitem__)
-            silent = now - self._heard[part]
-            why = (f"this one has given no sign of life for {silent:.0f} s: it was stopped or is held up in native code, or "
-                   "its node is" if silent > _SILENT else
-                   "all still give signs of life, so one of them waits for what never comes")
-            message = (
-                f"no worker has made a step for {waited:.0f} s (cluster.stall_timeout is {self._stall_timeout:.0f}): {why}. "
-                "Raise the limit if a step may take that long"
-            )
-            self._failed(part, Failure("lost", "Stalled", message))
+    def _never(self, why: str) -> None:
+        with self._changed:
+            self._stuck = why
+            self._changed.notify_all()
 
     def _explained(self, cause: WorkerFailure) -> WorkerFailure:
         """Of a task that is gone only Spark may know why: the cluster manager's reason for the end of an executor."""
+        if cause.failure.cause == "echo":
+            return self._with_missing(cause)
         if cause.failure.error not in _GONE or self._stage_error is None:
             return cause
         verdict = spark_cause(self._stage_error)
@@ -263,27 +269,27 @@ class Attempt:
             message += " A training process counts there, too: give each worker more by cluster.worker_memory"
         return replace(cause, failure=replace(cause.failure, message=message, traceback=f"Spark says: {verdict}"))
 
+    def _with_missing(self, echo: WorkerFailure) -> WorkerFailure:
+        """Of a collective call that has failed for no worker's own failure: who had not come to it."""
+        told = {failure.part for failure in self._failures} | set(self._finished)
+        missing = [WorkerFailure(part, self._rank(part), self._server.hosts.get(part, "an unknown host"), echo.failure)
+                   for part in range(self._parts) if part not in told]
+        if not missing:
+            return echo
+        message = (f"{echo.failure.message}. No worker has failed by itself; {', '.join(map(str, missing[:4]))} had not come to the "
+                   f"collective call in which this one waited (for cluster.stall_timeout, {self._stall_timeout:.0f} s, or until the "
+                   "connection broke)")
+        return replace(echo, failure=replace(echo.failure, message=message))
+
     def _spark_knows(self) -> bool:
         return bool(self._failures) and root_cause(self._failures).failure.error in _GONE
 
     def _reason(self) -> str:
         if self._observer_error is not None:
             return "the driver failed"
+        if self._stuck is not None:
+            return "Spark's scheduler is stuck"
         if not self._failures:
             return "the run was interrupted"
         cause = root_cause(self._failures)
         return f"{cause} failed: {cause.failure.error}"
-
-
-def spark_cause(error: BaseException) -> str:
-    """The innermost reason in Spark's exception, without its stack of wrappers."""
-    if not isinstance(error, (PySparkException, Py4JError)):
-        return f"{type(error).__name__}: {error}"
-    text = str(error)
-    java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
-    while java is not None and java.getCause() is not None:
-        java = java.getCause()
-    if java is not None:
-        text = str(java.getMessage() or java.toString())
-    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("at ")]
-    return "\n".join(lines[:40])

@@ -6,6 +6,7 @@ It never imports TensorFlow. It is pickled to the executors, so it holds plain v
 from __future__ import annotations
 
 import errno
+import math
 import json
 import os
 import secrets
@@ -29,10 +30,13 @@ from sparktrain.cluster.channel import Client, Stopped
 from sparktrain.cluster.child import Child
 from sparktrain.cluster.local_disks import Spare, local_dirs, make_folders, remove_left
 from sparktrain.cluster.places import places
+from sparktrain.cluster.short_path import forget, shorten
+from sparktrain.interfaces.collective import WAIT_LIMIT
 from sparktrain.interfaces.launch import Launch, LaunchFailed
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, Phase, Source
 
-_TELL_EVERY = 0.5   # seconds
+_AFTER_THE_DRIVER = 5   # seconds
+_TELL_EVERY = 0.5       # seconds
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,8 @@ class Task:
     gpus: int = 0               # that each worker is pinned to
     rows: int | None = None     # of each part, about; None where they were not counted
     token: str = ""             # of the driver's claim on the output folder
+    stall_timeout: float = 300.0     # seconds
+    omp_threads: str | None = None   # OMP_NUM_THREADS as the user has set it (spark.executorEnv)
 
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         _Attempt(self, BarrierTaskContext.get()).run(batches)
@@ -76,6 +82,7 @@ class _Attempt:
         name = f"sparktrain-{task.run}-{self._part}-{secrets.token_hex(4)}-pid{os.getpid()}"
         self._folders = make_folders(name, local_dirs())   # on each local disk
         self._folder = self._folders[self._before % len(self._folders)]   # for all but the segments
+        self._temporary = shorten(self._folder)
         self._executor = _parents()
         self._child: Child | None = None
         self._outcome: Finished | Failure | None = None
@@ -109,6 +116,7 @@ class _Attempt:
             client.close()
 
     def _remove_folders(self) -> None:
+        forget(self._temporary, self._folder)
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -121,16 +129,16 @@ class _Attempt:
     def _start_child(self) -> None:
         threads = str(self._task.threads)
         environment = {
-            "TF_CPP_MIN_LOG_LEVEL": "2",   # its notices of the processor and the like; a user's own setting wins
-            **os.environ,
+            "TF_CPP_MIN_LOG_LEVEL": "2",   # its notices of the processor and the like
+            "TF_NUM_INTRAOP_THREADS": threads,
+            "TF_NUM_INTEROP_THREADS": threads,
+            **os.environ,   # a user's own settings of those win
             "GLIBC_TUNABLES": _huge_pages(os.environ.get("GLIBC_TUNABLES", "")),
             # With what Spark shipped, which it names relative to the executor's folder
             "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path),
             "CUDA_VISIBLE_DEVICES": ",".join(self._gpus),
-            "OMP_NUM_THREADS": threads,
-            "TF_NUM_INTRAOP_THREADS": threads,
-            "TF_NUM_INTEROP_THREADS": threads,
-            "TMPDIR": str(self._folder),
+            "OMP_NUM_THREADS": self._task.omp_threads or threads,   # Spark sets it itself, to the cores of a task of any kind
+            "TMPDIR": str(self._temporary),
         }
         with self._starting:
             if self._stop_reason is not None:
@@ -180,7 +188,12 @@ class _Attempt:
                 told = time.monotonic()
                 self._client.send(Filling(rows, size, whole))
             self._look()
-        filled = writer.close(self._look)
+
+        def between() -> None:
+            self._client.send(Filling(rows, size, whole))   # also a sign that it goes on
+            self._look()
+
+        filled = writer.close(between)
         self._client.send(Filling(rows, size))
         self._client.send(Phase("join"))
         return feed.Shard(
@@ -226,6 +239,8 @@ class _Attempt:
         if fit.ends_at is not None:
             fit = replace(fit, ends_at=self._client.by_monotonic_clock(fit.ends_at))
         environment = dict(engine.join(place, str(shard.folders[0]), gather_by_rank))
+        if self._task.fit.own_loop:   # a little later than the driver, which names who is waited for, where it can see it
+            environment[WAIT_LIMIT] = str(math.ceil(self._task.stall_timeout) + _AFTER_THE_DRIVER)
         self._child.order(
             Order(
                 run=self._task.run,

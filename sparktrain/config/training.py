@@ -172,7 +172,9 @@ class Cluster(Section):
     slots_timeout: Positive = 600.0
     """Seconds to wait for as many slots as there are workers."""
     stall_timeout: Positive = 300.0
-    """Seconds of training without a step of any worker after which the attempt is ended."""
+    """Seconds without a sign that it goes on after which the attempt is ended: a training step of any worker, a sign of life of
+    each, rows while they are filled in, a task while Spark prepares them. In a loop of your own, also the longest wait in
+    a collective call that another worker does not make."""
     driver_port: Annotated[Whole, Field(ge=0, le=65535)] = 0
     """The driver's port that workers report to; 0: any free one."""
 

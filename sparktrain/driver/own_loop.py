@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from typing import Any, Callable, Mapping, Sequence
 
@@ -21,6 +22,7 @@ from sparktrain.driver.run import Run
 from sparktrain.driver.shipping import ship
 from sparktrain.interfaces.checkpoints import Checkpoint
 from sparktrain.interfaces.messages import Fit, returned_name
+from sparktrain.storage import Folder
 
 _NO_LABEL = "sparktrain_no_label"   # a column of zeros, which no user is shown
 
@@ -112,7 +114,8 @@ class _OwnLoop(Run):
             code = ship(context, modules_of(self.job, self.given), self.folders)
             prepared = self._prepare(code)
             finished = train(self, prepared, function, slots)
-            return [pickle.loads(self.folder.staged.read_bytes(returned_name(rank))) for rank in range(len(finished))]
+            digests = {self.course.joined[part].rank: each.returned_sha256 for part, each in enumerate(finished)}
+            return [unpickled(self.folder.staged, rank, digests[rank]) for rank in range(len(finished))]
         finally:
             if prepared is not None:
                 self.watch.tidy(prepared.release, "the prepared rows are still kept")
@@ -121,3 +124,27 @@ class _OwnLoop(Run):
 
     def fit(self, sizes: tuple[int, ...], prepared: Prepared, resume: Checkpoint | None) -> Fit:
         return Fit(epochs=1, batch_sizes=sizes, own_loop=True, has_rows=self.has_rows, labelled=self.labelled)
+
+
+def unpickled(folder: Folder, rank: int, sha256: str) -> Any:
+    """Read what a worker's function returned.
+
+    Args:
+        folder: the run's, to which others than this run's workers may have access, too.
+        rank: the worker's.
+        sha256: of its file, as the worker has told it through the authenticated channel.
+
+    Raises:
+        NotReturned: the file is another; nothing of it is unpickled.
+    """
+    data = folder.read_bytes(returned_name(rank))
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise NotReturned(
+            f"{folder.url}/{returned_name(rank)} is not what rank {rank} has written there: something else has changed it since, and a "
+            "pickle may run any code. See who else may write to that folder, and run again"
+        )
+    return pickle.loads(data)
+
+
+class NotReturned(RuntimeError):
+    """What lies where a worker's return value should is not from that worker."""

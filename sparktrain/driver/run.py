@@ -11,6 +11,7 @@ from typing import Any, Callable, Mapping, Sequence
 
 from pyspark.sql import SparkSession
 
+from sparktrain.cluster.executor_python import check_python
 from sparktrain.cluster.gathering import Bounds, Executors, gather
 from sparktrain.cluster.slots import Slots, check_application, worker_gpus
 from sparktrain.config import Job
@@ -216,6 +217,7 @@ class Run:
         self.course.workers, self.course.copies = workers, workers if self.whole else 1
         self.course.seconds["slots"] += time.monotonic() - begun
         worker_gpus(self.job.training.gpus_per_worker, slots)   # refused before any row is read
+        check_python(self.spark.sparkContext, slots, self.job.training.engine)
         return slots
 
     def _model(self) -> Source:

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from typing import Any, Iterator, Sequence
+
+
+# In the child's environment, for loops of the user's own: the seconds that a collective call may wait for a worker that never
+# makes it. Where it isn't set, the driver looks after that.
+WAIT_LIMIT = "SPARKTRAIN_COLLECTIVE_SECONDS"
 
 
 class PeerLost(RuntimeError):
@@ -73,6 +80,51 @@ class Collective(ABC):
     @abstractmethod
     def close(self) -> None:
         """Leave the collective. Safe to call twice, and when a peer is gone."""
+
+
+class TimedCollective(Collective):
+    """A collective of which another thread may ask for how long it has been waiting.
+
+    Args:
+        inner: the one that does it all.
+    """
+
+    def __init__(self, inner: Collective) -> None:
+        self.rank, self.size = inner.rank, inner.size
+        self._inner = inner
+        self._since: float | None = None
+
+    @property
+    def waiting(self) -> float:
+        """Seconds since the call began that has not returned yet; 0 where there is none, or it is inside of a graph."""
+        since = self._since
+        return 0.0 if since is None else time.monotonic() - since
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        self._since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._since = None
+
+    def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
+        with self._timed():
+            return self._inner.sum_in_graph(tensors)
+
+    def gather(self, value: Any) -> list[Any]:
+        with self._timed():
+            return self._inner.gather(value)
+
+    def broadcast(self, value: Any) -> Any:
+        with self._timed():
+            return self._inner.broadcast(value)
+
+    def is_echo(self, error: BaseException) -> bool:
+        return self._inner.is_echo(error)
+
+    def close(self) -> None:
+        self._inner.close()
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:

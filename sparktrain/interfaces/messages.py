@@ -138,7 +138,12 @@ SIGN_SECONDS = 1.0   # between two signs of life
 
 @dataclass(frozen=True)
 class Alive:
-    """A sign every second of a training process that is neither stopped nor held up in native code."""
+    """A sign every second of a training process that is neither stopped nor held up in native code.
+
+    waiting: seconds for which it has waited in a collective call outside of a graph.
+    """
+
+    waiting: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -180,6 +185,7 @@ class Finished:
     model_sha256: str = ""          # likewise, in hexadecimal
     inputs: dict[str, Any] = field(default_factory=dict)   # name -> [shape, dtype], as fed; told by rank 0 alone
     peak_memory: int = 0            # bytes resident, the largest seen
+    returned_sha256: str = ""       # of the file with what an own loop's function returned, in hexadecimal
 
 
 Message = Phase | Filling | Joined | Progress | EpochEnd | Checkpointed | Alive | Log | Failure | Finished

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 from typing import Any, Callable, Iterator
@@ -47,8 +48,10 @@ def run(order: Order, shard: Shard, collective: Collective, report: Callable[[Me
         local = Path(folder, returned_name(collective.rank))
         with local.open("wb") as file:
             cloudpickle.dump(value, file)
+        with local.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         output.persistent().upload(local, local.name)
-    return Finished(history={}, rows=worker.rows, steps=worker.steps, seconds=phases.seconds())
+    return Finished(history={}, rows=worker.rows, steps=worker.steps, seconds=phases.seconds(), returned_sha256=digest)
 
 
 class Worker:

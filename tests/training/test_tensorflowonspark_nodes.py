@@ -113,7 +113,7 @@ def test_a_node_whose_processes_take_a_while_to_end_has_none_when_its_end_return
         Path("executor_id").write_text("0")
         TFSparkNode.mgr = TFManager.start(key, ["input"])
 
-    on_executor.start(begin, "some", False, 0)
+    on_executor.start(begin, "some", False, b"key", 0)
     [manager] = multiprocessing.active_children()
     info = {"executor_id": 0, "addr": TFSparkNode.mgr.address, "authkey": key}
     began = time.monotonic()

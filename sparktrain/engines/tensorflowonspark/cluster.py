@@ -13,6 +13,7 @@ from functools import partial
 from typing import Callable, Iterator, Sequence
 
 from sparktrain.engines.tensorflowonspark import nodes as on_executor
+from sparktrain.engines.tensorflowonspark.guard import guarded
 from sparktrain.engines.tensorflowonspark.known import Nodes
 from sparktrain.engines.tensorflowonspark.package import plain_import
 from sparktrain.interfaces.launch import EngineRefused, Executors, LaunchFailed
@@ -101,12 +102,14 @@ def cluster(executors: Executors, timeout: float, note: Callable[[str], None]) -
 
 
 def _start(application: Application, name: str, count: int, timeout: float) -> TFCluster.TFCluster:
-    executors = application.executors
+    executors, key = application.executors, secrets.token_bytes(32)
+    conf = executors.context.getConf()
+    host = os.environ.get(_HOST, conf.get("spark.driver.host"))
     application.next("starting TensorFlowOnSpark's nodes", lambda function: partial(
-        on_executor.start, function, name, executors.together))
+        on_executor.start, function, name, executors.together, key))
     TFCluster.tf_status.clear()   # an earlier cluster's failure would end this one
     try:
-        with _server_host(executors.context.getConf().get("spark.driver.host")):
+        with _server_host(host), guarded(key, conf.get("spark.driver.bindAddress", host)):
             started = TFCluster.run(
                 application,
                 on_executor.relay,
@@ -131,11 +134,11 @@ def _start(application: Application, name: str, count: int, timeout: float) -> T
         executors.cancel()
         raise
     finally:
-        # Whoever reaches its port can make the driver run anything: it is closed as soon as it has served.
-        if application.reservations is not None:
-            client = reservation.Client(application.reservations)
-            client.request_stop()
-            client.close()
+        if application.reservations is not None:   # its port is closed as soon as it has served
+            with guarded(key):
+                client = reservation.Client(application.reservations)
+                client.request_stop()
+                client.close()
 
 
 def _why_not(application: Application, error: BaseException, timeout: float) -> str:

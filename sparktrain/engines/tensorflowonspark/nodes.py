@@ -16,6 +16,7 @@ from typing import Callable, Iterable, Iterator, Sequence
 
 import psutil
 
+from sparktrain.engines.tensorflowonspark.guard import guarded
 from sparktrain.engines.tensorflowonspark.known import Nodes, home, pid_of, runs
 from sparktrain.engines.tensorflowonspark.package import plain_import
 
@@ -43,13 +44,14 @@ def relay(arguments: Namespace, context: TFNodeContext) -> None:
         feed.next_batch(1)
 
 
-def start(function: _Function, cluster: str, together: bool, number: int) -> None:
+def start(function: _Function, cluster: str, together: bool, key: bytes, number: int) -> None:
     """Start this executor's node.
 
     Args:
         function: TensorFlowOnSpark's own start of a node.
         cluster: names the nodes of one run.
         together: whether the executors share their local dirs.
+        key: that the driver's server asks for.
         number: the node's.
     """
     TFSparkNode.mgr = None   # an earlier cluster's, which has ended
@@ -57,7 +59,7 @@ def start(function: _Function, cluster: str, together: bool, number: int) -> Non
     folder.mkdir()
     before = multiprocessing.active_children()
     try:
-        with _inside(folder):
+        with _inside(folder), guarded(key):
             function([number])
         started = [process.pid for process in multiprocessing.active_children() if process not in before]
         (folder / _PROCESSES).write_text(json.dumps(started))
