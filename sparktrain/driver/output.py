@@ -9,6 +9,7 @@ import json
 import math
 import os
 import platform
+import secrets
 import socket
 import time
 from datetime import datetime, timezone
@@ -109,17 +110,18 @@ class RunFolder:
         Raises:
             RunTaken: it is another's.
         """
-        mine = {**who, "host": socket.gethostname(), "machine": machine(), "pid": os.getpid(), "since": now()}
+        token = secrets.token_hex(16)
+        mine = {**who, "host": socket.gethostname(), "machine": machine(), "pid": os.getpid(), "since": now(), "token": token}
         before = claims.owner(self.staged)
-        token = claims.take(self.staged, mine) if before is None else None
-        if token is None and (token := take_over(self, mine)) is None:
+        _HELD.add(token)   # before others may read it: a claim of this process that it doesn't hold counts as a dead one's
+        if (before is not None or claims.take(self.staged, mine) is None) and take_over(self, mine) is None:
+            _HELD.discard(token)
             found = claims.owner(self.staged)
             raise RunTaken(
                 f"{self._option} {self.run!r} is taken by a run that is alive or was killed: {found[1] if found else 'which has just ended'}. "
                 f"Choose another, or, if it is dead, remove {self.staged.url}"
             )
         self.token = token
-        _HELD.add(token)
         record = ended.read(self.root, self.run)
         ended.forget(self.root, self.run)
         self.staged.remove(STATUS)   # of an earlier driver

@@ -51,7 +51,7 @@ def take(folder: Folder, content: Mapping[str, Any], after: int = 0) -> str | No
     """Claim a folder.
 
     Args:
-        content: who claims it, as JSON.
+        content: who claims it, as JSON; with a `token` that nobody else has, or one is made.
         after: the number of the dead claim that this one follows; 0 where there is none.
 
     Returns:
@@ -60,7 +60,7 @@ def take(folder: Folder, content: Mapping[str, Any], after: int = 0) -> str | No
     Raises:
         StorageError: the storage can't be written.
     """
-    token = secrets.token_hex(16)
+    token = content.get("token") or secrets.token_hex(16)
     if not folder.claim(claim_name(after + 1), json.dumps({**content, "token": token}).encode()):
         return None
     return token if holds(folder, token) else None
