@@ -112,6 +112,10 @@ class TimedCollective(Collective):
         with self._timed():
             return self._inner.sum_in_graph(tensors)
 
+    def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
+        with self._timed():
+            return self._inner.gather_in_graph(tensor, counts)
+
     def gather(self, value: Any) -> list[Any]:
         with self._timed():
             return self._inner.gather(value)
