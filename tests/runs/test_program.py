@@ -51,7 +51,7 @@ def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(run, home):
     assert not list((home / "models").glob("[!_]*")) and not list((home / "models").glob("_runs/*"))
     assert run_end(open_folder(home / "models"), end["run"]).to_dict() == end
     [record] = [json.loads(path.read_text()) for path in (home / "models").glob("_ended/*/end.json")]
-    assert record == end | {name: record[name] for name in ("finished", "traceback", "user", "application")}
+    assert record == end | {name: record[name] for name in ("finished", "traceback", "user", "application", "resumable")}
 
 
 @pytest.mark.parametrize("key", ["data.path", "output.path"])

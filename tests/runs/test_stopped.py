@@ -161,7 +161,7 @@ def runs(tmp_path_factory):
                 process.kill()
 
 
-def stopped(run: Run, end: dict) -> None:
+def stopped(run: Run, end: dict, resumable: bool) -> None:
     """What is to be seen of a run that was stopped."""
     assert run.launcher.returncode == 1, run.lines
     assert (end["status"], end["run"], end["workers"], end["engine"]) == ("stopped", run.id, 1, "single")
@@ -169,26 +169,30 @@ def stopped(run: Run, end: dict) -> None:
     home = run.models.parent
     assert json.loads((home / f"{run.id}.json").read_text()) == end
     assert (home / f"told-{run.id}").read_text() == "stopped"
-    assert not (run.models / run.id).exists() and not (run.models / "_runs" / run.id).exists()
+    assert not (run.models / run.id).exists()
+    left = run.models / "_runs" / run.id
+    assert not list(left.glob("running*.json"))
+    assert left.exists() == resumable and bool(list(left.glob("checkpoints/*.npz"))) == resumable
     kept = run.models / "_ended" / run.id
     assert {path.name for path in kept.iterdir()} == {"end.json", "run.log"}
     record = json.loads((kept / "end.json").read_text())
-    assert end.items() <= record.items() and record["traceback"] == "" and record["finished"]
+    assert end.items() <= record.items() and record["traceback"] == "" and record["finished"] and record["resumable"] == resumable
     assert "stopped from outside" in (kept / "run.log").read_text().splitlines()[-1]
+    assert any(f"--run-id {run.id}" in line for line in run.lines) == resumable
     assert resolve(f"file://{run.models}/latest") == f"file://{run.models}/earlier"
 
 
-def test_a_scheduler_s_kill_ends_the_workers_leaves_only_its_record_and_is_told(runs):
+def test_a_scheduler_s_kill_ends_the_workers_is_told_and_leaves_what_the_run_has_come_to(runs):
     run = runs["scheduler"]
     run.launcher.terminate()
-    stopped(run, run.ended(20))
+    stopped(run, run.ended(20), resumable=True)
 
 
 def test_a_terminal_s_ctrl_c_is_told_though_it_ends_spark_s_jvm_too(runs):
     """While the program waits for the JVM's answer."""
     run = runs["terminal"]
     os.killpg(run.launcher.pid, signal.SIGINT)
-    stopped(run, run.ended(20))
+    stopped(run, run.ended(20), resumable=False)
 
 
 @pytest.mark.failures
