@@ -160,7 +160,7 @@ def test_a_run_by_another_engine_goes_on_from_the_latest_with_its_pipeline_and_c
     assert not list((folder / "models" / "_runs").glob("*"))
 
 
-def test_a_worker_that_makes_no_step_ends_the_run_and_leaves_only_its_record(frame, small, left, tmp_path):
+def test_a_worker_that_makes_no_step_ends_the_run_and_leaves_what_it_has_come_to(frame, small, left, tmp_path):
     before = left()
     with pytest.raises(AttemptFailed) as caught:
         sparktrain.train(frame, small.build, features=["x"], label="y", engine="single", batch_size=64, epochs=3,
@@ -169,5 +169,6 @@ def test_a_worker_that_makes_no_step_ends_the_run_and_leaves_only_its_record(fra
     assert caught.value.failure.failure.error == "Stalled" and caught.value.retryable
     assert "cluster.stall_timeout is 4" in str(caught.value)
     assert nothing_new(left, before)
-    assert not list(tmp_path.glob("_runs/*")), "no epoch had ended, so there is nothing to go on from"
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["end.json", "run.log"]
+    [run] = tmp_path.glob("_runs/*")   # an epoch had ended, so there is what the same command goes on from
+    assert list(run.glob("checkpoints/*.npz")) and not list(run.glob("running*.json"))
+    assert sorted(path.name for path in tmp_path.glob("_ended/*/*")) == ["end.json", "run.log"]
