@@ -83,7 +83,8 @@ def test_ctrl_c_in_cluster_mode_ends_the_application_and_leaves_no_process(begin
 def test_yarn_ends_a_container_that_takes_more_memory_than_it_asked_for_and_the_job_says_what_to_set(
         submit, environment, note_failure):
     end = submit(["--master", "yarn", "--num-executors", "1", *environment, "--conf", "spark.executor.memoryOverhead=64m"],
-                 "--set", "training.engine=single", "--set", "training.workers=1", "--set", "cluster.worker_memory=null")
+                 "--set", "training.engine=single", "--set", "training.workers=1", "--set", "cluster.worker_memory=null",
+                 "--set", "training.max_failures=0")
     assert (end.status, end.line["status"]) == (1, "failed"), end.errors
     assert "physical memory limit" in end.line["reason"] and "more by cluster.worker_memory" in end.line["reason"]
     note_failure("A worker out of memory, on YARN", "ends with rank, host, YARN's numbers and `cluster.worker_memory`; tried again "
