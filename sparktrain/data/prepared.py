@@ -61,6 +61,10 @@ class Prepared:
         """What the user is to be told; once the rows have been read, of what was passed over too."""
         return [*self._notes, *(note for source in self._sources for note in source.notes())]
 
+    def note(self, text: str) -> None:
+        """Have the user told something of the rows."""
+        self._notes.append(text)
+
     def name(self, label: Any) -> Any:
         """What a value of the frame's label column stands for."""
         names = self.label_names

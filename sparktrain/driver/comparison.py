@@ -15,6 +15,7 @@ from sparktrain.config.training import ONE_WORKER
 from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.given import Given
 from sparktrain.driver.run import run_job
+from sparktrain.driver.standing import figure
 from sparktrain.data import prepare
 
 
@@ -127,7 +128,7 @@ def markdown(outcomes: Sequence[Outcome], metric: str) -> str:
         alone = way.workers == 1
         cells = [way.engine, str(way.workers), "-" if alone else way.split, "-" if alone else str(way.average),
                  str(len(outcome.epoch_seconds)), f"{outcome.seconds:.1f}", f"{first.seconds / outcome.seconds:.2f}",
-                 f"{outcome.rows_per_second:,.0f}", *(f"{outcome.history[name][-1]:.4f}" for name in shown),
+                 f"{outcome.rows_per_second:,.0f}", *(figure(outcome.history[name][-1]) for name in shown),
                  _at(outcome, shown[-1], lambda epoch, seconds, rows: seconds <= soonest * 1.02),
                  _at(outcome, shown[-1], lambda epoch, seconds, rows: rows <= first.rows_per_epoch)]
         lines.append(f"| {' | '.join(cells)} |")
@@ -137,7 +138,7 @@ def markdown(outcomes: Sequence[Outcome], metric: str) -> str:
 def _at(outcome: Outcome, metric: str, reached: Callable[[int, float, int], bool]) -> str:
     """A metric at the last epoch's end that lies within a bound."""
     epochs = [epoch for epoch, seconds, rows in outcome.moments() if reached(epoch, seconds, rows)]
-    return f"{outcome.history[metric][epochs[-1] - 1]:.4f}" if epochs else "-"
+    return figure(outcome.history[metric][epochs[-1] - 1]) if epochs else "-"
 
 
 def table_csv(outcomes: Sequence[Outcome]) -> str:

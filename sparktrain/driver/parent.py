@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass
 from typing import Any, Mapping
 
+import yaml
 from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
-from sparktrain.config import ConfigError, Problem
+from sparktrain.config import ConfigError, Job, Problem
 from sparktrain.data import same_pipelines
 from sparktrain.driver.output import qualified
 from sparktrain.storage import open_folder
@@ -24,11 +25,13 @@ class Parent:
         url: of its folder.
         pipeline: its own, fitted; None where it has none.
         classes: what its model's outputs stand for, in their order; None where it doesn't say.
+        job: its configuration, as it ran.
     """
 
     url: str
     pipeline: PipelineModel | None
     classes: list[Any] | None
+    job: Mapping[str, Any]
 
 
 def find_parent(spark: SparkSession, load: str, hadoop: Mapping[str, str]) -> Parent:
@@ -42,7 +45,36 @@ def find_parent(spark: SparkSession, load: str, hadoop: Mapping[str, str]) -> Pa
         folder.url,
         PipelineModel.load(f"{folder.url}/pipeline") if folder.exists("pipeline") else None,
         json.loads(folder.read_text("classes.json")) if folder.exists("classes.json") else None,
+        yaml.safe_load(folder.read_text("job.yaml")) if folder.exists("job.yaml") else {},
     )
+
+
+def note_of_leak(parent: Parent, job: Job) -> str | None:
+    """What to tell where rows that are validated may have been trained on by the run that is gone on from.
+
+    A row that both runs see is marked for validation by its hash, seeded, and the fraction: by the same seed and column and a
+    fraction that is not larger, all that are validated now were validated then. Rows prepared by another job are not judged.
+
+    Returns:
+        None where there is nothing to tell.
+    """
+    now = job.data.validation
+    before = parent.job.get("data") or {}
+    if now is None or now.fraction is None or job.data.prepared or not before or before.get("prepared"):
+        return None
+    then = before.get("validation") or {}
+    seed = parent.job.get("seed", Job.model_fields["seed"].default)
+    changed = []
+    if seed != job.seed:
+        changed.append(f"seed was {seed} and is {job.seed}")
+    if then.get("by") != now.by:
+        changed.append(f"data.validation.by was {then.get('by')} and is {now.by}")
+    if then.get("fraction") is None or now.fraction > then["fraction"]:
+        changed.append(f"data.validation.fraction was {then.get('fraction')} and is {now.fraction}")
+    if not changed:
+        return None
+    return (f"rows that are validated now may have been trained on by {parent.url}, and so look better than they are "
+            f"(of rows that both runs have): {'; '.join(changed)}. Keep seed and data.validation as they were")
 
 
 def refuse_other_pipeline(spark: SparkSession, parent: str, prepared: str) -> None:

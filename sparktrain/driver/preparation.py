@@ -18,7 +18,7 @@ from sparktrain.data import Prepared, explained, prepare, stored
 from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.given import Given
 from sparktrain.driver.output import RunFolder, RunTaken, hadoop_settings, now, qualified, write_json
-from sparktrain.driver.parent import Parent, find_parent, refuse_other_pipeline
+from sparktrain.driver.parent import Parent, find_parent, note_of_leak, refuse_other_pipeline
 from sparktrain.driver.plan import refuse_unvalidated
 from sparktrain.driver.progress import Watch
 from sparktrain.driver.record import keep_fitted, lineage
@@ -76,6 +76,8 @@ def prepare_rows(
             refuse_unvalidated(job.training, prepared)
             if parent is not None:
                 refuse_other_pipeline(spark, parent.url, prepared.origin["url"])
+        if parent is not None and (leak := note_of_leak(parent, job)) is not None:
+            prepared.note(leak)
         if store_at is not None:
             watch.step("writing the prepared rows")
             try:
@@ -104,6 +106,8 @@ def kept_rows(spark: SparkSession, job: Job, at: Folder, parent: Parent | None) 
     data = job.data.model_copy(update={"prepared": at.url})
     prepared = stored.read(spark, data, job.data.columns, parent.classes if parent is not None else None)
     prepared.origin = None   # they are the run's own
+    if parent is not None and (leak := note_of_leak(parent, job)) is not None:
+        prepared.note(leak)
     return prepared
 
 

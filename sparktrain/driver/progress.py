@@ -15,7 +15,7 @@ from rich.text import Text
 
 from sparktrain.driver.log import RunLog
 from sparktrain.driver.notebook import CellLine, in_notebook
-from sparktrain.driver.standing import Standing
+from sparktrain.driver.standing import Standing, figure
 from sparktrain.interfaces.messages import EpochEnd, Log, Message
 
 if TYPE_CHECKING:   # the tables are shown without Spark, too
@@ -147,7 +147,7 @@ class Watch:
 
 
 def _metrics(logs: Mapping[str, float]) -> str:
-    return " ".join(f"{name} {value:.4f}" for name, value in logs.items())
+    return " ".join(f"{name} {figure(value)}" for name, value in logs.items())
 
 
 def end_table(summary: Mapping[str, object], output: str | None) -> Table:
@@ -161,7 +161,7 @@ def end_table(summary: Mapping[str, object], output: str | None) -> Table:
         table.add_row(f"  {phase}", f"{seconds:.1f} s")
     table.add_row("held back by", str(summary["held_back_by"]))
     for name, value in summary["metrics"].items():
-        table.add_row(Text(name), f"{value:.4f}")
+        table.add_row(Text(name), figure(value))
     for note in summary["notes"]:
         table.add_row("note", Text(note))   # it may have brackets, which rich takes for markup
     table.add_row("path", Text(output or "-"))

@@ -12,7 +12,7 @@ from sparktrain.driver import ended
 from sparktrain.driver.output import STAGED
 from sparktrain.driver.progress import end_table
 from sparktrain.driver.seen import SILENT, Seen, at_work, silence
-from sparktrain.driver.standing import place
+from sparktrain.driver.standing import figure, place
 from sparktrain.storage import Folder, NotFound
 from sparktrain.storage.runs import finished_at, newest
 
@@ -105,7 +105,7 @@ def _course(status: Mapping[str, Any]) -> str:
 
 
 def _metrics(metrics: Mapping[str, float | None]) -> str:
-    return " ".join(f"{name} {value:.4f}" for name, value in metrics.items() if value is not None)
+    return " ".join(f"{name} {figure(value)}" for name, value in metrics.items() if value is not None)
 
 
 def _line(text: str) -> str:

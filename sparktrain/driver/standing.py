@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import Any, Mapping
@@ -110,6 +111,13 @@ def training_line(progress: Mapping[int, Progress], seconds: float) -> str:
                                            slowest.logs.get("loss")), left]))
 
 
+def figure(value: float | None) -> str:
+    """A metric for a person: four decimals, or as many significant digits where those would hide a small one."""
+    if value is None:   # no number, which JSON doesn't have
+        return "nan"
+    return f"{value:.4f}" if value == 0 or abs(value) >= 0.1 or math.isnan(value) else f"{value:.4g}"
+
+
 def place(
     epoch: int, of_epochs: int, step: int, of_steps: int, rows_per_second: float | None, loss: float | None
 ) -> list[str]:
@@ -118,5 +126,5 @@ def place(
     if rows_per_second is not None:
         told.append(f"{rows_per_second:,.0f} rows/s")
     if loss is not None:
-        told.append(f"loss {loss:.4f}")
+        told.append(f"loss {figure(loss)}")
     return told

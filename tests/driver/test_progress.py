@@ -9,7 +9,7 @@ from rich.console import Console
 
 from sparktrain.driver import progress
 from sparktrain.driver.progress import Watch, end_table, make_console
-from sparktrain.driver.standing import training_line
+from sparktrain.driver.standing import figure, training_line
 from sparktrain.interfaces.messages import EpochEnd, Filling, Joined, Log, Phase, Progress
 
 
@@ -39,6 +39,14 @@ def test_the_line_has_the_rows_of_all_workers_and_the_place_and_time_left_of_the
     }
     # 1.5 of 5 epochs in 30 s: 70 s are left
     assert training_line(told, 30.0) == "epoch 2/5 · step 20/40 · 500 rows/s · loss 0.5000 · 70 s left"
+
+
+@pytest.mark.parametrize("value, shown", [
+    (0.25, "0.2500"), (12.0, "12.0000"), (0.0, "0.0000"), (3.14159e-6, "3.142e-06"), (0.0012345, "0.001234"), (-2e-5, "-2e-05"),
+    (float("nan"), "nan"), (None, "nan"),
+])
+def test_a_small_figure_keeps_its_significant_digits(value, shown):
+    assert figure(value) == shown
 
 
 def test_the_line_says_only_what_is_known():
