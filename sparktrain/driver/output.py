@@ -20,6 +20,7 @@ import psutil
 
 from sparktrain.driver import ended
 from sparktrain.interfaces.checkpoints import CHECKPOINTS
+from sparktrain.interfaces.messages import WEIGHTS
 from sparktrain.storage import HADOOP_KEYS, SUMMARY, Folder, NotFound, StorageError, claims, open_folder
 from sparktrain.storage.retries import PERSISTENT
 
@@ -139,8 +140,8 @@ class RunFolder:
         claims.check_claim(self.staged, self.token)
 
     def has_work(self) -> bool:
-        """Whether there is what a further attempt would resume from: a checkpoint, or a trained model."""
-        return self.staged.exists(MODEL) or bool(self.staged.exists(CHECKPOINTS) and self.staged.join(CHECKPOINTS).list())
+        """Whether there is what training has come to: a checkpoint, a trained model, or the weights of one that can't be saved."""
+        return any(map(self.staged.exists, (MODEL, WEIGHTS))) or bool(self.staged.exists(CHECKPOINTS) and self.staged.join(CHECKPOINTS).list())
 
     def is_complete(self) -> bool:
         """Whether all is there, and nothing but the publishing is left to do."""

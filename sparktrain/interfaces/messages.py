@@ -49,6 +49,9 @@ class Fit:
     labelled: bool = True                           # likewise: whether they have a label
 
 
+WEIGHTS = "model.weights.h5"   # under the run's output, of a trained model that can't be saved
+
+
 def returned_name(rank: int) -> str:
     """The file under the run's output with what an own loop's function returned."""
     return f"returned-{rank}.pickle"

@@ -11,12 +11,12 @@ from typing import Any, Iterator
 import keras
 import numpy as np
 
+from sparktrain.interfaces.messages import WEIGHTS
 from sparktrain.storage import Folder
 from sparktrain.training.errors import TrainingError
 from sparktrain.training.optimizers import optimizer_variables, optimizers_of
 
 MODEL = "model.keras"
-WEIGHTS = "model.weights.h5"   # beside it, where only they can be saved
 _SMALL = 16 << 20   # bytes of variables that are written for a trial: in a tenth of a second
 
 

@@ -175,6 +175,12 @@ def test_what_a_run_has_come_to_stays_for_who_resumes_it(folder):
     assert again.has_work() and not again.root.join("_ended").list()
 
 
+def test_the_weights_of_a_model_that_can_not_be_saved_are_not_thrown_away(folder):
+    folder.claim({})
+    folder.staged.write_text("model.weights.h5", "x")
+    assert folder.has_work()
+
+
 def test_a_run_is_gone_on_with_only_as_what_it_was_begun_as(folder):
     files = [{"path": "hdfs:///rows/a", "length": 5}, {"path": "hdfs:///rows/b", "length": 6}]
     mine = identity(Job.from_mapping(JOB), {"mine.py": "aa"}, files)
