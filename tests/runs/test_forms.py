@@ -116,7 +116,7 @@ def test_every_form_of_column_reaches_the_model_as_it_is_and_an_unkept_run_can_b
     forms.picture_layer()
     model = keras.models.load_model(kept / "model.keras", compile=False)
     texts = {"kind": [["other"]], "tags": [["a", "b", "c"]], "picture": [png(11, 22)]}
-    given = {name: tensorflow.constant(texts[name]) if name in texts else numpy.array([seen(11)[name]]).reshape(1, *tensor.shape[1:])
+    given = {name: tensorflow.reshape(tensorflow.constant(texts.get(name, [seen(11)[name]]), tensor.dtype), (1, *tensor.shape[1:]))
              for name, tensor in model.input.items()}
     whole = numpy.concatenate([*seen(11).values()]).astype("float32")
     assert numpy.array_equal(model(given)[0], whole)
