@@ -78,8 +78,11 @@ CASES = {
     "two uneven workers, Adam, weights of rows and of classes": (
         "horovod", [130, 40], dict(optimizer="adam", rate=0.01, weighted=True)
     ),
-    "three workers, one tiny, one without rows, clipping": (
-        "horovod", [60, 5, 0], dict(optimizer="sgd", rate=0.5, clipnorm=0.05, steps_per_execution=4)
+    "three workers, one tiny, one without rows, an embedding, clipping": (
+        "horovod", [60, 5, 0], dict(optimizer="adam", rate=0.01, clipnorm=0.05, steps_per_execution=4, table=True)
+    ),
+    "two workers on TensorFlowOnSpark, one tiny, an embedding": (
+        "tensorflowonspark", [60, 5], dict(optimizer="adam", rate=0.01, table=True)
     ),
     "two workers of two devices each on TensorFlowOnSpark, one tiny, clipping": (
         "tensorflowonspark", [60, 5], dict(optimizer="sgd", rate=0.5, clipnorm=0.05, steps_per_execution=4)

@@ -21,13 +21,16 @@ def _optimizer(name, **arguments):
 
 def dense(
     optimizer="sgd", rate=0.1, clipnorm=None, steps_per_execution=1, accumulate=None, start_by_rank=False,
-    policy="float32", weighted=False,
+    policy="float32", weighted=False, table=False,
 ):
     keras.config.set_dtype_policy(policy)
     if start_by_rank:
         keras.utils.set_random_seed(int(os.environ["SPARKTRAIN_RANK"]))
     x, row = _inputs()
     hidden = keras.layers.Dense(6, activation="tanh")(x)
+    if table:   # whose rows repeat in a batch
+        ids = keras.ops.cast(keras.ops.mod(row, 7), "int32")
+        hidden = keras.layers.Concatenate()([hidden, keras.layers.Flatten()(keras.layers.Embedding(50, 3)(ids))])
     output = keras.layers.Dense(1, activation="sigmoid")(hidden)
     model = keras.Model({"x": x, "row": row}, output)
     model.compile(
