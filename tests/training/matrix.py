@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Callable
 
+import numpy as np
+
 EPOCHS, WITHIN = 2, 2   # of a run, and the step of its second epoch that it is broken off after
 
 
@@ -119,7 +121,6 @@ def embeddings_scaled():
 
 def masked():
     import keras
-    import numpy as np
 
     x = keras.Input((4,), name="x")
     hidden = keras.layers.GlobalAveragePooling1D()(
@@ -159,6 +160,25 @@ def several_optimizers():
     return model
 
 
+def by_class():
+    """A metric of a number for each class, of labels of one."""
+    import keras
+
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, keras.layers.Dense(2, activation="softmax")(x))
+    model.compile("adam", "categorical_crossentropy", metrics=[keras.metrics.F1Score()])
+    return model
+
+
+def ignoring():
+    import keras
+
+    x = keras.Input((4,), name="x")
+    model = keras.Model(x, keras.layers.Dense(2, activation="softmax")(x))
+    model.compile(keras.optimizers.Adam(0.02), keras.losses.SparseCategoricalCrossentropy(ignore_class=-1))
+    return model
+
+
 def local_half():
     half("mixed_float16")
     return dense("adam")
@@ -174,6 +194,9 @@ CASES = {
     "embeddings in half precision with loss scaling": Case(embeddings_scaled, atol=5e-3),
     "masked sequences": Case(masked),
     "optimizers in attributes, lists, dicts and sub-models": Case(several_optimizers, rows=(30, 7)),
+    "a metric of each class": Case(by_class, labels=lambda labels: np.eye(2, dtype=np.float32)[labels]),
+    # Each worker's loss is the mean over the rows that it doesn't ignore
+    "a loss that ignores a class": Case(ignoring, atol=None, labels=lambda labels: np.where(np.arange(len(labels)) % 5, labels, -1)),
     "weights averaged, half precision with loss scaling": Case(local_half, rows=(30, 7), atol=None, fit={"average": 2}),
 }
 
@@ -183,8 +206,6 @@ BUILT: list[Any] = []   # the models of a training, as they end
 
 def build(case):
     """What the workers, threads of this process, build. Not from Keras's seed, which is the process's."""
-    import numpy as np
-
     model = CASES[case].build()
     random = np.random.default_rng(7)
     model.set_weights([random.normal(scale=0.5, size=each.shape).astype(each.dtype) for each in model.get_weights()])
@@ -194,7 +215,6 @@ def build(case):
 
 def run(name: str, folder: Path) -> None:
     """Train a case's model in all ways.
-
     Raises:
         AssertionError: they don't come to the same.
     """
@@ -233,8 +253,12 @@ def _run(name, folder):
     if case.atol is not None:
         plain, history = _plain(case, name, in_process.shards_of(parts, (8,) * len(parts), folder / "segments"))
         _same(_values(plain.weights), _values(model.weights), case.atol)
+        told = whole.outcomes[0].history
         for metric, values in history.items():
-            _same([values], [whole.outcomes[0].history[metric]], 20 * case.atol)
+            if np.ndim(values) == 2:   # of each class
+                _same(values, np.transpose([told[f"{metric}_{place}"] for place in range(np.shape(values)[1])]), 20 * case.atol)
+            else:
+                _same([values], [told[metric]], 20 * case.atol)
     rest, again, _ = train(resume=Checkpoint(1, WITHIN, len(parts)))
     assert [each.history for each in rest.outcomes] == [each.history for each in whole.outcomes]
     _same(state, again)
@@ -242,7 +266,6 @@ def _run(name, folder):
 
 def _plain(case, name, shards):
     """Plain Keras in one process: the same batches in the same order, all workers' rows of a step in one batch."""
-    import numpy as np
     import tensorflow as tf
 
     def batches():
@@ -250,9 +273,9 @@ def _plain(case, name, shards):
             for pieces in zip(*(shard.epoch(epoch) for shard in shards)):
                 yield np.concatenate([piece[0]["x"] for piece in pieces]), np.concatenate([piece[1] for piece in pieces])
 
-    spec = tf.TensorSpec((None, 4)), tf.TensorSpec((None,), tf.int64)
     kept = [(np.array(inputs["x"]), np.array(label))   # copies, as a shard gives up its memory
             for shard in shards if shard.validation_rows for inputs, label, _ in shard.validation(1000)]
+    spec = tuple(tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in kept[0])
     model = build(name)
     model.jit_compile = False
     history = model.fit(
@@ -263,8 +286,6 @@ def _plain(case, name, shards):
 
 
 def _values(variables):
-    import numpy as np
-
     return [np.asarray(variable.numpy(), "float32") for variable in variables if variable.name != "seed_generator_state"]
 
 
@@ -275,8 +296,6 @@ def _state(model):
 
 
 def _same(one, other, atol=0.0):
-    import numpy as np
-
     for a, b in zip(one, other, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=atol)
 
