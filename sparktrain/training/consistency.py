@@ -89,7 +89,8 @@ class Consistency:
                 others = sum(len({each[place][1] for each in told}) > 1 for place in range(len(variables))) - 1
                 raise TrainingError(
                     f"{when}, {path} is not the same on all workers: {_grouped(prints)}{_size(apart)}. "
-                    f"{others} of the {len(variables) - 1} other variables differ too. {_CAUSES}"
+                    f"{others or 'None'} of the {len(variables) - 1} other variables "
+                    f"differ{'' if others else 's'}. {_CAUSES}"
                 )
             self._mended[path] = max(apart, self._mended.get(path, 0.0))
             mended.append(variable)
@@ -146,9 +147,11 @@ def _grouped(prints: Sequence[bytes]) -> str:
     groups: dict[bytes, list[int]] = {}
     for rank, each in enumerate(prints):
         groups.setdefault(each, []).append(rank)
-    named = [_ranks(ranks) for ranks in groups.values()]
-    return "each rank has a value of its own" if len(named) == len(prints) > 2 else " has another value than ".join(named[:2]) + (
-        f", and {len(named) - 2} more values are on other ranks" if len(named) > 2 else "")
+    if len(groups) == len(prints) > 2:
+        return "each rank has a value of its own"
+    first, second, *more = groups.values()
+    rest = f", and there are {len(more)} more values on other ranks" if more else ""
+    return f"{_ranks(first)} {'has' if len(first) == 1 else 'have'} another value than {_ranks(second)}{rest}"
 
 
 def _ranks(ranks: Sequence[int]) -> str:

@@ -186,18 +186,18 @@ def local_half():
 
 CASES = {
     "moving averages of weights": Case(moving_average),
-    "SpectralNormalization, a worker of fewer rows than steps": Case(spectral, rows=(30, 7, 18)),
-    "callbacks that set rates, one of rank 0 alone": Case(scheduled, rows=(30, 7, 18), callbacks=scheduling),
+    "SpectralNormalization, a worker of fewer rows than steps": Case(spectral, rows=(30, 3, 18)),
+    "callbacks that set rates, one of rank 0 alone": Case(scheduled, rows=(30, 3, 18), callbacks=scheduling),
     "bfloat16": Case(brain_float, atol=0.05),
-    "gradients accumulated and clipped": Case(accumulated, rows=(30, 7)),
-    "embeddings, a worker of fewer rows than steps": Case(embeddings, rows=(30, 7, 18)),
+    "gradients accumulated and clipped": Case(accumulated, rows=(30, 3)),
+    "embeddings, a worker of fewer rows than steps": Case(embeddings, rows=(30, 3, 18)),
     "embeddings in half precision with loss scaling": Case(embeddings_scaled, atol=5e-3),
     "masked sequences": Case(masked),
-    "optimizers in attributes, lists, dicts and sub-models": Case(several_optimizers, rows=(30, 7)),
+    "optimizers in attributes, lists, dicts and sub-models": Case(several_optimizers, rows=(30, 3)),
     "a metric of each class": Case(by_class, labels=lambda labels: np.eye(2, dtype=np.float32)[labels]),
     # Each worker's loss is the mean over the rows that it doesn't ignore
     "a loss that ignores a class": Case(ignoring, atol=None, labels=lambda labels: np.where(np.arange(len(labels)) % 5, labels, -1)),
-    "weights averaged, half precision with loss scaling": Case(local_half, rows=(30, 7), atol=None, fit={"average": 2}),
+    "weights averaged, half precision with loss scaling": Case(local_half, rows=(30, 3), atol=None, fit={"average": 2}),
 }
 
 
