@@ -251,7 +251,7 @@ def _run(orders: list[Any], launch: Any, folder: Path, on_event: Any, devices: i
 
     def work(rank: int) -> None:
         place = Place(rank, size, "127.0.0.1", rank, size, 0, 1)
-        segments = orders[rank].feed["folder"]
+        segments = orders[rank].feed["folders"][0]
         joined = dict(launches[rank].join(place, segments, lambda value: gather(rank, value)))
         children[rank].order(replace(orders[rank], environment=joined))
         workers[rank].outcome = children[rank].wait()
