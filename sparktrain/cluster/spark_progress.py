@@ -25,7 +25,7 @@ class SparkProgress:
         self._spark, self._tag = context._jsc.sc(), tag
 
     def done(self) -> Hashable:
-        """How far the jobs are: something that changes whenever a task of theirs is started or ends."""
+        """How far the jobs are: something that changes whenever a task of theirs is done, or a stage begins."""
         tracker = self._spark.statusTracker()
         told = []
         for job in tracker.getJobIdsForTag(self._tag):
@@ -33,8 +33,7 @@ class SparkProgress:
             for stage in info.get().stageIds() if info.isDefined() else ():
                 one = tracker.getStageInfo(stage)
                 if one.isDefined():
-                    one = one.get()
-                    told.append((stage, one.numActiveTasks(), one.numCompletedTasks(), one.numFailedTasks()))
+                    told.append((stage, one.get().numCompletedTasks()))
         return tuple(told)
 
     def tasks_run(self) -> bool:
@@ -79,10 +78,11 @@ def watch_beginning(
         except Py4JError:
             return   # the JVM is gone, which the stage's own end tells
         on_stuck(
-            f"Spark has started and ended no task of this run for {waited:.0f} s (cluster.stall_timeout is {limit:.0f}), and the "
-            "executors say that they run none of this application: its scheduler is stuck. Most often the driver's memory was too "
-            "small (its log has an OutOfMemoryError): give it more (--driver-memory), and where the rows were made in the driver "
-            "(createDataFrame of a list or a pandas frame), write them as Parquet first and train on that. Raise the limit if "
-            "this cluster may take that long to start a task"
+            f"Spark has done no task of this run for {waited:.0f} s (cluster.stall_timeout is {limit:.0f}), and the executors say "
+            "that they run none of this application: it can't start the training's tasks, or its scheduler is stuck. Look whether "
+            "executors were lost, so that fewer slots are left than workers, and whether the driver's log has an OutOfMemoryError: "
+            "then give it more memory (--driver-memory), and where the rows were made in the driver (createDataFrame of a list or a "
+            "pandas frame), write them as Parquet first and train on that. Raise the limit if this cluster may take that long to "
+            "start a task"
         )
         return

@@ -6,8 +6,8 @@ It never imports TensorFlow. It is pickled to the executors, so it holds plain v
 from __future__ import annotations
 
 import errno
-import math
 import json
+import math
 import os
 import secrets
 import shutil

@@ -1,4 +1,4 @@
-"""A Spark whose scheduler is stuck ends an attempt; one that is at work for long does not."""
+"""A Spark that starts none of the tasks ends an attempt; one that is at work for long does not."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-# In an application of its own, as its scheduler doesn't survive it
+# In an application of its own, of one slot
 PROGRAM = """
 import threading, time
 from pyspark.sql import SparkSession
+from sparktrain.cluster.local_disks import Spare
 from sparktrain.cluster.slots import count_slots
 from sparktrain.cluster.spark_progress import SparkProgress, watch_beginning
 from sparktrain.cluster.stage import Attempt, StageFailed
 from sparktrain.cluster.task import Task
 from sparktrain.interfaces.messages import Fit, Source
 
-spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
 context = spark.sparkContext
 context.setLogLevel("OFF")
 
@@ -42,25 +43,26 @@ print("a task of 9 s, a limit of 2:", stuck, watching.is_alive())
 begun.set()
 watching.join()
 
-context._jsc.sc().schedulerBackend().stop()   # it starts no task any more, as after an OutOfMemoryError in its thread
-layout = {}
-task = Task("r", "single", None, ("", 0), b"", layout, Source("a:b"), Fit(1, (1,)), 0, "", {}, 1)
+# Two tasks that must begin together where there is one slot: Spark waits ten minutes
+task = Task("r", "single", None, ("", 0), b"", {}, Source("a:b"), Fit(1, (1,)), 0, "", {}, 1, Spare(0))
 begin = time.monotonic()
 try:
-    Attempt(spark.range(10).repartition(1), task, count_slots(context), 1, print, stall_timeout=3.0).run()
+    Attempt(spark.range(10).repartition(2), task, count_slots(context), 2, print, stall_timeout=3.0).run()
 except StageFailed as error:
     print(f"failed after {time.monotonic() - begin:.0f} s: {error}")
 import os, sys
 sys.stdout.flush()
-os._exit(0)   # the stage's thread waits for a job that never ends
+os._exit(0)
 """
 
 
 @pytest.mark.real
-def test_a_scheduler_that_is_stuck_ends_the_attempt_with_what_to_set_and_a_slow_task_is_waited_for():
+def test_tasks_that_spark_never_starts_end_the_attempt_with_what_to_set_and_a_slow_one_is_waited_for():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=180, cwd=ROOT)
-    slow, failed = done.stdout.splitlines()[-2:]
+    told = done.stdout.splitlines()
+    assert len(told) == 2, done.stdout + done.stderr
+    slow, failed = told
     assert slow == "a task of 9 s, a limit of 2: [] True", done.stdout + done.stderr
-    assert "Spark has started and ended no task of this run for" in failed
+    assert "Spark has done no task of this run for" in failed
     for word in ("cluster.stall_timeout is 3", "OutOfMemoryError", "--driver-memory", "Parquet"):
         assert word in failed
