@@ -139,7 +139,7 @@ class Attempt:
                 f"the workers' control channel can't listen on {address}, port {self._port} (cluster.driver_port; 0 is "
                 f"any free one): {error}. Choose another port, or set spark.driver.host to an address of this machine"
             ) from error
-        task = replace(self._task, driver=(host, self._server.port), secret=secret, stall_timeout=self._stall_timeout,
+        task = replace(self._task, driver=(host, self._server.port), secret=secret,
                        omp_threads=conf.get("spark.executorEnv.OMP_NUM_THREADS", None))
         tag = f"sparktrain-{task.run}-{secrets.token_hex(4)}"
         stage = threading.Thread(
@@ -277,8 +277,7 @@ class Attempt:
         if not missing:
             return echo
         message = (f"{echo.failure.message}. No worker has failed by itself; {', '.join(map(str, missing[:4]))} had not come to the "
-                   f"collective call in which this one waited (for cluster.stall_timeout, {self._stall_timeout:.0f} s, or until the "
-                   "connection broke)")
+                   "collective call in which this one waited")
         return replace(echo, failure=replace(echo.failure, message=message))
 
     def _spark_knows(self) -> bool:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import secrets
 import shutil
@@ -31,12 +30,10 @@ from sparktrain.cluster.child import Child
 from sparktrain.cluster.local_disks import Spare, local_dirs, make_folders, remove_left
 from sparktrain.cluster.places import places
 from sparktrain.cluster.short_path import forget, shorten
-from sparktrain.interfaces.collective import WAIT_LIMIT
 from sparktrain.interfaces.launch import Launch, LaunchFailed
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, Phase, Source
 
-_AFTER_THE_DRIVER = 5   # seconds
-_TELL_EVERY = 0.5       # seconds
+_TELL_EVERY = 0.5   # seconds
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,6 @@ class Task:
     gpus: int = 0               # that each worker is pinned to
     rows: int | None = None     # of each part, about; None where they were not counted
     token: str = ""             # of the driver's claim on the output folder
-    stall_timeout: float = 300.0     # seconds
     omp_threads: str | None = None   # OMP_NUM_THREADS as the user has set it (spark.executorEnv)
 
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
@@ -239,8 +235,6 @@ class _Attempt:
         if fit.ends_at is not None:
             fit = replace(fit, ends_at=self._client.by_monotonic_clock(fit.ends_at))
         environment = dict(engine.join(place, str(shard.folders[0]), gather_by_rank))
-        if self._task.fit.own_loop:   # a little later than the driver, which names who is waited for, where it can see it
-            environment[WAIT_LIMIT] = str(math.ceil(self._task.stall_timeout) + _AFTER_THE_DRIVER)
         self._child.order(
             Order(
                 run=self._task.run,

@@ -174,7 +174,7 @@ class Cluster(Section):
     stall_timeout: Positive = 300.0
     """Seconds without a sign that it goes on after which the attempt is ended: a training step of any worker, a sign of life of
     each, rows while they are filled in, a task while Spark prepares them. In a loop of your own, also the longest wait in
-    a collective call that another worker does not make."""
+    a collective call, outside of a tf.function, that another worker does not make."""
     driver_port: Annotated[Whole, Field(ge=0, le=65535)] = 0
     """The driver's port that workers report to; 0: any free one."""
 

@@ -8,11 +8,6 @@ from contextlib import contextmanager
 from typing import Any, Iterator, Sequence
 
 
-# In the child's environment, for loops of the user's own: the seconds that a collective call may wait for a worker that never
-# makes it. Where it isn't set, the driver looks after that.
-WAIT_LIMIT = "SPARKTRAIN_COLLECTIVE_SECONDS"
-
-
 class PeerLost(RuntimeError):
     """A collective operation failed because another worker is gone.
 

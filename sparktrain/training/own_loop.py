@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from sparktrain.feed import Batch, Shard
 from sparktrain.interfaces.collective import Collective
-from sparktrain.interfaces.messages import Finished, Message, Order, returned_name
+from sparktrain.interfaces.messages import Finished, Message, Order, Phase, returned_name
 from sparktrain.training.averaging import averaging, create_state
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.dataset import Feeding
@@ -191,7 +191,11 @@ class Worker:
             note=lambda text: print(text, flush=True) if self.rank == 0 else None,
         ):
             words = {"verbose": 0, **words, "shuffle": False}
-            return own_fit(x, epochs=epochs, callbacks=callbacks, **words)
+            self._report(Phase("train"))   # steps are to be expected, and a stall is looked for
+            try:
+                return own_fit(x, epochs=epochs, callbacks=callbacks, **words)
+            finally:
+                self._report(Phase("run"))
 
 
 def _floating(value: Any) -> tf.Tensor | tf.IndexedSlices:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from sparktrain.cluster.slots import count_slots
-from sparktrain.cluster.stage import WorkerFailure, root_cause, spark_cause
+from sparktrain.cluster.stage import Attempt, WorkerFailure, root_cause, spark_cause
 from sparktrain.interfaces.collective import PeerLost
 from sparktrain.interfaces.messages import Failure
 from sparktrain.worker import _join, failure
@@ -26,6 +26,18 @@ def told(cause: str, part: int) -> WorkerFailure:
 ])
 def test_the_peers_echoes_are_no_cause_and_of_equals_the_first_is(arrived, part):
     assert root_cause([told(cause, part) for part, cause in enumerate(arrived)]).part == part
+
+
+def test_a_lost_connection_that_no_worker_explains_names_those_who_had_not_come():
+    attempt = object.__new__(Attempt)   # its own start wants Spark
+    attempt._parts, attempt._finished, attempt._failures = 3, {}, [told("echo", 0)]
+    attempt._server = SimpleNamespace(hosts={0: "a", 1: "b", 2: "c"})
+    attempt._stage_error = None
+    message = attempt._explained(attempt._failures[0]).failure.message
+    assert message == ("what happened. No worker has failed by itself; rank 1 on b, rank 2 on c had not come to the collective call "
+                       "in which this one waited")
+    attempt._failures += [told("echo", 1), told("echo", 2)]
+    assert attempt._explained(attempt._failures[0]) == attempt._failures[0], "all say the same, and nobody is missing"
 
 
 def test_workers_that_do_not_come_together_blame_no_code():

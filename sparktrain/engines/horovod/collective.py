@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,7 +14,7 @@ import tensorflow as tf
 from horovod.common.exceptions import HorovodInternalError
 
 from sparktrain.engines.numbering import Numbering
-from sparktrain.interfaces.collective import WAIT_LIMIT, PeerLost, causes
+from sparktrain.interfaces.collective import PeerLost, causes
 from sparktrain.interfaces.objects import SummingCollective
 
 # Milliseconds between the looks that Horovod takes at what is to be averaged, for which all workers talk to each other.
@@ -30,10 +29,6 @@ class EngineCollective(SummingCollective):
 
     def __init__(self, every_step: bool) -> None:
         os.environ.setdefault("HOROVOD_CYCLE_TIME", _CYCLES[every_step])
-        limit = os.environ.get(WAIT_LIMIT)
-        if limit is not None:   # Horovod looks for it in the second of the two, and takes only a longer first one
-            os.environ.setdefault("HOROVOD_STALL_SHUTDOWN_TIME_SECONDS", limit)
-            os.environ.setdefault("HOROVOD_STALL_CHECK_TIME_SECONDS", str(min(60, math.ceil(int(limit) / 2))))
         with ThreadPoolExecutor(1) as of_batch_class:
             of_batch_class.submit(_join).result()
         self.rank = hvd.rank()

@@ -11,13 +11,13 @@ import numpy
 import tensorflow as tf
 
 from sparktrain.engines.numbering import Numbering
-from sparktrain.interfaces.collective import WAIT_LIMIT, PeerLost, causes
+from sparktrain.interfaces.collective import PeerLost, causes
 from sparktrain.interfaces.objects import SummingCollective
 
 _GROUP = 7_301           # any number that nothing else in this process uses
 _OBJECTS = 7_302         # another group, as objects stay on the CPU
 _POWERS = [1 << bits for bits in range(31)]
-_LOST = ("collective ops is aborted", "collective has timed out", "workerservice", "coordination service")   # its servers talk by these
+_LOST = ("collective ops is aborted", "workerservice", "coordination service")   # its servers talk by these
 _OURS = ("mismatch", "inconsistent", "invalid")   # what TensorFlow says of a wrong call, not of a lost peer
 
 
@@ -29,7 +29,6 @@ class EngineCollective(SummingCollective):
         self.rank = config["task"]["index"]
         self.size = len(config["cluster"]["worker"])
         self._numbers = Numbering()
-        self._limit = float(os.environ.get(WAIT_LIMIT, 0))   # 0: none
         if self.size > 1:
             # Its construction starts TensorFlow's collectives between the workers; nothing is trained under it, as
             # Keras 3 can't. It also has the workers look after each other, so that a lost one is noticed in idle times.
@@ -83,7 +82,6 @@ class EngineCollective(SummingCollective):
             ordering_token=[],
             merge_op="Add",
             final_op="Id",
-            timeout_seconds=self._limit,
         )
 
     def add(self, words: numpy.ndarray) -> numpy.ndarray:
