@@ -22,9 +22,10 @@ from types import TracebackType
 
 from sparktrain.feed import BadInput, Shard
 from sparktrain.interfaces.collective import Collective, PeerLost, TimedCollective
-from sparktrain.interfaces.messages import SIGN_SECONDS, Alive, Failure, Message, decode_order, encode
+from sparktrain.interfaces.messages import SIGN_SECONDS, Alive, Failure, Message, decode_check, decode_order, encode
 from sparktrain.storage import NotFound, StorageError
 from sparktrain.training.errors import TrainingError
+from sparktrain.training.output import check_output
 from sparktrain.training.phases import Phases
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -61,6 +62,10 @@ def main() -> None:
     try:
         phases = Phases(events.send)
         phases.enter("start")
+        first = orders.get()
+        check = decode_check(first)
+        if check is not None:
+            check_output(check)
         # TensorFlow, the slow part, while the task still fills its segments
         from sparktrain.training.imports import import_keras
 
@@ -69,7 +74,7 @@ def main() -> None:
 
         split_cpu()
 
-        order = decode_order(orders.get())
+        order = decode_order(first if check is None else orders.get())
         tell_of_unseen_gpus()
         os.environ.update(order.environment, SPARKTRAIN_RANK=str(order.rank), SPARKTRAIN_SIZE=str(order.size))
         phases.enter("join")
@@ -161,15 +166,12 @@ def _give_signs(events: Events, joined: list[TimedCollective]) -> None:
 
 
 def _listen(orders: SimpleQueue[bytes]) -> None:
-    """Hand on the order; then wait for the end of standard input, which says that the task is gone."""
+    """Hand on what the task says, line by line, until the end of standard input, which says that the task is gone."""
     pending = b""
-    told = False
     while chunk := os.read(0, 1 << 16):
-        pending += chunk
-        if not told and b"\n" in pending:
-            line, _, pending = pending.partition(b"\n")
+        *lines, pending = (pending + chunk).split(b"\n")
+        for line in lines:
             orders.put(line)
-            told = True
     os._exit(1)
 
 

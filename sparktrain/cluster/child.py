@@ -17,7 +17,7 @@ from multiprocessing.connection import wait
 from typing import Callable, Iterator, Mapping
 
 from sparktrain.cluster.output_lines import OutputLines
-from sparktrain.interfaces.messages import Failure, Finished, Log, Message, Order, decode, encode_order
+from sparktrain.interfaces.messages import Failure, Finished, Log, Message, Order, OutputCheck, decode, encode_check, encode_order
 
 _LAST_LINES = 40
 _AT_ONCE = 1 << 16   # bytes that are read from a pipe
@@ -118,10 +118,17 @@ class Child:
                 yield data
                 left = None if left is None else left - len(data)
 
+    def check(self, check: OutputCheck) -> None:
+        """Have the child look at once whether it shares the output folder with the driver; where not, it fails by that."""
+        self._write(encode_check(check))
+
     def order(self, order: Order) -> None:
         """Tell the child what to do. A child that has already ended is noticed by `wait`, not here."""
+        self._write(encode_order(order))
+
+    def _write(self, line: str) -> None:
         try:
-            self._process.stdin.write(encode_order(order).encode() + b"\n")
+            self._process.stdin.write(line.encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass

@@ -31,7 +31,7 @@ from sparktrain.cluster.local_disks import Spare, local_dirs, make_folders, remo
 from sparktrain.cluster.places import places
 from sparktrain.cluster.short_path import forget, shorten
 from sparktrain.interfaces.launch import Launch, LaunchFailed
-from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, Phase, Source
+from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, OutputCheck, Phase, Source
 
 _TELL_EVERY = 0.5   # seconds
 
@@ -140,6 +140,8 @@ class _Attempt:
             if self._stop_reason is not None:
                 raise Stopped(self._stop_reason)
             self._child = Child(environment, self._client.send, str(self._folder))
+        if self._task.token:
+            self._child.check(OutputCheck(self._task.output, self._task.hadoop, self._task.token))
         # Watched from its start: a child that dies while the rows are still coming ends the attempt at once.
         self._watcher = threading.Thread(target=self._watch, name="child-watch", daemon=True)
         self._watcher.start()

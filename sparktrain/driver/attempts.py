@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Callable
 
 from sparktrain.cluster.executors import ApplicationExecutors
 from sparktrain.cluster.local_disks import spare_of
-from sparktrain.cluster.slots import Slots, worker_gpus
+from sparktrain.cluster.slots import ClusterRefused, Slots, worker_gpus
 from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
 from sparktrain.cluster.task import Task
 from sparktrain.data import VALIDATION, Prepared, deal, explain, pack
@@ -117,6 +117,8 @@ def _attempt(
     except AttemptFailed as error:
         if error.failure.failure.error == NoRows.__name__:
             raise prepared.why_empty() from error
+        if error.failure.failure.error == "NotShared":   # training's, which the driver doesn't import
+            raise ClusterRefused(f"{error.failure}: {error.failure.failure.message}") from error
         raise
     except NoTasks as error:
         raise prepared.why_empty() from error

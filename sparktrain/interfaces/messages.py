@@ -77,6 +77,15 @@ class Order:
 
 
 @dataclass(frozen=True)
+class OutputCheck:
+    """What a task tells its child before the order: the folder that it must share with the driver."""
+
+    output: str
+    hadoop: dict[str, str]
+    token: str                  # of the driver's claim, which must be found there
+
+
+@dataclass(frozen=True)
 class Phase:
     """A worker entered a phase: start, fill, join, build, train (run for a loop of the user's own), save, done."""
 
@@ -232,3 +241,14 @@ def decode_order(line: str | bytes) -> Order:
     fields["fit"] = Fit(**fit)
     fields["model"] = Source(**fields["model"])
     return Order(**fields)
+
+
+def encode_check(check: OutputCheck) -> str:
+    """One line of JSON, without its newline."""
+    return json.dumps({"check": asdict(check)})
+
+
+def decode_check(line: str | bytes) -> OutputCheck | None:
+    """The check of a line that `encode_check` made; None where the line is an order."""
+    fields = json.loads(line)
+    return OutputCheck(**fields["check"]) if "check" in fields else None

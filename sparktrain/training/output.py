@@ -2,8 +2,33 @@
 
 from __future__ import annotations
 
-from sparktrain.interfaces.messages import Order
-from sparktrain.storage import Folder, open_folder
+import socket
+
+from sparktrain.feed import BadInput
+from sparktrain.interfaces.messages import Order, OutputCheck
+from sparktrain.storage import Folder, claims, open_folder
+
+
+class NotShared(BadInput):
+    """A worker doesn't see the folder that the driver has claimed for the run."""
+
+
+def check_output(check: OutputCheck) -> None:
+    """See that this process and the driver mean the same folder, by the driver's claim in it.
+
+    Raises:
+        NotShared: there is none, as in a folder of this host's own.
+        ClaimLost: another driver has taken the run over.
+        StorageError: the storage can't be reached, or refuses.
+    """
+    folder = open_folder(check.output, check.hadoop)
+    if claims.owner(folder) is None:
+        raise NotShared(
+            f"on {socket.gethostname()} there is nothing of the driver's at {check.output}: what this worker writes there would never "
+            "reach the driver. A file:// folder has to lie on a mount that all hosts share, and memory:// is each process's own: "
+            "name a folder on HDFS, an object store or such a mount (output.path)"
+        )
+    claims.check_claim(folder, check.token)
 
 
 def open_output(order: Order, asked: bool = True) -> Folder:

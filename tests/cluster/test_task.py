@@ -147,7 +147,7 @@ def started(attempt, monkeypatch, tmp_path):
             return SimpleNamespace(wait=lambda: None)
 
         monkeypatch.setattr(task, "Child", child)
-        attempt._task.threads, attempt._task.omp_threads = 1, omp_threads
+        attempt._task.threads, attempt._task.omp_threads, attempt._task.token = 1, omp_threads, ""
         attempt._gpus, attempt._starting, attempt._temporary = [], threading.Lock(), shorten(folder)
         attempt._start_child()
         attempt._watcher.join()
