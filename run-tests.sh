@@ -37,6 +37,7 @@ while [[ $count -gt 0 ]]; do   # ours are taken out, wherever they stand; all ot
             ;;
     esac
 done
+trap 'end_group; exit 130' INT TERM HUP
 ensure test || { say "no test was run; $PROBLEM" && exit 1; }
 cd "$ROOT"
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}

@@ -25,57 +25,59 @@ usage() {
 ./spark-submit.sh [spark-submit's options] jobs/doctor.py [--output URL] [--workers N] [--engine NAME]
     Is this cluster fit to train on? A table, and a report as JSON; exit status 0 if nothing is bad.
 
-Of a job, the last line on standard output is one JSON object that says how the run ended, and so does the exit status:
-0 where the model, or the prepared rows, are on the storage, 2 where the configuration can't work, else 1.
+Of a job, standard output has what its own code prints, and last one JSON object that says how the run ended, as the exit
+status does: 0 where the model, or the prepared rows, are on the storage, 2 where the configuration can't work, else 1. All
+else is on standard error, but for Spark's own log: that is a file, which is named; --verbose shows it here.
 TEXT
 }
 
 # The end of a run that never came to Spark, told as every other end is. There may be no Python to tell it.
 fail() {
-    if [[ $JOB_INDEX -le 0 && -n $PROGRAM_INDEX ]]; then exit 1; fi   # one of the user's own prints what it likes
-    local reason=${1//\\/\\\\}
-    reason=${reason//\"/\\\"}
-    reason=${reason//$'\n'/\\n}
-    reason=${reason//[[:cntrl:]]/ }
-    local line='{"run": null, "output": null, "status": "failed", "rows": 0, "epochs": 0, "workers": 0, '
-    line=$line'"engine": null, "attempts": 0, "seconds": 0.0, "metrics": {}, "reason": "'$reason'"}'
+    if [[ $JOB_INDEX -le 0 && -n $PROGRAM_INDEX ]]; then exit "${2:-1}"; fi   # one of the user's own prints what it likes
+    local run=null status=failed
+    if [[ -n $RUN_ID ]]; then run=$(json_string "$RUN_ID"); fi
+    if [[ -n ${2:-} ]]; then status=stopped; fi
+    local line='{"run": '$run', "output": null, "status": "'$status'", "rows": 0, "epochs": 0, "workers": 0, '
+    line=$line'"engine": null, "attempts": 0, "seconds": 0.0, "metrics": {}, "reason": '$(json_string "$1")'}'
     if [[ -n $RESULT_FILE ]]; then printf '%s\n' "$line" >"$RESULT_FILE" || true; fi
     printf '%s\n' "$line"
     exit 1
 }
 
-# Sets PROGRAM_INDEX, of the first of spark-submit's arguments that is no option of its own, and MASTER_URL, where it is
-# to run: names that no variable of the user's has. Only a program of the project's jobs/ may be named without its
-# folder.
+json_string() {
+    local text=${1//\\/\\\\}
+    text=${text//\"/\\\"}
+    text=${text//$'\n'/\\n}
+    printf '"%s"' "${text//[[:cntrl:]]/ }"
+}
+
+# A signal while there is no Spark: what makes the environment, or starts Hadoop, is ended with us.
+stopped() {
+    trap '' TERM INT HUP
+    end_group
+    fail "stopped from outside by SIG$1 before Spark was started" $((128 + $(kill -l "$1")))
+}
+
+# Sets PROGRAM_INDEX, of the first of spark-submit's arguments that is no option of its own: a name that no variable of
+# the user's has. Only a program of the project's jobs/ may be named without its folder.
 read_arguments() {
-    PROGRAM_INDEX=0 MASTER_URL=""
-    local properties="" index=1 option value
+    PROGRAM_INDEX=0
+    local index=1
     while [[ $index -le $# ]]; do
-        option=${!index}
-        case $option in
-            -v | --verbose | -h | --help | --version | --supervise | --usage-error) index=$((index + 1)) && continue ;;
-            --*=*) value=${option#*=} option=${option%%=*} index=$((index + 1)) ;;
-            -*) index=$((index + 1)) value=""
-                if [[ $index -le $# ]]; then value=${!index}; fi
+        case ${!index} in
+            -v | --verbose | -h | --help | --version | --supervise | --usage-error | --load-spark-defaults | --*=*)
                 index=$((index + 1)) ;;
+            -*) index=$((index + 2)) ;;
             *) PROGRAM_INDEX=$index && break ;;
         esac
-        case $option in
-            --master) MASTER_URL=$value ;;
-            --conf | -c) case $value in spark.master=*) MASTER_URL=${MASTER_URL:-${value#*=}} ;; esac ;;
-            --properties-file) properties=$value ;;
-        esac
     done
-    properties=${properties:-${SPARK_CONF_DIR:-$ROOT/conf}/spark-defaults.conf}
-    if [[ -z $MASTER_URL && -f $properties ]]; then
-        MASTER_URL=$(sed -n 's/^[[:space:]]*spark\.master[[:space:]=:]*\([^[:space:]]*\).*/\1/p' "$properties" | tail -n 1)
-    fi
 }
 
 # Sets JOB_INDEX, the same again where the program runs one job and is given its --config, else 0: such a one is
-# checked before Spark starts, and ends with the JSON line. And RESULT_FILE, what it is to write the line into, too.
+# checked before Spark starts, and ends with the JSON line. And RESULT_FILE, what it is to write the line into, too,
+# and RUN_ID, the run's name, where it was given one.
 recognise_job() {
-    JOB_INDEX=0 RESULT_FILE=""
+    JOB_INDEX=0 RESULT_FILE="" RUN_ID=""
     if [[ $PROGRAM_INDEX == 0 ]]; then return; fi
     local program=${!PROGRAM_INDEX} rest=$((PROGRAM_INDEX + 1))
     if [[ ! -e $program && $program == jobs/*.py ]]; then program=$ROOT/$program; fi
@@ -88,6 +90,8 @@ recognise_job() {
         case $1 in
             --result) RESULT_FILE=${2:-} ;;
             --result=*) RESULT_FILE=${1#*=} ;;
+            --run-id) RUN_ID=${2:-} ;;
+            --run-id=*) RUN_ID=${1#*=} ;;
         esac
         shift
     done
@@ -96,14 +100,6 @@ recognise_job() {
 # What Spark reads from its environment.
 set_up_spark() {
     export SPARK_CONF_DIR=${SPARK_CONF_DIR:-$ROOT/conf}
-    export PYSPARK_DRIVER_PYTHON=$PYTHON
-    case $MASTER_URL in
-        local*)
-            export PYSPARK_PYTHON=$PYTHON
-            # All of it is on this machine; its name may lead elsewhere (a VPN) or nowhere.
-            export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1} ;;
-        *) export PYSPARK_PYTHON=${PYSPARK_PYTHON:-$PYTHON} ;;   # executors may have theirs in another place
-    esac
     # A cluster's own Spark is the one that its nodes have, too; without one the environment's own is used.
     if [[ -n ${SPARK_HOME:-} ]]; then
         check_spark
@@ -111,9 +107,6 @@ set_up_spark() {
         SPARK_HOME=$(echo "$ROOT"/.venv/lib/python3*/site-packages/pyspark)
         export SPARK_HOME
     fi
-    # spark-submit gives a Python program pipes for its output: the terminal that progress is shown at is named to it.
-    unset SPARKTRAIN_TERMINAL
-    if [[ -t 2 ]]; then SPARKTRAIN_TERMINAL=$(tty <&2) && export SPARKTRAIN_TERMINAL; fi
     if [[ -z ${HADOOP_CONF_DIR:-}${YARN_CONF_DIR:-} ]]; then use_running_sandbox; fi
 }
 
@@ -144,16 +137,19 @@ use_running_sandbox() {
 }
 
 # A Python stays beside spark-submit: it checks a job first, relays signals, and prints the JSON line, whatever the end.
+# A signal that comes before it can hear one waits, where env can have it wait.
 submit() {
     local command
     command=$(dirname "$PYTHON")/spark-submit
     if [[ -n ${SPARK_HOME:-} ]]; then command=$SPARK_HOME/bin/spark-submit; fi
-    exec "$PYTHON" -P -m sparktrain.driver.submit "$JOB_INDEX" "$command" "$@"
+    local wait=(env)
+    if env --block-signal=TERM true 2>/dev/null; then wait=(env --block-signal=TERM,INT,HUP); fi
+    exec "${wait[@]}" "$PYTHON" -P -m sparktrain.driver.launch "$JOB_INDEX" "$command" "$@"
 }
 
 quickstart() {
     say "starting a Hadoop on this machine; it stays up until: $(printf %q "$PYTHON") -m sparktrain.sandbox stop"
-    "$PYTHON" -P -m sparktrain.sandbox start >&2 || fail "the sandbox Hadoop did not start"
+    interruptible /dev/null "$PYTHON" -P -m sparktrain.sandbox start || fail "the sandbox Hadoop did not start"
     HADOOP_CONF_DIR=$("$PYTHON" -P -m sparktrain.sandbox conf) || fail "the sandbox Hadoop did not stay up"
     export HADOOP_CONF_DIR
     cd "$ROOT"
@@ -184,7 +180,10 @@ job() {
 }
 
 case ${1:-} in -h | --help) usage && exit ;; esac
-PROGRAM_INDEX="" JOB_INDEX=0 RESULT_FILE=""
+PROGRAM_INDEX="" JOB_INDEX=0 RESULT_FILE="" RUN_ID=""
+trap 'stopped TERM' TERM
+trap 'stopped INT' INT
+trap 'stopped HUP' HUP
 if [[ $# != 0 ]]; then
     read_arguments "$@"
     recognise_job "$@"

@@ -47,7 +47,7 @@ ensure() {
     # All that it says goes to standard error; on standard output is the reason, in one line, where it fails.
     answer=$(mktemp) || answer=/dev/null
     # shellcheck disable=SC2086
-    "$builder" "$ROOT/environment/install.py" "$layer" $own_java >"$answer" || status=$?
+    interruptible "$answer" "$builder" "$ROOT/environment/install.py" "$layer" $own_java || status=$?
     PROBLEM=$(<"$answer")
     if [[ $answer != /dev/null ]]; then rm -f "$answer"; fi
     if [[ $status != 0 ]]; then
@@ -58,6 +58,32 @@ ensure() {
     # shellcheck disable=SC2086
     environment_is_current $needed $own_java || { PROBLEM="$ROOT/.venv is not what install.py should have made" && return 1; }
     use_java $own_java
+}
+
+# interruptible FILE COMMAND...: runs what may take minutes, its standard output into a file, in a process group of its own, by
+# which end_group ends all that it has started.
+interruptible() {
+    local output=$1 status=0
+    shift
+    set -m
+    "$@" </dev/null >"$output" &   # redirected here, and not at the call, where it would hold for a signal's handler, too
+    GROUP=$!
+    set +m
+    wait "$GROUP" || status=$?
+    GROUP=""
+    return "$status"
+}
+
+# Ends what interruptible runs, for the handler of a signal; a moment later by force.
+end_group() {
+    local moment
+    if [[ -z ${GROUP:-} ]]; then return; fi
+    kill -INT -- "-$GROUP" 2>/dev/null || return 0
+    for moment in {1..50}; do
+        kill -0 -- "-$GROUP" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    kill -KILL -- "-$GROUP" 2>/dev/null || true
 }
 
 # An active environment that has the package is used as it is, whatever else is in it.

@@ -35,15 +35,18 @@ def with_archive(
     """
     home, conf = Path(environment.get("SPARK_HOME", "")), Path(environment.get("SPARK_CONF_DIR", ""))
     absent = home / "conf"   # on the class path where no folder of configuration is named
+    words = {word.partition("=")[0] for word in options.given}
+    if "--load-spark-defaults" in words:   # which looks for that folder
+        return list(command), {}
     if not (options.master.startswith("local") and archive.is_file() and home.is_relative_to(archive.parent)
             and not absent.exists() and environment.get("SPARK_CONF_DIR") and _only_known(conf)):
         return list(command), {}
-    words = [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]   # of no use: not worth a word
+    java_options = [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]   # of no use: not worth a word
     if (conf / _LOGGING).is_file():
-        words.append(f"-Dlog4j2.configurationFile={conf / _LOGGING}")
-    java = shlex.join(words)   # Spark takes it apart as a shell would
+        java_options.append(f"-Dlog4j2.configurationFile={conf / _LOGGING}")
+    java = shlex.join(java_options)   # Spark takes it apart as a shell would
     more = []
-    if "--properties-file" not in {word.partition("=")[0] for word in options.given} and (conf / _DEFAULTS).is_file():
+    if "--properties-file" not in words and (conf / _DEFAULTS).is_file():
         more += ["--properties-file", str(conf / _DEFAULTS)]
     if "spark.executor.defaultJavaOptions" not in options.settings:
         more += ["--conf", f"spark.executor.defaultJavaOptions={java}"]

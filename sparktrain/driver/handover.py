@@ -1,52 +1,112 @@
-"""How a program's last line comes to the launcher: in a file, past spark-submit.
+"""What passes between the launcher and its program past spark-submit: the standard streams, and the program's last line.
 
-spark-submit's JVM relays what its Python program prints. A signal halts it before it has relayed the last of that, and
-it doesn't pass the signal on. So the program tells the launcher its process, to be ended as it likes, and its line.
+spark-submit's JVM gives its Python program one pipe for standard output and standard error, and relays what comes to its own
+standard output. A signal halts it before it has relayed the last of that, and it doesn't pass the signal on. So the program
+asks the launcher, over a Unix socket, for the launcher's own streams, sends its process id, to be ended as it likes, and its
+line. Nothing of it needs room on a disk.
 """
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
+import json
 import os
-from pathlib import Path
-from typing import TextIO
+import socket
+import sys
+import threading
+from typing import Any, Iterator
 
-VARIABLE = "SPARKTRAIN_LAUNCHER"   # a folder of the launcher's, in the program's environment
+VARIABLE = "SPARKTRAIN_LAUNCHER"   # the folder that has the launcher's socket, in the program's environment
+_SOCKET = "launcher"
+_ANSWER = 60.0                     # seconds that an answer may take; a launcher that has ended breaks the connection at once
+_LONGEST_NAME = 100                # bytes of a socket's name that every system takes
 
-_folder: Path | None = None
-_alive: TextIO | None = None       # locked for as long as this process lives
+_launcher: socket.socket | None = None   # open for as long as this process lives
+
+
+def use_launchers_streams() -> None:
+    """Write standard output and standard error where the launcher's go, if there is a launcher."""
+    connection = _connect()
+    if connection is not None:
+        connection.close()
 
 
 def announce() -> None:
     """Tell the launcher, if there is one, that this process is the program, and that its line will come."""
-    global _folder, _alive
-    named = os.environ.pop(VARIABLE, None)   # what this process starts is not the program
-    if named is None:
+    global _launcher
+    connection = _connect()
+    if connection is None:
         return
     try:
-        alive = open(Path(named, "program"), "w")
-        fcntl.lockf(alive, fcntl.LOCK_EX)
-        alive.write(str(os.getpid()))
-        alive.flush()
-    except OSError:   # another machine's launcher, or another user's: the line goes to standard output
+        _send(connection, {"pid": os.getpid()})
+    except OSError:   # it was killed: the line goes to standard output
+        connection.close()
         return
-    _folder, _alive = Path(named), alive
+    _launcher = connection
+    os.register_at_fork(after_in_child=connection.close)   # a process that outlives the program isn't the program
+
+
+def under_launcher() -> bool:
+    """Whether a launcher knows this process as its program."""
+    return _launcher is not None
 
 
 def hand_over(line: str) -> bool:
     """Leave the line to the launcher, which prints it last.
 
     Returns:
-        Whether there is a launcher.
+        Whether the launcher has it.
     """
-    if _folder is None:
+    if _launcher is None:
         return False
     try:
-        Path(_folder, "new").write_text(line)
-        os.replace(_folder / "new", _folder / "line")
-    except OSError:   # the launcher was killed, or there is no space left
+        _send(_launcher, {"line": line})
+    except OSError:   # the launcher was killed
         return False
     return True
+
+
+def _connect() -> socket.socket | None:
+    """A connection to the launcher, after its streams have taken the place of this process's; None where there is none."""
+    folder = os.environ.pop(VARIABLE, None)   # what this process starts is not the program
+    if folder is None:
+        return None
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(_ANSWER)
+    try:
+        with _name(folder) as name:
+            connection.connect(name)
+        _, streams, _, _ = socket.recv_fds(connection, 1, 2)
+    except OSError:   # another machine's launcher, or another user's, or it was killed
+        connection.close()
+        return None
+    for stream, number, file in zip(streams, (1, 2), (sys.stdout, sys.stderr)):
+        if file is not None:
+            file.flush()
+        os.dup2(stream, number)
+        os.close(stream)
+    return connection
+
+
+def _send(connection: socket.socket, message: dict[str, Any]) -> None:
+    """Send a message, and wait until it has been read."""
+    connection.sendall(json.dumps(message).encode() + b"\n")
+    if not connection.recv(1):
+        raise ConnectionResetError("the launcher has ended")
+
+
+@contextlib.contextmanager
+def _name(folder: str) -> Iterator[str]:
+    """The socket's name. It may have about a hundred bytes, and the folder's more; /proc has a shorter one."""
+    name = os.path.join(folder, _SOCKET)
+    if len(os.fsencode(name)) <= _LONGEST_NAME or not os.path.isdir("/proc/self/fd"):
+        yield name
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        yield f"/proc/self/fd/{opened}/{_SOCKET}"
+    finally:
+        os.close(opened)
 
 
 class Handover:
@@ -54,29 +114,56 @@ class Handover:
 
     Args:
         folder: an empty one, which the program finds in VARIABLE.
+
+    Attributes:
+        announced: whether there is, or was, a program that promised a line.
+        line: what it has handed over.
     """
 
     def __init__(self, folder: str) -> None:
-        self._folder = Path(folder)
-
-    @property
-    def announced(self) -> bool:
-        """Whether there is, or was, a program that promised a line."""
-        return (self._folder / "program").exists()
-
-    @property
-    def line(self) -> str | None:
-        path = self._folder / "line"
-        return path.read_text() if path.exists() else None
+        self.announced = False
+        self.line: str | None = None
+        self._pid: int | None = None
+        self._gone = threading.Event()
+        self._socket = socket.socket(socket.AF_UNIX)
+        with _name(folder) as name:
+            self._socket.bind(name)
+        self._socket.listen()
+        threading.Thread(target=self._accept, name="handover", daemon=True).start()
 
     @property
     def pid(self) -> int | None:
         """The program's process, while it lives."""
-        if not self.announced:
-            return None
-        with open(self._folder / "program", "r+") as file:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:   # it holds its lock: the number is its own, and not that of a process come since
-                return int(file.read() or 0) or None
-            return None
+        return self._pid
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the program's end.
+
+        Returns:
+            Whether it has ended; also where there was none.
+        """
+        return self._pid is None or self._gone.wait(seconds)
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._socket.accept()
+            threading.Thread(target=self._serve, args=(connection,), name="handover-program", daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        """Serve one program: of several, which a program of the user's own may start, the first that announces itself counts."""
+        announced = False
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as messages:   # it was killed
+            socket.send_fds(connection, [b"\n"], [1, 2])
+            for text in messages:
+                message = json.loads(text)
+                if "pid" in message and not self.announced:
+                    announced = self.announced = True
+                    self._pid = message["pid"]
+                elif announced:
+                    self.line = message["line"]
+                else:
+                    return   # its line goes to standard output
+                connection.sendall(b"\n")
+        if announced:
+            self._pid = None
+            self._gone.set()

@@ -56,7 +56,7 @@ def arrange(command: Sequence[str], place: int, job: Job, options: Namespace, fo
     typed = command[1:place]
     if options.check or options.to is not None:
         typed = [*typed, "--deploy-mode", "client"]   # a rehearsal shows, and rows are told of, here
-    spark = read_options(typed, os.environ.get("SPARK_CONF_DIR"))
+    spark = read_options(typed, os.environ.get("SPARK_CONF_DIR"), os.environ)
     if spark.master.startswith("local"):
         return Arranged(list(command))
     arguments, run = list(command[place + 1:]), None
@@ -93,7 +93,7 @@ def arrange_doctor(command: Sequence[str], place: int, folder: Path) -> list[str
     Raises:
         NotPackaged, StorageError: it can't be arranged.
     """
-    spark = read_options([*command[1:place], "--deploy-mode", "client"], os.environ.get("SPARK_CONF_DIR"))
+    spark = read_options([*command[1:place], "--deploy-mode", "client"], os.environ.get("SPARK_CONF_DIR"), os.environ)
     if spark.master.startswith("local"):
         return list(command)
     settings, lists = _environment(spark, folder)

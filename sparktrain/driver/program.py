@@ -14,7 +14,7 @@ from rich.console import Console
 from sparktrain.config import Job
 from sparktrain.driver.ending import failed, show
 from sparktrain.driver.functions import resolve, search_folders
-from sparktrain.driver.handover import announce
+from sparktrain.driver.handover import announce, under_launcher
 from sparktrain.driver.preparation import write_prepared
 from sparktrain.driver.progress import make_console
 from sparktrain.driver.request import PREPARE, arguments, load_job, name_of
@@ -94,7 +94,8 @@ def _program(
     try:
         take_signals()
         job, folders = load_job(options)
-        console.print("starting Spark")   # which says nothing itself, for half a minute on a slow machine
+        if not under_launcher():   # which has said so
+            console.print("starting Spark")
         spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
         take_signals()   # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
         result = action(spark, job, folders)

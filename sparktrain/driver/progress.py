@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Callable, Mapping
@@ -13,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sparktrain.driver.handover import use_launchers_streams
 from sparktrain.driver.log import RunLog
 from sparktrain.driver.notebook import CellLine, in_notebook
 from sparktrain.driver.standing import Standing, figure
@@ -25,16 +25,9 @@ _PLAIN_EVERY = 10.0   # seconds between plain lines of the same phase
 
 
 def make_console() -> Console:
-    """Standard error, or the terminal behind it: spark-submit gives a Python program pipes, and the launcher names it."""
-    terminal = os.environ.get("SPARKTRAIN_TERMINAL")
-    if terminal is None:
-        return Console(stderr=True)
-    try:
-        file = open(terminal, "w")   # for as long as the process lives
-        width = os.get_terminal_size(file.fileno()).columns
-    except OSError:   # another user's, or gone by now
-        return Console(stderr=True)
-    return Console(file=file, force_terminal=True, width=width or None)   # some terminals call themselves 0 wide
+    """Standard error, also under the launcher's spark-submit, which gives a Python program's to standard output."""
+    use_launchers_streams()
+    return Console(stderr=True)
 
 
 class Watch:
@@ -150,13 +143,18 @@ def _metrics(logs: Mapping[str, float]) -> str:
     return " ".join(f"{name} {figure(value)}" for name, value in logs.items())
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and what it counts: 1 worker, 2 workers."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def end_table(summary: Mapping[str, object], output: str | None) -> Table:
     """The table at a run's end."""
     table = Table(show_header=False, title=f"run {summary['run']}", title_justify="left")
     table.add_column()
     table.add_column(overflow="fold")   # a path is copied whole
     table.add_row("rows", f"{summary['rows']:,} training, {summary['validation_rows']:,} validation")
-    table.add_row("training", f"{summary['rows_per_second']:,.0f} rows/s by {summary['workers']} worker(s), {summary['engine']}")
+    table.add_row("training", f"{summary['rows_per_second']:,.0f} rows/s by {counted(summary['workers'], 'worker')}, {summary['engine']}")
     for phase, seconds in summary["seconds"].items():
         table.add_row(f"  {phase}", f"{seconds:.1f} s")
     table.add_row("held back by", str(summary["held_back_by"]))

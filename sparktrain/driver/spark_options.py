@@ -1,15 +1,17 @@
-"""spark-submit's own options, as far as the launcher has to know them and add to them."""
+"""spark-submit's own options, read as spark-submit reads them, as far as the launcher has to know them and add to them."""
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Iterator, Mapping, Sequence
 
 # spark-submit's long names for what are settings.
 _SETTINGS = {
     "--master": "spark.master",
+    "--remote": "spark.remote",
     "--deploy-mode": "spark.submit.deployMode",
     "--archives": "spark.archives",
     "--py-files": "spark.submit.pyFiles",
@@ -17,7 +19,18 @@ _SETTINGS = {
     "--executor-memory": "spark.executor.memory",
 }
 _LISTS = ("--archives", "--py-files", "--files")
-_WITHOUT_VALUE = {"-v", "--verbose", "-h", "--help", "--version", "--supervise", "--usage-error"}
+_LOAD_DEFAULTS = "--load-spark-defaults"   # also where --properties-file is given
+_WITHOUT_VALUE = {"-v", "--verbose", "-h", "--help", "--version", "--supervise", "--usage-error", _LOAD_DEFAULTS}
+# What it takes from its environment where nothing else says it.
+_VARIABLES = {"MASTER": "spark.master", "DEPLOY_MODE": "spark.submit.deployMode", "SPARK_EXECUTOR_MEMORY": "spark.executor.memory",
+              "SPARK_REMOTE": "spark.remote"}
+_PROPERTY = re.compile(r"((?:\\.|[^\s=:\\])*)[ \t\f]*[=:]?[ \t\f]*(.*)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
+
+
+class BadProperties(ValueError):
+    """A file of properties can't be read."""
 
 
 @dataclass(frozen=True)
@@ -26,13 +39,15 @@ class SparkOptions:
 
     Attributes:
         given: the options as they were typed, but for those that name lists.
-        lists: `--archives`, `--py-files` and `--files`, each with what it names.
-        settings: Spark's settings, from options and file, the options first.
+        lists: `--archives`, `--py-files` and `--files`, each with what it, or the setting that it stands for, names.
+        settings: Spark's settings: of the options, else of `--conf`, else of the properties file, else of the environment.
+        typed: which of the lists are there as options.
     """
 
     given: tuple[str, ...] = ()
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     settings: Mapping[str, str] = field(default_factory=dict)
+    typed: frozenset[str] = frozenset()
 
     @property
     def master(self) -> str:
@@ -52,55 +67,91 @@ class SparkOptions:
         """
         options = list(self.given)
         for option in _LISTS:
-            more = (*self.lists.get(option, ()), *lists.get(option[2:].replace("-", "_"), ()))
-            if more:
-                options += [option, ",".join(more)]
+            more = lists.get(option[2:].replace("-", "_"), ())
+            if more or option in self.typed:
+                options += [option, ",".join((*self.lists.get(option, ()), *more))]
         for name, value in settings.items():
             if name not in self.settings:
                 options += ["--conf", f"{name}={value}"]
         return options
 
 
-def read_options(options: Sequence[str], conf_dir: str | None = None) -> SparkOptions:
+def read_options(options: Sequence[str], conf_dir: str | None = None, environment: Mapping[str, str] = {}) -> SparkOptions:
     """Read spark-submit's options.
 
     Args:
-        options: what stands before the program.
+        options: what stands before the program; what begins with the program is left alone.
         conf_dir: where spark-defaults.conf is, unless `--properties-file` names another file.
+        environment: that spark-submit is to run in.
+
+    Raises:
+        BadProperties: a file of properties can't be read.
     """
     given: list[str] = []
-    lists: dict[str, tuple[str, ...]] = {}
+    named: dict[str, str] = {}    # the last of each option counts
     settings: dict[str, str] = {}
-    properties = os.path.join(conf_dir, "spark-defaults.conf") if conf_dir else None
+    properties, loads_defaults = None, False
     waiting = list(options)
-    while waiting:
+    while waiting and waiting[0].startswith("-"):
         typed = [waiting.pop(0)]
         option, equals, value = typed[0].partition("=") if typed[0].startswith("--") else (typed[0], "", "")
         if not equals and option not in _WITHOUT_VALUE and waiting:
             value = waiting.pop(0)
             typed.append(value)
-        if option in _LISTS:
-            lists[option] = (*lists.get(option, ()), *filter(None, value.split(",")))
-        else:
+        if option not in _LISTS:
             given += typed
         if option == "--properties-file":
             properties = value
+        elif option == _LOAD_DEFAULTS:
+            loads_defaults = True
         elif option in ("--conf", "-c"):
             name, _, value = value.partition("=")
             settings[name] = value
         elif option in _SETTINGS:
-            settings[_SETTINGS[option]] = value
-    return SparkOptions(tuple(given), lists, {**_properties(properties), **settings})
+            named[option] = value
+    files = [properties] if properties is not None else []
+    if conf_dir and (loads_defaults or not files):
+        files.insert(0, os.path.join(conf_dir, "spark-defaults.conf"))
+    found = {name: environment[variable] for variable, name in _VARIABLES.items() if environment.get(variable)}
+    for file in files:
+        found |= _properties(Path(file))
+    found |= settings
+    found = {name: value for name, value in found.items() if name.startswith("spark.")}   # it ignores all others
+    found |= {_SETTINGS[option]: value for option, value in named.items()}
+    lists = {option: tuple(filter(None, found.get(_SETTINGS[option], "").split(","))) for option in _LISTS}
+    return SparkOptions(tuple(given), {option: names for option, names in lists.items() if names}, found,
+                        frozenset(named) & frozenset(_LISTS))
 
 
-def _properties(path: str | None) -> dict[str, str]:
-    """A file of Java properties, as spark-defaults.conf is written: name and value with space, = or : between."""
-    if path is None or not Path(path).is_file():
-        return {}
-    settings = {}
-    for line in Path(path).read_text().splitlines():
-        line = line.strip()
-        if line and line[0] not in "#!":
-            name = line.split("=", 1)[0].split(":", 1)[0].split(None, 1)[0]
-            settings[name] = line[len(name):].lstrip(" \t=:").rstrip()
-    return settings
+def _properties(file: Path) -> dict[str, str]:
+    """A file of Java properties: name and value with space, `=` or `:` between, and `\\` before what is to be taken as it is."""
+    try:
+        text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
+    except OSError as error:
+        raise BadProperties(f"Spark's settings can't be read: {error}") from error
+    found = (_PROPERTY.fullmatch(line).groups() for line in _logical_lines(text))
+    return {_unescaped(name): _unescaped(value).strip() for name, value in found}
+
+
+def _logical_lines(text: str) -> Iterator[str]:
+    """The lines that are no comments; one that ends with an odd number of `\\` goes on in the next."""
+    begun = ""
+    for line in re.split(r"\r\n|\n|\r", text):
+        line = line.lstrip(" \t\f")
+        if not begun and (not line or line[0] in "#!"):
+            continue
+        if (len(line) - len(line.rstrip("\\"))) % 2:
+            begun += line[:-1]
+            continue
+        yield begun + line
+        begun = ""
+    if begun:
+        yield begun
+
+
+def _unescaped(text: str) -> str:
+    def meant(escape: re.Match[str]) -> str:
+        code = escape[1]
+        return chr(int(code[1:], 16)) if len(code) == 5 else _ESCAPES.get(code, code)
+
+    return _ESCAPE.sub(meant, text)

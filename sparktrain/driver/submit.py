@@ -1,6 +1,6 @@
 """The launcher's last step: check the job, run spark-submit, and print one JSON line whatever its end.
 
-    python -P -m sparktrain.driver.submit JOB SPARK_SUBMIT ARGUMENT...
+    python -P -m sparktrain.driver.launch JOB SPARK_SUBMIT ARGUMENT...
 
 JOB is the index among the arguments, from 1, of a program of the project's that is to be checked first and whose exit
 status says how the run ended; 0 where it is none. -JOB names jobs/doctor.py: it is given what a job would get.
@@ -8,6 +8,7 @@ status says how the run ended; 0 where it is none. -JOB names jobs/doctor.py: it
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -15,7 +16,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from argparse import Namespace
 from pathlib import Path
 from types import MappingProxyType
@@ -24,10 +24,11 @@ from typing import TYPE_CHECKING, Callable, Mapping, Sequence
 from sparktrain.driver.class_archive import with_archive
 from sparktrain.driver.command_line import validate
 from sparktrain.driver.handover import VARIABLE, Handover
-from sparktrain.driver.request import arguments, load_job
+from sparktrain.driver.request import arguments, load_job, name_of
 from sparktrain.driver.result import Result, exit_status, say, tell
 from sparktrain.driver.signals import on_stop
-from sparktrain.driver.spark_options import read_options
+from sparktrain.driver.spark_log import SparkLog
+from sparktrain.driver.spark_options import BadProperties, read_options
 
 if TYPE_CHECKING:
     from sparktrain.driver.application import OnCluster
@@ -44,72 +45,109 @@ def main(argv: Sequence[str]) -> int:
 
     Returns:
         The exit status: of a job 0, 1 or 2, as its line says; else spark-submit's.
+
+    Raises:
+        Whatever the handlers of signals raise, until spark-submit is started.
     """
     place, command = int(argv[0]), list(argv[1:])
-    with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
-        if place <= 0:
-            try:
-                command = _arrange_doctor(command, -place, folder) if place else command
-            except CantSubmit as error:
-                tell(str(error))
-                return 1
-            return _Submission(command, None, folder).run()
+    options = None
+    if place > 0:
         program, words = os.path.basename(command[place]), command[place + 1:]
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         options = arguments(program).parse_args(words)
-        try:
-            status = validate(words, program)
-            if status != 0:
-                return status
+        status = validate(words, program)
+        if status != 0:
+            return status
+        if options.run_id is None and options.to is None:   # settled here, so that every line has it, whoever prints it
+            options.run_id = name_of(options)
+            command += ["--run-id", options.run_id]
+    try:
+        with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
             on_cluster, command, more = _arrange(command, place, options, folder)
-        except KeyboardInterrupt:
-            result = Result(run=options.run_id, status="stopped", reason="stopped from outside before Spark was started")
-        except CantSubmit as error:
-            result = Result(run=options.run_id, status="refused", reason=str(error))
-            tell(str(error))
-        else:
-            return _Submission(command, options, folder, on_cluster, more).run()
-        say(result, options.result)
-        return exit_status(result)
+            logged = place != 0 and not {"-v", "--verbose"} & set(command[1:abs(place)])
+            return _Submission(command, options, folder, on_cluster, more, logged).run()
+    except CantSubmit as error:
+        result = Result(run=_run(options), status="refused", reason=str(error))
+    except OSError as error:   # a full disk
+        result = Result(run=_run(options), status="failed", reason=f"the submit can't be prepared: {error}")
+    tell(result.reason)
+    if options is None:
+        return 1
+    say(result, options.result)
+    return exit_status(result)
+
+
+def stopped(argv: Sequence[str], number: int) -> int:
+    """Say that a signal asked for the end before spark-submit was started.
+
+    Args:
+        argv: JOB SPARK_SUBMIT ARGUMENT...
+        number: of the signal.
+
+    Returns:
+        The exit status.
+    """
+    place = int(argv[0])
+    if place <= 0:
+        return 128 + number
+    options = arguments(os.path.basename(argv[place + 1])).parse_args(argv[place + 2:])
+    reason = f"stopped from outside by {signal.Signals(number).name} before Spark was started"
+    result = Result(run=_run(options), status="stopped", reason=reason)
+    say(result, options.result)
+    return exit_status(result)
+
+
+def _run(options: Namespace | None) -> str | None:
+    """The run that a line is about."""
+    return name_of(options) if options is not None and (options.run_id or options.to) else None
 
 
 def _arrange(
-    command: list[str], place: int, options: Namespace, folder: str
+    command: list[str], place: int, options: Namespace | None, folder: str
 ) -> tuple[OnCluster | None, list[str], dict[str, str]]:
     """The command as it is run, with what its cluster needs, and what is new in its environment.
+
+    Args:
+        place: see `main`.
+        options: the job's own; None where the program is none of the project's jobs.
+        folder: an empty one, which stays until spark-submit has ended.
 
     Raises:
         CantSubmit: that isn't to be had.
     """
-    spark_options = read_options(command[1:place], os.environ.get("SPARK_CONF_DIR"))
-    if spark_options.master.startswith("local"):
-        return None, *with_archive(command, spark_options, os.environ)
+    end = abs(place) if place != 0 else len(command)
+    try:
+        spark_options = read_options(command[1:end], os.environ.get("SPARK_CONF_DIR"), os.environ)
+    except BadProperties as error:
+        raise CantSubmit(str(error)) from error
+    local = spark_options.master.startswith("local")
+    pythons = {"PYSPARK_DRIVER_PYTHON": sys.executable, "PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable)}
+    if local:
+        # All of it is on this machine; its name may lead elsewhere (a VPN) or nowhere.
+        pythons |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1")}
+    if place == 0:
+        return None, command, pythons
+    if "spark.remote" in spark_options.settings:
+        raise CantSubmit(f"Spark Connect ({spark_options.settings['spark.remote']}) was asked for by --remote, spark.remote or "
+                         "SPARK_REMOTE; training needs a Spark application of its own: name a cluster by --master")
+    if local:
+        command, more = with_archive(command, spark_options, os.environ)
+        return None, command, pythons | more
     # Only here: a start on one machine is not to wait for them.
     from sparktrain.driver.application import OnCluster
-    from sparktrain.driver.on_cluster import arrange
+    from sparktrain.driver.on_cluster import arrange, arrange_doctor
     from sparktrain.driver.package import NotPackaged
     from sparktrain.driver.shipping import TooLarge
     from sparktrain.storage import StorageError
 
-    job, folders = load_job(options)
     try:
+        if options is None:
+            return None, arrange_doctor(command, -place, Path(folder)), pythons
+        job, folders = load_job(options)
         arranged = arrange(command, place, job, options, folders, Path(folder))
     except (NotPackaged, StorageError, TooLarge) as error:
         raise CantSubmit(str(error)) from error
     on_cluster = OnCluster(job, arranged.run) if arranged.run is not None else None
-    return on_cluster, arranged.command, {}
-
-
-def _arrange_doctor(command: list[str], place: int, folder: str) -> list[str]:
-    """See `_arrange`."""
-    from sparktrain.driver.on_cluster import arrange_doctor
-    from sparktrain.driver.package import NotPackaged
-    from sparktrain.storage import StorageError
-
-    try:
-        return arrange_doctor(command, place, Path(folder))
-    except (NotPackaged, StorageError) as error:
-        raise CantSubmit(str(error)) from error
+    return on_cluster, arranged.command, pythons
 
 
 class CantSubmit(RuntimeError):
@@ -124,26 +162,32 @@ class _Submission:
         folder: for what the program hands over.
         on_cluster: the run, where its program runs on the cluster and hands over nothing.
         environment: what its environment has beside our own.
+        logged: whether spark-submit's own lines go to a file; the program's go to our streams all the same.
     """
 
     def __init__(
         self, command: Sequence[str], options: Namespace | None, folder: str, on_cluster: OnCluster | None = None,
-        environment: Mapping[str, str] = MappingProxyType({}),
+        environment: Mapping[str, str] = MappingProxyType({}), logged: bool = False,
     ) -> None:
         self._environment = {**os.environ, **environment, VARIABLE: folder}
         self._command, self._options, self._on_cluster = command, options, on_cluster
         self._handover = Handover(folder)
+        self._log = SparkLog(os.environ) if logged and on_cluster is None else None
         self._process: subprocess.Popen | None = None
         self._asked: list[int] = []   # the signals that came
 
     def run(self) -> int:
         on_stop(self._relay)
+        errors = None
+        if self._on_cluster is not None:
+            errors = subprocess.PIPE
+        elif self._log is not None and self._log.file is not None:
+            errors = self._log.file
+        if self._options is not None:   # which says nothing itself, for half a minute on a slow machine
+            tell("starting Spark" + (f"; its own log is {self._log.path}" if self._log is not None else ""))
         try:
-            # Its standard streams and its process group are ours: a terminal stays its own.
-            self._process = subprocess.Popen(
-                self._command, env=self._environment, preexec_fn=_dies_with_parent(),
-                stderr=subprocess.PIPE if self._on_cluster is not None else None,
-            )
+            # Its process group is ours: a terminal stays its own.
+            self._process = subprocess.Popen(self._command, env=self._environment, preexec_fn=_dies_with_parent(), stderr=errors)
         except OSError as error:
             return self._ended(127, f"{self._command[0]} can't be started: {error}")
         for number in self._asked:   # while it started
@@ -151,7 +195,10 @@ class _Submission:
         if self._on_cluster is not None:
             self._on_cluster.listen(self._process.stderr)
         status = self._process.wait()
-        self._wait_for_program()
+        # A JVM that was ended leaves its program behind, which ends its workers, tidies up, and says how it ended.
+        if not self._handover.wait(_ENDING):
+            self._end_program(signal.SIGKILL)
+            self._handover.wait(_ENDING)
         status = status if status >= 0 else 128 - status
         return self._ended(status, f"spark-submit ended with exit status {status}, and the run didn't say why")
 
@@ -159,23 +206,27 @@ class _Submission:
         self._asked.append(number)
         if self._on_cluster is not None and self._on_cluster.stop():
             return
-        pid = self._handover.pid
-        if pid is not None:
-            # The program first, or it would find a Spark that is gone. A terminal's Ctrl-C has reached it already: so
-            # this is no second one.
-            os.kill(pid, signal.SIGTERM)
-        elif self._process is not None:
+        # The program first, or it would find a Spark that is gone. A terminal's Ctrl-C has reached it already: so this is
+        # no second one.
+        if not self._end_program(signal.SIGTERM) and self._process is not None:
             self._process.send_signal(number)
 
-    def _wait_for_program(self) -> None:
-        """A JVM that was ended leaves its program behind, which ends its workers, tidies up, and says how it ended."""
-        deadline = time.monotonic() + _ENDING
-        while (pid := self._handover.pid) is not None:
-            if time.monotonic() > deadline:
-                os.kill(pid, signal.SIGKILL)
-            time.sleep(0.02)
+    def _end_program(self, number: int) -> bool:
+        """Send the program a signal.
+
+        Returns:
+            Whether there is one.
+        """
+        pid = self._handover.pid
+        if pid is None:
+            return False
+        with contextlib.suppress(ProcessLookupError):   # it has just ended
+            os.kill(pid, number)
+        return True
 
     def _ended(self, status: int, reason: str) -> int:
+        if self._log is not None:
+            self._log.close()
         if self._on_cluster is not None and (result := self._on_cluster.end()) is not None:
             say(result, self._options.result)
             return exit_status(result)
@@ -184,17 +235,25 @@ class _Submission:
             sys.stderr.flush()
             print(line, flush=True)
             return exit_status(Result(**json.loads(line))) if self._options is not None else status
+        if self._log is not None and status != 0:
+            self._show_log()
         promised = self._options is not None or self._handover.announced
         if not promised or status == 0 and self._on_cluster is None:   # `--help` and the like; programs that print what they like
             return status
+        if self._log is not None and (error := self._log.error()):
+            reason = f"{reason}; its log says: {error}"
         if self._asked:
             reason = f"stopped from outside by {signal.Signals(self._asked[0]).name}; {reason}"
-        run, path = (self._options.run_id, self._options.result) if self._options is not None else (None, None)
+        run, path = (_run(self._options), self._options.result) if self._options is not None else (None, None)
         if self._on_cluster is not None:
             run, reason = self._on_cluster.run, f"{reason}; {self._on_cluster.where}"
         result = Result(run=run, status="stopped" if self._asked else "failed", reason=reason)
         say(result, path)
         return exit_status(result)
+
+    def _show_log(self) -> None:
+        if excerpt := self._log.excerpt():
+            tell(f"{excerpt}\nThese are lines of Spark's own log, {self._log.path}")
 
 
 def _dies_with_parent() -> Callable[[], object] | None:
@@ -204,6 +263,3 @@ def _dies_with_parent() -> Callable[[], object] | None:
     prctl = ctypes.CDLL(None).prctl   # looked up here: between fork and exec as little as possible is done
     return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -133,15 +133,64 @@ def test_yarn_is_sent_a_script_that_finds_gpus_unless_there_is_one(home):
     assert found.settings["spark.executor.resource.gpu.discoveryScript"] == "/opt/gpus" and "--files" not in found.lists
 
 
-def test_options_are_read_as_spark_submit_reads_them(tmp_path):
-    (tmp_path / "spark-defaults.conf").write_text(
-        "# a comment\nspark.master   yarn\nspark.a=1\nspark.b : 2\n\nspark.long a value\n")
-    found = read_options(["--master=spark://host:7077", "-c", "spark.a=3", "--verbose", "--files", "a,b", "--files", "c"],
+def test_lists_that_are_settings_stay_beside_what_is_added(home):
+    command, _ = submit(home, "--master", "yarn", "--conf", "spark.archives=mine.zip#m", "--conf", "spark.submit.pyFiles=own.py",
+                        "--conf", f"spark.sparktrain.packages={home}/envs")
+    place = command.index("train.py")
+    assert command[command.index("--archives", 0, place) + 1].startswith("mine.zip#m,")
+    assert command[command.index("--py-files", 0, place) + 1].startswith("own.py,")
+
+
+def test_options_are_given_again_with_more(tmp_path):
+    (tmp_path / "spark-defaults.conf").write_text("spark.master   yarn\nspark.files d\n")
+    found = read_options(["--master=spark://host:7077", "-c", "spark.a=3", "--verbose", "--files", "a,b", "--files", "c", "x.py"],
                          str(tmp_path))
-    assert found.master == "spark://host:7077"
-    assert (found.settings["spark.a"], found.settings["spark.b"], found.settings["spark.long"]) == ("3", "2", "a value")
-    assert found.lists["--files"] == ("a", "b", "c")
-    assert found.command({"spark.a": "4", "spark.d": "5"}, files=["d"]) == [
-        "--master=spark://host:7077", "-c", "spark.a=3", "--verbose", "--files", "a,b,c,d", "--conf", "spark.d=5"]
-    (tmp_path / "other.conf").write_text("spark.master local[3]\n")
-    assert read_options(["--properties-file", str(tmp_path / "other.conf")], str(tmp_path)).master == "local[3]"
+    assert found.command({"spark.a": "4", "spark.d": "5"}, files=["e"]) == [
+        "--master=spark://host:7077", "-c", "spark.a=3", "--verbose", "--files", "c,e", "--conf", "spark.d=5"]
+    assert read_options([], str(tmp_path)).command({}) == []
+
+
+@pytest.mark.real
+def test_options_are_read_as_spark_submit_reads_them(spark, tmp_path):
+    """Every command line by Spark's own reader and by the launcher's."""
+    jvm = spark.sparkContext._jvm
+    names = {"master": "spark.master", "deployMode": "spark.submit.deployMode", "archives": "spark.archives",
+             "pyFiles": "spark.submit.pyFiles", "files": "spark.files", "executorMemory": "spark.executor.memory"}
+    (tmp_path / "spark-defaults.conf").write_bytes(
+        b"# a comment\n! another\n  spark.master   yarn\nspark.master.rest.enabled true\nspark.a=1\nspark.b : 2\n\n"
+        b"spark.long a value \nspark.c=x\\\n  y\nspark.d\\:e\\ f g\\u0041\\tz\nspark.latin caf\xe9\n=nothing\nspark.empty\n"
+        b"spark.executor.memory=3g\nspark.files=/f\n")
+    own = tmp_path / "own.conf"
+    own.write_text("spark.master local[3]\nspark.a 7\n")
+    for options, more in (
+        ([], {}),
+        ([], {"MASTER": "local[9]", "DEPLOY_MODE": "cluster", "SPARK_EXECUTOR_MEMORY": "5g"}),
+        (["--master", "spark://host:7077", "--conf", "spark.master=local[2]"], {}),
+        (["--conf", "spark.master=local[2]", "--conf=spark.master=local[4]"], {}),
+        (["--master=local", "--master", "yarn", "--deploy-mode", "client"], {}),
+        (["--properties-file", str(own)], {"MASTER": "local[9]"}),
+        (["--properties-file", str(own), "--load-spark-defaults", "--supervise"], {}),
+        (["--load-spark-defaults", "--master", "yarn", "--name", "--odd"], {}),
+        (["--files", "/a,/b", "--files", "/c", "--conf", "spark.files=/d", "--conf", "spark.archives=/mine.zip#m"], {}),
+        (["-c", "spark.submit.pyFiles=/x.py", "-v", "--executor-memory", "1g", "--executor-cores=2"], {}),
+    ):
+        environment = {"SPARK_CONF_DIR": str(tmp_path), "HADOOP_CONF_DIR": str(tmp_path), **more}
+        words = jvm.java.util.ArrayList()
+        for word in [*options, "program.py", "--master", "an argument"]:
+            words.add(word)
+        converters = jvm.scala.jdk.javaapi.CollectionConverters
+        variables = jvm.java.util.HashMap()
+        for name, value in environment.items():
+            variables.put(name, value)
+        arguments = jvm.org.apache.spark.deploy.SparkSubmitArguments(
+            converters.asScala(words).toSeq(), jvm.scala.collection.immutable.Map.__getattr__("from")(converters.asScala(variables)))
+        found = read_options([*options, "program.py", "--master", "an argument"], str(tmp_path), environment)
+        theirs = {setting: getattr(arguments, name)() for name, setting in names.items()}
+        ours = {setting: found.settings.get(setting) for setting in names.values()}
+        for each in ("spark.archives", "spark.submit.pyFiles", "spark.files"):   # which Spark has made URLs of
+            theirs[each] = theirs[each].replace("file:", "") if theirs[each] else None
+        assert ours | {"spark.master": found.master} == theirs, options
+        properties = dict(converters.asJava(arguments.sparkProperties()))
+        for name in names.values():
+            properties.pop(name, None)
+        assert {name: value for name, value in found.settings.items() if name not in names.values()} == properties, options

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from sparktrain.driver import progress
-from sparktrain.driver.progress import Watch, end_table, make_console
+from sparktrain.driver.progress import Watch, end_table
 from sparktrain.driver.standing import figure, training_line
 from sparktrain.interfaces.messages import EpochEnd, Filling, Joined, Log, Phase, Progress
 
@@ -140,19 +140,10 @@ def test_the_table_at_the_end_has_rows_speed_phases_what_held_it_back_notes_and_
         last = name or last
         rows[last] = rows.get(last, "") + value + ("" if last == "path" else " ")
     assert rows["rows"] == "1,234,567 training, 8,910 validation "
-    assert rows["training"].split() == "4,322 rows/s by 2 worker(s), horovod".split()
+    assert rows["training"].split() == "4,322 rows/s by 2 workers, horovod".split()
     for phase, seconds in summary()["seconds"].items():
         assert rows[phase] == f"{seconds:.1f} s "
     assert rows["held back by"].strip() == "training itself (80% of 60 s)"
     assert rows["val_[auc]"] == "0.9877 " and rows["note"].split() == note.split()
     assert rows["path"] == path
     assert "20250101-abc" in lines[0]
-
-
-def test_the_console_is_the_terminal_that_the_launcher_names_or_else_standard_error(monkeypatch, tmp_path):
-    monkeypatch.delenv("SPARKTRAIN_TERMINAL", raising=False)
-    assert make_console().stderr
-    monkeypatch.setenv("SPARKTRAIN_TERMINAL", str(tmp_path / "gone" / "tty"))
-    assert make_console().stderr
-    monkeypatch.setenv("SPARKTRAIN_TERMINAL", str(tmp_path / "a file"))   # no terminal
-    assert make_console().stderr

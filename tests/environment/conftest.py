@@ -16,7 +16,7 @@ import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
 TOOLS = ("bash", "cat", "cmp", "dirname", "env", "head", "ln", "mkdir", "mktemp", "ps", "readlink", "rm", "sed", "sleep", "tail",
-         "touch", "tty")
+         "touch", "true")
 
 
 @dataclass

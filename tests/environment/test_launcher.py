@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -19,7 +20,7 @@ JOB = ("./spark-submit.sh", "jobs/train.py", "--config", "job.yaml")
 
 # As much of a program as says how it ended, with a signal as its cause if one comes
 PROGRAM = """
-import sys, time
+import os, sys, time
 from sparktrain.driver.handover import announce
 from sparktrain.driver.result import Result, say
 from sparktrain.driver.signals import take_signals
@@ -33,6 +34,9 @@ try:
 except KeyboardInterrupt:
     time.sleep(0.5)   # longer than spark-submit lives
     status = "stopped"
+if status == "killed":
+    os.kill(os.getpid(), 9)
+print("a word of its own", file=sys.stderr, flush=True)
 say(Result(run="a", status=status, reason="its own"))
 """
 
@@ -67,9 +71,9 @@ def launcher(machine):
         spark.write_text(f"#!/bin/bash\n{script}\n")
         spark.chmod(0o755)
 
-    def start(**streams) -> subprocess.Popen:
+    def start(*words: str, **streams) -> subprocess.Popen:
         environment = {"PATH": str(machine.bin), "HOME": str(machine.root)} | machine.variables
-        groups.append(subprocess.Popen(JOB, cwd=machine.root, env=environment, stdout=subprocess.PIPE, text=True,
+        groups.append(subprocess.Popen([*JOB, *words], cwd=machine.root, env=environment, stdout=subprocess.PIPE, text=True,
                                        start_new_session=True, **streams))
         return groups[-1]
 
@@ -119,6 +123,33 @@ def test_what_the_program_says_comes_last_and_decides_the_exit_status(launcher, 
     assert json.loads(line)["status"] == status
 
 
+def test_standard_output_has_the_line_and_what_user_code_prints_and_the_rest_is_where_it_is_looked_for(launcher):
+    """Though spark-submit makes one stream of its program's two, and has much to say itself."""
+    launcher.spark_submit("echo chatter >&2; $PROGRAM failed 2>&1 | cat")
+    ended = launcher.run(*JOB)
+    assert json.loads(ended.stdout)["status"] == "failed"   # it is one line
+    assert "a word of its own" in ended.stderr and "chatter" not in ended.stderr
+    [log] = (launcher.root / ".local" / "state" / "sparktrain").iterdir()
+    assert log.read_text() == "chatter\n" and str(log) in ended.stderr
+    verbose = launcher.run(JOB[0], "--verbose", *JOB[1:])
+    assert "chatter" in verbose.stderr and json.loads(verbose.stdout)["status"] == "failed"
+
+
+def test_a_spark_submit_that_ends_without_a_word_of_the_program_has_its_own_lines_shown(launcher):
+    launcher.spark_submit("echo 'Error: Unrecognized option: --mastr' >&2; echo usage >&2; exit 1")
+    ended = launcher.run(*JOB)
+    end = json.loads(ended.stdout)
+    assert end["reason"].endswith("its log says: Error: Unrecognized option: --mastr") and end["run"]
+    assert "Unrecognized option" in ended.stderr and "usage" in ended.stderr
+
+
+def test_one_line_comes_where_no_file_can_be_written(launcher):
+    launcher.spark_submit("ulimit -f 0; $PROGRAM refused; exit 2")   # as on a full disk
+    ended = launcher.run(*JOB)
+    [line] = ended.stdout.splitlines()
+    assert json.loads(line)["status"] == "refused" and ended.returncode == 2, ended.stderr
+
+
 def test_a_program_of_the_user_s_own_keeps_its_exit_status_and_its_output(launcher):
     (launcher.root / "own.py").touch()
     launcher.spark_submit("echo mine; exit 7")
@@ -128,7 +159,7 @@ def test_a_program_of_the_user_s_own_keeps_its_exit_status_and_its_output(launch
     launcher.spark_submit("$PROGRAM finished; exit 7")
     ended = launcher.run("./spark-submit.sh", "own.py")
     assert ended.returncode == 7 and json.loads(ended.stdout)["status"] == "finished"
-    launcher.spark_submit('$PROGRAM waits | { read -r; kill -9 "$(<"$SPARKTRAIN_LAUNCHER/program")"; }; exit 137')
+    launcher.spark_submit("$PROGRAM killed; exit 137")
     ended = launcher.run("./spark-submit.sh", "own.py")
     assert ended.returncode == 1 and json.loads(ended.stdout)["status"] == "failed"
 
@@ -158,6 +189,44 @@ def test_a_signal_before_the_program_runs_reaches_spark_submit_and_is_waited_for
     gone, line = shown.splitlines()
     end = json.loads(line)
     assert gone == "gone" and end["status"] == "stopped" and number.name in end["reason"] and process.returncode == 1
+
+
+def stopped_line(process: subprocess.Popen) -> dict:
+    shown, errors = process.communicate(timeout=60)
+    [line] = shown.splitlines()
+    end = json.loads(line)
+    assert (process.returncode, end["status"], end["run"]) == (1, "stopped", "night-7"), errors
+    return end
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stop_while_the_environment_is_made_ends_the_installer_with_all_its_tools_and_is_told(launcher, number):
+    shutil.rmtree(launcher.root / ".venv")
+    # An installer with a tool, which lock a file for as long as they live
+    launcher.give("python3.11", f"""case "$*" in *install.py*) exec {sys.executable} -c '
+import fcntl, os, subprocess, time
+held = open("held", "w")
+fcntl.flock(held, fcntl.LOCK_EX)
+subprocess.Popen(["sleep", "60"], pass_fds=[held.fileno()])
+print("installing", file=open(2, "w"), flush=True)
+time.sleep(60)' ;; esac""")
+    with launcher.start("--run-id", "night-7", stderr=subprocess.PIPE) as process:
+        while "installing" not in process.stderr.readline():
+            assert process.poll() is None
+        os.kill(process.pid, number)
+        assert f"stopped from outside by {number.name}" in stopped_line(process)["reason"]
+    with open(launcher.root / "held") as held:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)   # an error where one of them is left
+
+
+def test_a_stop_while_the_launcher_itself_starts_is_told(launcher):
+    python = launcher.root / ".venv" / "bin" / "python"
+    python.write_text(python.read_text().replace("exec ", "echo begun >&2; sleep 1\nexec "))
+    with launcher.start("--run-id=night-7", stderr=subprocess.PIPE) as process:
+        while "begun" not in process.stderr.readline():
+            assert process.poll() is None
+        os.kill(process.pid, signal.SIGTERM)
+        assert "by SIGTERM before Spark was started" in stopped_line(process)["reason"]
 
 
 def test_who_kills_the_launcher_alone_ends_its_spark(launcher):

@@ -13,6 +13,7 @@ from sparktrain.cluster.local_disks import Spare
 from sparktrain.cluster.memory import OVERHEAD, overhead_given
 from sparktrain.cluster.slots import Slots
 from sparktrain.driver.doctor.finding import Finding, Verdict
+from sparktrain.driver.progress import counted
 
 Facts = Mapping[str, Any]
 
@@ -190,7 +191,7 @@ def averaging(engine: str, megabytes: int, measured: Sequence[Facts]) -> Finding
 
 def feeding(measured: Facts) -> Finding:
     """How fast rows come to the workers."""
-    return Finding("feed", f"{measured['megabytes']:,.0f} MB to {len(measured['rows'])} worker(s): filling "
+    return Finding("feed", f"{measured['megabytes']:,.0f} MB to {counted(len(measured['rows']), 'worker')}: filling "
                    f"{measured['filling']:,.0f} MB/s in all; shuffled batches from disk {min(measured['reading']):,.0f} MB/s "
                    "a worker at least")
 

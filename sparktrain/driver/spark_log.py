@@ -1,0 +1,76 @@
+"""The file that spark-submit's own lines go to, so that they are not between those of the program."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Iterator, Mapping
+
+_KEPT = 14 * 86_400.0   # seconds
+_FIRST, _LAST = 10, 20  # lines that are shown of a long log
+_ERROR = re.compile(r"^(Error\b|error:|Exception in thread\b|.*\b(Error|Exception):).*")
+
+
+class SparkLog:
+    """One such file; `path` is None where no folder can be written to, and the lines go to standard error.
+
+    Args:
+        environment: whose XDG_STATE_HOME or HOME has the logs.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.path: Path | None = None
+        self.file: IO[bytes] | None = None
+        name = f"spark-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
+        for folder in _folders(environment):
+            with contextlib.suppress(OSError):   # a home that is read-only, or that there is none of; a full disk
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self.file = open(folder / name, "xb")
+                self.path = folder / name
+                _remove_old(folder)
+                return
+
+    def close(self) -> None:
+        """Leave the file where there is something in it."""
+        if self.file is not None:
+            self.file.close()
+            with contextlib.suppress(OSError):   # somebody has tidied up
+                if self.path.stat().st_size == 0:
+                    self.path.unlink()
+
+    def lines(self) -> list[str]:
+        """What is in it."""
+        try:
+            return self.path.read_text(errors="replace").splitlines() if self.path is not None else []
+        except OSError:
+            return []
+
+    def error(self) -> str | None:
+        """The first line that looks like what went wrong."""
+        return next((line.strip() for line in self.lines() if _ERROR.match(line)), None)
+
+    def excerpt(self) -> str:
+        """Its first and its last lines."""
+        lines = self.lines()
+        if len(lines) > _FIRST + _LAST:
+            lines = [*lines[:_FIRST], f"… {len(lines) - _FIRST - _LAST:,} lines …", *lines[-_LAST:]]
+        return "\n".join(lines)
+
+
+def _folders(environment: Mapping[str, str]) -> Iterator[Path]:
+    state = environment.get("XDG_STATE_HOME") or (f"{environment['HOME']}/.local/state" if environment.get("HOME") else None)
+    if state is not None:
+        yield Path(state, "sparktrain")
+    yield Path(tempfile.gettempdir(), f"sparktrain-logs-{os.getuid()}")
+
+
+def _remove_old(folder: Path) -> None:
+    for path in folder.glob("spark-*.log"):
+        with contextlib.suppress(OSError):   # another start has removed it
+            if time.time() - path.stat().st_mtime > _KEPT:
+                path.unlink()
