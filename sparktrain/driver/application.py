@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 import subprocess
@@ -10,7 +9,6 @@ import sys
 import threading
 from typing import IO
 
-from sparktrain.config import Job
 from sparktrain.driver.java import find_java
 from sparktrain.driver.package import spark_jars
 from sparktrain.driver.result import Result, tell
@@ -27,13 +25,12 @@ class OnCluster:
     """One such run.
 
     Args:
-        job: what it does.
         run: its id.
+        output: the URL of the folder that it is made in.
     """
 
-    def __init__(self, job: Job, run: str) -> None:
-        self.run = run
-        self._root = _on_default_file_system(job.output.path or f"/tmp/sparktrain-{getpass.getuser()}/{job.name}")
+    def __init__(self, run: str, output: str) -> None:
+        self.run, self._root = run, output
         self._application: str | None = None
         self._listener: threading.Thread | None = None
         self._ended = threading.Event()
@@ -101,14 +98,7 @@ class OnCluster:
         """Where to look for what it did not say."""
         if self._application is None:
             return "it was not submitted: spark-submit's own lines above say why"
-        return f"its log: yarn logs -applicationId {self._application}"
-
-
-def _on_default_file_system(path: str) -> str:
-    """A path as the program on the cluster takes it: without a scheme it lies on HDFS."""
-    if "://" in path:
-        return path
-    return f"hdfs://{path}" if path.startswith("/") else f"hdfs:///user/{getpass.getuser()}/{path}"
+        return f"there is no sign of its end at {self._root}/{self.run}; its log: yarn logs -applicationId {self._application}"
 
 
 def _kill(application: str) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
+import json
 import os
+import re
+import subprocess
 import sys
 from argparse import Namespace
 from dataclasses import dataclass
@@ -17,6 +21,7 @@ from sparktrain.driver.shipping import content, pack
 from sparktrain.driver.spark_options import SparkOptions, read_options
 from sparktrain.storage import StorageError, open_folder
 from sparktrain.storage.runs import latest, summary_of
+from sparktrain.storage.hadoop import asks_for_kerberos, default_file_system, hadoop_settings, user_name
 
 PACKAGES = "spark.sparktrain.packages"   # the folder that `sparktrain package --to` was given
 _DISCOVERY = "spark.executor.resource.gpu.discoveryScript"
@@ -32,10 +37,12 @@ class Arranged:
     Attributes:
         command: spark-submit, its options, the program and the program's arguments.
         run: the run's id where the program runs on the cluster, so that the storage can be asked for its end; else None.
+        output: the URL under which that run is; else None.
     """
 
     command: list[str]
     run: str | None = None
+    output: str | None = None
 
 
 def arrange(command: Sequence[str], place: int, job: Job, options: Namespace, folders: Sequence[str],
@@ -59,17 +66,18 @@ def arrange(command: Sequence[str], place: int, job: Job, options: Namespace, fo
     spark = read_options(typed, os.environ.get("SPARK_CONF_DIR"), os.environ)
     if spark.master.startswith("local"):
         return Arranged(list(command))
-    arguments, run = list(command[place + 1:]), None
+    arguments, run, output = list(command[place + 1:]), None, None
     settings, lists = _environment(spark, folder)
     if OVERHEAD not in spark.settings and (spark.master == "yarn" or spark.master.startswith("k8s:")):
         settings[OVERHEAD] = f"{overhead_needed(job.cluster.worker_memory or _memory_of_last_run(job), spark.settings)}m"
     if spark.in_cluster:
         run = options.run_id or new_run_id()
         lists["archives"].append(f"{_packed_job(job, options, folders, folder)}#{_JOB}")
-        arguments = _arguments_there(options, run)
+        output = output_there(job, spark.settings.get("spark.kerberos.principal"))
+        arguments = _arguments_there(options, run, output)
         # A program that has ended with an error would only end so again; a run whose driver was lost is resumed by its id.
         settings["spark.yarn.maxAppAttempts"] = "1"
-    return Arranged([command[0], *spark.command(settings, **lists), command[place], *arguments], run)
+    return Arranged([command[0], *spark.command(settings, **lists), command[place], *arguments], run, output)
 
 
 def _memory_of_last_run(job: Job) -> str:
@@ -131,9 +139,41 @@ def _packed_job(job: Job, options: Namespace, folders: Sequence[str], folder: Pa
     return archive
 
 
-def _arguments_there(options: Namespace, run: str) -> list[str]:
+def output_there(job: Job, principal: str | None = None) -> str:
+    """Where a program on the cluster is to write its runs: a URL that means the same here as there.
+
+    Args:
+        principal: as whom spark-submit signs in with Kerberos, where it is told so.
+
+    Raises:
+        StorageError: Hadoop's configuration can't be read, or the user has no name.
+    """
+    path = job.output.path
+    if "://" in path:
+        return path
+    settings = hadoop_settings()
+    if asks_for_kerberos(settings):
+        user = re.split("[/@]", principal or _ticket() or getpass.getuser())[0]
+    else:
+        user = user_name()
+    if not path.startswith("/"):
+        path = f"/user/{user}/{path}"
+    return f"{(default_file_system(settings) or 'hdfs://').rstrip('/')}{path}"
+
+
+def _ticket() -> str | None:
+    """The principal of the ticket that is at hand."""
+    try:
+        said = subprocess.run(["klist"], capture_output=True, text=True, timeout=30).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"principal: *(\S+)", said, re.IGNORECASE)
+    return found[1] if found else None
+
+
+def _arguments_there(options: Namespace, run: str, output: str) -> list[str]:
     """The program's arguments as they are on the cluster; the line is written into a file here, and not there."""
     arguments = ["--config", f"{_JOB}/{Path(options.config).name}", "--run-id", run]
-    for each in options.set:
+    for each in (*options.set, f"output.path={json.dumps(output)}"):
         arguments += ["--set", each]
     return arguments

@@ -17,6 +17,7 @@ _SETTINGS = {
     "--py-files": "spark.submit.pyFiles",
     "--files": "spark.files",
     "--executor-memory": "spark.executor.memory",
+    "--principal": "spark.kerberos.principal",
 }
 _LISTS = ("--archives", "--py-files", "--files")
 _LOAD_DEFAULTS = "--load-spark-defaults"   # also where --properties-file is given

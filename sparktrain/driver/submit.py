@@ -146,7 +146,7 @@ def _arrange(
         arranged = arrange(command, place, job, options, folders, Path(folder))
     except (NotPackaged, StorageError, TooLarge) as error:
         raise CantSubmit(str(error)) from error
-    on_cluster = OnCluster(job, arranged.run) if arranged.run is not None else None
+    on_cluster = OnCluster(arranged.run, arranged.output) if arranged.run is not None else None
     return on_cluster, arranged.command, pythons
 
 
@@ -200,7 +200,7 @@ class _Submission:
             self._end_program(signal.SIGKILL)
             self._handover.wait(_ENDING)
         status = status if status >= 0 else 128 - status
-        return self._ended(status, f"spark-submit ended with exit status {status}, and the run didn't say why")
+        return self._ended(status, f"spark-submit ended with exit status {status}, and the run didn't say how it ended")
 
     def _relay(self, number: int, _: object) -> None:
         self._asked.append(number)

@@ -6,7 +6,6 @@ import io
 
 import pytest
 
-from sparktrain.config import Job
 from sparktrain.driver.application import OnCluster
 from sparktrain.driver.output import RunFolder
 
@@ -25,11 +24,7 @@ def asked(tmp_path, monkeypatch):
 
 @pytest.fixture
 def run(tmp_path):
-    job = Job.from_mapping({
-        "data": {"path": "hdfs:///rows", "features": ["x"], "label": "y"}, "model": {"build": "mine:build"},
-        "output": {"path": f"file://{tmp_path}/models"},
-    })
-    return OnCluster(job, "mine")
+    return OnCluster("mine", f"file://{tmp_path}/models")
 
 
 def test_an_application_that_spark_submit_tells_of_is_ended(run, asked, capfd):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -109,12 +110,42 @@ def test_in_cluster_mode_the_yaml_and_the_users_modules_go_along_and_the_run_has
     command, run = submit(home, "--master", "yarn", "--deploy-mode", "cluster",
                           more=("--set", "training.epochs=3", "--result", "line.json"))
     place = command.index("train.py")
-    assert command[place + 1:] == ["--config", "job/job.yaml", "--run-id", run, "--set", "training.epochs=3"]
+    assert command[place + 1:] == ["--config", "job/job.yaml", "--run-id", run, "--set", "training.epochs=3", "--set",
+                                   'output.path="hdfs:///models"']
     [archive] = read_options(command[1:place]).lists["--archives"]
     path, _, name = archive.partition("#")
     assert name == "job" and sorted(zipfile.ZipFile(path).namelist()) == ["helper.py", "job.yaml", "mine.py"]
     assert settings(command)["spark.yarn.maxAppAttempts"] == "1"
     assert submit(home, "--master", "yarn", "--deploy-mode", "cluster", more=("--run-id", "mine"))[1] == "mine"
+
+
+@pytest.mark.parametrize("path, environment, settings, expected", [
+    ("models/x", {"HADOOP_USER_NAME": "alice"}, {}, "hdfs://n:1/user/alice/models/x"),
+    ("/models/x", {}, {}, "hdfs://n:1/models/x"),
+    ("hdfs://other:2/x", {}, {}, "hdfs://other:2/x"),
+    ("models/x", {"HADOOP_USER_NAME": "alice"}, {"--principal": "bob/host@REALM"}, "hdfs://n:1/user/bob/models/x"),
+    ("models/x", {}, {"ticket": "Default principal: eve@REALM"}, "hdfs://n:1/user/eve/models/x"),
+])
+def test_a_run_on_the_cluster_is_looked_for_where_it_is_written(home, monkeypatch, path, environment, settings, expected):
+    """Its program is told where that is, and doesn't go by whose name it runs under there."""
+    kerberos = "<property><name>hadoop.security.authentication</name><value>kerberos</value></property>" if settings else ""
+    (home / "core-site.xml").write_text("<configuration><property><name>fs.defaultFS</name><value>hdfs://n:1/</value></property>"
+                                        f"{kerberos}</configuration>")
+    monkeypatch.setenv("HADOOP_CONF_DIR", str(home))
+    monkeypatch.setenv("PATH", str(home), prepend=os.pathsep)
+    klist = home / "klist"
+    klist.write_text(f"#!/bin/sh\necho 'Ticket cache: FILE:/tmp/krb5cc_0'\necho '{settings.get('ticket', '')}'\n")
+    klist.chmod(0o755)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    text = YAML.replace('output: {path: "hdfs:///models"}', f"output: {{path: {path}}}")
+    (home / "job.yaml").write_text(text)
+    spark = [word for name, value in settings.items() if name != "ticket" for word in (name, value)]
+    options = arguments().parse_args(["--config", "job.yaml"])
+    job, folders = load_job(options)
+    command = ["spark-submit", "--master", "yarn", "--deploy-mode", "cluster", *spark, "train.py", "--config", "job.yaml"]
+    arranged = arrange(command, command.index("train.py"), job, options, folders, home / "scratch")
+    assert arranged.output == expected and arranged.command[-1] == f'output.path="{expected}"'
 
 
 def test_a_rehearsal_runs_beside_the_one_who_asked(home):
