@@ -3,7 +3,8 @@
     ./spark-submit.sh jobs/compare.py --config conf/compare.yaml [--set training.epochs=3]… [--workers 1 2]
         [--engines horovod tensorflowonspark] [--splits rows epochs] [--averages step epoch] --to docs/comparison
 
-Leaves TO.md (the table), TO.csv (every epoch) and TO.png.
+Leaves TO.md (the table), TO.csv (every epoch) and TO.png, after each way with what is known by then. A way that fails is told
+there with its reason; the exit status is then 1.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.text import Text
 
-from sparktrain.config import load
-from sparktrain.driver.comparison import compare, markdown, picture, table_csv, variants
+from sparktrain.config import Job, load
+from sparktrain.driver.comparison import Failure, Outcome, compare, markdown, metric_of, picture, table_csv, variants
 from sparktrain.driver.ending import failed, show
+from sparktrain.driver.progress import make_console
 from sparktrain.driver.result import exit_status
 from sparktrain.engines import ENGINES
 
@@ -41,47 +44,67 @@ def main() -> int:
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--splits", nargs="+", choices=["rows", "epochs"], default=["rows", "epochs"])
     parser.add_argument("--averages", nargs="+", type=average, default=["step", "epoch"], help="step, epoch or numbers of steps")
-    parser.add_argument("--metric", default="auc", help="a metric of the model, by its name in the history")
+    parser.add_argument("--metric", default="auc", help="a metric of the model, by its name in the history; its first one if it has none of this name")
     parser.add_argument("--to", default="comparison", help="where the table and the picture go, without an ending")
     options = parser.parse_args()
-    console = Console(stderr=True)
+    console = make_console()
     begun = time.monotonic()
     try:
-        draw(options, console)
+        return draw(options, console)
     except Exception as error:
         result, details = failed(error, "compare", None, time.monotonic() - begun)
         show(result, details, console)
         return exit_status(result)
-    return 0
 
 
-def draw(options: argparse.Namespace, console: Console) -> None:
+def draw(options: argparse.Namespace, console: Console) -> int:
+    """Train in every way; what is known so far is in the files after each.
+
+    Returns:
+        The exit status.
+    """
     job = load(options.config, options.set)
     ways = variants(options.engines, options.workers, options.splits, options.averages)
+    outcomes: list[Outcome] = []
+    failures: list[Failure] = []
     spark = SparkSession.builder.appName(f"compare {job.name}").getOrCreate()
-    master = spark.sparkContext.master
     try:
-        outcomes = compare(spark, job, ways, options.config, lambda text: console.rule(text))
+        for each in compare(spark, job, ways, options.config, lambda text: console.rule(text)):
+            if isinstance(each, Failure):
+                failures.append(each)
+                console.print(Text(f"{each.variant.name} failed: {each.reason}\n{each.details}"))
+            else:
+                outcomes.append(each)
+            text = leave(options, job, outcomes, failures, spark.sparkContext.master)
     finally:
         spark.stop()
-    command = shlex.join(["./spark-submit.sh", "jobs/compare.py", *sys.argv[1:]])
-    title = f"{job.name}: {job.training.epochs} epochs of {outcomes[0].rows_per_epoch:,} rows"
+    console.print(Markdown(text))
+    print(Path(options.to).with_suffix(".md"))
+    return 1 if failures else 0
+
+
+def leave(options: argparse.Namespace, job: Job, outcomes: list[Outcome], failures: list[Failure], master: str) -> str:
+    """Write TO.md, TO.csv and TO.png; the text of the first."""
+    to = Path(options.to)
+    rows = f" of {outcomes[0].rows_per_epoch:,} rows" if outcomes else ""
+    title = f"{job.name}: {job.training.epochs} epochs{rows}"
+    metric = metric_of(outcomes[0], options.metric) if outcomes else options.metric
     text = "\n".join([
         f"# {title}", "",
-        f"Made by `{command}` on {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}; one run "
-        "after the other, on the same prepared rows, with the same seed.", "",
+        f"Made by `{shlex.join(['./spark-submit.sh', 'jobs/compare.py', *sys.argv[1:]])}` on {os.cpu_count()} cores "
+        f"({platform.machine()}), Python {platform.python_version()}; one run after the other, on the same prepared rows, with "
+        "the same seed.", "",
         "Seconds are those of training, speed-up is over one worker. A worker's batch is the same throughout, so N workers "
         "with `average: step` take steps of N batches. A worker has "
         f"the cores of one executor ({master}).", "",
-        markdown(outcomes, options.metric),
-        f"![loss and {options.metric} by time and by rows]({Path(options.to).name}.png)", "",
+        markdown(outcomes, metric, failures),
     ])
-    to = Path(options.to)
+    if outcomes:
+        text += f"![loss and {metric} by time and by rows]({to.name}.png)\n"
+        to.with_suffix(".csv").write_text(table_csv(outcomes))
+        to.with_suffix(".png").write_bytes(picture(outcomes, metric, title))
     to.with_suffix(".md").write_text(text)
-    to.with_suffix(".csv").write_text(table_csv(outcomes))
-    to.with_suffix(".png").write_bytes(picture(outcomes, options.metric, title))
-    console.print(Markdown(text))
-    print(to.with_suffix(".md"))
+    return text
 
 
 if __name__ == "__main__":

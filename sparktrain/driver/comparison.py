@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 
 from sparktrain.config import Job
 from sparktrain.config.training import ONE_WORKER
+from sparktrain.driver.ending import failed
 from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.given import Given
 from sparktrain.driver.run import run_job
@@ -73,9 +74,23 @@ def variants(
     return found
 
 
+@dataclass(frozen=True)
+class Failure:
+    """A variant that was not trained to its end.
+
+    Attributes:
+        reason: why.
+        details: what more there is to show of it.
+    """
+
+    variant: Variant
+    reason: str
+    details: str
+
+
 def compare(
     spark: SparkSession, job: Job, ways: Sequence[Variant], config_file: str, tell: Callable[[str], None]
-) -> list[Outcome]:
+) -> Iterator[Outcome | Failure]:
     """Train a job in every way, one after the other, on the same prepared rows and with the same seed.
 
     Args:
@@ -83,22 +98,33 @@ def compare(
         ways: of `variants`.
         config_file: beside which `module:function` is looked up, too.
         tell: told which one begins.
+
+    Yields:
+        What came of each way, as soon as it is there: one that fails takes nothing from the others.
     """
     folders = search_folders(config_file)
     preprocess = resolve(job.data.preprocess, folders) if job.data.preprocess is not None else None
     tell("preparing the rows")
     prepared = prepare(spark, job.data, seed=job.seed, preprocess=preprocess, read_again=True)
-    outcomes = []
     try:
         for number, way in enumerate(ways, start=1):
             tell(f"{number} of {len(ways)}: {way.name}")
             training = job.training.model_copy(update={
                 "engine": way.engine, "workers": way.workers, "split": way.split, "average": way.average,
             })
-            outcomes.append(_train(spark, job.model_copy(update={"training": training}), prepared, folders, way))
+            try:
+                yield _train(spark, job.model_copy(update={"training": training}), prepared, folders, way)
+            except Exception as error:
+                result, details = failed(error, way.name, None, 0)
+                yield Failure(way, result.reason, details)
     finally:
         prepared.release()
-    return outcomes
+
+
+def metric_of(outcome: Outcome, asked: str) -> str:
+    """The metric to compare by: the one that was asked for, if the model has it, else its first beside the loss, else the loss."""
+    names = [name for name in outcome.history if not name.startswith("val_") and name != "loss"]
+    return asked if asked in names else next(iter(names), "loss")
 
 
 def _train(spark: SparkSession, job: Job, prepared: Any, folders: Sequence[str], way: Variant) -> Outcome:
@@ -111,14 +137,18 @@ def _train(spark: SparkSession, job: Job, prepared: Any, folders: Sequence[str],
                    result.history)
 
 
-def markdown(outcomes: Sequence[Outcome], metric: str) -> str:
+def markdown(outcomes: Sequence[Outcome], metric: str, failures: Sequence[Failure] = ()) -> str:
     """The table: seconds, speed-up over the first outcome, rows/s; loss and metric at the end and at the same moment.
 
     Args:
         metric: the name of a metric of the history; its validation is shown where there is one.
+        failures: told below it.
     """
+    told = "".join(f"\n- {failure.variant.name}: failed. {failure.reason}" for failure in failures) + "\n" * bool(failures)
+    if not outcomes:
+        return told
     first = outcomes[0]
-    shown = [name for name in ("loss", "val_loss", metric, f"val_{metric}") if name in first.history]
+    shown = [name for name in dict.fromkeys(("loss", "val_loss", metric, f"val_{metric}")) if name in first.history]
     soonest = min(outcome.seconds for outcome in outcomes)
     head = ["engine", "workers", "split", "average", "epochs", "seconds", "speed-up", "rows/s", *shown,
             f"{shown[-1]} after {soonest:.0f} s", f"{shown[-1]} after {first.rows_per_epoch:,} rows"]
@@ -132,7 +162,7 @@ def markdown(outcomes: Sequence[Outcome], metric: str) -> str:
                  _at(outcome, shown[-1], lambda epoch, seconds, rows: seconds <= soonest * 1.02),
                  _at(outcome, shown[-1], lambda epoch, seconds, rows: rows <= first.rows_per_epoch)]
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + told
 
 
 def _at(outcome: Outcome, metric: str, reached: Callable[[int, float, int], bool]) -> str:

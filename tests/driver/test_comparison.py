@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from sparktrain.driver.comparison import Outcome, Variant, markdown, picture, table_csv, variants
+from sparktrain.driver.comparison import Failure, Outcome, Variant, markdown, metric_of, picture, table_csv, variants
 
 ALONE = Outcome(Variant("single", 1), 10.0, 200.0, 1000, [5.0, 5.0], {"loss": [0.6, 0.5], "auc": [0.7, 0.75]})
 TWO = Outcome(Variant("horovod", 2), 5.0, 400.0, 1000, [2.5, 2.5], {"loss": [0.65, 0.55], "auc": [0.68, 0.74]})
@@ -33,3 +33,18 @@ def test_every_epoch_is_a_line_of_the_csv_and_the_picture_is_one():
         ("single", "1", "5.000", "1000", "0.6"), ("single", "2", "10.000", "2000", "0.5"),
         ("horovod", "1", "5.000", "2000", "0.6")]
     assert picture([ALONE, TWO], "auc", "two ways").startswith(b"\x89PNG")
+
+
+def test_a_model_without_the_metric_that_is_asked_for_is_compared_by_another():
+    plain = Outcome(Variant("single", 1), 10.0, 200.0, 1000, [5.0], {"loss": [0.6], "val_loss": [0.7]})
+    other = Outcome(Variant("single", 1), 10.0, 200.0, 1000, [5.0], {"loss": [0.6], "val_loss": [0.7], "mae": [1.0], "val_mae": [2.0]})
+    assert (metric_of(ALONE, "auc"), metric_of(other, "auc"), metric_of(plain, "auc")) == ("auc", "mae", "loss")
+    assert "| 0.6000 | 0.7000 |" in markdown([plain], "loss") and picture([plain], "loss", "one").startswith(b"\x89PNG")
+
+
+def test_a_way_that_fails_is_told_with_its_reason_and_takes_nothing_from_the_others():
+    failure = Failure(Variant("horovod", 2), "rank 1: OutOfMemory", "Traceback")
+    table, told = markdown([ALONE], "auc", [failure]).split("\n\n")
+    assert table == markdown([ALONE], "auc").rstrip("\n")
+    assert told == "- horovod, 2 workers, split rows, average step: failed. rank 1: OutOfMemory\n"
+    assert "OutOfMemory" in markdown([], "auc", [failure])
