@@ -12,19 +12,25 @@ import io
 import json
 import os
 import platform
+import secrets
+import site
 import sys
 import tarfile
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 from typing import Callable, Iterator
 
 from packaging.requirements import Requirement
 
-from sparktrain.storage import SUMMARY, Folder, open_folder
+from sparktrain.storage import SUMMARY, Folder, NotFound, StorageError, open_folder
 
 ENVIRONMENT, JARS = "environment.tar.gz", "spark-jars.zip"
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
+_ONLY_HERE = ("java", "notebook", "test")   # extras: nodes bring their Java
+_STAGED = "_staged"
+_LEFTOVER = 86_400                 # seconds
 _LEFT_OUT = {"include", "tests"}   # which a compiler reads, and which nobody does there
 
 
@@ -49,21 +55,43 @@ def package(to: str, tell: Callable[[str], None]) -> str:
     if root.exists(f"{name}/{SUMMARY}"):
         tell(f"{root.join(name).url} is there already, with these versions")
         return root.join(name).url
-    staged = root.join("_staged", name)
-    if staged.exists():   # of one that was killed
+    for each in distributions:
+        if each.metadata["Name"] != "sparktrain" and _is_editable(each):
+            tell(f"{each.metadata['Name']} is installed as editable, so its code stays out of the package: install it without -e")
+    _remove_leftovers(root)
+    staged = root.join(_STAGED, f"{name}-{time.time():.0f}-{secrets.token_hex(4)}")   # another may be packing the same
+    try:
+        with tempfile.TemporaryDirectory(prefix="sparktrain-package-") as folder:
+            for file, make in ((ENVIRONMENT, _pack_environment), (JARS, _pack_jars)):
+                tell(f"packing {file} ...")
+                local = Path(folder, file)
+                make(local, distributions)
+                tell(f"writing {file}, {local.stat().st_size / 1e6:,.0f} MB ...")
+                staged.upload(str(local), file)
+                local.unlink()
+        versions = {each.metadata["Name"]: each.version for each in distributions}
+        staged.write_text(SUMMARY, json.dumps({"python": platform.python_version(), "versions": versions}, indent=1) + "\n")
+        try:
+            root.publish(staged.url.removeprefix(f"{root.url}/"), name)
+        except StorageError:
+            if not root.exists(f"{name}/{SUMMARY}"):
+                raise
+            tell("another has written the same package meanwhile")
+    finally:
         staged.remove(recursive=True)
-    with tempfile.TemporaryDirectory(prefix="sparktrain-package-") as folder:
-        for file, make in ((ENVIRONMENT, _pack_environment), (JARS, _pack_jars)):
-            tell(f"packing {file} ...")
-            local = Path(folder, file)
-            make(local, distributions)
-            tell(f"writing {file}, {local.stat().st_size / 1e6:,.0f} MB ...")
-            staged.upload(str(local), file)
-            local.unlink()
-    versions = {each.metadata["Name"]: each.version for each in distributions}
-    staged.write_text(SUMMARY, json.dumps({"python": platform.python_version(), "versions": versions}, indent=1) + "\n")
-    root.publish(f"_staged/{name}", name)
     return root.join(name).url
+
+
+def _remove_leftovers(root: Folder) -> None:
+    """Remove what those have left that were killed a day ago and longer."""
+    try:
+        names = root.join(_STAGED).list()
+    except NotFound:
+        return
+    for each in names:
+        since = each.split("-")[-2:-1]
+        if since and since[0].isdigit() and time.time() - int(since[0]) > _LEFTOVER:
+            root.remove(f"{_STAGED}/{each}", recursive=True)
 
 
 def packaged(at: str) -> Folder:
@@ -108,30 +136,50 @@ def own_code(folder: Path) -> Path:
 
 
 def _distributions() -> list[importlib.metadata.Distribution]:
-    """What sparktrain needs, with the extras that are installed and are not for tests, in the order of their names."""
+    """What is installed here, the user's own packages too, but for what only tests, notebooks and pip need; by name."""
+    needed = _with_what_they_need([("sparktrain", ("", *_extras()))])
+    not_there = set(_with_what_they_need([("sparktrain", _ONLY_HERE), ("pip", ("",)), ("wheel", ("",))])) - set(needed)
+    sites = {Path(path).resolve() for path in site.getsitepackages()}
+    own = [_name(each) for each in importlib.metadata.distributions() if Path(each.locate_file("")).resolve() in sites]
+    found = needed | _with_what_they_need([(name, ("",)) for name in own if name not in not_there])
+    return [found[name] for name in sorted(found)]
+
+
+def _with_what_they_need(wanted: list[tuple[str, tuple[str, ...]]]) -> dict[str, importlib.metadata.Distribution]:
+    """Distributions, each with some of its extras, and all that they need, as far as it is installed."""
     found: dict[str, importlib.metadata.Distribution] = {}
-    waiting: list[tuple[str, tuple[str, ...]]] = [("sparktrain", ("", *_extras()))]
+    waiting, seen = list(wanted), set()
     while waiting:
-        name, extras = waiting.pop()
+        asked = waiting.pop()
+        name, extras = asked
+        if asked in seen:
+            continue
+        seen.add(asked)
         try:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
             continue   # an extra that isn't installed: a job that needs it fails as it does here
-        known = distribution.metadata["Name"].lower().replace("_", "-")
-        if known in found:
-            continue
-        found[known] = distribution
+        found[_name(distribution)] = distribution
         for text in distribution.requires or ():
             requirement = Requirement(text)
             marker = requirement.marker
             if marker is None or any(marker.evaluate({"extra": extra}) for extra in extras):
-                waiting.append((requirement.name, ("", *requirement.extras)))
-    return [found[name] for name in sorted(found)]
+                waiting.append((requirement.name, ("", *sorted(requirement.extras))))
+    return found
+
+
+def _name(distribution: importlib.metadata.Distribution) -> str:
+    return distribution.metadata["Name"].lower().replace("_", "-")
+
+
+def _is_editable(distribution: importlib.metadata.Distribution) -> bool:
+    origin = distribution.read_text("direct_url.json")   # which pip writes for what came from a folder
+    return origin is not None and json.loads(origin).get("dir_info", {}).get("editable", False)
 
 
 def _extras() -> list[str]:
     extras = importlib.metadata.metadata("sparktrain").get_all("Provides-Extra") or []
-    return [extra for extra in extras if extra not in ("test", "notebook", "java")]   # the nodes have their own Java
+    return [extra for extra in extras if extra not in _ONLY_HERE]
 
 
 def _pack_environment(target: Path, distributions: list[importlib.metadata.Distribution]) -> None:
