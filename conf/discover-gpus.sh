@@ -7,25 +7,35 @@
 set -eu
 wanted=${SPARKTRAIN_GPUS:-1}
 executor=$PPID
-claims=/tmp/sparktrain-gpus   # not TMPDIR: all executors of the node must find the same
+claims=/tmp/sparktrain-gpu-claims   # not TMPDIR: all executors of the node must find the same
 
 born() { cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null || true; }   # tells a process from a later one of the same number
 
-umask 0
-mkdir -p "$claims"
-exec 9>>"$claims/lock"
+# All users write there, each only files of their own, as in /tmp itself.
+mkdir -m 1777 "$claims" 2>/dev/null || true
+if [ -L "$claims" ] || [ ! -d "$claims" ] || [ ! -k "$claims" ]; then
+    echo "$claims is not the folder that executors settle GPUs in (mode 1777): have its owner remove it" >&2
+    exit 1
+fi
+exec 9<"$claims"
 flock 9
 taken="" addresses="" count=0
 for gpu in ${SPARKTRAIN_GPU_LIST:-$(nvidia-smi --query-gpu=index --format=csv,noheader)}; do
-    owner="" since=""
-    if [ -f "$claims/$gpu" ]; then read -r owner since <"$claims/$gpu" || true; fi
-    if [ -n "$owner" ] && [ "$owner" != "$executor" ] && [ "$(born "$owner")" = "$since" ]; then
-        taken="$taken $gpu (process $owner)"
+    holder=""
+    for claim in "$claims/$gpu@"*; do   # one of each user who has had it
+        owner="" since=""
+        if [ -f "$claim" ]; then read -r owner since <"$claim" || true; fi
+        if [ -n "$owner" ] && [ "$owner" != "$executor" ] && [ "$(born "$owner")" = "$since" ]; then holder=$owner; fi
+    done
+    if [ -n "$holder" ]; then
+        taken="$taken $gpu (process $holder)"
         continue
     fi
     if [ "$count" -lt "$wanted" ]; then
-        rm -f "$claims/$gpu"
-        echo "$executor $(born "$executor")" >"$claims/$gpu"
+        fresh=$(mktemp "$claims/new.XXXXXX")
+        echo "$executor $(born "$executor")" >"$fresh"
+        chmod 644 "$fresh"
+        mv -fT "$fresh" "$claims/$gpu@$(id -u)"   # never through a link that another has put there
         addresses="$addresses${addresses:+, }\"$gpu\""
         count=$((count + 1))
     fi

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parent.parent.parent / "conf" / "discover-gpus.sh"
+CLAIMS = Path("/tmp/sparktrain-gpu-claims")
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
 # Stands for an executor: it asks as Spark's JVM does, tells what it got, and lives on until its input ends.
 EXECUTOR = ("import subprocess, sys; done = subprocess.run([sys.argv[1]], capture_output=True, text=True);"
@@ -38,7 +39,7 @@ def executors():
     yield start
     stop()
     for number in (0, 1):
-        Path(f"/tmp/sparktrain-gpus/{node}-{number}").unlink(missing_ok=True)
+        Path(f"{CLAIMS}/{node}-{number}@{os.getuid()}").unlink(missing_ok=True)
 
 
 def addresses(answers: list[tuple[int, str]]) -> list[str]:
@@ -56,3 +57,17 @@ def test_the_gpus_of_executors_that_are_gone_are_free_again(executors):
     assert addresses(executors(2)) == ["0", "1"]
     executors.stop()
     assert addresses(executors(1, wanted=2)) == ["0", "1"]
+
+
+def test_a_link_in_the_shared_folder_leads_no_claim_elsewhere(executors, tmp_path):
+    """Other users of the node may put links there, to files of whoever runs the executor."""
+    assert addresses(executors(1)) == ["0"]   # makes the folder
+    assert CLAIMS.stat().st_mode & 0o7777 == 0o1777
+    executors.stop()
+    mine = tmp_path / "mine"
+    mine.write_text("precious")
+    claim = CLAIMS / f"{os.getpid()}-0@{os.getuid()}"
+    claim.unlink()
+    claim.symlink_to(mine)
+    assert addresses(executors(1)) == ["0"]
+    assert mine.read_text() == "precious" and not claim.is_symlink()

@@ -295,3 +295,21 @@ def test_a_check_that_hangs_is_ended_with_its_jobs(spark):
         within(spark, 2, lambda: spark.sparkContext.parallelize([1], 1).mapPartitions(hang).count())
     assert not spark.sparkContext.statusTracker().getActiveJobsIds()
     assert within(spark, 10, lambda: 3) == 3
+
+
+@pytest.mark.real
+def test_what_needs_executors_is_not_tried_where_they_cannot_be_used(spark, tmp_path, monkeypatch):
+    """It would take minutes to fail in the same way."""
+    monkeypatch.setenv("PYSPARK_PYTHON", "/opt/python3.9")
+    examination = Examination(spark, f"file://{tmp_path}/models", workers=2, engine="horovod")
+
+    def executors():
+        raise ModuleNotFoundError("No module named 'sparktrain'")
+
+    examination._executors = executors
+    findings = {each.check: each for each in examination.go()}
+    assert "No module named 'sparktrain'" in findings["executors"].found and "/opt/python3.9" in findings["executors"].found
+    assert {name for name, each in findings.items() if each.verdict == "bad"} == {"executors"}
+    for check in ("versions on the executors", "GPUs", "local disks", "storage from the executors", "feed", "averaging, horovod"):
+        assert findings[check].found == "not looked at: see `executors`"
+    assert "write" in findings["storage from the driver"].found

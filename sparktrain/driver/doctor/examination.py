@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
@@ -50,12 +51,13 @@ _ADVICE = {
 }
 
 
+_VERSIONS = "versions on the executors"
+# What can only fail again, slowly, where executors can't be used or have other versions.
+_NEED_EXECUTORS = frozenset({_VERSIONS, "GPUs", "local disks", "storage from the executors", "feed"})
+
+
 class TookTooLong(RuntimeError):
     """A check was not done in its time."""
-
-
-class NotKnown(RuntimeError):
-    """What a check goes by is not known, as an earlier one failed."""
 
 
 class Examination:
@@ -82,6 +84,7 @@ class Examination:
         self._workers, self._engine, self._wait, self._megabytes = workers, engine, wait, megabytes
         self._output = output or f"/tmp/sparktrain-{self._context.sparkUser()}/doctor"
         self._settings = dict(self._context.getConf().getAll())
+        self._unfit = ""   # the check that says that executors can't be used
         self._slots: Slots | None = None
         self._seen: list[dict[str, Any]] | None = None
         self._resident: int | None = None   # bytes of a training process
@@ -91,28 +94,40 @@ class Examination:
             ("Spark", 30, self._driver),
             ("settings", 30, self._application),
             ("executors", self._wait + 90, self._executors),
-            ("versions on the executors", 10, lambda: verdicts.versions(versions(), self._looked(), self._engine)),
+            (_VERSIONS, 10, lambda: verdicts.versions(versions(), self._seen, self._engine)),
             ("GPUs", on_executor.CHILD_SECONDS + 30, self._gpus),
-            ("local disks", 10, lambda: verdicts.disks(self._looked(), spare_of(self._context, None))),
+            ("local disks", 10, lambda: verdicts.disks(self._seen, spare_of(self._context, None))),
             ("storage from the driver", 90, self._storage_here),
             ("storage from the executors", 90, self._storage_there),
             ("feed", 180, self._feed),
             (f"averaging, {self._engine}", 300, self._average),
             ("memory beside the heap", 10, lambda: verdicts.memory(self._settings, self._context.master, self._resident)),
         ):
+            if self._unfit and check in _NEED_EXECUTORS.union({f"averaging, {self._engine}"}):
+                self.findings.append(Finding(check, f"not looked at: see `{self._unfit}`", "warning"))
+                continue
             self._tell(f"looking at: {check}")
             begun = time.monotonic()
             try:
                 finding = within(self._spark, seconds, make)
             except Exception as error:
                 result, details = failed(error, check, None, 0)
-                said = isinstance(error, (ClusterRefused, ConfigError, EngineRefused, NoSlots, NotKnown))   # what to do, too
+                said = isinstance(error, (ClusterRefused, ConfigError, EngineRefused, NoSlots))   # what to do, too
                 advice = next((text for start, text in _ADVICE.items() if check.startswith(start) and not said), "")
-                finding = Finding(check, result.reason, "bad", advice)
+                python = f" (their Python: {self._python})" if check == "executors" else ""
+                finding = Finding(check, f"{result.reason}{python}", "bad", advice)
                 self.facts.setdefault("failures", {})[check] = details or result.reason
+            if finding.verdict == "bad" and check in ("executors", _VERSIONS):
+                self._unfit = check
             self.findings.append(finding)
             self.facts.setdefault("seconds", {})[check] = round(time.monotonic() - begun, 1)
         return self.findings
+
+    @property
+    def _python(self) -> str:
+        """What executors run, by the settings."""
+        named = self._settings.get("spark.pyspark.python") or os.environ.get("PYSPARK_PYTHON")
+        return named or "python3 on their PATH, as neither spark.pyspark.python nor PYSPARK_PYTHON is set"
 
     def _driver(self) -> Finding:
         jvm, context = self._context._jvm, self._context
@@ -160,10 +175,9 @@ class Examination:
                 for each in every if each.id() != "driver"]
 
     def _gpus(self) -> Finding:
-        looked = self._looked()
-        seen = self._everywhere(on_executor.see_gpus) if any(each["gpus"] for each in looked) else []
+        seen = self._everywhere(on_executor.see_gpus) if any(each["gpus"] for each in self._seen) else []
         self.facts["gpus"] = seen
-        return verdicts.gpus(looked, seen)
+        return verdicts.gpus(self._seen, seen)
 
     def _storage_here(self) -> Finding:
         url = qualified(self._spark, self._output)
@@ -172,7 +186,6 @@ class Examination:
         return verdicts.storage("driver", [tried], url)
 
     def _storage_there(self) -> Finding:
-        self._looked()
         url, hadoop = qualified(self._spark, self._output), hadoop_settings(self._spark)
         root = open_folder(url, hadoop)
         folder = root.join(f"_doctor-{secrets.token_hex(4)}")
@@ -191,7 +204,6 @@ class Examination:
         return verdicts.storage("executors", tried, url)
 
     def _feed(self) -> Finding:
-        self._looked()
         measured = feeding.measure(self._spark, self._slots, min(self._workers, self._slots.most), self._megabytes)
         self.facts["feed"] = measured
         return verdicts.feeding(measured)
@@ -206,11 +218,6 @@ class Examination:
     def _everywhere(self, function: Callable[[int], Value]) -> list[Value]:
         most = self._slots.most if self._slots.local else self._workers
         return ApplicationExecutors(self._context, self._slots, min(self._workers, most)).run(function, "doctor")
-
-    def _looked(self) -> list[dict[str, Any]]:
-        if self._seen is None:
-            raise NotKnown("the executors could not be looked at: see `executors`")
-        return self._seen
 
 
 def within(spark: SparkSession, seconds: float, action: Callable[[], Value]) -> Value:
