@@ -25,7 +25,7 @@ for gpu in ${SPARKTRAIN_GPU_LIST:-$(nvidia-smi --query-gpu=index --format=csv,no
     for claim in "$claims/$gpu@"*; do   # one of each user who has had it
         owner="" since=""
         if [ -f "$claim" ]; then read -r owner since <"$claim" || true; fi
-        if [ -n "$owner" ] && [ "$owner" != "$executor" ] && [ "$(born "$owner")" = "$since" ]; then holder=$owner; fi
+        if [ -n "$since" ] && [ "$owner" != "$executor" ] && [ "$(born "$owner")" = "$since" ]; then holder=$owner; fi
     done
     if [ -n "$holder" ]; then
         taken="$taken $gpu (process $holder)"
