@@ -23,3 +23,7 @@ def __getattr__(name: str) -> Any:
 
         return scale_up
     raise AttributeError(f"module 'sparktrain' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})   # help() shows what is loaded only when asked for, too

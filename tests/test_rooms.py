@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "training": {"feed", "interfaces", "storage"},
     "worker": {"config", "interfaces", "engines", "training", "feed", "storage"},
     "cluster": {"config", "interfaces", "feed"},
-    "driver": {"config", "storage", "data", "feed", "interfaces", "engines", "training", "cluster"},
+    "driver": {"config", "storage", "data", "feed", "interfaces", "engines", "training", "cluster", "sandbox"},
     "sandbox": set(),
 }
 NOT_BY = {

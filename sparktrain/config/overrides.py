@@ -18,7 +18,7 @@ def apply(mapping: dict[str, Any], places: dict[str, str], overrides: Sequence[s
         mapping: the job's sections; changed.
         places: where each key was said; changed.
         overrides: `a.b=c` each, `c` as YAML. A part of the key may be quoted, to keep its dots or its digits a
-            string.
+            string. `section.key=null` takes the key away, so that it has its default.
 
     Returns:
         What can't be read or put anywhere.
@@ -67,7 +67,10 @@ def _put(mapping: dict[str, Any], places: dict[str, str], parts: list[Any], valu
                            f"set the whole of it: --set '{key}={{…}}'", place)
         at[part] = dict(at[part])  # a YAML alias may share it
         at = at[part]
-    at[parts[-1]] = value
+    if value is None and len(parts) == 2:   # as if the key were not there: its default
+        at.pop(parts[-1], None)
+    else:
+        at[parts[-1]] = value
     key = dotted(key, parts[-1])
     for known in [known for known in places if known.startswith((f"{key}.", f"{key}["))]:
         del places[known]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import shlex
 import sys
 import traceback
 from typing import Sequence
 
 import sparktrain
+
+_PIPE_WIDTH = 240   # characters
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,20 +38,40 @@ def main(argv: Sequence[str] | None = None) -> int:
     listing.add_argument("--most", type=int, default=20, help="ended runs to show, the last first; default: 20")
     showing = of_runs.add_parser("show", help="one run; of a finished one where its model comes from, too")
     tailing = of_runs.add_parser("tail", help="a run's log")
-    for each in (showing, tailing):
+    fetching = of_runs.add_parser("fetch", help="bring a finished run to this machine, with its model.keras")
+    for each in (showing, tailing, fetching):
         each.add_argument("run", help="the run, output.path/RUN or output.path/latest")
     tailing.add_argument("-f", "--follow", action="store_true",
                          help="until the run has ended; then its JSON line, and exit status 0 if it is finished, else 1")
+    fetching.add_argument("--to", metavar="DIR", help="the folder to be made; default: the run's id, in the current folder")
+    fetching.add_argument("--only", metavar="NAME", help="one file of the run, such as model.keras, into DIR or the current folder")
+    removing = of_runs.add_parser("remove", help="remove a run: a finished one, or what is left of one that ended early")
+    removing.add_argument("run", help="the run, output.path/RUN")
+    removing.add_argument("--yes", action="store_true", help="a finished one, too, without asking")
     for each in (listing, showing):
         each.add_argument("--json", action="store_true", help="as JSON: a line a run, or one object")
     options = parser.parse_args(argv)
+    if options.command in ("doctor", "package", "runs"):
+        use_running_sandbox()
     if options.command == "config":
         return _config(options, parser)
     if options.command == "package":
         return _package(options.to)
     if options.command == "doctor":
         return _doctor(options)
-    return _runs(options) if options.command == "runs" else validate(options.arguments)
+    return _runs(options) if options.command == "runs" else _validate(options.arguments)
+
+
+def use_running_sandbox() -> None:
+    """Without a Hadoop of the user's own, hdfs:///... is the sandbox's, while it is up: as for spark-submit.sh."""
+    if any(os.environ.get(name) for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_HOME")):
+        return
+    from sparktrain.sandbox import Sandbox
+
+    sandbox = Sandbox(detached=True)
+    states = sandbox.status()
+    if states and all(each.lacks is None for each in states):
+        os.environ["HADOOP_CONF_DIR"] = str(sandbox.conf_dir)
 
 
 def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -86,28 +110,45 @@ def _doctor(options: argparse.Namespace) -> int:
 def _runs(options: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from sparktrain.driver.fetching import fetch, remove
     from sparktrain.driver.runs import details, listed, table
     from sparktrain.driver.seen import find
     from sparktrain.storage import StorageError, open_folder
 
+    # In a pipe or a file a line is as long as what it says
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH)
     try:
         if options.what == "tail":
             return _tail(options)
+        if options.what == "fetch":
+            print(fetch(options.run, options.to, options.only))
+            return 0
+        if options.what == "remove":
+            print(remove(options.run, lambda question: options.yes or _confirmed(question)), file=sys.stderr)
+            return 0
         if options.what == "list":
             folder = open_folder(options.output)
             found = listed(folder, options.most)
-            shown, plain = table(found, folder.url), "\n".join(map(json.dumps, found))
+            shown, plain = table(found, folder.url, console.width), "\n".join(map(json.dumps, found))
         else:
             shown, all_of_it = details(find(options.run))
             plain = json.dumps(all_of_it, indent=2)
-    except StorageError as error:
+    except (StorageError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     if options.json:
         print(plain)
     else:
-        Console().print(shown)
+        console.print(shown)
     return 0
+
+
+def _confirmed(question: str) -> bool:
+    """Whether a person at the terminal says yes."""
+    if not sys.stdin.isatty():
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _tail(options: argparse.Namespace) -> int:
@@ -123,6 +164,14 @@ def _tail(options: argparse.Namespace) -> int:
         return 0
     print(end.to_json(), flush=True)
     return 0 if end.status == "finished" else 1
+
+
+def _validate(argv: Sequence[str]) -> int:
+    status = validate(argv)
+    if status == 0:
+        rehearsal = shlex.join(["./spark-submit.sh", "jobs/train.py", *argv, *([] if "--check" in argv else ["--check"])])
+        print(f"Nothing is wrong that can be seen without Spark and the rows. To try it on a few of them:\n  {rehearsal}", file=sys.stderr)
+    return status
 
 
 def validate(argv: Sequence[str], program: str = "train.py") -> int:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping
+from datetime import timezone
+from typing import Any, Iterator, Mapping
 
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from sparktrain.driver import ended
 from sparktrain.driver.output import STAGED
-from sparktrain.driver.progress import end_table
+from sparktrain.driver.progress import counted, end_table
 from sparktrain.driver.seen import SILENT, Seen, at_work, silence
 from sparktrain.driver.standing import figure, place
 from sparktrain.storage import Folder, NotFound
 from sparktrain.storage.runs import finished_at, newest
 
 _REASON = 200   # characters of a reason in a list
+_WIDE = 150     # characters that a run's line takes, with room for how it went
 
 
 def listed(folder: Folder, most: int) -> list[dict[str, Any]]:
@@ -41,23 +45,48 @@ def listed(folder: Folder, most: int) -> list[dict[str, Any]]:
     return working + sorted([*done, *without], key=finished_at, reverse=True)[:most]
 
 
-def table(runs: list[dict[str, Any]], url: str) -> Table:
-    """A line for each of `listed`."""
+def table(runs: list[dict[str, Any]], url: str, width: int = _WIDE) -> Table | Group:
+    """A line for each of `listed`, or some lines each where there is less room than a line takes.
+
+    Args:
+        width: characters.
+    """
+    if width < _WIDE:
+        return Group(Text(f"runs at {url}"), *(each for run in runs for each in _lines(run)))
     shown = Table(title=f"runs at {url}", title_justify="left")
-    for name in ("run", "status", "ended or since", "engine", "workers", "rows", "epochs", "seconds",
-                 "how it goes or went"):
-        shown.add_column(name, overflow="fold")
+    for name in ("run", "status", "ended or since", "engine", "workers", "rows", "epochs", "seconds"):
+        shown.add_column(name, no_wrap=True)
+    shown.add_column("how it goes or went", overflow="fold")
     for run in runs:
-        running = run["status"] == "running"
-        seconds = run.get("wall", run.get("seconds"))   # a summary's `seconds` are those of each phase
-        if running:
-            told = f"{_course(run)} ({run.get('user')} on {run.get('host')}, {run.get('application')})"
-        else:
-            told = _line(run["reason"]) if "reason" in run else _metrics(run["metrics"])
-        shown.add_row(Text(run["run"]), run["status"], str(run.get("since") if running else run["finished"]),
-                      run.get("engine"), _number(run.get("workers")), _number(run.get("rows")),
-                      _number(run.get("epochs")), _number(seconds), Text(told))
+        shown.add_row(Text(run["run"]), run["status"], _time(run), run.get("engine"), _number(run.get("workers")),
+                      _number(run.get("rows")), _number(run.get("epochs")), _number(_seconds(run)), Text(_how(run)))
     return shown
+
+
+def _lines(run: Mapping[str, Any]) -> Iterator[RenderableType]:
+    what = [run.get("engine"), *(counted(run[name], name.removesuffix("s")) for name in ("workers", "rows", "epochs") if run.get(name))]
+    if _seconds(run):
+        what.append(f"{_seconds(run):,.0f} s")
+    yield Text.assemble((run["run"], "bold"), f"  {run['status']}  {_time(run)}")
+    for text in (", ".join(filter(None, what)), _how(run)):
+        if text:
+            yield Padding(Text(text), (0, 0, 0, 4))
+
+
+def _time(run: Mapping[str, Any]) -> str:
+    """When a run ended or, at work, since when it is; UTC."""
+    time = run.get("since") if run["status"] == "running" else run["finished"]
+    return finished_at({"finished": time}).astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S") if time else ""
+
+
+def _seconds(run: Mapping[str, Any]) -> float | None:
+    return run.get("wall", run.get("seconds"))   # a summary's `seconds` are those of each phase
+
+
+def _how(run: Mapping[str, Any]) -> str:
+    if run["status"] == "running":
+        return f"{_course(run)} ({run.get('user')} on {run.get('host')}, {run.get('application')})"
+    return _line(run["reason"]) if "reason" in run else _metrics(run["metrics"])
 
 
 def details(seen: Seen) -> tuple[Table, dict[str, Any]]:

@@ -39,6 +39,9 @@ def test_set_puts_any_value_at_any_key(parts, value):
     nested = isinstance(value, (dict, list))
     text = yaml.safe_dump(value, default_flow_style=True, width=10**6) if nested else dump(value)
     assert apply(mapping, {}, [f"{'.'.join(parts)}={text}"]) == []
+    if value is None and len(parts) == 2:
+        assert mapping == {parts[0]: {}}
+        return
     for part in parts:
         mapping = mapping[part]
     assert mapping == parse(text, "")[0]
@@ -55,9 +58,9 @@ def test_set_never_raises_whatever_is_typed(text):
 
 def test_set_replaces_adds_and_removes(write, good_text):
     job = load(write(good_text), ["training.epochs=3", "data.features=[a, b, c]", "data.validation.fraction=1e-1",
-                                  "data.sample.fractions.7=0.5", 'data.sample.fractions."8"=0.25', "data.path=null",
-                                  "data.sql=SELECT * FROM t WHERE a = 'b'", "training.epochs=4"])
-    assert job.training.epochs == 4
+                                  "data.sample.fractions.7=0.5", 'data.sample.fractions."8"=0.25', "data.path=null", "training.workers=8",
+                                  "training.engine=single", "training.workers=null", "data.sql=SELECT * FROM t WHERE a = 'b'", "training.epochs=4"])
+    assert (job.training.epochs, job.training.workers) == (4, 1)   # with null a key has its default
     assert job.data.features == ["a", "b", "c"]
     assert job.data.validation.fraction == 0.1
     assert job.data.sample.fractions == {7: 0.5, "8": 0.25}

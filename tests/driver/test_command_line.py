@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import pydoc
 import re
 from pathlib import Path
 
 import pytest
 
+import sparktrain
 from sparktrain.config import load, reference, schema
 from sparktrain.driver.command_line import main
 from sparktrain.driver.keywords import train
@@ -36,6 +38,23 @@ def test_a_command_that_says_not_what_to_do_is_refused(capsys, words):
     with pytest.raises(SystemExit) as end:
         main(words)
     assert end.value.code == 2 and capsys.readouterr().out == ""
+
+
+def test_a_job_in_which_nothing_is_wrong_is_told_so_with_the_command_that_tries_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my job.yaml").write_text("data: {path: /rows, features: [x], label: y}\nmodel: {build: mine:build}\n"
+                                          "output: {path: /models}\n")
+    (tmp_path / "mine.py").write_text("def build(): ...\n")
+    assert main(["validate", "--config", "my job.yaml"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "" and "./spark-submit.sh jobs/train.py --config 'my job.yaml' --check" in told.err
+
+
+def test_help_lists_the_public_functions_with_what_they_do():
+    shown = pydoc.render_doc(sparktrain, renderer=pydoc.plaintext)
+    for name in ("run", "train", "scale_up"):
+        first = inspect.getdoc(getattr(sparktrain, name)).splitlines()[0]
+        assert first in shown, name
 
 
 def test_the_readme_s_job_can_be_loaded(tmp_path):

@@ -83,6 +83,48 @@ def test_a_list_has_runs_at_work_and_finished_ones_the_last_first(output, capsys
     assert "rank 1 on node: KeyError: [its reason]" in shown and "and more of it" not in shown
 
 
+def test_a_list_of_little_width_breaks_no_id_and_no_word(output, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["runs", "list", output]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines[1:])
+    assert any(line.startswith("now  running  ") for line in lines)
+    assert "bad  failed  2026-01-01 12:00:00" in [line.rstrip() for line in lines]
+    assert "    horovod, 2 workers, 80,000 rows, 5 epochs, 67 s" in [line.rstrip() for line in lines]
+    assert "    rank 1 on node: KeyError: [its reason]" in [line.rstrip() for line in lines]
+
+
+def test_a_finished_run_is_fetched_whole_or_a_file_of_it_and_nothing_is_replaced(output, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["runs", "fetch", f"{output}/latest"]) == 0 and capsys.readouterr().out == "newer\n"
+    assert json.loads((tmp_path / "newer" / "summary.json").read_text())["run"] == "newer"
+    assert (tmp_path / "newer" / "logs" / "run.log").read_text() == "trained\n"
+    assert main(["runs", "fetch", f"{output}/newer"]) == 1 and "newer is there already" in capsys.readouterr().err
+    assert main(["runs", "fetch", f"{output}/older", "--to", "mine", "--only", "lineage.json"]) == 0
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["lineage.json"]
+    assert main(["runs", "fetch", f"{output}/older", "--only", "model.keras"]) == 1
+    assert "The run has lineage.json" in capsys.readouterr().err
+    assert main(["runs", "fetch", f"{output}/bad"]) == 1 and "KeyError: [its reason]" in capsys.readouterr().err
+    assert main(["runs", "fetch", f"{output}/now"]) == 1 and "is at work" in capsys.readouterr().err
+
+
+def test_what_is_left_of_a_run_is_removed_and_a_finished_one_only_by_its_user_s_word(output, tmp_path, capsys):
+    models = tmp_path / "models"
+    assert main(["runs", "remove", f"{output}/now"]) == 1 and "stop it first" in capsys.readouterr().err
+    assert (models / "_runs" / "now").exists()
+    tell(output, updated="2026-01-01T00:00:00+00:00")   # killed long ago
+    assert main(["runs", "remove", f"{output}/now"]) == 0 and not (models / "_runs" / "now").exists()
+    (models / "_runs" / "bad" / "checkpoints").mkdir(parents=True)
+    assert main(["runs", "remove", f"{output}/bad"]) == 0
+    assert not (models / "_runs" / "bad").exists() and not (models / "_ended" / "bad").exists()
+    for word in ("latest", "newer"):   # no one's guess, and nobody at the terminal
+        assert main(["runs", "remove", f"{output}/{word}"]) == 1 and (models / "newer" / "summary.json").exists()
+    assert "say --yes" in capsys.readouterr().err
+    assert main(["runs", "remove", f"{output}/newer", "--yes"]) == 0 and not (models / "newer").exists()
+    assert main(["runs", "remove", f"{output}/newer", "--yes"]) == 1 and "older" in capsys.readouterr().err
+    assert (models / "older").exists()
+
+
 def test_a_list_says_how_far_a_run_at_work_is_and_whether_it_gives_a_sign(output, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     tell(output)
