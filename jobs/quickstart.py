@@ -95,11 +95,13 @@ def compare(spark: SparkSession, job: Job, result: Result) -> None:
 def what_stays(job: Job, result: Result) -> list[str]:
     """What is there when the program has ended: rows, model, Hadoop; and the commands for them."""
     configured, sandbox = os.environ.get("HADOOP_CONF_DIR", ""), Sandbox()
-    fetch = f'from sparktrain.storage import open_folder as f; f("{result.output}").download("model.keras", "model.keras")'
+    sparktrain = str(Path(sys.executable).with_name("sparktrain"))
     lines = [
         f"The rows are at {job.data.path[0]} and {job.data.args['weather']},",
         f"the model is at {result.output}/model.keras. To fetch it into the current folder:",
-        f"  HADOOP_CONF_DIR={shlex.quote(configured)} {shlex.join([sys.executable, '-c', fetch])}",
+        f"  {shlex.join([sparktrain, 'runs', 'fetch', result.output, '--only', 'model.keras'])}",
+        "What to try next: a wider model, rehearsed by one step on a few rows.",
+        "  ./spark-submit.sh jobs/train.py --config conf/quickstart.yaml --set model.args.units=128 --check",
     ]
     if configured != str(sandbox.conf_dir):
         return lines

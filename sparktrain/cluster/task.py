@@ -33,6 +33,8 @@ from sparktrain.cluster.short_path import forget, shorten
 from sparktrain.interfaces.launch import Launch, LaunchFailed
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, OutputCheck, Phase, Source
 
+_ENDING = 2.0   # seconds in which an executor's JVM follows its container's files
+_FILES_ARE_GONE = ("FileNotFoundError", "ModuleNotFoundError", "ImportError")
 _TELL_EVERY = 0.5   # seconds
 
 
@@ -153,7 +155,13 @@ class _Attempt:
 
     def _blamed(self, outcome: Finished | Failure) -> Finished | Failure:
         """A failure's cause is the executor's end, where that came first: a cluster manager removes its files at once."""
-        if not isinstance(outcome, Failure) or outcome.cause == "echo" or _parents() == self._executor:
+        if not isinstance(outcome, Failure) or outcome.cause == "echo":
+            return outcome
+        if outcome.error in _FILES_ARE_GONE:   # maybe those of a container that is being ended, JVM and all
+            until = time.monotonic() + _ENDING
+            while time.monotonic() < until and _parents() == self._executor:
+                time.sleep(0.1)
+        if _parents() == self._executor:
             return outcome
         return Failure("lost", ExecutorGone.__name__, f"the executor's JVM is gone, and then {outcome.error}: {outcome.message}")
 

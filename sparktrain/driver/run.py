@@ -203,7 +203,7 @@ class Run:
         self.folder.release()
         self.watch.note(
             f"what run {self.id} has come to is kept for 30 days: the same command with --run-id {self.id} (in a program: run_id="
-            f"{self.id!r}) goes on from there; remove {self.folder.staged.url} to give it up"
+            f"{self.id!r}) goes on from there, and `sparktrain runs remove {self.folder.final.url}` removes it"
         )
 
     def slots(self) -> Slots:

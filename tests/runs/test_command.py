@@ -43,7 +43,7 @@ def test_a_users_own_job_trains_and_its_model_is_there(home):
     assert (run / "model.keras").exists() and json.loads((run / "classes.json").read_text()) == ["near", "far"]
     assert json.loads((home / "end.json").read_text()) == end
     assert run_end(open_folder(home / "models"), "one").to_dict() == end
-    assert "epoch 3: loss" in (run / "logs" / "run.log").read_text()
+    assert "epoch 3: accuracy" in (run / "logs" / "run.log").read_text()
     assert (home / "told.json").read_text() == "finished"
     lineage = json.loads((run / "lineage.json").read_text())
     assert lineage["classes_after_sampling"] == {"near": 60, "far": 60}

@@ -151,7 +151,7 @@ def test_one_failure_too_many_keeps_the_checkpoint_and_says_how_to_go_on(go, job
     assert root.exists(f"_runs/mine/{CHECKPOINT}") and not root.exists("_runs/mine/running.json")
     assert json.loads(root.read_text("_ended/mine/end.json"))["resumable"] is True
     said = capfd.readouterr().err
-    assert "--run-id mine" in said and "_runs/mine" in said
+    assert "--run-id mine" in said and "sparktrain runs remove" in said
     is_whole(go(), job)
     assert go.trained == ["mine"]
 

@@ -21,6 +21,7 @@ from pyspark.ml.feature import StandardScaler, VectorAssembler
 from sparktrain.cluster.stage import StageFailed
 from sparktrain.config import ConfigError, Job
 from sparktrain.data import InputError, MissingColumn
+from sparktrain.driver import output
 from sparktrain.driver import run_job, write_prepared
 from sparktrain.driver.output import RunTaken
 from sparktrain.storage import StorageError, open_folder
@@ -207,7 +208,8 @@ def test_a_preparation_is_complete_or_not_there(spark, place, written):
     bad = "a > 0 OR raise_error('this row is bad') IS NULL"
     with pytest.raises(StageFailed, match="this row is bad"):
         write_prepared(spark, changed(job(place), where=bad, pipeline=None, sample=None, features=["a"]), to)
-    place.join("prepared/_runs/taken").claim("running.json", b"{}")
+    living = {"machine": output.machine(), "pid": 1, "since": "2999-01-01T00:00:00+00:00"}
+    place.join("prepared/_runs/taken").claim("running.json", json.dumps(living).encode())
     with pytest.raises(RunTaken, match="--to 'taken' is taken by .*or, if it is dead, remove"):
         write_prepared(spark, job(place), f"{place.url}/prepared/taken")
     place.join("prepared/_runs").remove("taken", recursive=True)
