@@ -30,6 +30,8 @@ settings.load_profile("sparktrain")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:   # as in a script's `&`: what tests start would ignore Ctrl-C, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:   # as under nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A file with a test or a fixture that asks for the one Spark
 _ON_SPARK = re.compile(r"\bdef (\w+\(([^)]*, )?(spark|frame, small)|test_\w+\(([^)]*, )?frame)\b")

@@ -21,6 +21,7 @@ from sparktrain.cluster.task import ExecutorGone, Task
 from sparktrain.interfaces.messages import Failure, Finished, Message
 
 _ECHO_GRACE = 1.0      # seconds in which a worker's own failure may still arrive after its peers' echoes of it
+_WORD_GRACE = 3.0      # seconds in which a worker may still say why, after Spark's end of the stage by an error
 _STOP_GRACE = 2.0      # seconds that the tasks have to end by themselves before Spark cancels them
 _VERDICT_GRACE = 10.0  # the same where an executor is gone: why, Spark learns from the cluster manager
 _TELL_GRACE = 30.0     # seconds in which what the workers told may still arrive after Spark's end of the stage
@@ -244,7 +245,8 @@ class Attempt:
                     return   # no task has run
                 self._changed.wait_for(lambda: self._failures or len(self._finished) == self._parts, _TELL_GRACE)
                 return
-            deadline = time.monotonic() + _ECHO_GRACE
+            # Of a lost executor Spark may know before its worker has said what that broke, which tells more
+            deadline = time.monotonic() + (_ECHO_GRACE if self._failures else _WORD_GRACE)
             while time.monotonic() < deadline and not self._certain():
                 self._changed.wait(timeout=deadline - time.monotonic())
 
