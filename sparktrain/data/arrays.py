@@ -62,7 +62,9 @@ def array_hashes(arrays: Mapping[str, ArrayType]) -> list[Column]:
                               True, no_function)
         # True only where no element is null; what lies in memory in a null's place means nothing.
         without_nulls = f"NOT array_contains({value}, cast('{element.rare}' AS {kind.elementType.simpleString()}))"
-        return Column(column_of(choose(parse(without_nulls), whole, parse(f"xxhash64({value})"))))
+        # The mark and -1 keep the two ways apart, and a null's place in the hash
+        one_by_one = f"xxhash64(-1, transform({value}, item -> struct(item IS NULL, item)))"
+        return Column(column_of(choose(parse(without_nulls), whole, parse(one_by_one))))
 
     return [hashed(value, kind) for value, kind in arrays.items()]
 
