@@ -53,7 +53,7 @@ setup(
         "psutil",
         "pyarrow",
         "pydantic>=2",
-        "pyspark>=4.1",  # rows are dealt out by repartitionById
+        "pyspark>=4.0",  # whose mapInArrow makes barrier stages
         "pyyaml",
         "requests",
         "rich",

@@ -110,7 +110,7 @@ set_up_spark() {
     if [[ -z ${HADOOP_CONF_DIR:-}${YARN_CONF_DIR:-} ]]; then use_running_sandbox; fi
 }
 
-# Rows are dealt out by repartitionById, which Spark has since 4.1.
+# Barrier stages of Arrow batches with a resource profile came with Spark 4.0.
 check_spark() {
     local core version
     core=$(echo "$SPARK_HOME"/jars/spark-core_*.jar)
@@ -120,7 +120,7 @@ check_spark() {
         fail "SPARK_HOME=$SPARK_HOME holds no Spark (bin/spark-submit, jars/spark-core_*.jar): unset it to use the environment's own"
     fi
     case $version in
-        [0-3].* | 4.0.*) fail "SPARK_HOME=$SPARK_HOME is Spark $version, and 4.1 or newer is needed: set it to a newer one, or unset it to use the environment's own" ;;
+        [0-3].*) fail "SPARK_HOME=$SPARK_HOME is Spark $version, and 4.0 or newer is needed: set it to a newer one, or unset it to use the environment's own" ;;
     esac
     say "Spark is SPARK_HOME's, $version: $SPARK_HOME"
 }

@@ -67,7 +67,7 @@ def load(folder: str) -> None:
         rows = VectorAssembler(inputCols=["x"], outputCol="vector").transform(rows)
         rows = StandardScaler(inputCol="vector", outputCol="scaled").fit(rows).transform(rows).select("id", "hash", "scaled")
         rows.groupBy((F.col("id") % 7).alias("rest")).count().collect()
-        dealt = rows.repartitionById(1, F.lit(0))
+        dealt = rows.repartition(1, F.lit(0))
         dealt.mapInArrow(lambda batches: batches, dealt.schema, barrier=True).collect()
         if master == "local[1]":
             loader = spark._jvm.java.lang.Thread.currentThread().getContextClassLoader()

@@ -49,12 +49,13 @@ class Data(Section):
     prepared: Text | None = None
     """The URL of a frame that jobs/prepare.py has written. Validation rows, pipeline and sample are the frame's; of this
     section only `features`, `label`, `weight` and `keep` go with it."""
-    format: Literal["parquet", "orc", "avro", "csv", "json", "tfrecord"] = "parquet"
-    """The files' format."""
+    format: Text = "parquet"
+    """The files' format: parquet, orc, avro, csv, json, tfrecord, or any other that Spark has a reader for, such as text,
+    binaryFile, libsvm, or delta with its package."""
     options: dict[str, StrictStr | StrictInt | StrictFloat | StrictBool] = {}
     """Options of Spark's reader for the format, such as {header: true} for csv."""
     ddl: Text | None = Field(None, alias="schema")
-    """The files' columns and types as Spark's DDL, such as "id BIGINT, text STRING"; for csv, json and tfrecord.
+    """The files' columns and types as Spark's DDL, such as "id BIGINT, text STRING"; parquet, orc and avro bring theirs.
     Without it, found by reading the files."""
     where: Text | None = None
     """A SQL condition; only rows that fulfil it are kept."""
@@ -68,7 +69,7 @@ class Data(Section):
     """The URL of a saved Spark ML Pipeline, fitted on the training rows, or of a fitted PipelineModel."""
     keep: Literal["disk", "storage", "none"] = "disk"
     """Where the prepared frame is kept: on the executors' disks, if it is read more than once (a pipeline to be fitted,
-    a sample); on the output's storage, as Parquet, while the run goes on; or nowhere."""
+    a sample, several workers to be dealt to) and reading its source again would take longer; on the output's storage, as Parquet, while the run goes on; or nowhere."""
     corrupt: Literal["fail", "skip"] = "fail"
     """What to do with files and records that can't be read: fail, or skip and count them."""
     sample: Sample | None = None

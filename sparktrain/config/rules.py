@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from math import prod
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator, NamedTuple
@@ -96,9 +97,27 @@ def _reader(job: Job) -> Iterator[Problem]:
         if value and elsewhere:
             yield Problem(f"data.{name}", f"came with data.{elsewhere}", "data.path, whose files it is about",
                           "take it out")
-    if job.data.schema and not elsewhere and job.data.format not in ("csv", "json", "tfrecord"):
+    if job.data.schema and not elsewhere and job.data.format in ("parquet", "orc", "avro"):
         yield Problem("data.schema", f"came with data.format: {job.data.format}",
-                      "csv, json or tfrecord: other formats bring their own", "take it out")
+                      "a format whose files don't bring their own", "take it out")
+
+
+_FORMATS = ("parquet", "orc", "avro", "csv", "json", "tfrecord", "text", "xml", "binaryFile", "image", "libsvm", "delta")
+
+
+@_rule("data.format")
+def _format(job: Job) -> Iterator[Problem]:
+    """Spark knows more formats, so only what looks like a slip is refused here."""
+    name = job.data.format
+    if name == "jdbc":
+        yield Problem("data.format", "jdbc came, which has no files", "a table of a JDBC catalog",
+                      "name it in data.table, such as warehouse.sales.flights, with --conf spark.sql.catalog.warehouse="
+                      "org.apache.spark.sql.execution.datasources.v2.jdbc.JDBCTableCatalog and …warehouse.url")
+    known = {each.casefold(): each for each in _FORMATS}
+    close = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.75)
+    if name not in _FORMATS and close:
+        yield Problem("data.format", f"{show(name)} came", "a format that Spark has a reader for",
+                      f"did you mean {known[close[0]]}?")
 
 
 @_rule("data.preprocess", "data.args", "data.prepared", whole=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -13,6 +15,8 @@ from sparktrain.data.errors import InputError
 from sparktrain.data.identity import ROW, VALIDATION, column, derived_hash
 
 MAX_CLASSES = 10_000
+_LOOK = 20_000   # rows whose labels are looked at before all are grouped by them
+_FEW = 1_000     # different labels among those: more may be a measure's
 BITS = 10   # of the hash, that rows are counted by
 CLASS, HASH, BUCKET = "_sparktrain_class", "_sparktrain_hash", "_sparktrain_bucket"
 
@@ -64,10 +68,11 @@ def count(frame: DataFrame, label: str, seed: int, needs_classes: str | None) ->
     kind = frame.schema[label].dataType
     rows = frame.withColumn(HASH, derived_hash("sample", F.lit(seed).cast("bigint"), column(ROW)))
     if is_discrete(kind):
-        census = _by_class(rows.withColumn(CLASS, column(label)), label)
-        if census is not None:
-            return census
-        reason = f"has more than {MAX_CLASSES} different values"
+        reason = _measure(rows, label)
+        found = _by_class(rows.withColumn(CLASS, column(label)), label) if reason is None else reason
+        if isinstance(found, Census):
+            return found
+        reason = found
     else:
         reason = f"is {kind.simpleString()}"
     if needs_classes:
@@ -79,13 +84,35 @@ def count(frame: DataFrame, label: str, seed: int, needs_classes: str | None) ->
     return Census(None, sum(training.values()), validation, rows, buckets)
 
 
-def _by_class(rows: DataFrame, label: str) -> Census | None:
-    """The census by class; None where there are too many different labels to be classes."""
+_MANY, _FRACTION = f"has more than {MAX_CLASSES} different values", "has values with a fraction"
+
+
+def _measure(rows: DataFrame, label: str) -> str | None:
+    """Why a column holds a measure and no classes, where a look at it shows that; None: only counting all rows does.
+
+    Grouping a billion rows by a measure would shuffle a billion groups, to find that there are too many.
+    """
+    labels = rows.where(~column(VALIDATION)).select(column(label).alias(CLASS))
+    fraction = F.lit(False)
+    if isinstance(rows.schema[label].dataType, FractionalType):
+        number = column(CLASS).cast("double")
+        fraction = F.coalesce(~F.isnan(number) & (number % 1 != 0), F.lit(False))
+    different, fractions = labels.limit(_LOOK).agg(F.count_distinct(CLASS), F.max(fraction)).first()
+    if fractions:
+        return _FRACTION
+    if different > _FEW:   # of which the estimate is off by a twentieth
+        different = max(different, labels.agg(F.approx_count_distinct(CLASS)).first()[0] / 2)
+    return _MANY if different > MAX_CLASSES else None
+
+
+def _by_class(rows: DataFrame, label: str) -> Census | str:
+    """The census by class, or why the labels are none."""
     buckets = _counted(rows)
     training, validation = _totals(buckets)
-    if len(training) > MAX_CLASSES:
+    reason = _MANY if len(training) > MAX_CLASSES else _FRACTION if any(map(_has_fraction, training)) else None
+    if reason is not None:
         buckets.unpersist()
-        return None
+        return reason
     missing = sum(count for key, count in training.items() if key is None or key != key)
     if missing:
         buckets.unpersist()
@@ -95,11 +122,17 @@ def _by_class(rows: DataFrame, label: str) -> Census | None:
     return Census(counts, sum(counts.values()), validation, rows, buckets)
 
 
+def _has_fraction(label: Any) -> bool:
+    return isinstance(label, (float, Decimal)) and math.isfinite(label) and label % 1 != 0
+
+
 def _counted(rows: DataFrame) -> DataFrame:
     # Validation rows need no class, and their one bucket is null.
     training = ~column(VALIDATION)
-    return rows.groupBy(F.when(training, column(CLASS)).alias(CLASS),
-                        F.when(training, F.shiftright(column(HASH), 64 - BITS)).alias(BUCKET)).count().persist()
+    counted = rows.groupBy(F.when(training, column(CLASS)).alias(CLASS),
+                           F.when(training, F.shiftright(column(HASH), 64 - BITS)).alias(BUCKET)).count()
+    # Spark would keep as many partitions as it shuffles to, 200, and start a task for each in every pass over the counts
+    return counted.coalesce(rows.sparkSession.sparkContext.defaultParallelism).persist()
 
 
 def _totals(buckets: DataFrame) -> tuple[dict[Any, int], int]:

@@ -28,6 +28,14 @@ class MissingColumn(InputError):
     """The rows haven't a column that the job names, or its SQL over them can't be evaluated: before any row is read."""
 
 
+class UnfitColumn(MissingColumn):
+    """A column that the job names has a type that can't be trained on: before any row is read."""
+
+
+class MissingSource(InputError):
+    """Spark doesn't know the table, the query or the files' format that a job names: before any row is read."""
+
+
 def nearest(name: object, among: Iterable[object]) -> str:
     """` Did you mean 'x'?` where something like `name` is there, else nothing."""
     known = {str(one).casefold(): str(one) for one in among}

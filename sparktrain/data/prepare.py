@@ -9,6 +9,7 @@ from pyspark import StorageLevel
 from pyspark.ml import Estimator, PipelineModel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from sparktrain.data import census as counting
 from sparktrain.data import pipeline as stages
@@ -16,19 +17,22 @@ from sparktrain.data import classes as outputs
 from sparktrain.data import sampling, splitting, stored
 from sparktrain.data.cutting import cut
 from sparktrain.data.errors import InputError, explained, listed, require_columns
-from sparktrain.data.files import lineage, normal
+from sparktrain.data.files import files_behind, normal, summarised
 from sparktrain.data.identity import ROW, VALIDATION, column, only, row_hash
+from sparktrain.data.names import select, unknown
 from sparktrain.data.prepared import REPORTED_CLASSES, Prepared
 from sparktrain.data.reading import Source, read_files, read_table
 
 if TYPE_CHECKING:
     from sparktrain.config import Data
 
+Accept = Callable[[StructType, "Sequence[Any] | None"], None]
+
 
 def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | None = None,
             preprocess: Callable[..., DataFrame] | None = None, columns: Sequence[str] | None = None,
             pipeline: PipelineModel | None = None, classes: Sequence[Any] | None = None, read_again: bool = False,
-            progress: Callable[[str], None] = lambda line: None) -> Prepared:
+            accept: Accept = lambda schema, classes: None, progress: Callable[[str], None] = lambda line: None) -> Prepared:
     """Read, `where`, preprocess, mark validation rows, fit the pipeline on training rows, apply it, sample.
 
     What the rows' columns are is checked before any row is read. Rows are read here only where something asks for
@@ -46,6 +50,8 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
             be the frame's own.
         classes: of that run, in the order of its model's outputs.
         read_again: whether the rows will be read more than once after this.
+        accept: called with the columns that training needs, or those of them that are there before a pipeline is fitted,
+            and the classes; raises where their types can't be trained on. No row has been read by then.
         progress: told what is being done, in a few words.
 
     Raises:
@@ -55,17 +61,23 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
     if frame is None and data.prepared is not None:
         progress("reading the prepared rows")
         with explained():
-            return stored.read(spark, data, needed, classes)
+            prepared = stored.read(spark, data, needed, classes)
+        accept(_of(prepared.frame, needed), prepared.classes)
+        return prepared
     prepared = Prepared(frame=None)   # type: ignore[arg-type]   # set at the end
     try:
         with explained():
             marked = _marked(spark, data, seed, frame, preprocess, prepared, progress)
-            _transform(spark, data, marked, needed, pipeline, classes, read_again, prepared, progress)
+            _transform(spark, data, marked, needed, pipeline, classes, read_again, prepared, accept, progress)
             _sample(data, seed, prepared, progress)
     except BaseException:
         prepared.release()
         raise
     prepared.frame = only(prepared.frame, [*needed, ROW, VALIDATION])
+    kept = frame is not None and (frame.storageLevel.useDisk or frame.storageLevel.useMemory)   # by the caller
+    from_columns = frame is None and data.path is not None and data.format in ("parquet", "orc")
+    prepared._costly = data.keep != "none" and not kept and not (
+        from_columns and preprocess is None and prepared.pipeline is None)
     return prepared
 
 
@@ -95,9 +107,8 @@ def _marked(spark: SparkSession, data: Data, seed: int, frame: DataFrame | None,
         rows = _identified(rows, seed, mark)
     progress("listing the input files")
     left_out = {normal(unquote(file)) for one in prepared._sources for file in one.left_out}
-    urls = [url for url in rows.inputFiles() if normal(unquote(url)) not in left_out]
-    prepared.inputs, notes = lineage(spark, urls)
-    prepared.inputs += [vars(file) for one in prepared._sources for file in one.files]
+    files = [file for file in files_behind(rows) if normal(file.path) not in left_out]
+    prepared.inputs, notes = summarised(files + [file for one in prepared._sources for file in one.files])
     prepared._notes += notes
     return rows
 
@@ -151,7 +162,8 @@ def _shaped(source: Source, data: Data, preprocess: Callable[..., DataFrame] | N
 
 
 def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[str], loaded: PipelineModel | None,
-               classes: Sequence[Any] | None, read_again: bool, prepared: Prepared, progress: Callable[[str], None]) -> None:
+               classes: Sequence[Any] | None, read_again: bool, prepared: Prepared, accept: Accept,
+               progress: Callable[[str], None]) -> None:
     """Fit the pipeline where there is one to be fitted, apply it, and settle the classes."""
     chosen: Any = loaded
     if loaded is not None and data.pipeline is not None:
@@ -161,9 +173,12 @@ def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[st
     after = rows.columns if chosen is None else stages.columns_after(chosen, rows)
     what = "the frame" if chosen is None else "the frame after the pipeline"
     if after is not None:
-        require_columns(needed, [name for name in after if name not in (ROW, VALIDATION)], what)
+        there = [name for name in after if name not in (ROW, VALIDATION)]
+        require_columns(unknown(needed, rows.schema, there), there, what)
     if chosen is None:
-        rows = only(rows, [*needed, ROW, VALIDATION])
+        rows = select(rows, needed, ROW, VALIDATION)
+    if isinstance(chosen, Estimator):
+        accept(_of(rows, needed), data.classes or classes)
     # Read once, rows that are kept would only be written once more.
     if data.keep != "none" and (read_again or isinstance(chosen, Estimator) or data.sample is not None):
         rows = rows.persist(StorageLevel.DISK_ONLY)
@@ -177,11 +192,13 @@ def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[st
     if chosen is not None:
         prepared.pipeline = stages.fitted(chosen, rows)
         rows = stages.applied(prepared.pipeline, rows)
-        require_columns(needed, rows.columns, what)
+        require_columns(unknown(needed, rows.schema), rows.columns, what)
+        rows = select(rows, needed, ROW, VALIDATION)
         prepared._steps.append(("the pipeline", rows.where(~column(VALIDATION))))
     prepared.frame = rows
     prepared.label_names = stages.label_names(prepared.frame, data.label_column)
     prepared.classes = outputs.settled(prepared.label_names, data.classes, classes)
+    accept(_of(rows, needed), prepared.classes)
 
 
 def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str], None]) -> None:
@@ -208,12 +225,19 @@ def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str],
         else:
             taken, notes = sampling.of_fractions(sample.fractions, by_name)
         prepared._notes += notes
+        if data.validation is not None:
+            prepared._notes += splitting.share_notes(data.validation.fraction, census.rows, census.validation_rows)
         prepared.rows = sum(taken.values())
         if prepared.counts_before is not None:
             prepared.counts_after = taken
         prepared.frame = cut(census, {key: taken[named[key]] for key in census.keys})
     finally:
         census.release()
+
+
+def _of(frame: DataFrame, needed: Sequence[str]) -> StructType:
+    """Those of the needed columns that a frame has."""
+    return StructType([field for field in frame.schema.fields if field.name in needed])
 
 
 def _paths(paths: str | Sequence[str]) -> list[str]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from pyspark import StorageLevel
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 
 from sparktrain.data import census as counting
+from sparktrain.data.dealing import Key, find_repeated
 from sparktrain.data.errors import InputError, explained
 from sparktrain.data.reading import Source
 from sparktrain.data.writing import write_rows
@@ -50,6 +52,8 @@ class Prepared:
     _steps: list[tuple[str, DataFrame]] = field(default_factory=list)
     _kept: list[DataFrame] = field(default_factory=list)
     _computed: DataFrame | None = None   # what `store` has written
+    _costly: bool = False                # whether reading the rows again takes longer than writing them to the disk
+    _repeated: dict[tuple[int, bool], dict[Key, int]] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[Any] | None:
@@ -99,6 +103,28 @@ class Prepared:
             if self.counts_before is None:
                 self.counts_before = self.counts_after
         census.release()
+
+    def repeated(self, parts: int, whole: bool) -> dict[Key, int]:
+        """Find the rows that are there very often, for `deal`; in a pass over the rows, once for so many parts.
+
+        Args:
+            parts: how many workers share the rows.
+            whole: whether each gets all training rows.
+
+        Raises:
+            InputError: a file or a record can't be read.
+        """
+        if (parts, whole) not in self._repeated:
+            if self._costly and parts > 1 and not self._kept and self._computed is None:
+                self.keep()
+            with explained():
+                self._repeated[parts, whole] = find_repeated(self.frame, parts, whole)
+        return self._repeated[parts, whole]
+
+    def keep(self) -> None:
+        """Have the rows kept on the executors' disks, as they are now, once they are computed."""
+        self.frame = self.frame.persist(StorageLevel.DISK_ONLY)
+        self._kept.append(self.frame)
 
     def release(self) -> None:
         """Free what is kept of the frame on the executors, and let go of what was stored. It can still be computed anew."""

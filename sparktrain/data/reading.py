@@ -1,8 +1,9 @@
-"""Where the rows come from: files of six formats, a table or a query."""
+"""Where the rows come from: files, a table or a query."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any, Callable, Mapping, Sequence
 
 from py4j.protocol import Py4JJavaError
@@ -12,13 +13,14 @@ from pyspark.sql.types import StructType
 
 from sparktrain.data import avro, tfrecord
 from sparktrain.data.damage import CORRUPT_RECORD, set_aside
-from sparktrain.data.errors import ADVICE, InputError, explain, first_line
+from sparktrain.data.errors import ADVICE, InputError, MissingSource, explain, first_line
 from sparktrain.data.files import InputFile, list_files, read_start
 from sparktrain.data.records import read_records, told
 
 _TEXT = ("csv", "json")
+_COUNTED = ("parquet", "orc")   # whose files say how many rows they have
 _PROBED = 100       # files that are asked for their columns, one by one
-_START = 32 << 20   # bytes in which a record file's header, or its first record, must lie
+_START = 32 << 20   # bytes in which an Avro file's header must lie
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,11 @@ def read_table(spark: SparkSession, table: str | None, sql: str | None) -> Sourc
     try:
         return Source(spark.table(table) if table is not None else spark.sql(sql), key)
     except (AnalysisException, ParseException) as error:
-        raise InputError(f"{key}: {table or sql!r} can't be read: {first_line(error)}") from error
+        hint = ""
+        if error.getCondition() == "TABLE_OR_VIEW_NOT_FOUND" and spark.conf.get("spark.sql.catalogImplementation") != "hive":
+            hint = (" This session doesn't look into a Hive metastore. For a table that is there, submit with --conf "
+                    "spark.sql.catalogImplementation=hive and the cluster's hive-site.xml in SPARK_CONF_DIR or HADOOP_CONF_DIR.")
+        raise MissingSource(f"{key}: {table or sql!r} can't be read: {first_line(error)}{hint}") from error
 
 
 def read_files(spark: SparkSession, paths: Sequence[str], format: str, *, options: Mapping[str, Any] | None = None,
@@ -60,7 +66,7 @@ def read_files(spark: SparkSession, paths: Sequence[str], format: str, *, option
     Args:
         spark: the session.
         paths: files, folders or patterns.
-        format: parquet, orc, avro, csv, json or tfrecord.
+        format: parquet, orc, avro, csv, json, tfrecord, or another that Spark has a reader for.
         options: of Spark's reader; for avro and tfrecord there are none.
         schema: columns and types as Spark's DDL; without it they are found from the files.
         skip: leave out, and count, files and records that can't be read.
@@ -82,6 +88,9 @@ def read_files(spark: SparkSession, paths: Sequence[str], format: str, *, option
 def _about(spark: SparkSession, paths: Sequence[str], format: str, key: str, error: Exception) -> InputError:
     """Which file it was whose columns can't be found: ORC's errors don't tell."""
     reason = f"can't be read as {format}: {first_line(error)}"
+    if "[DATA_SOURCE_NOT_FOUND]" in str(error):
+        return MissingSource(f"data.format: Spark has no reader for {format!r}. Expected parquet, orc, avro, csv, json, tfrecord, or "
+                             "a format whose package was submitted, such as --packages io.delta:delta-spark_2.13:VERSION.")
     if isinstance(error, AnalysisException) or format in _TEXT:
         return InputError(f"{key}: {', '.join(paths)} {reason}")
     for file in list_files(spark, paths)[:_PROBED]:
@@ -117,9 +126,11 @@ def _read_native(spark: SparkSession, paths: list[str], format: str, options: di
         schema = _found_schema(spark, load, paths)
     if format in _TEXT:
         schema = StructType([one for one in schema.fields if one.name != CORRUPT_RECORD]).add(CORRUPT_RECORD, "string")
-        frame, notes, left_out = set_aside(load(schema, mode="PERMISSIVE", columnNameOfCorruptRecord=CORRUPT_RECORD))
+        permissive = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": CORRUPT_RECORD}
     else:
-        frame, notes, left_out = set_aside(load(schema))
+        permissive = {}
+    tolerant = load(schema, ignoreCorruptFiles=True) if format in _COUNTED else None
+    frame, notes, left_out = set_aside(load(schema, **permissive), tolerant)
     return Source(frame, key, notes=lambda: notes, left_out=left_out)
 
 
@@ -147,22 +158,22 @@ def _read_records(spark: SparkSession, paths: Sequence[str], format: str, option
     files = list_files(spark, paths)
     reader = avro if format == "avro" else tfrecord
     if schema is None:
-        schema = _first_schema(spark, files, reader.infer, skip)
+        schema = _first_schema(spark, files, reader, skip)
     if format == "tfrecord":
         tfrecord.check_schema(schema)
     frame, tally = read_records(spark, files, schema, reader.decode, skip)
     return Source(frame, key, files, lambda: told(tally.value))
 
 
-def _first_schema(spark: SparkSession, files: list[InputFile], infer: Callable[[bytes, str], StructType],
-                  skip: bool) -> StructType:
+def _first_schema(spark: SparkSession, files: list[InputFile], reader: ModuleType, skip: bool) -> StructType:
     refused: InputError | None = None
     for file in files:
         if not file.length:
             continue
         try:
-            return infer(read_start(spark, file.path, min(_START, file.length) if not file.path.endswith(".gz")
-                                    else _START, file.path.endswith(".gz")), file.path)
+            gzipped = file.path.endswith(".gz")
+            size = _START if reader is avro else tfrecord.first_size(read_start(spark, file.path, 12, gzipped))
+            return reader.infer(read_start(spark, file.path, max(size, 12), gzipped), file.path)
         except InputError as error:
             refused = refused or error
             if not skip:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import itertools
 import os
 import tempfile
 from contextlib import contextmanager
@@ -13,14 +12,15 @@ from typing import Any, BinaryIO, Callable, Iterator, Mapping, Sequence
 import pyarrow as pa
 from pyspark.accumulators import Accumulator, AccumulatorParam
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
+from sparktrain.data.arrow_types import arrow_schema
 from sparktrain.data.errors import InputError
 from sparktrain.data.files import InputFile
 from sparktrain.storage import hadoop_settings, open_folder
 
-_ROWS = 1024
+_ROWS = 1024                # of a batch at most
+_BATCH_BYTES = 16 << 20     # of its values, unless a single record has more
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def read_records(spark: SparkSession, files: Sequence[InputFile], schema: Struct
     """
     tally = spark.sparkContext.accumulator({}, Tally())
     paths, settings = [file.path for file in files], hadoop_settings()
-    arrow = to_arrow_schema(schema)
+    arrow = arrow_schema(schema)
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -78,8 +78,7 @@ def read_records(spark: SparkSession, files: Sequence[InputFile], schema: Struct
                 path = paths[index]
                 with opened(path, settings) as stream:
                     records = intact(decode(stream, path, schema), path, tally if skip else None)
-                    for some in iter(lambda: list(itertools.islice(records, _ROWS)), []):
-                        yield to_batch(some, arrow, path)
+                    yield from batched(records, arrow, path)
 
     indices = spark.range(0, len(paths), 1, max(1, min(len(paths), 10_000)))
     return indices.mapInArrow(read, schema), tally
@@ -101,14 +100,44 @@ def intact(records: Iterator[dict[str, Any] | Damage], path: str, tally: Accumul
         tally.add({path: (passed, rest)})
 
 
+def batched(records: Iterator[dict[str, Any]], schema: pa.Schema, path: str) -> Iterator[pa.RecordBatch]:
+    """Record batches of at most 1,024 records and 16 MB, or of one record that is larger."""
+    some: list[dict[str, Any]] = []
+    size = 0
+    for record in records:
+        more = _size(record)
+        if some and (len(some) == _ROWS or size + more > _BATCH_BYTES):
+            yield to_batch(some, schema, path)
+            some, size = [], 0
+        some.append(record)
+        size += more
+    if some:
+        yield to_batch(some, schema, path)
+
+
+def _size(value: Any) -> int:
+    """About how many bytes a value takes in Arrow."""
+    if isinstance(value, (bytes, str)):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
+    if isinstance(value, list):
+        return 8 * len(value) if not value or isinstance(value[0], (int, float)) else sum(map(_size, value))
+    return 8
+
+
 def to_batch(records: list[dict[str, Any]], schema: pa.Schema, path: str) -> pa.RecordBatch:
     arrays = []
     for field in schema:
         try:
-            arrays.append(pa.array([record.get(field.name) for record in records], field.type))
+            array = pa.array([record.get(field.name) for record in records], field.type)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
             raise InputError(f"{path}: column {field.name!r} can't be read as {field.type}: {error}. "
                              "Give the columns and types with data.schema.") from error
+        if isinstance(array, pa.ChunkedArray):
+            raise InputError(f"{path}: column {field.name!r} has more than 2 GiB in one record, which Arrow and Spark can't "
+                             "hold. Divide such records.")
+        arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from sparktrain.data.errors import MissingColumn, first_line, require_columns
 from sparktrain.data.identity import ROW, column, derived_hash
+from sparktrain.data.names import meant, unknown
 
 
 def threshold(fraction: float) -> int:
@@ -21,10 +22,31 @@ def by_fraction(fraction: float, by: str | None, frame: DataFrame, seed: int) ->
     By the hash, so that it neither depends on other rows nor on their order: a row, or a value of `by`, that was for
     validation yesterday is today.
     """
+    identity = column(ROW)
     if by is not None:
-        require_columns([by], frame.columns, "data.validation.by: the frame after data.preprocess")
-    identity = column(ROW) if by is None else F.xxhash64(column(by))
+        require_columns(unknown([by], frame.schema), frame.columns, "data.validation.by: the frame after data.preprocess")
+        identity = F.xxhash64(F.expr(meant(by, frame.schema)))
     return derived_hash("validation", F.lit(seed).cast("bigint"), identity) < F.lit(threshold(fraction))
+
+
+def share_notes(asked: float | None, rows: int, validation_rows: int) -> list[str]:
+    """Tell of a share of validation rows that is not what was asked for.
+
+    Args:
+        asked: the share; None where a condition or files say which rows they are.
+        rows: training rows, before they are sampled.
+        validation_rows: rows kept aside.
+
+    Returns:
+        A note where the share is off by more than a fifth, or where there are no validation rows.
+    """
+    if not validation_rows:
+        return ["data.validation keeps no row aside, so there is nothing to measure the model on"]
+    share = validation_rows / (rows + validation_rows)
+    if asked is None or abs(share - asked) <= asked / 5:
+        return []
+    return [f"data.validation.fraction is {asked}, and {validation_rows:,} of {rows + validation_rows:,} rows ({share:.1%}) are "
+            "kept aside: equal rows, and rows with the same value of `by`, stay together, and few rows differ by chance"]
 
 
 def by_condition(condition: str, frame: DataFrame) -> Column:

@@ -12,7 +12,8 @@ from pyspark.sql import SparkSession
 from sparktrain.data import classes as outputs
 from sparktrain.data.errors import InputError, MissingColumn, first_line, require_columns
 from sparktrain.data.files import files_under, list_files, qualified, read_file
-from sparktrain.data.identity import ROW, VALIDATION, column, only
+from sparktrain.data.identity import ROW, VALIDATION, column
+from sparktrain.data.names import select, unknown
 from sparktrain.data.prepared import Prepared
 from sparktrain.data.reading import read_files
 from sparktrain.storage import SUMMARY
@@ -67,12 +68,12 @@ def read(spark: SparkSession, data: Data, needed: Sequence[str], loaded: Sequenc
     except Py4JJavaError as error:
         raise InputError(f"{_KEY}: {data.prepared} can't be read: {first_line(error)}") from error
     try:
-        require_columns(needed, [name for name in source.frame.columns if name not in (ROW, VALIDATION)],
-                        f"{_KEY}: the frame at {url}")
+        require_columns(unknown(needed, source.frame.schema),
+                        [name for name in source.frame.columns if name not in (ROW, VALIDATION)], f"{_KEY}: the frame at {url}")
     except MissingColumn as error:
         raise MissingColumn(f"{error} It has the columns of the job that prepared it: name more in that one's "
                             "data.features, and prepare again.") from error
-    frame = only(source.frame, [*needed, ROW, VALIDATION])
+    frame = select(source.frame, needed, ROW, VALIDATION)
     # Classes and counts are those of one column; of another label the job says them, as of any other frame
     same_label = summary["label"] == data.label_column
     classes = json.loads(content) if content is not None and same_label else None

@@ -75,6 +75,13 @@ def decode(stream: BinaryIO, path: str, schema: StructType) -> Iterator[dict[str
                for field in schema.fields if field.name in features}
 
 
+def first_size(head: bytes) -> int:
+    """How many bytes the first record takes, of which these are the first 12 at least; 0 where they are no record's."""
+    if len(head) < 12 or _masked(head[:8]) != int.from_bytes(head[8:12], "little"):
+        return 0
+    return int.from_bytes(head[:8], "little") + 16
+
+
 def infer(start: bytes, path: str) -> StructType:
     """The columns of a file's first record: a feature of one value is a scalar, of more an array.
 

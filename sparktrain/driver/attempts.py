@@ -6,10 +6,13 @@ import time
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Callable
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+
 from sparktrain.cluster.executors import ApplicationExecutors
 from sparktrain.cluster.local_disks import spare_of
 from sparktrain.cluster.slots import ClusterRefused, Slots, worker_gpus
-from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed
+from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed, spark_cause
 from sparktrain.cluster.task import Task
 from sparktrain.data import VALIDATION, Prepared, deal, explain, pack
 from sparktrain.driver.plan import layout, rows_of_each
@@ -77,12 +80,21 @@ def _attempt(
     checkpoint = _checkpoint(run.folder.staged, parts)
     if checkpoint is not None or run.course.attempts > 1:
         run.watch.note(f"going on from {checkpoint or 'the beginning'}")
+    repeated = None
+    if not run.check and parts > 1:
+        begun = time.monotonic()
+        run.watch.step("looking for rows that are there very often")
+        try:
+            repeated = prepared.repeated(parts, run.whole)
+        except (PySparkException, Py4JError) as error:
+            raise StageFailed(spark_cause(error)) from error
+        run.course.seconds["prepare"] += time.monotonic() - begun
     frame = prepared.frame
     if run.check:
         # Validation rows too: early stopping and `save: best` look at their metrics.
         few = sum(sizes)
         frame = frame.where(f"NOT {VALIDATION}").limit(few).unionAll(frame.where(VALIDATION).limit(few))
-    dealt, sent = pack(deal(frame, parts, run.job.seed, run.whole))
+    dealt, sent = pack(deal(frame, parts, run.job.seed, run.whole, repeated))
     task = Task(
         run=run.id,
         engine=training.engine,

@@ -10,7 +10,7 @@ from rich.text import Text
 from sparktrain.cluster.slots import ClusterRefused, NoSlots
 from sparktrain.cluster.stage import AttemptFailed, StageFailed
 from sparktrain.config import ConfigError, Job
-from sparktrain.data import InputError, MissingColumn, NoFileSystem, first_line
+from sparktrain.data import InputError, MissingColumn, MissingSource, NoFileSystem, first_line
 from sparktrain.driver.output import RunTaken
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import TooLarge
@@ -18,7 +18,7 @@ from sparktrain.driver.signals import stopped
 from sparktrain.interfaces.launch import EngineRefused, LaunchFailed
 from sparktrain.storage import StorageError
 
-_REFUSED = (ConfigError, ClusterRefused, EngineRefused, RunTaken, TooLarge, MissingColumn, NoFileSystem)
+_REFUSED = (ConfigError, ClusterRefused, EngineRefused, RunTaken, TooLarge, MissingColumn, MissingSource, NoFileSystem)
 _SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, StageFailed, StorageError)   # their messages say it all
 
 

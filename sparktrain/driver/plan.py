@@ -5,9 +5,12 @@ from __future__ import annotations
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Callable, Mapping, Sequence
 
+from pyspark.errors import PySparkException
+from pyspark.sql.types import StructType
+
 from sparktrain import feed
 from sparktrain.config import ConfigError, Data, Problem, Training
-from sparktrain.data import ROW, VALIDATION, Prepared
+from sparktrain.data import ROW, VALIDATION, Prepared, UnfitColumn, arrow_type
 
 if TYPE_CHECKING:
     from sparktrain.config import Job
@@ -78,6 +81,29 @@ def layout(data: Data, classes: Sequence | None, sent: Mapping[str, str | None])
     )
 
 
+def refuse_unfit_types(data: Data, schema: StructType, classes: Sequence | None) -> None:
+    """See that the types of the frame's columns can be trained on, as far as they tell.
+
+    Args:
+        schema: of columns that training needs, or of some of them.
+        classes: what the label column holds, in the order of the model's outputs; None where it holds numbers.
+
+    Raises:
+        UnfitColumn: a column's can't.
+    """
+    kinds = {}
+    for field in schema.fields:
+        try:
+            kinds[field.name] = arrow_type(field.dataType)
+        except PySparkException as error:
+            raise UnfitColumn(f"column {field.name!r} ({field.dataType.simpleString()}): Spark can't hand this type to Python. "
+                              "Turn it into numbers in data.preprocess.") from error
+    try:
+        feed.check_types(layout(data, classes, {}), kinds)
+    except feed.BadInput as error:
+        raise UnfitColumn(str(error)) from error
+
+
 def rows_of_each(prepared: Prepared, workers: int, whole: bool) -> int | None:
     """About how many rows each worker will hold; None where they were not counted.
 
@@ -87,6 +113,19 @@ def rows_of_each(prepared: Prepared, workers: int, whole: bool) -> int | None:
     if prepared.rows is None:
         return None
     return prepared.rows // (1 if whole else workers) + prepared.validation_rows // workers
+
+
+def uneven_notes(rows: Sequence[int]) -> list[str]:
+    """Tell of a worker that has much more training rows than the others, which wait for it in every epoch.
+
+    Args:
+        rows: training rows of each worker.
+    """
+    mean = sum(rows) / len(rows)
+    if max(rows) <= 1.3 * mean:
+        return []
+    return [f"the workers' training rows are uneven: the largest has {max(rows):,}, {max(rows) / mean:.2f} times the mean of "
+            f"{mean:,.0f}, and an epoch takes as many steps as its rows do"]
 
 
 def modules_of(job: Job, given: Given) -> list[str]:

@@ -19,7 +19,7 @@ from sparktrain.driver.functions import resolve, search_folders
 from sparktrain.driver.given import Given
 from sparktrain.driver.output import RunFolder, RunTaken, hadoop_settings, now, qualified, write_json
 from sparktrain.driver.parent import Parent, find_parent, note_of_leak, refuse_other_pipeline
-from sparktrain.driver.plan import refuse_unvalidated
+from sparktrain.driver.plan import refuse_unfit_types, refuse_unvalidated
 from sparktrain.driver.progress import Watch
 from sparktrain.driver.record import keep_fitted, lineage
 from sparktrain.driver.report import Report
@@ -41,6 +41,7 @@ def prepare_rows(
     counted: bool,
     store_at: str | None,
     read_again: bool = False,
+    trains: bool = True,
 ) -> Prepared:
     """The rows as the job says, ready to be trained on.
 
@@ -52,6 +53,7 @@ def prepare_rows(
         counted: whether the rows are to be counted, which is one more pass over them.
         store_at: the URL of a folder that they are written to, and read from; None where they are not.
         read_again: whether they may be read more than once.
+        trains: whether it is this job that trains on them: of others each says for itself what its label's classes are.
 
     Raises:
         ConfigError, InputError: the rows can't be prepared like this, or not be trained on.
@@ -69,6 +71,7 @@ def prepare_rows(
         pipeline=parent.pipeline if parent is not None else None,
         classes=parent.classes if parent is not None else None,
         read_again=(counted or read_again) and store_at is None,
+        accept=(lambda schema, classes: refuse_unfit_types(job.data, schema, classes)) if trains else lambda schema, classes: None,
         progress=watch.step,
     )
     try:
@@ -175,7 +178,7 @@ def _write(spark: SparkSession, job: Job, to: str, folders: Sequence[str], watch
             modules = [job.data.preprocess.partition(":")[0]] if job.data.preprocess is not None else []
             code = ship(context, modules, folders)
             prepared = prepare_rows(
-                spark, job, Given(), folders, watch, parent=parent, counted=False, store_at=f"{staged}/{stored.ROWS}"
+                spark, job, Given(), folders, watch, parent=parent, counted=False, store_at=f"{staged}/{stored.ROWS}", trains=False
             )
             watch.step("counting the rows")
             prepared.count(job.data.label_column, job.seed, again=True)   # of what was written

@@ -9,10 +9,10 @@ from typing import Any, Callable, Mapping, Sequence
 from pyspark import SparkContext
 
 from sparktrain.config import Job
-from sparktrain.data import Prepared, check_writable
+from sparktrain.data import Prepared, check_writable, share_notes
 from sparktrain.driver.output import KEPT, MODEL, curves, now, versions, write_json
 from sparktrain.driver.parent import Parent
-from sparktrain.driver.plan import held_back_by
+from sparktrain.driver.plan import held_back_by, uneven_notes
 from sparktrain.driver.result import Result
 from sparktrain.feed import label_counts
 from sparktrain.interfaces.messages import Checkpointed, EpochEnd, Finished, Joined, Message, Phase
@@ -153,7 +153,7 @@ class Course:
             "parameters": leader.parameters,
             "peak_memory": [f.peak_memory for f in finished],
             "disk": [self.joined[part].disk for part in range(len(finished))],
-            "notes": [*prepared.notes, *self._classes_without_rows(prepared.labels), *leader.notes],
+            "notes": [*prepared.notes, *self._classes_without_rows(prepared.labels), *self._uneven(job), *leader.notes],
         }
 
     def _checkpoint_costs(self) -> dict[str, float] | None:
@@ -162,6 +162,14 @@ class Course:
             return None
         held = sum(each.held for each in self._checkpoints)
         return {"written": len(self._checkpoints), "bytes": self._checkpoints[-1].bytes, "held": round(held, 3)}
+
+    def _uneven(self, job: Job) -> list[str]:
+        rows = [joined.training_rows for joined in self.joined.values()]
+        notes = uneven_notes(rows)
+        validation = job.data.validation
+        if validation is not None and job.data.sample is None:   # of a sample it was told before the rows were taken
+            notes += share_notes(validation.fraction, self.rows, sum(each.validation_rows for each in self.joined.values()))
+        return notes
 
     def _classes_without_rows(self, labels: Sequence[Any] | None) -> list[str]:
         counts = self.class_counts(labels) or {}

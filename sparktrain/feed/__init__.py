@@ -12,8 +12,9 @@ from sparktrain.feed.layout import MORE_LABEL, Column, Input, Layout
 from sparktrain.feed.schedule import Schedule
 from sparktrain.feed.shard import Batch, Shard
 from sparktrain.feed.strings import dtype_name
+from sparktrain.feed.types import check_types
 
 __all__ = [
     "MORE_LABEL", "BadInput", "Batch", "Column", "Disk", "Disks", "Filled", "Input", "Layout", "NoRows", "Schedule",
-    "SegmentWriter", "Shard", "agree", "agree_through", "dtype_name", "label_counts",
+    "SegmentWriter", "Shard", "agree", "agree_through", "check_types", "dtype_name", "label_counts",
 ]

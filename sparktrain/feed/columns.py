@@ -124,6 +124,12 @@ def numbers(batch: pa.RecordBatch, dtype: np.dtype) -> np.ndarray | None:
     return None if dtype.kind == "f" and not np.isfinite(converted).all() else converted
 
 
+def check_padding(column: Column, kind: pa.DataType) -> None:
+    """Raise `BadInput` where padding is asked for what is no array."""
+    if column.length is not None and not _is_list(kind):
+        raise _not_to_be_padded(kind, column)
+
+
 def row_shape(array: pa.Array, column: Column) -> tuple[int, ...] | None:
     """Shape of one row of a column: the one given, or that of its first row. Values are not looked at.
 
@@ -142,8 +148,7 @@ def row_shape(array: pa.Array, column: Column) -> tuple[int, ...] | None:
         return column.shape
     if column.length is None:
         return _first_shape(array)
-    if not _is_list(array.type):
-        raise _not_to_be_padded(array, column)
+    check_padding(column, array.type)
     longest = array.slice(int(np.argmax(_lengths(array))), 1).flatten()
     if not len(longest) and (_is_list(longest.type) or is_vector(longest.type)):
         return None
@@ -232,8 +237,7 @@ def _rows(array: pa.Array) -> np.ndarray:
 def _padded_elements(
     array: pa.Array, column: Column, shape: tuple[int, ...], dtype: np.dtype
 ) -> tuple[np.ndarray, np.ndarray]:
-    if not _is_list(array.type):
-        raise _not_to_be_padded(array, column)
+    check_padding(column, array.type)
     if dtype == strings.DTYPE and column.pad:
         raise BadInput(
             f"column {column.name!r} ({array.type}): pad is {column.pad}, but arrays of strings are padded with empty strings. "
@@ -253,9 +257,9 @@ def _padded_elements(
     return np.empty((0, *inner), dtype), offsets
 
 
-def _not_to_be_padded(array: pa.Array, column: Column) -> BadInput:
+def _not_to_be_padded(kind: pa.DataType, column: Column) -> BadInput:
     return BadInput(
-        f"column {column.name!r} ({array.type}): length {column.length} was asked for, but only arrays can be padded. "
+        f"column {column.name!r} ({kind}): length {column.length} was asked for, but only arrays can be padded. "
         "Leave `length` out, or make the column an array in data.preprocess."
     )
 

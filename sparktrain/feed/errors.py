@@ -4,7 +4,13 @@ from __future__ import annotations
 
 
 class BadInput(ValueError):
-    """Rows that can't be trained on. The message names the column, its type, what came and what to do."""
+    """Rows that can't be trained on. The message names the column, its type, what came and what to do.
+
+    Attributes:
+        row: the first of them, counted within the rows that were looked at together; None where it is none alone.
+    """
+
+    row: int | None = None
 
 
 class NoRows(BadInput):
@@ -32,7 +38,9 @@ class Fault(Exception):
 
     def told(self, column: str, kind: str, rows_before: int, rows: int) -> BadInput:
         """The fault as a user reads it, found in `rows` rows that came after `rows_before` good ones."""
-        return BadInput(
+        error = BadInput(
             f"column {column!r} ({kind}): {self.value} {self.wrong}; first at row {rows_before + self.row:,} of this "
             f"part, {self.count:,} such in the {rows_before + rows:,} rows read so far. {self.hint}"
         )
+        error.row = self.row
+        return error

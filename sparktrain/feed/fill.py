@@ -17,12 +17,14 @@ from sparktrain.feed.filled import Filled
 from sparktrain.feed.labels import LabelCounts, check_weight_type, label_dtype, labels, weights
 from sparktrain.feed.layout import MORE_LABEL, Column, Layout
 from sparktrain.feed.packing import unpacked
+from sparktrain.feed.row_condition import row_condition
 from sparktrain.feed.spool import DISK
 from sparktrain.feed.store import INPUT, LABEL, ORDER, WEIGHT, Field, Store
 
 _CHUNK_BYTES = 1 << 20        # converted at once: stays in the processor's cache from check to copy
 _CHUNK_ROWS = 1 << 12         # of wide rows, up to
 _WIDE_CHUNK_BYTES = 16 << 20  # of them: each chunk costs some microseconds a column
+_EXACT = 1 << 24              # up to it float32 has every whole number
 _MOST_ROWS = 1 << 18          # of a segment: bounds the row numbers that reading shuffles
 
 
@@ -188,7 +190,15 @@ class SegmentWriter:
                     )
 
     def _write(self, batch: pa.RecordBatch) -> None:
-        rows = {field.name: list(self._converted(batch, field)) for field in self._fields}
+        try:
+            rows = {field.name: list(self._converted(batch, field)) for field in self._fields}
+            for field in self._fields:
+                self._refuse_inexact(batch, field, rows[field.name])
+        except BadInput as error:
+            if error.row is None:
+                raise
+            condition = row_condition(batch, error.row, (self._layout.validation, self._layout.order))
+            raise BadInput(f"{error} To find it: WHERE {condition}") from None
         low, high = rows[LABEL][0].min().item(), rows[LABEL][0].max().item()
         before = self._label_range
         self._label_range = (low, high) if before is None else (min(low, before[0]), max(high, before[1]))
@@ -225,6 +235,25 @@ class SegmentWriter:
                         yield array.to_numpy()
                     else:
                         yield dense(array, column, shape)
+
+    def _refuse_inexact(self, batch: pa.RecordBatch, field: Field, parts: list[np.ndarray]) -> None:
+        """See that whole numbers that go beside floats, and so become float32, keep their value."""
+        if field.dtype != np.float32 or len(field.columns) == 1:
+            return
+        before = 0
+        for part in parts:
+            flat = part.reshape(len(part), -1)
+            if flat.dtype.kind == "i" and (flat.max(initial=0) > _EXACT or flat.min(initial=0) < -_EXACT):
+                row, place = np.argwhere((flat > _EXACT) | (flat < -_EXACT))[0].tolist()
+                names = [column.name for column, shape in zip(field.columns, field.shapes) for _ in range(math.prod(shape))]
+                name = names[before + place]
+                with _Told(name, self._column(batch, name), self._rows):
+                    raise Fault(
+                        row, str(flat[row, place]), int(((flat > _EXACT) | (flat < -_EXACT)).any(axis=1).sum()),
+                        f"loses digits as float32, which input {field.name.removeprefix(INPUT)!r} has as there are floats beside it",
+                        "Give the column an input of its own, or cast it to float in data.preprocess if that is meant.",
+                    )
+            before += flat.shape[1]
 
     def _marked(self, batch: pa.RecordBatch) -> np.ndarray | None:
         if self._layout.validation is None:

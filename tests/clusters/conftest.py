@@ -160,11 +160,11 @@ def submit(begin):
 
 @pytest.fixture(scope="module")
 def oldest_spark():
-    """The home of Spark 4.1.0, installed once into the user's cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparktrain" / "spark-4.1.0"
+    """The home of Spark 4.0.1, installed once into the user's cache."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparktrain" / "spark-4.0.1"
     if not cache.exists():
         scratch = cache.with_name(f"{cache.name}.{os.getpid()}")
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", scratch, "pyspark==4.1.0"],
+        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", scratch, "pyspark==4.0.1"],
                        check=True, timeout=SECONDS)
         scratch.rename(cache)
     return str(cache / "pyspark")

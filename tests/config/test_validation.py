@@ -22,9 +22,9 @@ def test_a_good_job_has_the_documented_defaults(good):
 
 
 def test_every_error_is_told_at_once_with_its_key(wrong):
-    problems = wrong({"data.format": "parket", "data.features": ["history", 5], "training.batch_sise": 64,
+    problems = wrong({"data.keep": "discs", "data.features": ["history", 5], "training.batch_sise": 64,
                       "training.engine": "tensorflow", "model.load": "hdfs:///models/a", "sed": 3})
-    assert {problem.key for problem in problems} == {"data.format", "data.features[1]", "training.batch_sise",
+    assert {problem.key for problem in problems} == {"data.keep", "data.features[1]", "training.batch_sise",
                                                     "training.engine", "model.build", "sed"}
 
 
@@ -51,9 +51,18 @@ def test_a_misspelt_key_deep_inside_is_told_with_its_whole_name(wrong):
 
 
 def test_a_misspelt_word_is_told_with_the_nearest_and_all_that_is_allowed(wrong):
-    [problem] = wrong({"data.format": "parket"})
-    assert str(problem) == ('data.format: "parket" came; expected parquet | orc | avro | csv | json | tfrecord; '
-                            "did you mean parquet?")
+    [problem] = wrong({"data.keep": "disks"})
+    assert str(problem) == 'data.keep: "disks" came; expected disk | storage | none; did you mean disk?'
+
+
+def test_any_format_of_spark_s_is_taken_but_one_that_looks_like_a_slip(good, wrong):
+    for name, meant in (("parket", "parquet"), ("CSV", "csv"), ("binary_file", "binaryFile")):
+        [problem] = wrong({"data.format": name})
+        assert problem.hint == f"did you mean {meant}?"
+    for name in ("iceberg", "binaryFile", "delta"):
+        assert good({"data.format": name}).data.format == name
+    [problem] = wrong({"data.format": "jdbc"})
+    assert "data.table" in problem.hint and "JDBCTableCatalog" in problem.hint
 
 
 @pytest.mark.parametrize(("key", "value", "expected"), [

@@ -49,6 +49,6 @@ def dealt() -> Callable[..., list[list[tuple]]]:
     """The rows of each part, in the order of their hashes."""
     def collect(result: Prepared, parts: int, seed: int = 7) -> list[list[tuple]]:
         return [[tuple(row) for row in sorted(part, key=lambda row: row[ROW])]
-                for part in deal(result.frame, parts, seed).rdd.glom().collect()]
+                for part in deal(result.frame, parts, seed, False, result.repeated(parts, False)).rdd.glom().collect()]
 
     return collect

@@ -7,7 +7,7 @@ from pyspark.ml import Pipeline, PipelineModel
 from pyspark.ml.feature import SQLTransformer, StandardScaler, StringIndexer, TargetEncoder, VectorAssembler
 from pyspark.sql import functions as F
 
-from sparktrain.data import VALIDATION, InputError, MissingColumn
+from sparktrain.data import VALIDATION, InputError, MissingColumn, UnfitColumn, prepare
 
 pytestmark = pytest.mark.real
 
@@ -108,6 +108,21 @@ def test_a_missing_column_is_named_with_the_nearest_before_any_row_is_read(spark
         with pytest.raises(MissingColumn) as refused:
             prepared(bad, keep="disk", **words)
         assert all(name in str(refused.value) for name in [*names, "x"])
+
+
+@pytest.mark.parametrize("words", [dict(features=["x"], label="intent"), WORDS])
+def test_types_that_can_t_be_trained_on_are_refused_before_any_row_is_read(spark, section, shops, pipeline, words):
+    bad = shops.withColumn("day", F.raise_error("a row was read").cast("bigint"))
+    seen = []
+
+    def refuse(schema, classes):
+        seen.append((set(schema.fieldNames()), classes))
+        raise UnfitColumn("the label is a string")
+
+    data = section(sample={"fraction": 0.5}, **words, **({"pipeline": pipeline} if words is WORDS else {}))
+    with pytest.raises(UnfitColumn):
+        prepare(spark, data, seed=7, frame=bad, accept=refuse, classes=["other", "refund"])
+    assert seen == [(set() if words is WORDS else {"x", "intent"}, ["other", "refund"])]
 
 
 @pytest.mark.parametrize("words, step", [

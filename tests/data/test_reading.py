@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gzip
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 
 import fastavro
 import pytest
 
-from sparktrain.data import InputError, MissingColumn, prepare
+from sparktrain.data import InputError, MissingColumn, MissingSource, damage, prepare
+from sparktrain.data.files import InputFile, summarised
 from sparktrain.storage import hadoop_settings, open_folder
 
 pytestmark = pytest.mark.real
@@ -79,6 +81,43 @@ def test_tables_and_queries_are_read_and_files_behind_them_known(spark, folder, 
             prepare(spark, section(path=None, **words), seed=7)
 
 
+def test_only_the_partitions_that_a_condition_leaves_are_inputs_and_all_files_count(spark, section, tmp_path):
+    spark.range(40).selectExpr("id", "id % 2 AS y", "id % 4 AS day").repartition(1).write.partitionBy("day").parquet(
+        f"file://{tmp_path}/days")
+    made = prepare(spark, section(path=f"file://{tmp_path}/days", features=["id"], where="day >= 2 AND id > 5"), seed=7)
+    assert [Path(one["path"]).parent.name for one in made.inputs] == ["day=2", "day=3"]
+    files = [InputFile(f"hdfs:///a/part-{number:03}", 10, number) for number in range(30)]
+    described, notes = summarised(files, most=20)
+    assert len(described) == 21 and described[-1]["path"] == "10 more files" and described[-1]["length"] == 100
+    assert notes == ["the lineage names 20 of 30 input files"]
+    files[25] = replace(files[25], modified=files[25].modified - 1)
+    assert described[-1] != summarised(files, most=20)[0][-1]   # also where neither number nor sizes nor newest differ
+
+
+def test_columns_go_by_names_as_spark_has_them_and_fields_of_structs_by_dots(spark, section):
+    frame = spark.sql("SELECT id AS Hour, named_struct('Temp', id / 2, 'in', named_struct('x', id)) AS weather, id % 2 AS late, "
+                      "id AS `a.b` FROM range(20)")
+    names = ["hour", "weather.temp", "Weather.in.x", "a.b"]
+    made = prepare(spark, section(path=None, table="t", features=names, label="LATE", sample={"per_class": 4},
+                                  validation={"fraction": 0.2, "by": "weather.in.x"}), seed=7, frame=frame)
+    assert made.frame.columns[:5] == [*names, "LATE"] and made.rows == 8
+    assert all(row[1] == row[0] / 2 and row[0] == row[2] == row[3] for row in made.frame.collect())
+    with pytest.raises(MissingColumn, match="no column 'weather.rain'"):
+        prepare(spark, section(features=["weather.rain"], label="late"), seed=7, frame=frame)
+
+
+def test_formats_of_spark_s_are_read_and_unknown_ones_and_tables_are_refused_with_what_to_set(spark, read, tmp_path, section):
+    (tmp_path / "in.svm").write_text("1 1:0.5 3:2\n0 2:1\n")
+    made = read(tmp_path, "libsvm", ("features", "label"), options={"numFeatures": 3})
+    assert sorted(row.features.toArray().tolist() for row in made.frame.collect()) == [[0, 1, 0], [0.5, 0, 2]]
+    assert [Path(one["path"]).name for one in made.inputs] == ["in.svm"]
+    with pytest.raises(MissingSource, match="no reader for 'iceberg'"):
+        read(tmp_path, "iceberg")
+    for words in ({"table": "wh.flights"}, {"sql": "SELECT * FROM wh.flights"}):
+        with pytest.raises(MissingSource, match="spark.sql.catalogImplementation=hive"):
+            prepare(spark, section(path=None, **words), seed=7)
+
+
 @pytest.mark.slow
 def test_validation_rows_of_a_path_of_their_own_are_prepared_alike(spark, folder, section):
     data = section(path=f"file://{folder}/parquet", validation={"path": [f"file://{folder}/parquet/part-0000[0-1]*"]}, where="y > 0",
@@ -135,15 +174,19 @@ def test_avro_files_are_read_with_their_types(read, tmp_path):
         {"name": "v", "type": {"type": "array", "items": "float"}},
         {"name": "m", "type": {"type": "map", "values": {"type": "map", "values": "long"}}},
         {"name": "when", "type": {"type": "int", "logicalType": "date"}},
+        {"name": "at", "type": {"type": "long", "logicalType": "timestamp-micros"}},
         {"name": "price", "type": {"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2}},
         {"name": "inner", "type": {"type": "record", "name": "Inner", "fields": [{"name": "t", "type": "string"}]}}]}
     rows = [{"x": None if i == 3 else i / 2, "y": i, "v": [i, 0.5], "m": {"a": {"b": i}}, "when": date(2024, 2, i + 1),
+             "at": datetime(2024, 2, i + 1, 12, 30, tzinfo=timezone.utc),
              "price": Decimal(i) / 4, "inner": {"t": f"ä{i}"}} for i in range(20)]
     for name, some, codec in (("a", rows[:12], "deflate"), ("b", rows[12:], "snappy")):
         with open(tmp_path / f"{name}.avro", "wb") as stream:
             fastavro.writer(stream, described, some, codec=codec)
-    made = read(tmp_path, "avro", ("x", "v", "m", "when", "price", "inner", "y"))
+    made = read(tmp_path, "avro", ("x", "v", "m", "when", "at", "price", "inner", "y"))
     found = {row.y: row.asDict(recursive=True) for row in made.frame.collect()}
+    for row in found.values():   # Spark's are of the session's time zone, which is this machine's
+        row["at"] = row["at"].astimezone(timezone.utc)
     assert [{name: found[i][name] for name in rows[0]} for i in range(20)] == rows
     data = (tmp_path / "a.avro").read_bytes()
     (tmp_path / "a.avro").write_bytes(data[:-30])
@@ -168,6 +211,32 @@ def test_a_damaged_file_fails_with_its_name_or_is_left_out_whole_and_named(folde
     assert made.notes[0].startswith("data.corrupt: skip left out 1 files") and name in made.notes[1]
     part = "" if format == "orc" else ", its end" if at.start < 0 else ", its middle"
     note_failure(f"A corrupt {format} file{part}", "ends with its name; with `data.corrupt: skip` it is left out whole and named")
+
+
+@pytest.mark.parametrize("format", ["parquet", "orc"])
+def test_all_damaged_files_are_found_without_reading_the_whole_ones_again(spark, read, tmp_path, format, monkeypatch):
+    spark.range(4000).selectExpr("id AS x", "id % 3 AS y").repartition(16).write.format(format).save(f"file://{tmp_path}/{format}")
+    spark.range(0).selectExpr("id AS x", "id % 3 AS y").repartition(1).write.mode("append").format(format).save(
+        f"file://{tmp_path}/{format}")
+    for file in (tmp_path / format).glob(".*.crc"):
+        file.unlink()
+    rows = dict(spark.read.format(format).load(f"file://{tmp_path}/{format}").groupBy("_metadata.file_name").count().collect())
+    broken = sorted(rows)[:6]
+    for number, name in enumerate(broken):
+        file = tmp_path / format / name
+        data = bytearray(file.read_bytes())
+        if number % 2 or format == "orc":   # its end, where the rows are counted
+            del data[-1:]
+        else:
+            data[10:60] = b"\xff" * 50
+        file.write_bytes(data)
+    passes = []
+    suspects = damage._suspects
+    monkeypatch.setattr(damage, "_suspects", lambda *given: passes.append(suspects(*given)) or passes[-1])
+    made = read(tmp_path / format, format, corrupt="skip")
+    assert made.frame.count() == sum(rows.values()) - sum(rows[name] for name in broken) and len(made.inputs) >= 10
+    assert made.notes[0].startswith("data.corrupt: skip left out 6 files")
+    assert {Path(name).name for name in passes[0]} >= set(broken) and len(passes[0]) <= 8
 
 
 @pytest.mark.parametrize("format, words, line", [

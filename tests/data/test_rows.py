@@ -9,8 +9,9 @@ import pytest
 from pyspark import TaskContext
 from pyspark.sql import functions as F
 
-from sparktrain.data import ROW, VALIDATION, cutting, deal, pack
-from sparktrain.data.identity import only, row_hash
+from sparktrain.data import ROW, VALIDATION, InputError, census, cutting, deal, pack
+from sparktrain.data.dealing import _murmur3
+from sparktrain.data.identity import derived_hash, only, row_hash
 from sparktrain.feed import Column, Input, Layout, SegmentWriter
 from sparktrain.feed.packing import unpacked
 from sparktrain.feed.segments import Segment
@@ -42,7 +43,10 @@ def test_validation_sample_and_order_do_not_depend_on_the_source_s_partitions(so
     first = dealt(made[0], 3)
     assert first == dealt(made[1], 3) and sum(map(len, first)) > 500
     assert {row[4] for part in first for row in part} == {True, False}
-    written = [filled(one.frame, 3, tmp_path / str(number)) for number, one in enumerate(made)]
+    assert max(map(len, first)) < 1.2 * sum(map(len, first)) / 3
+    equal = [sum(row[0] == 0 for row in part) for part in first]
+    assert max(equal) - min(equal) <= 1 and (sum(equal) == 1000 or sample)
+    written = [filled(one, 3, tmp_path / str(number)) for number, one in enumerate(made)]
     assert written[0] == written[1] and len(written[0]) > 30
     for name, validation in (("training", False), ("validation", True)):
         for part, rows in enumerate(first):
@@ -51,9 +55,9 @@ def test_validation_sample_and_order_do_not_depend_on_the_source_s_partitions(so
             assert np.concatenate(lie).tolist() == [row[0] for row in rows if row[4] == validation]
 
 
-def filled(frame, parts, folder):
+def filled(made, parts, folder):
     """The files of small segments, as the tasks write them."""
-    packed, sent = pack(deal(frame, parts, 7))
+    packed, sent = pack(deal(made.frame, parts, 7, False, made.repeated(parts, False)))
     inputs = tuple(Input(name, (Column(name),)) for name in ("x", "v"))
     layout = Layout(inputs, "y", validation=VALIDATION, order=ROW, sent=sent)
 
@@ -117,6 +121,24 @@ def test_a_sample_of_a_label_that_is_a_measure_is_exact_too(spark, prepared):
     assert made.frame.count() == made.rows == 3000 and made.counts_before is None
     array = frame.withColumn("y", F.array("y"))
     assert prepared(array, sample={"fraction": 0.25}).frame.count() == 3000
+
+
+def test_a_label_that_is_a_measure_is_never_grouped_by(spark, prepared, monkeypatch):
+    """Neither fractions, nor more different numbers than classes can be, which a first look may show or not."""
+    grouped = []
+    monkeypatch.setattr(census, "_by_class", lambda rows, label: grouped.append(label) or "was grouped")
+    frame = spark.range(60_000).select("id", F.col("id").alias("x"), (F.col("id") / 4).alias("y"), F.col("id").alias("whole"),
+                                       F.floor(F.col("id") / 2).cast("decimal(12,2)").alias("sorted"))
+    for label, reason in (("y", "a fraction"), ("whole", "more than 10000"), ("sorted", "more than 10000")):
+        with pytest.raises(InputError, match=reason):
+            prepared(frame, label=label, sample={"per_class": 1})
+    assert not grouped
+    with pytest.raises(InputError, match="was grouped"):
+        prepared(frame.where("whole < 3"), label="whole", sample={"per_class": 1})
+    monkeypatch.undo()
+    late = frame.selectExpr("id", "x", "if(id = 59999, 0.5D, cast(id % 2 as double)) AS y")
+    with pytest.raises(InputError, match="has values with a fraction"):
+        prepared(late, sample={"per_class": 1})   # where only counting all shows it
 
 
 def test_validation_by_a_column_keeps_its_values_on_one_side_whatever_else_is_in_the_rows(spark, prepared):
@@ -230,6 +252,35 @@ def test_a_part_may_be_empty_and_every_row_is_dealt_once(spark, prepared, dealt)
     parts = dealt(made, 8)
     assert len(parts) == 8 and sorted(row[0] for part in parts for row in part) == [0, 1, 2, 3, 4]
     assert dealt(made, 8, seed=8) != parts and made.frame.columns == ["x", "y", ROW, VALIDATION]
+
+
+def test_rows_go_to_the_part_that_their_hash_says_on_every_spark(spark, prepared):
+    numbers = spark.range(2000)
+    assert [row[0] for row in numbers.select(F.hash(F.col("id").cast("int"))).collect()] == [_murmur3(n) for n in range(2000)]
+    frame = prepared(numbers.select(F.col("id").alias("x"), F.lit(1).alias("y"))).frame
+    home = F.pmod(derived_hash("deal", F.lit(7).cast("bigint"), F.col(ROW)), F.lit(13)).cast("int")
+    dealt = deal(frame, 13, 7).select(home.alias("home"), F.spark_partition_id().alias("part"))
+    assert dealt.rdd.getNumPartitions() == 13 and dealt.where("home = part").count() == 2000
+
+
+def test_a_row_that_is_there_very_often_is_spread_over_the_workers_and_seldom_ones_stay_whole(spark, prepared):
+    """5,000 rows of one content and 2,600 of another, both with a part for validation, beside 10,000 different ones."""
+    row = F.when(F.col("id") < 5000, -1).when(F.col("id") < 7600, -2).otherwise(F.col("id"))
+    frame = spark.range(17_600).select(row.cast("double").alias("x"), F.lit(1).alias("y"), F.array(row).alias("v"))
+    held_out = frame.where("x = -1").limit(900)
+    made = prepared(frame, features=["x", "v"])
+    made.frame = made.frame.unionByName(prepared(held_out, features=["x", "v"]).frame.withColumn(VALIDATION, F.lit(True)))
+    for whole in (False, True):
+        found = made.repeated(4, whole)
+        assert sorted(found.values()) == ([900] if whole else [900, 2600, 5000])
+        parts = deal(made.frame, 4, 7, whole, found).select("x", "y", "v", VALIDATION).rdd.glom().collect()
+        rows = [Counter((row.x, tuple(row.v), row[VALIDATION]) for row in part) for part in parts]
+        assert [part[-1.0, (-1,), True] for part in rows] == [225] * 4
+        assert [part[-1.0, (-1,), False] for part in rows] == [5000 if whole else 1250] * 4
+        assert [part[-2.0, (-2,), False] for part in rows] == [2600 if whole else 650] * 4
+        single = [{key for key in part if key[0] >= 0} for part in rows]
+        assert len(set.union(*single)) == 10_000 and sum(map(len, single)) == (40_000 if whole else 10_000)
+    assert made.repeated(1, False) == {}   # one worker has them all
 
 
 def test_every_part_may_get_all_training_rows_and_validation_rows_are_dealt_once(spark, prepared):

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from sparktrain.feed import BadInput, Column, Input, Layout, SegmentWriter, Shard, agree
+from sparktrain.feed.row_condition import row_condition
 
 NAN, INF = float("nan"), float("inf")
 
@@ -143,3 +144,34 @@ def test_a_column_that_makes_no_sense_is_refused_as_it_is_named():
 def test_a_layout_survives_json():
     layout = Layout((Input("x", (Column("a", (2, 3)), Column("b", None, 4, -1, "post"))),), "y", ("no", 1), "w", "v")
     assert Layout.from_json(layout.to_json()) == layout
+
+
+def written(tmp_path, columns, batch):
+    layout = Layout((Input("x", tuple(Column(name) for name in columns)),), "y", validation="v", order="o")
+    rows = batch.num_rows
+    for name, values in (("y", pa.array(range(rows), pa.int32())), ("v", pa.array([False] * rows)), ("o", pa.array(range(rows)))):
+        batch = batch.append_column(name, values)
+    writer = SegmentWriter(tmp_path / "rows", layout)
+    writer.write(batch)
+    return writer.close()
+
+
+@pytest.mark.parametrize("columns", [("f", "id"), ("id", "f"), ("f", "other", "id"), ("other", "id", "f")])
+def test_whole_numbers_that_lose_digits_beside_floats_are_refused(tmp_path, columns):
+    batch = pa.record_batch({"f": pa.array([0.5, 1.5, 2.5]), "id": pa.array([1 << 24, -(1 << 24), 16_777_841]),
+                             "other": pa.array([1, 2, 3])})
+    with pytest.raises(BadInput, match=r"'id' \(int64\): 16777841 loses digits as float32.*'x'.*at row 2 .*1 such.*input of its own"):
+        written(tmp_path, columns, batch)
+    assert written(tmp_path / "less", columns, batch.slice(0, 2)).segments == [2]
+    assert written(tmp_path / "alone", [name for name in columns if name != "f"], batch).segments == [3]
+
+
+def test_a_row_that_can_t_be_trained_on_is_found_again_by_its_other_columns(tmp_path):
+    batch = pa.record_batch({"f": pa.array([0.5, 1.5, 2.5]), "bad": pa.array([1.0, NAN, NAN]), "v x": pa.array([[1.0], [2.0], [7.0]])})
+    with pytest.raises(BadInput) as refused:
+        written(tmp_path, ("f", "bad", "v x"), batch)
+    assert str(refused.value).endswith("To find it: WHERE `f` = 1.5 AND `bad` = double('nan') AND `y` = 1 AND `v x`[0] = 2.0")
+    texts = pa.record_batch({"s": pa.array(["it's", None]), "d": pa.array([decimal.Decimal("1.50"), None]), "b": pa.array([True, None]),
+                             "e": pa.array([[], None], pa.list_(pa.int64())), "w": pa.array(["x" * 99, None]), "hidden": pa.array([1, 2])})
+    assert row_condition(texts, 0, ["hidden"]) == r"`s` = 'it\'s' AND `d` = 1.50 AND `b` = true"
+    assert row_condition(texts, 1, ["hidden"]) == "`s` IS NULL AND `d` IS NULL AND `b` IS NULL AND `e` IS NULL AND `w` IS NULL"
