@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 import own_java
-from stamps import HOROVOD, MARK, STAMPS, WITHOUT_HOROVOD, Busy, alone, current, remove_stamp, usable, write_stamp
+from stamps import HOROVOD, MARK, WITHOUT_HOROVOD, Busy, alone, current, remove_stamp, usable, write_stamp
 from steps import LOG, PYTHON, ROOT, VENV, StepFailed, log_tail, say, step
 
 EXTRAS = {"base": "tensorflow,tensorflowonspark,quickstart", "java": "java", "test": "test"}

@@ -18,7 +18,7 @@ from sparktrain.cluster.spark_cause import spark_cause
 from sparktrain.cluster.spark_progress import SparkProgress, watch_beginning
 from sparktrain.cluster.stalls import Stalls
 from sparktrain.cluster.task import ExecutorGone, Task
-from sparktrain.interfaces.messages import Failure, Finished, Message
+from sparktrain.interfaces.messages import Failure, Finished, Joined, Message
 
 _ECHO_GRACE = 1.0      # seconds in which a worker's own failure may still arrive after its peers' echoes of it
 _WORD_GRACE = 3.0      # seconds in which a worker may still say why, after Spark's end of the stage by an error
@@ -85,6 +85,7 @@ class Attempt:
         on_message: told (part, message) of everything the workers say, one call at a time.
         port: the control channel's, 0 for any free one.
         stall_timeout: seconds without any sign that it goes on after which the attempt is ended.
+        on_filled: called once all workers have their rows, in a thread of its own, with the tag of the stage's job.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Attempt:
         on_message: Callable[[int, Message], None],
         port: int = 0,
         stall_timeout: float = 300,
+        on_filled: Callable[[str], None] = lambda tag: None,
     ) -> None:
         self._frame = frame
         self._task = task
@@ -104,6 +106,9 @@ class Attempt:
         self._on_message = on_message
         self._port = port
         self._stall_timeout = stall_timeout
+        self._on_filled = on_filled
+        self._tag = f"sparktrain-{task.run}-{secrets.token_hex(4)}"
+        self._joined: set[int] = set()
         self._context = frame.sparkSession.sparkContext
         self._changed = threading.Condition()
         self._failures: list[WorkerFailure] = []
@@ -142,10 +147,9 @@ class Attempt:
             ) from error
         task = replace(self._task, driver=(host, self._server.port), secret=secret,
                        omp_threads=conf.get("spark.executorEnv.OMP_NUM_THREADS", None))
-        tag = f"sparktrain-{task.run}-{secrets.token_hex(4)}"
         stage = threading.Thread(
             target=inheritable_thread_target(self._frame.sparkSession)(self._run_stage),
-            args=(task, tag),
+            args=(task,),
             name="attempt-stage",
             daemon=True,
         )
@@ -153,7 +157,7 @@ class Attempt:
         self._stalls = Stalls(self._parts, self._stall_timeout, time.monotonic())
         beginning = threading.Thread(
             target=watch_beginning,
-            args=(SparkProgress(self._context, tag), self._stall_timeout, self._begun, self._never),
+            args=(SparkProgress(self._context, self._tag), self._stall_timeout, self._begun, self._never),
             name="attempt-beginning",
             daemon=True,
         )
@@ -166,7 +170,7 @@ class Attempt:
                 self._server.stop(self._reason())
                 stage.join(_VERDICT_GRACE if self._spark_knows() else _STOP_GRACE)
                 if stage.is_alive():
-                    self._context.cancelJobsWithTag(tag)
+                    self._context.cancelJobsWithTag(self._tag)
                     stage.join(30)
             self._server.close()
         if self._observer_error is not None:
@@ -184,9 +188,9 @@ class Attempt:
             raise StageFailed(f"Spark ended the stage, and the workers of parts {silent} never told how they ended")
         return [self._finished[part] for part in range(self._parts)]
 
-    def _run_stage(self, task: Task, tag: str) -> None:
+    def _run_stage(self, task: Task) -> None:
         try:
-            self._context.addJobTag(tag)
+            self._context.addJobTag(self._tag)
             self._context.setLocalProperty("spark.job.description", f"sparktrain: training {task.run}")
             self._frame.mapInArrow(task, "part int", barrier=True, profile=self._slots.profile(self._task.gpus)).collect()
         except Exception as error:   # raised by `run`
@@ -214,6 +218,10 @@ class Attempt:
             elif isinstance(message, Finished):
                 self._finished[part] = message
                 self._stalls.ended(part)
+            elif isinstance(message, Joined) and part not in self._joined:
+                self._joined.add(part)
+                if len(self._joined) == self._parts:
+                    threading.Thread(target=self._on_filled, args=(self._tag,), name="attempt-filled", daemon=True).start()
             self._changed.notify_all()
         try:
             self._on_message(part, message)

@@ -8,6 +8,7 @@ from sparktrain.interfaces.messages import Alive, EpochEnd, Filling, Message, Ph
 
 _SILENT = 5.0     # seconds without a sign of life that are no delay any more
 _IMPORTS = 60.0   # seconds that the import of a framework may hold up a process's signs, on a slow or busy disk
+_COMPILES = 60.0  # seconds that the first step may take, in which the framework compiles it, on a slow or busy machine
 _HELD_UP = "it was stopped or is held up in native code, or its node is"
 
 
@@ -50,6 +51,7 @@ class Stalls:
         self._ended: set[int] = set()
         self._joined_at = now   # when the last of the tasks has come
         self._step = now        # when any worker made a step
+        self._compiled = False  # whether any worker has made a step since training began
 
     @property
     def begun(self) -> bool:
@@ -72,6 +74,7 @@ class Stalls:
             worker.since = now
         if isinstance(message, (Progress, EpochEnd, Phase)):
             self._step = now
+            self._compiled = not isinstance(message, Phase)
 
     def ended(self, part: int) -> None:
         """A worker told how it ended, or its task is gone: nobody waits for it."""
@@ -95,7 +98,7 @@ class Stalls:
     def _in_training(self, at_work: dict[int, _Worker], now: float) -> Stall | None:
         training = [part for part, worker in at_work.items() if worker.phase == "train"]
         waited = now - self._step
-        if not training or waited <= self._limit:
+        if not training or waited <= (self._limit if self._compiled else max(self._limit, _COMPILES)):
             return None
         part = min(training, key=lambda part: at_work[part].heard)
         silent = now - at_work[part].heard

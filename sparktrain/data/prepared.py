@@ -128,8 +128,9 @@ class Prepared:
 
     def release(self) -> None:
         """Free what is kept of the frame on the executors, and let go of what was stored. It can still be computed anew."""
-        while self._kept:
-            self._kept.pop().unpersist()
+        kept, self._kept = self._kept, []
+        for frame in kept:
+            frame.unpersist()
         if self._computed is not None:
             self.frame, self._computed = self._computed, None
 

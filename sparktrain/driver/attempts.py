@@ -11,6 +11,7 @@ from pyspark.errors import PySparkException
 
 from sparktrain.cluster.executors import ApplicationExecutors
 from sparktrain.cluster.local_disks import spare_of
+from sparktrain.cluster.shuffle_files import remove_shuffle_files
 from sparktrain.cluster.slots import ClusterRefused, Slots, worker_gpus
 from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed, spark_cause
 from sparktrain.cluster.task import Task
@@ -40,7 +41,7 @@ def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Fin
         run.course.begin_attempt()
         try:
             with _engine(run, slots) as launch:
-                return _attempt(run, prepared, model, slots, launch)
+                return _attempt(run, prepared, model, slots, launch, last=policy.exhausted)
         except (AttemptFailed, StageFailed) as error:
             retry = policy.after(_kind(error), _checkpoint(run.folder.staged, run.job.training.workers)) if not run.check else None
             if retry is None:
@@ -72,7 +73,7 @@ def _engine(run: Run, slots: Slots) -> AbstractContextManager[Callable[[], Launc
 
 
 def _attempt(
-    run: Run, prepared: Prepared, model: Source, slots: Slots, launch: Callable[[], Launch]
+    run: Run, prepared: Prepared, model: Source, slots: Slots, launch: Callable[[], Launch], last: bool
 ) -> list[Finished]:
     training = run.job.training
     parts = training.workers
@@ -115,6 +116,13 @@ def _attempt(
     )
     run.watch.step("filling")
     run.course.mark("stage")
+
+    def release(tag: str) -> None:
+        """Give the disks back what is not read again: each attempt shuffles anew, and the last one reads no rows twice."""
+        run.watch.tidy(lambda: remove_shuffle_files(run.spark.sparkContext, tag), "the shuffle's files are still on the executors' disks")
+        if last and not run.check:
+            run.watch.tidy(prepared.release, "the prepared rows are still kept")
+
     attempt = Attempt(
         dealt,
         task,
@@ -123,6 +131,7 @@ def _attempt(
         run.message,
         port=run.job.cluster.driver_port,
         stall_timeout=run.job.cluster.stall_timeout,
+        on_filled=release,
     )
     try:
         finished = attempt.run()

@@ -104,6 +104,12 @@ def resolve(name: str, folders: Sequence[str]) -> Callable[..., Any]:
     return getattr(importlib.import_module(module), function)
 
 
+def goes_by_name(function: Any) -> bool:
+    """Whether its module and name lead back to it: not of a script's, a bound method, what a decorator replaced, functools.partial."""
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
+    return module != "__main__" and getattr(sys.modules.get(module), name, None) is function
+
+
 def source(function: str | Callable[..., Any], args: dict[str, Any] | None = None) -> Source:
     """What the child needs to load a function.
 
@@ -121,8 +127,6 @@ def source(function: str | Callable[..., Any], args: dict[str, Any] | None = Non
             raise ConfigError([Problem("model.args", kind, "what JSON can hold", str(error))]) from error
     if isinstance(function, str):
         return Source(function=function, args=args)
-    # Only what its name leads back to: not a bound method, what a decorator replaced, or functools.partial
-    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
-    if module != "__main__" and getattr(sys.modules.get(module), name, None) is function:
-        return Source(function=f"{module}:{name}", args=args)
+    if goes_by_name(function):
+        return Source(function=f"{function.__module__}:{function.__qualname__}", args=args)
     return Source(pickle=base64.b64encode(cloudpickle.dumps(function)).decode(), args=args)

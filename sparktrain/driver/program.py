@@ -9,7 +9,6 @@ from functools import partial
 from typing import Callable, Sequence
 
 from pyspark.sql import SparkSession
-from rich.console import Console
 
 from sparktrain.config import Job
 from sparktrain.driver.ending import failed, show

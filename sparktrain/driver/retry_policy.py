@@ -47,6 +47,11 @@ class RetryPolicy:
         self._failures = self._in_a_row = 0
         self._reached = reached
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the next failure ends the run, unless it is one that doesn't count."""
+        return self._failures >= self._max
+
     def after(self, kind: Kind, reached: Checkpoint | None) -> Retry | None:
         """Decide after a failed attempt.
 

@@ -18,6 +18,7 @@ from sparktrain.config import Job
 from sparktrain.data import Prepared, stored
 from sparktrain.driver.attempts import train
 from sparktrain.driver.ending import failed
+from sparktrain.driver.fingerprint import of_given
 from sparktrain.driver.functions import own_folders, search_folders, source
 from sparktrain.driver.given import Given
 from sparktrain.driver.output import KEPT, RunFolder, hadoop_settings, now, qualified
@@ -121,7 +122,7 @@ class Run:
                 code = ship(context, modules_of(self.job, self.given), self.folders)
                 prepared = self._prepare(code)
                 if not self.check:
-                    check_same(self.folder, identity(self.asked, code, prepared.inputs))
+                    check_same(self.folder, self._identity(code, prepared.inputs))
                     keep_known(self.folder.staged, self.asked, prepared)
                 finished = train(self, prepared, model, slots)
                 summary = self.course.summary(self.id, self.job, finished, prepared)
@@ -241,7 +242,7 @@ class Run:
         stores = self.job.data.keep == "storage" and self.job.data.prepared is None   # whose rows are there already
         at = self.folder.staged.join(KEPT)
         if stores and at.exists(SUMMARY):   # an earlier driver of this run has them whole
-            check_same(self.folder, identity(self.asked, code, json.loads(at.read_text("lineage.json"))["inputs"]))
+            check_same(self.folder, self._identity(code, json.loads(at.read_text("lineage.json"))["inputs"]))
             self.watch.note("going on with the rows as they were prepared")
             return kept_rows(self.spark, self.job, at, self.parent)
         prepared = prepare_rows(
@@ -262,6 +263,9 @@ class Run:
             keep_rows(self.spark, self.job, prepared, at, origin, begun)
         self.course.seconds["prepare"] = time.monotonic() - begun
         return prepared
+
+    def _identity(self, code: Mapping[str, str], inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        return identity(self.asked, code, inputs, of_given(self.given, rows_kept=self.job.data.keep == "storage"))
 
     def fit(self, sizes: tuple[int, ...], prepared: Prepared, resume: Checkpoint | None) -> Fit:
         """How an attempt trains.
@@ -284,6 +288,7 @@ class Run:
             keep_checkpoints=training.checkpoint.keep if training.checkpoint is not None and not self.check else 0,
             checkpoint_steps=training.checkpoint.steps if training.checkpoint is not None else None,
             resume=resume,
+            whole=self.whole,
             ends_at=None if limit is None else self.course.since + 60 * limit.minutes,
             then="save" if limit is None else limit.then,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from types import MappingProxyType
 from typing import Any, Callable, Mapping
 
 from sparktrain.config import Job
@@ -67,14 +68,22 @@ def _signs(folder: RunFolder) -> tuple[Any, str]:
     return claims.owner(folder.staged), status
 
 
-def identity(job: Job, code: Mapping[str, str], inputs: list[dict[str, Any]]) -> dict[str, Any]:
-    """What must be the same for a run to be gone on with: its configuration but for what may differ, code and input."""
+def identity(
+    job: Job, code: Mapping[str, str], inputs: list[dict[str, Any]], given: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """What must be the same for a run to be gone on with: its configuration but for what may differ, code and input.
+
+    Args:
+        code: the SHA-256 of each file of code.
+        inputs: the files that are read.
+        given: fingerprints of what a program hands over (fingerprint.of_given).
+    """
     config = job.model_dump(mode="json")
     del config["cluster"]
     for section, names in _MAY_DIFFER.items():
         for name in names:
             config[section].pop(name, None)
-    return json.loads(json.dumps({"configuration": config, "code": dict(code), "input": inputs}, default=str))
+    return json.loads(json.dumps({"configuration": config, "code": dict(code), "input": inputs, "given": dict(given)}, default=str))
 
 
 def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
@@ -87,7 +96,7 @@ def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
         write_json(folder.staged, IDENTITY, mine)
         return
     begun = json.loads(folder.staged.read_text(IDENTITY))
-    differing = [each for name in mine for each in _differing(name, begun[name], mine[name])]
+    differing = [each for name in mine if name in begun for each in _differing(name, begun[name], mine[name])]
     if differing:
         raise NotTheSame(
             f"run {folder.run!r} was begun otherwise, and can't be gone on with: {'; '.join(differing[:5])}. Undo that, or give "
@@ -104,4 +113,7 @@ def _differing(name: str, begun: Any, now: Any) -> list[str]:
         old, new = ({file["path"]: file for file in files} for files in (begun, now))
         changed = sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
         return [f"{len(changed)} input files differ, {changed[0]} among them"]
+    if name.startswith("given "):
+        what = "its plan (sources, conditions, functions, columns)" if name == "given frame" else "its code, or what that refers to,"
+        return [f"the {name.removeprefix('given ')} that the program hands over is another: {what} has changed"]
     return [f"{name} was {begun!r} and is {now!r}"]

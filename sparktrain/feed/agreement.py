@@ -25,7 +25,7 @@ def agree(filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         JSON: "inputs" {name: {"shape", "dtype"}} and "label" {"shape", "dtype"} of one row, "label_range"
-        [least, greatest], "weighted", "counts" and "validation_counts" of each part, "bytes" of all segments.
+        [least, greatest], "weighted", "counts", "digests" and "validation_counts" of each part, "bytes" of all segments.
 
     Raises:
         BadInput: the parts have rows of different shapes.
@@ -68,6 +68,7 @@ def _summary(filled: Filled) -> dict[str, Any]:
     return {
         "digest": None if filled.inputs is None else hashlib.sha256(_dumped(_description(filled))).hexdigest(),
         "rows": filled.rows,
+        "rows_digest": filled.digest,
         "validation_rows": filled.validation_rows,
         "bytes": filled.bytes,
         "label_range": filled.label_range,
@@ -124,6 +125,7 @@ def _agreement(summaries: Sequence[dict[str, Any]], descriptions: Mapping[int, d
         "label_range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
         "weighted": summaries[0]["weighted"],
         "counts": counts,
+        "digests": [part["rows_digest"] for part in summaries],
         "validation_counts": validation_counts,
         "bytes": sum(part["bytes"] for part in summaries),
     }

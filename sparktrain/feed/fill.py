@@ -65,6 +65,7 @@ class SegmentWriter:
         self._content = 0   # bytes of strings that came
         self._label_range: tuple[float, float] | None = None
         self._label_counts = LabelCounts()
+        self._digest = 0
         self._training: Store | None = None
         self._validation: Store | None = None
 
@@ -122,6 +123,7 @@ class SegmentWriter:
             places=self._training.places if self._training else [],
             validation_places=self._validation.places if self._validation else [],
             bytes=sum(store.bytes for store in stores),
+            digest=self._digest,
         )
         self._training = self._validation = None
         return filled
@@ -204,6 +206,9 @@ class SegmentWriter:
         self._label_range = (low, high) if before is None else (min(low, before[0]), max(high, before[1]))
         marked = self._marked(batch)
         self._label_counts.add(rows[LABEL][0] if marked is None else rows[LABEL][0][~marked])
+        if ORDER in rows:
+            keys = rows[ORDER][0] if marked is None else rows[ORDER][0][~marked]
+            self._digest = (self._digest + int(keys.view(np.uint64).sum())) % (1 << 64)
         if marked is None or not marked.any():
             self._training.append(rows, batch.num_rows)
         elif marked.all():

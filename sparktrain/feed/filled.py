@@ -23,6 +23,7 @@ class Filled:
         places: the disk of each segment, by its number among the writer's folders.
         validation_places: likewise of each validation segment.
         bytes: size of all files.
+        digest: the sum of the training rows' order keys, modulo 2**64: of other rows it is another. 0 without an order.
     """
 
     inputs: dict[str, dict[str, Any]] | None
@@ -35,6 +36,7 @@ class Filled:
     places: list[int]
     validation_places: list[int]
     bytes: int
+    digest: int = 0
 
     @property
     def rows(self) -> int:

@@ -89,6 +89,11 @@ class Shard:
         return self.agreement["weighted"]
 
     @property
+    def rows_by_part(self) -> list[list[int]]:
+        """[training rows, their digest (see `Filled`)] of each part: the same where the parts hold the same rows."""
+        return [list(pair) for pair in zip(self.agreement["counts"], self.agreement["digests"], strict=True)]
+
+    @property
     def rows(self) -> int:
         """Training rows of this part."""
         return self.filled.rows

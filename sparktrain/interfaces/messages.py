@@ -40,6 +40,7 @@ class Fit:
     keep_checkpoints: int = 0                       # how many; 0: none is written
     checkpoint_steps: int | None = None             # of an epoch, between two; None: only after each epoch
     resume: Checkpoint | None = None                # the one to go on from
+    whole: bool = False                             # whether each worker has all training rows, and not a part of them
     # No epoch is begun that would be over it: seconds since 1970 by the driver's clock; in an Order, as workers' clocks may
     # differ from that, seconds of the monotonic clock of the worker's host.
     ends_at: float | None = None

@@ -21,7 +21,7 @@ def newest(folder: Folder, most: int, record: str = SUMMARY) -> list[dict[str, A
     """The summaries of the runs that finished last: of those with a `summary.json` that says when they `finished`.
 
     Only as many are read as it takes: a run's folder is modified when the run is complete and hardly ever later, so the
-    folders' times say where to look. A store that has no times (an object store) is read through.
+    folders' times say where to look. A store that has no times is read through.
 
     Args:
         folder: what `output.path` names; it need not exist.

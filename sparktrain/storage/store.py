@@ -57,7 +57,7 @@ class Store(ABC):
     def modified(self, path: str) -> dict[str, float]:
         """When what is in a folder was last modified, in seconds since 1970; a folder is by what is added and removed in it.
 
-        What a store has no time for (object stores have no folders) is left out.
+        What a store has no time for is left out.
         """
         return {}
 

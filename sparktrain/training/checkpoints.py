@@ -39,11 +39,13 @@ class Checkpoints:
         keep: how many to keep; 0 writes none.
         every: how many steps of an epoch there are between two, at least; None: only after each epoch.
         report: told of each that is written.
+        rows: `Shard.rows_by_part`, for who resumes to hold against the rows of then.
     """
 
     def __init__(self, model: keras.Model, collective: Collective, part: int, folder: Folder, keep: int,
-                 every: int | None, report: Callable[[Message], None]) -> None:
+                 every: int | None, report: Callable[[Message], None], rows: list[list[int]]) -> None:
         self._model, self._collective, self._part, self._report = model, collective, part, report
+        self._rows = rows
         self._folder, self._keep, self._every = folder, keep, every
         self._writing: threading.Thread | None = None
         self._copies: dict[str, np.ndarray] = {}
@@ -84,6 +86,7 @@ class Checkpoints:
             "remembered": {digest: array.dtype.name for digest, array in remembered.items()},
             "own": {part: list(state) for part, state, _ in told},
             "facts": facts,
+            "rows": self._rows,
         }
         arrays[META] = np.frombuffer(json.dumps(meta, default=np.generic.item).encode(), np.uint8)
         held = time.monotonic() - begun

@@ -69,6 +69,11 @@ class Feeding:
         """Whether some step gives this worker, or one of its devices, no row."""
         return min(self._sizes) < replicas()
 
+    @property
+    def rows_by_part(self) -> list[list[int]]:
+        """See Shard.rows_by_part."""
+        return self._shard.rows_by_part
+
     def rows_of(self, step: int) -> int:
         """How many rows a step of an epoch, counted from 1, gives this worker."""
         return self._shard.schedule.rows(self._shard.part, step - 1)

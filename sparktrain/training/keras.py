@@ -149,7 +149,8 @@ class _Fitting:
         if collective.rank == 0 and not self._fit.rehearsal:
             self._callbacks.append(EventWriter(logs))
         keep = 0 if self._fit.rehearsal else self._fit.keep_checkpoints
-        self._checkpoints = Checkpoints(model, collective, order.part, output, keep, self._fit.checkpoint_steps, report)
+        self._checkpoints = Checkpoints(model, collective, order.part, output, keep, self._fit.checkpoint_steps, report,
+                                        feeding.rows_by_part)
         self._unread: list[str] = []
         self._resumed = self._resume(order.part, output) if self._fit.resume is not None else None
         self._time_limit = TimeLimit(self._fit.ends_at, self._fit.then) if self._fit.ends_at is not None else None
@@ -158,7 +159,8 @@ class _Fitting:
         if not all(optimizer.built for optimizer in optimizers_of(self._model)):
             create_state(self._model, self._feeding.batch_spec)   # of optimizers beside the compiled one
         # Behind the warm-up, which has to see the learning rate as the model was built with.
-        resumed, self._unread = resume(self._model, self._collective, part, output, self._fit.resume)
+        resumed, self._unread = resume(self._model, self._collective, part, output, self._fit.resume,
+                                       self._feeding.rows_by_part, self._fit.whole)
         if resumed is None:
             return None
         self._feeding.epoch, self._feeding.begin = resumed.epoch, resumed.step

@@ -25,8 +25,12 @@ from sparktrain.training.statistics import start_alike
 _UNREADABLE = (zipfile.BadZipFile, ValueError, EOFError, KeyError, NotFound)   # of a file that is cut off, or another's
 
 
+class _OtherRows(Exception):
+    """A checkpoint within an epoch is of workers that had other rows than they have now."""
+
+
 def resume(
-    model: keras.Model, collective: Collective, part: int, folder: Folder, newest: Checkpoint
+    model: keras.Model, collective: Collective, part: int, folder: Folder, newest: Checkpoint, rows: list[list[int]], whole: bool
 ) -> tuple[Resumed | None, list[str]]:
     """Bring all workers to the state of a checkpoint. Collective.
 
@@ -35,15 +39,17 @@ def resume(
         collective: the workers, maybe more or fewer than then.
         part: this worker's part of the rows.
         folder: the run's.
-        newest: the checkpoint to go on from. Where it can't be read, it is the one before.
+        newest: the checkpoint to go on from. Where it can't be read, or is of a broken epoch over other rows, it is the one before.
+        rows: `Shard.rows_by_part` of now.
+        whole: whether each part holds all training rows.
 
     Returns:
-        What there is to go on from, None where no checkpoint can be read; and a note of each that can't.
+        What there is to go on from, None where no checkpoint can be; and notes: of each that can't, and of rows that have changed.
 
     Raises:
         TrainingError: the checkpoint is another model's.
     """
-    came = _newest_readable(model, folder, newest, collective.size) if collective.rank == 0 else None
+    came = _newest_usable(model, folder, newest, rows, whole) if collective.rank == 0 else None
     content, notes = collective.broadcast(came)
     if content is None:
         return None, notes
@@ -61,6 +67,7 @@ class _Content:
     arrays: dict[str, np.ndarray]
     own: dict[int, dict[str, np.ndarray]]
     facts: dict[str, Any]
+    rows: list[list[int]] | None   # Shard.rows_by_part of then
 
 
 class Resumed:
@@ -99,25 +106,49 @@ class Resumed:
         remind(callbacks, self._memories, self._arrays)
 
 
-def _newest_readable(
-    model: keras.Model, folder: Folder, newest: Checkpoint, workers: int
+def _newest_usable(
+    model: keras.Model, folder: Folder, newest: Checkpoint, rows: list[list[int]], whole: bool
 ) -> tuple[_Content | None, list[str]]:
-    """Load the newest checkpoint that can be read; the model's variables are set."""
+    """Load the newest checkpoint that can be read and gone on from; the model's variables are set."""
     notes: list[str] = []
+
+    def note(text: str) -> None:
+        notes.append(text)
+        print(text, flush=True)
+
     checkpoint: Checkpoint | None = newest
     while checkpoint is not None:
         try:
-            return _load(model, folder, checkpoint), notes
-        except _UNREADABLE as error:
+            content = _load(model, folder, checkpoint, rows)
+        except (_OtherRows, *_UNREADABLE) as error:
             older = [each for each in read(folder.join(CHECKPOINTS).list()) if each < checkpoint]
-            unread, checkpoint = checkpoint, to_go_on_from(older, workers)
-            notes.append(f"{folder.url}/{unread.path}, the checkpoint of {unread}, can't be read ({type(error).__name__}: "
-                         f"{error}): going on from {checkpoint or 'the beginning'}")
-            print(notes[-1], flush=True)
+            unused, checkpoint = checkpoint, to_go_on_from(older, len(rows))
+            why = (f"is of other rows ({error}), {_CHANGED}" if isinstance(error, _OtherRows) else
+                   f"can't be read ({type(error).__name__}: {error})")
+            note(f"{folder.url}/{unused.path}, the checkpoint of {unused}, {why}: going on from {checkpoint or 'the beginning'}")
+        else:
+            before, now = _all_rows(content.rows or rows, whole), _all_rows(rows, whole)
+            if before != now:
+                note(f"the training rows are others than those before {checkpoint} ({_counted(before, now)}), {_CHANGED}")
+            return content, notes
     return None, notes
 
 
-def _load(model: keras.Model, folder: Folder, checkpoint: Checkpoint) -> _Content:
+_CHANGED = ("as a source has changed that is no files, or as the preparation gives other rows each time (rand() without a seed, a limit "
+            "without an order); `data.keep: storage` keeps a run's rows as they were")
+
+
+def _all_rows(by_part: list[list[int]], whole: bool) -> tuple[int, int]:
+    """The number and the digest of all training rows, however many parts there are."""
+    parts = by_part[:1] if whole else by_part
+    return sum(count for count, _ in parts), sum(digest for _, digest in parts) % (1 << 64)
+
+
+def _counted(before: tuple[int, int], now: tuple[int, int]) -> str:
+    return f"{before[0]:,} then, {now[0]:,} now" if before[0] != now[0] else f"{now[0]:,} as then, with other contents"
+
+
+def _load(model: keras.Model, folder: Folder, checkpoint: Checkpoint, rows: list[list[int]]) -> _Content:
     with tempfile.TemporaryDirectory() as local:
         file = Path(local, "state.npz")
         folder.download(checkpoint.path, file)
@@ -125,6 +156,9 @@ def _load(model: keras.Model, folder: Folder, checkpoint: Checkpoint) -> _Conten
             if (damaged := arrays.zip.testzip()) is not None:   # before the model has any of it
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
             meta = json.loads(arrays[META].tobytes())
+            before = meta.get("rows")   # not there in what an older version wrote
+            if checkpoint.step and before is not None and before != rows:
+                raise _OtherRows(_counted(_all_rows(before, False), _all_rows(rows, False)))
             _set_variables(model, arrays, f"{folder.url}/{checkpoint.path}")
             return _Content(
                 checkpoint,
@@ -133,6 +167,7 @@ def _load(model: keras.Model, folder: Folder, checkpoint: Checkpoint) -> _Conten
                 {digest: revived(arrays[f"remembered-{digest}"], dtype) for digest, dtype in meta["remembered"].items()},
                 {int(part): {name: arrays[f"own-{part}-{name}"] for name in names} for part, names in meta["own"].items()},
                 meta["facts"],
+                before,
             )
 
 

@@ -7,7 +7,6 @@ from typing import Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.training.arrays import restore

@@ -71,6 +71,22 @@ def test_rows_that_come_slowly_are_waited_for():
             clock.say(part, Filling(5, 5))
 
 
+def test_the_first_step_which_the_framework_compiles_is_given_a_minute_also_under_a_shorter_limit():
+    def clock(*messages):
+        clock = Clock("train")
+        clock.stalls._limit = 10.0
+        for message in messages:
+            clock.say(0, message)
+        return clock
+
+    compiling = clock()
+    assert compiling.run(1000, (0, Alive()), (1, Alive())) is not None and 60 < compiling.now < 63
+    training = clock(Progress(1, 1, 1, 1, 1, {}))
+    assert training.run(1000, (0, Alive()), (1, Alive())) is not None and 10 < training.now < 13
+    silent = clock()
+    assert "no sign of life" in silent.run(1000, (0, Alive())) and silent.now < 13
+
+
 def test_a_training_in_which_all_live_and_nobody_makes_a_step_ends_the_attempt():
     clock = Clock("train")
     assert clock.run(1000, (0, Progress(1, 1, 1, 1, 1, {})), (1, Alive())) is None

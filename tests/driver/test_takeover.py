@@ -183,16 +183,19 @@ def test_the_weights_of_a_model_that_can_not_be_saved_are_not_thrown_away(folder
 
 def test_a_run_is_gone_on_with_only_as_what_it_was_begun_as(folder):
     files = [{"path": "hdfs:///rows/a", "length": 5}, {"path": "hdfs:///rows/b", "length": 6}]
-    mine = identity(Job.from_mapping(JOB), {"mine.py": "aa"}, files)
+    given = {"model": "11", "frame": "22"}
+    mine = identity(Job.from_mapping(JOB), {"mine.py": "aa"}, files, given)
     check_same(folder, mine)
     check_same(folder, mine)
     more = JOB | {"training": {"workers": 3, "batch_size": 8, "max_failures": 3}, "cluster": {"slots_timeout": 5}}
-    check_same(folder, identity(Job.from_mapping(more), {"mine.py": "aa"}, files))
+    check_same(folder, identity(Job.from_mapping(more), {"mine.py": "aa"}, files, given))
     other = JOB | {"training": {"workers": 2, "batch_size": 4}}
     for differs, told in (
-        (identity(Job.from_mapping(other), {"mine.py": "aa"}, files), "configuration training batch_size was 8 and is 4"),
-        (identity(Job.from_mapping(JOB), {"mine.py": "bb"}, files), "code mine.py was 'aa' and is 'bb'"),
-        (identity(Job.from_mapping(JOB), {"mine.py": "aa"}, files[:1]), "1 input files differ, hdfs:///rows/b among them"),
+        (identity(Job.from_mapping(other), {"mine.py": "aa"}, files, given), "configuration training batch_size was 8 and is 4"),
+        (identity(Job.from_mapping(JOB), {"mine.py": "bb"}, files, given), "code mine.py was 'aa' and is 'bb'"),
+        (identity(Job.from_mapping(JOB), {"mine.py": "aa"}, files[:1], given), "1 input files differ, hdfs:///rows/b among them"),
+        (identity(Job.from_mapping(JOB), {"mine.py": "aa"}, files, given | {"model": "33"}), "the model that the program hands over is"),
+        (identity(Job.from_mapping(JOB), {"mine.py": "aa"}, files, {"model": "11"}), "the frame that the program hands over is another"),
     ):
         with pytest.raises(NotTheSame) as caught:
             check_same(folder, differs)

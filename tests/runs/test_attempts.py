@@ -104,21 +104,23 @@ def test_what_an_executors_end_breaks_in_a_worker_is_no_fault_of_the_users_code(
 
 
 @pytest.mark.failures
-def test_a_datanode_that_is_lost_and_a_namenode_that_is_away_cost_no_row_either(spark, hdfs, frame, small, tmp_path, unbroken,
-                                                                               note_failure):
+def test_a_datanode_that_is_lost_and_a_namenode_that_is_away_as_the_model_is_saved_cost_nothing_either(
+        spark, hdfs, frame, small, tmp_path, unbroken, note_failure):
     def lose_a_datanode(family):
         hdfs.kill("datanode-1")
         family[0].kill()   # so that rows and checkpoint are read again
 
     def be_away(family):
         hdfs.kill("namenode")
-        time.sleep(3)      # a step or two into the epoch there is a checkpoint to be written
-        (tmp_path / "passed-2").touch()
+        (tmp_path / "passed-4").touch()   # a step later there is a checkpoint to be written, and three later the model
+        until = time.monotonic() + 60
+        while not (tmp_path / "trained-0").exists() and time.monotonic() < until:
+            time.sleep(0.05)
         time.sleep(3)
         hdfs.start()
 
-    harms = {"A DataNode killed, and a training process": (1, lose_a_datanode), "": (0, None),
-             "The NameNode away at a checkpoint": (1, be_away)}
+    harms = {"A DataNode killed, and a training process": (1, lose_a_datanode), "1": (0, None), "2": (0, None), "3": (0, None),
+             "The NameNode away in the last epoch": (1, be_away)}
     frame.write.parquet(f"{hdfs.uri}/harmed/rows")
     with harming(tmp_path, harms) as (callbacks, done):
         result = train(spark.read.parquet(f"{hdfs.uri}/harmed/rows"), small, f"{hdfs.uri}/harmed/runs", max_failures=1,
@@ -128,7 +130,8 @@ def test_a_datanode_that_is_lost_and_a_namenode_that_is_away_cost_no_row_either(
     (began, noticed), _ = done.values()
     note_failure("A DataNode killed, and a training process", "reads and writes go to the other one; training goes on from the "
                  "last checkpoint", noticed - began, step_after(tmp_path, noticed) - began)
-    note_failure("The NameNode away at a checkpoint", "training is not held up, and the checkpoint is written once it is back")
+    note_failure("The NameNode away at a checkpoint, and as the model is saved",
+                 "training is not held up; checkpoint and model are written once it is back")
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from sparktrain.config import Job
 from sparktrain.data import InputError
 from sparktrain.driver.command_line import main
 from sparktrain.driver.run import run_job
+from sparktrain.driver.takeover import NotTheSame
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]
 
@@ -162,13 +163,16 @@ def test_a_run_by_another_engine_goes_on_from_the_latest_with_its_pipeline_and_c
 
 def test_a_worker_that_makes_no_step_ends_the_run_and_leaves_what_it_has_come_to(frame, small, left, tmp_path):
     before = left()
+    words = dict(features=["x"], label="y", engine="single", batch_size=64, epochs=3, callbacks="forms:hang",
+                 cluster={"stall_timeout": 4}, max_failures=0, output=f"file://{tmp_path}", run_id="hung")
     with pytest.raises(AttemptFailed) as caught:
-        sparktrain.train(frame, small.build, features=["x"], label="y", engine="single", batch_size=64, epochs=3,
-                         callbacks="forms:hang", cluster={"stall_timeout": 4}, max_failures=0,
-                         output=f"file://{tmp_path}")
+        sparktrain.train(frame, small.build, **words)
     assert caught.value.failure.failure.error == "Stalled" and caught.value.retryable
     assert "cluster.stall_timeout is 4" in str(caught.value)
     assert nothing_new(left, before)
     [run] = tmp_path.glob("_runs/*")   # an epoch had ended, so there is what the same command goes on from
     assert list(run.glob("checkpoints/*.npz")) and not list(run.glob("running*.json"))
     assert sorted(path.name for path in tmp_path.glob("_ended/*/*")) == ["end.json", "run.log"]
+    # and that goes on with the same rows only, also where no file tells of them
+    with pytest.raises(NotTheSame, match="the frame that the program hands over is another: its plan"):
+        sparktrain.train(frame.where("y >= 0"), small.build, **words)

@@ -122,12 +122,17 @@ def test_an_exception_in_the_builder_is_told_first_with_rank_and_traceback(frame
 
 
 @pytest.mark.slow
-def test_a_killed_worker_ends_the_run_within_five_seconds(frame, output, small, training):
+def test_a_killed_worker_ends_the_run_within_five_seconds_and_what_no_attempt_reads_again_is_not_kept(
+        spark, frame, output, small, training):
+    def kept() -> set[int]:
+        return set(spark.sparkContext._jsc.getPersistentRDDs().keySet())
+
     ended: list[float] = []
+    before, sampled = kept(), {"fraction": 0.9}   # of which the rows are kept while they may be read again
 
     def run():
         with pytest.raises(AttemptFailed):
-            train(frame, small.build_slow, output, label="number", epochs=100, max_failures=0)
+            train(frame, small.build_slow, output, label="number", epochs=100, max_failures=0, sample=sampled)
         ended.append(time.monotonic())
 
     thread = threading.Thread(target=run)
@@ -138,6 +143,9 @@ def test_a_killed_worker_ends_the_run_within_five_seconds(frame, output, small, 
         time.sleep(0.5)
         victims = [process for process in training() if process.cpu_times().user > 3]   # past its imports
     assert len(victims) == 2
+    while kept() - before:
+        assert time.monotonic() < deadline and not ended, "the last attempt has its rows, and Spark keeps them still"
+        time.sleep(0.1)
     killed = time.monotonic()
     victims[0].parent().kill()   # Spark's Python process, and its child with it
     thread.join(60)

@@ -10,6 +10,7 @@ import pytest
 
 from sparktrain.storage import NotFound, open_folder
 from sparktrain.storage.local import LocalStore
+from sparktrain.storage.objects import ObjectStore
 from sparktrain.storage.runs import latest, newest, resolve
 
 
@@ -59,15 +60,16 @@ def test_a_wrong_run_is_refused_with_the_runs_there_are(folder):
 
 
 @pytest.mark.parametrize("runs", [30, 300])
-def test_the_latest_of_many_runs_costs_no_more_than_of_few(tmp_path, monkeypatch, runs):
-    folder = open_folder(str(tmp_path / "models"))
+@pytest.mark.parametrize("store, scheme, timed", [(LocalStore, "file", ""), (ObjectStore, "local", "summary.json")])
+def test_the_latest_of_many_runs_costs_no_more_than_of_few(tmp_path, monkeypatch, runs, store, scheme, timed):
+    folder = open_folder(f"{scheme}://{tmp_path}/models")
     for number in range(runs):
         time = datetime(2025, 1, 1, tzinfo=timezone.utc) + timedelta(hours=number)
         _run(folder, f"run-{(number * 7) % runs}", time.isoformat())
-        os.utime(tmp_path / "models" / f"run-{(number * 7) % runs}", (time.timestamp() + 5,) * 2)
+        os.utime(tmp_path / "models" / f"run-{(number * 7) % runs}" / timed, (time.timestamp() + 5,) * 2)
     reads = []
-    read = LocalStore.read
-    monkeypatch.setattr(LocalStore, "read", lambda self, path: reads.append(path) or read(self, path))
+    read = store.read
+    monkeypatch.setattr(store, "read", lambda self, path: reads.append(path) or read(self, path))
     assert latest(folder) == f"run-{((runs - 1) * 7) % runs}" and len(reads) <= 2
     assert complete_runs(folder)[:3] == [f"run-{((runs - each) * 7) % runs}" for each in (1, 2, 3)]
     reads.clear()

@@ -65,4 +65,4 @@ def test_workers_average_their_weights_by_rows(train, make_rows, user_module, co
     # Validated is the one model that all have at an epoch's end
     assert told[0].history["val_auc"] == told[-1].history["val_auc"]
     last = zlib.crc32(b"".join(value.tobytes() for value in got))
-    assert all(f"epoch=1 " in worker.text and f"weights={last}" in worker.text for worker in run.workers)
+    assert all("epoch=1 " in worker.text and f"weights={last}" in worker.text for worker in run.workers)

@@ -56,6 +56,23 @@ def test_the_best_epochs_weights_are_kept_over_an_attempt_whatever_their_dtype(i
     assert alike(rest.model, expected) and rest.outcomes[0].history == whole.outcomes[0].history
 
 
+def test_a_checkpoint_within_an_epoch_over_other_rows_is_left_for_the_one_before_and_a_note_says_so(in_process, tmp_path):
+    """Its steps would be laid over rows of which some were trained on already, and others never would be."""
+    words = {**WORDS, "epochs": 2}
+    in_process.train([in_process.rows(60)], dense, output=tmp_path, checkpoint_steps=3, **words)
+    more = [in_process.rows(70)]
+    rest = in_process.train(more, dense, output=tmp_path, resume=Checkpoint(1, 3, 1), **words)
+    [broken, changed] = rest.outcomes[0].notes
+    assert f"{Checkpoint(1, 3, 1).path}, the checkpoint of step 3 of epoch 2, is of other rows (54 then, 63 now)" in broken
+    assert broken.endswith("going on from the end of epoch 1") and "data.keep: storage" in broken
+    assert changed.startswith("the training rows are others than those before the end of epoch 1 (54 then, 63 now)")
+    expected = in_process.train(more, dense, output=tmp_path, resume=Checkpoint(1, 0, 1), **words)
+    assert alike(rest.model, expected.model) and rest.outcomes[0].rows == expected.outcomes[0].rows
+
+    same = in_process.train([in_process.rows(60)], dense, output=tmp_path, resume=Checkpoint(1, 0, 1), **words)
+    assert same.outcomes[0].notes == []
+
+
 def test_each_workers_callbacks_get_back_their_own_memory(in_process, tmp_path):
     def counting():
         import threading

@@ -147,7 +147,7 @@ def wait_for_harm(folder, step, ranks):
     """Callbacks: in epoch n (from 0) the worker of rank ranks[n] waits, as a step begins, for what is to befall it, once.
 
     folder: where each worker notes its steps (time, process) in steps-RANK, and who waits, by its process, in waits-EPOCH; it
-        goes on where there is passed-EPOCH.
+        goes on where there is passed-EPOCH. A worker whose training has ended leaves trained-RANK.
     """
     import keras
 
@@ -168,6 +168,9 @@ def wait_for_harm(folder, step, ranks):
                 until = time.monotonic() + 60
                 while not os.path.exists(f"{folder}/passed-{self.number}") and time.monotonic() < until:
                     time.sleep(0.05)
+
+        def on_train_end(self, logs=None):
+            open(f"{folder}/trained-{rank}", "w").close()
 
     return [WaitForHarm()]
 
