@@ -12,6 +12,7 @@ from sparktrain.driver.init.looking import Look
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _WIDTH = 110   # characters of a line
+_MANY = 50_000   # rows from which on an epoch of small batches takes long
 
 
 def python(choices: Choices, url: str) -> str:
@@ -50,11 +51,16 @@ def yaml(choices: Choices, look: Look, name: str, output: str, engine: str) -> s
         "training:",
         f"  engine: {engine}",
         *(["  workers: 2                              # processes, one on each executor"] if engine not in ("single", "mirrored") else []),
-        "  batch_size: 64                          # rows a step of each worker",
+        f"  batch_size: {_batch(look):<28}# rows a step of each worker",
         "  epochs: 5", "",
         f"output: {{path: {scalar(output)}}}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _batch(look: Look) -> int:
+    rows = len(look.labels) if look.labels is not None else look.rows.num_rows
+    return 64 if rows < _MANY else 256
 
 
 def scalar(value: Any) -> str:
