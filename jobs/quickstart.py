@@ -101,13 +101,12 @@ def what_stays(job: Job, result: Result) -> list[str]:
         f"The rows are at {job.data.path[0]} and {job.data.args['weather']},",
         f"the model is at {result.output}/model.keras. To fetch it into the current folder:",
         f"  {shlex.join([sparktrain, 'runs', 'fetch', result.output, '--only', 'model.keras'])}",
-        "What to try next: a wider model, rehearsed by one step on a few rows.",
-        "  ./spark-submit.sh jobs/train.py --config conf/quickstart.yaml --set model.args.units=128 --check",
     ]
-    if configured != str(sandbox.conf_dir):
-        return lines
-    return [*lines, f"Hadoop stays up. Browse it at {sandbox.web}/explorer.html; to stop it:",
-            f"  {shlex.join([sys.executable, '-m', 'sparktrain.sandbox', 'stop'])}"]
+    if configured == str(sandbox.conf_dir):
+        lines += [f"Hadoop stays up. Browse it at {sandbox.web}/explorer.html; to stop it:",
+                  f"  {shlex.join([sys.executable, '-m', 'sparktrain.sandbox', 'stop'])}"]
+    return [*lines, "Next, a job of your own on these rows: this writes its YAML and its Python into the current folder.",
+            f"  {shlex.join([sparktrain, 'init', job.data.path[0], '--label', 'dep_delay', '--to', 'first'])}"]
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import sys
 import traceback
 from functools import partial
@@ -189,8 +188,10 @@ def _tail(options: argparse.Namespace) -> int:
 def _validate(argv: Sequence[str]) -> int:
     status = validate(argv)
     if status == 0:
-        rehearsal = shlex.join(["./spark-submit.sh", "jobs/train.py", *argv, *([] if "--check" in argv else ["--check"])])
-        print(f"Nothing is wrong that can be seen without Spark and the rows. To try it on a few of them:\n  {rehearsal}", file=sys.stderr)
+        from sparktrain.driver.next_command import training_command
+
+        rehearsal = training_command([*argv, *([] if "--check" in argv else ["--check"])])
+        print(f"Nothing is wrong that can be seen without the rows. To try it on a few of them: {rehearsal}", file=sys.stderr)
     return status
 
 

@@ -16,6 +16,7 @@ from sparktrain.config import Training
 from sparktrain.driver.init import templates
 from sparktrain.driver.init.choices import Choices, InitError, choose
 from sparktrain.driver.init.looking import Look, look
+from sparktrain.driver.next_command import training_command
 from sparktrain.storage.urls import parse
 
 _SHOWN = 8   # names of one kind
@@ -80,7 +81,7 @@ def report(choices: Choices, seen: Look, files: list[str]) -> list[str]:
             f"Wrote {files[0]}, the job, and {files[1]}, its preparation and its model: both are yours to change.",
             f"Take out of `features` what is known only after `{target.column}` is.",
             "Next, rehearse it: one step on a few rows, in about a minute.",
-            f"  {shlex.join([*_submit(), '--config', files[0], '--check'])}"]
+            f"  {training_command(['--config', files[0], '--check'])}"]
 
 
 def _place(path: str, to: str | None) -> tuple[Path, str]:
@@ -121,10 +122,3 @@ def _shown(file: Path) -> Path:
     """A file's name, as short as it can be written here."""
     return file.resolve().relative_to(Path.cwd()) if file.resolve().is_relative_to(Path.cwd()) else file.resolve()
 
-
-def _submit() -> list[str]:
-    """The command before its job's options, as it can be pasted here."""
-    root = Path(__file__).resolve().parents[3]
-    if (root / "spark-submit.sh").exists():
-        return ["./spark-submit.sh" if Path.cwd() == root else str(root / "spark-submit.sh"), "jobs/train.py"]
-    return ["spark-submit", "jobs/train.py"]
