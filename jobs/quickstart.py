@@ -98,8 +98,7 @@ def what_stays(job: Job, result: Result) -> list[str]:
     configured, sandbox = os.environ.get("HADOOP_CONF_DIR", ""), Sandbox()
     sparktrain = str(Path(sys.executable).with_name("sparktrain"))
     lines = [
-        f"The rows are at {job.data.path[0]} and {job.data.args['weather']},",
-        f"the model is at {result.output}/model.keras. To fetch it into the current folder:",
+        f"The rows are at {job.data.path[0]} and {job.data.args['weather']}. To fetch the model into the current folder:",
         f"  {shlex.join([sparktrain, 'runs', 'fetch', result.output, '--only', 'model.keras'])}",
     ]
     if configured == str(sandbox.conf_dir):

@@ -72,7 +72,8 @@ def test_each_column_is_taken_by_its_type_and_values_or_left_out_with_the_reason
         [pa.array([1] * ROWS, pa.int8()), pa.array([None] * ROWS, pa.int32()), pa.array([None] * ROWS, pa.list_(pa.int32())),
          pa.array([[1.0, 2.0, 3.0]] * ROWS)], ["type", "size", "indices", "values"])
     found = choose(table(
-        carrier=["AA", "UA", None, ""] * (ROWS // 4), tail=[f"N{n % 180}" for n in range(ROWS)] , text=["the plane was very late"] * 199 + ["so it was with us"],
+        carrier=["AA", "UA", None, ""] * (ROWS // 4), tail=[f"N{n % 180}" for n in range(ROWS)],
+        text=["the plane was very late"] * 199 + ["so it was with us"],
         flag=[True, False] * (ROWS // 2), tags=[["a"] * (n % 4) for n in range(ROWS)], clicks=[[1] * (n % 3) for n in range(ROWS)],
         past=[list(random.normal(size=n % 5)) for n in range(ROWS)], x=[[1.0, 2.0]] * ROWS, v=vector,
         steps=[[[1.0, 2.0]] * (n % 3) for n in range(ROWS)], number=list(range(ROWS)), trip_id=[n * 7 for n in range(ROWS)],
@@ -91,6 +92,13 @@ def test_each_column_is_taken_by_its_type_and_values_or_left_out_with_the_reason
                "ragged": "different lengths", "raw": "bytes", "inner": "`inner.a`"}
     assert found.left_out.keys() == reasons.keys()
     assert all(reasons[name] in why for name, why in found.left_out.items())
+
+
+def test_no_two_columns_of_what_prepare_selects_have_one_name():
+    random = numpy.random.default_rng(7)
+    rows = pa.table({"odd name": random.normal(size=ROWS), "Odd_Name": random.normal(size=ROWS), "odd-name": [0, 1] * (ROWS // 2)})
+    assert [each.name for each in choose(rows, "odd-name").features] == ["odd_name", "Odd_Name_2"]
+    assert [each.name for each in choose(rows.rename_columns(["odd name", "x", "odd_name"]), "odd_name").features] == ["odd_name_2", "x"]
 
 
 def test_what_is_written_is_a_job_and_a_module_that_belong_together(tmp_path):

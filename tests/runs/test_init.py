@@ -11,6 +11,8 @@ import pytest
 
 from sparktrain.driver import run_job
 from sparktrain.driver.command_line import main
+from sparktrain.driver.init.choices import choose
+from sparktrain.driver.init.looking import look
 from sparktrain.driver.request import arguments, load_job
 from sparktrain.storage import open_folder
 
@@ -45,6 +47,12 @@ def test_a_written_job_passes_its_rehearsal_and_trains_on_every_kind_of_column(s
     finally:
         sys.modules.pop("mine_init", None)
         sys.path[:] = [place for place in sys.path if place != str(tmp_path)]
+    # What pyarrow can't find or read by itself Spark does
+    (tmp_path / "rows.json").write_text('[\n {"a": 1.5,\n  "late": 0}, {"a": 2.5, "late": 1}\n]\n')
+    for path, label, columns in (("hdfs:///data/for-init/*.parquet", "answer", 10), (str(tmp_path / "rows.json"), "late", 2)):
+        seen = look(path, label)
+        assert seen.rows.num_columns == columns and choose(seen.rows, label).target.task == "binary"
+    assert seen.options == {"multiLine": True} and spark.range(1).count() == 1
     assert result.status == "finished" and result.epochs == 2 and set(result.metrics) >= {"auc", "val_auc"}
     assert result.output.startswith(f"{hdfs.uri}/user/") and result.rows + result.summary["validation_rows"] == ROWS - ROWS // 20
     assert [each.name for each in result.model.inputs] == [

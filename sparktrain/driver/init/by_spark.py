@@ -24,6 +24,7 @@ def read(url: str, format: str, options: Mapping[str, Any], rows: int) -> pa.Tab
     conf = Path(__file__).resolve().parents[3] / "conf"   # of a checkout, whose Spark keeps its own log to itself
     if (conf / "log4j2.properties").exists():
         os.environ.setdefault("SPARK_CONF_DIR", str(conf))
+    mine = SparkSession.getActiveSession() is None
     spark = (SparkSession.builder.master("local[2]").appName("sparktrain init").config("spark.ui.enabled", "false")
              .config("spark.ui.showConsoleProgress", "false").getOrCreate())
     try:
@@ -31,4 +32,5 @@ def read(url: str, format: str, options: Mapping[str, Any], rows: int) -> pa.Tab
     except InputError as error:
         raise InitError(str(error)) from error
     finally:
-        spark.stop()
+        if mine:
+            spark.stop()

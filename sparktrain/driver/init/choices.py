@@ -18,7 +18,7 @@ MOST_LISTED = 500         # values of a category that the model lists; more are 
 LONGEST = 200             # steps of a sequence, words of a text
 _ENOUGH = 50              # rows from which on values that never come twice are taken for identifiers
 _WORDS = 4                # of a usual value, from which on a column is a text
-_TAKEN = {"numbers", "inputs", "known", "units", "learning_rate", "keras", "layers", "frame", "model", "F"}
+_TAKEN = {"numbers", "inputs", "known", "units", "learning_rate", "keras", "layers", "frame", "model", "f"}
 _IDENTIFIER = re.compile(r"(.*[_ -])?(id|uuid|guid|key|index)", re.IGNORECASE)
 _VECTOR = {"type", "size", "indices", "values"}   # the fields by which Spark ML's vectors are stored
 
@@ -105,7 +105,7 @@ def choose(rows: pa.Table, label: str, labels: pa.ChunkedArray | None = None) ->
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise InitError(f"there is no column {label!r}.{hint} There are {', '.join(rows.column_names)}.")
     target = choose_target(label, rows[label] if labels is None else labels)
-    features, left_out, taken = [], {}, set(_TAKEN)
+    features, left_out, taken = [], {}, {*_TAKEN, label.casefold()}
     for column in rows.column_names:
         if column == label:
             continue
@@ -113,7 +113,7 @@ def choose(rows: pa.Table, label: str, labels: pa.ChunkedArray | None = None) ->
         if isinstance(found, str):
             left_out[column] = found
         else:
-            taken.add(found.name)
+            taken.add(found.name.casefold())
             features.append(found)
     if not features:
         reasons = "; ".join(f"{column}: {why}" for column, why in left_out.items()) or "there is none beside the label"
@@ -142,7 +142,8 @@ def choose_target(label: str, column: pa.ChunkedArray) -> Target:
         raise InitError(f"column {label!r} is null in all rows that were looked at: nothing can be learned from it")
     distinct = pc.unique(values).to_pylist()
     if len(distinct) == 1:
-        raise InitError(f"column {label!r} is {distinct[0]!r} in all {len(values):,} rows that were looked at: nothing can be learned from it")
+        raise InitError(f"column {label!r} is {distinct[0]!r} in all {len(values):,} rows that were looked at: nothing can be learned "
+                        "from it")
     if types.is_boolean(kind):
         return Target(label, "binary", "true or false")
     if types.is_string(kind) or types.is_large_string(kind):
@@ -164,8 +165,8 @@ def choose_target(label: str, column: pa.ChunkedArray) -> Target:
 
 def _named_classes(label: str, distinct: list[str], rows: int) -> Target:
     if len(distinct) > MOST_CLASSES or rows >= 20 and len(distinct) > rows / 2:
-        raise InitError(f"column {label!r} has {len(distinct):,} different strings in {rows:,} rows: too many to be classes. Take another "
-                        "column, or make classes of it in `data.preprocess`.")
+        raise InitError(f"column {label!r} has {len(distinct):,} different strings in {rows:,} rows: too many to be classes. Take "
+                        "another column, or make classes of it in `data.preprocess`.")
     task = "binary" if len(distinct) == 2 else "classes"
     return Target(label, task, f"{len(distinct)} different strings", tuple(distinct), _outputs(len(distinct)))
 
@@ -181,7 +182,7 @@ def _name(column: str, taken: set[str]) -> str:
     if keyword.iskeyword(name):
         name += "_"
     count, unique = 2, name
-    while unique in taken:
+    while unique.casefold() in taken:   # Spark takes upper and lower case for the same
         unique, count = f"{name}_{count}", count + 1
     return unique
 

@@ -22,7 +22,9 @@ from sparktrain.storage.urls import parse
 _SHOWN = 8   # names of one kind
 
 
-def init(path: str, label: str, engine: str | None, to: str | None, format: str | None, tell: Callable[[str], object]) -> None:
+def init(
+    path: str, label: str, engine: str | None, to: str | None, format: str | None, tell: Callable[[str], object]
+) -> None:
     """Write a job that trains on the rows at a path.
 
     Args:
@@ -46,11 +48,13 @@ def init(path: str, label: str, engine: str | None, to: str | None, format: str 
     files = [folder / f"{name}.yaml", folder / f"{name}.py"]
     for file in files:
         if file.exists():
-            raise InitError(f"{file} is there already, and nothing is replaced: name another job, --to {shlex.quote(f'{folder}/{name}2')}")
+            another = shlex.quote(str(folder / f"{name}2"))
+            raise InitError(f"{file} is there already, and nothing is replaced. Name another job: --to {another}")
     seen = look(path, label, format, tell)
     choices = choose(seen.rows, label, seen.labels)
     engine = engine or _installed_engine()
-    texts = [templates.yaml(choices, seen, name, _output(seen.url, name, folder), engine), templates.python(choices, seen.url)]
+    job = templates.yaml(choices, seen, name, _output(seen.url, name, folder), engine)
+    texts = [job, templates.python(choices, seen.url)]
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in zip(files, texts):
         with open(file, "x", encoding="utf-8") as target:
@@ -89,8 +93,9 @@ def _place(path: str, to: str | None) -> tuple[Path, str]:
     wanted = Path(to).name if to is not None else re.sub(r"\.\w+$", "", Path(parse(path).path).name)
     folder = Path(to).parent if to is not None else Path()
     if to is not None and (not to.strip() or to.endswith("/") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", wanted)):
-        raise InitError(f"--to {to}: its last part names the job and its module of Python. Expected a letter, then letters, digits and _: "
-                        f"--to {shlex.quote(str(Path(to, 'mine') if to.endswith('/') else folder / (_identifier(wanted) or 'mine')))}")
+        likely = Path(to, "mine") if to.endswith("/") else folder / (_identifier(wanted) or "mine")
+        raise InitError(f"--to {to}: its last part names the job and its module of Python. Expected a letter, then letters, digits "
+                        f"and _: --to {shlex.quote(str(likely))}")
     name = wanted if to is not None else _identifier(wanted) or "mine"
     if name in sys.builtin_module_names or find_spec(name) is not None and not (folder / f"{name}.py").exists():
         if to is not None:

@@ -28,7 +28,15 @@ _SUFFIXES = {"parquet": ("parquet", "parq", "pq"), "orc": ("orc",), "csv": ("csv
 
 
 class NeedsSpark(Exception):
-    """Spark reads these files, and pyarrow doesn't."""
+    """Spark reads these files, and pyarrow doesn't.
+
+    Args:
+        options: of Spark's reader.
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__("these files need Spark")
+        self.options = options
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ def _json(files: Sequence[Path], label: str, rows: int) -> Found:
     for path in files:
         text = _lines(path)
         if text.lstrip()[:1] == b"[":
-            raise NeedsSpark
+            raise NeedsSpark({"multiLine": True})
         if text.strip():
             tables.append(pyarrow.json.read_json(io.BytesIO(text), pyarrow.json.ReadOptions(block_size=len(text) + 1)))
     return _thinned(tables, label, rows)

@@ -89,10 +89,10 @@ def look(path: str, label: str, format: str | None = None, tell: Callable[[str],
             return _by_spark(url, format, tell)
         try:
             found = formats.READERS[format](files, label, ROWS)
-        except formats.NeedsSpark:
-            return _by_spark(url, format, tell)
+        except formats.NeedsSpark as needs:
+            return _by_spark(url, format, tell, needs.options)
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise InitError(f"{path} can't be read as {format}: {error}. Where it is something else, name that by --format.") from error
+            raise InitError(f"{path} can't be read as {format}: {error}. Where it is something else, name that: --format.") from error
     if not found.rows.num_rows:
         raise InitError(f"{path} has no rows in the files that were looked at ({', '.join(taken)})")
     return Look(url, format, found.rows, found.labels, found.options, found.schema, len(names))
@@ -126,10 +126,10 @@ def _fetchable(folder: Folder, names: list[str]) -> list[str]:
     return taken
 
 
-def _by_spark(url: str, format: str, tell: Callable[[str], object]) -> Look:
+def _by_spark(url: str, format: str, tell: Callable[[str], object], options: dict[str, Any] | None = None) -> Look:
     """Let a Spark of this machine read the rows."""
     from sparktrain.driver.init.by_spark import read
 
-    tell("starting Spark, to read what can't be read without it")
-    options = {"header": True} if format == "csv" else {}
+    tell("starting Spark (10 to 40 s), to read what can't be read without it")
+    options = options or ({"header": True} if format == "csv" else {})
     return Look(url, format, read(url, format, options, ROWS), options=options)

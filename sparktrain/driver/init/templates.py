@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Callable, Mapping, Sequence
 
 from sparktrain.driver.init.choices import Choices, Feature, Target
 from sparktrain.driver.init.looking import Look
@@ -12,18 +13,19 @@ from sparktrain.driver.init.looking import Look
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _WIDTH = 110   # characters of a line
+_ALONE = ("single", "mirrored")   # engines of one worker
 _MANY = 50_000   # rows from which on an epoch of small batches takes long
 
 
 def python(choices: Choices, url: str) -> str:
     """The module with `prepare` and `build_model`."""
-    by_kind = _by_kind(choices.features)
-    parts = [
-        f'"""Predict `{_docstring(choices.target.column)}` from the rows at {_docstring(url)}.\n\n'
-        'Written by `sparktrain init` and yours to change: `prepare` runs in Spark, `build_model` in every worker.\n"""\n',
-        *_tables(by_kind), "\n", _prepare(choices, by_kind), "\n\n", _build(choices.target, by_kind),
-    ]
-    return "".join(parts)
+    used = [(section, features) for section in _SECTIONS if (features := [each for each in choices.features if section.takes(each)])]
+    first = (f'"""Predict `{_docstring(choices.target.column)}` from the rows at {_docstring(url)}.\n\n'
+             'Written by `sparktrain init` and yours to change: `prepare` runs in Spark, `build_model` in every worker.\n"""\n')
+    tables = [_table(section, features) for section, features in used]
+    hashes = ["HASHES = 10_000   # of words and items\n"] if any("HASHES" in section.inputs for section, _ in used) else []
+    return "\n".join([first, *tables, *hashes, "", _prepare(choices, [section for section, _ in used]), "",
+                      _build(choices.target, [section for section, _ in used])])
 
 
 def yaml(choices: Choices, look: Look, name: str, output: str, engine: str) -> str:
@@ -50,7 +52,7 @@ def yaml(choices: Choices, look: Look, name: str, output: str, engine: str) -> s
         f"model: {{build: {name}:build_model, args: {{units: 64}}}}", "",
         "training:",
         f"  engine: {engine}",
-        *(["  workers: 2                              # processes, one on each executor"] if engine not in ("single", "mirrored") else []),
+        *(["  workers: 2                              # processes, one on each executor"] if engine not in _ALONE else []),
         f"  batch_size: {_batch(look):<28}# rows a step of each worker",
         "  epochs: 5", "",
         f"output: {{path: {scalar(output)}}}",
@@ -78,13 +80,6 @@ def _docstring(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"""', r'\"\"\"')
 
 
-def _by_kind(features: Sequence[Feature]) -> dict[str, list[Feature]]:
-    found: dict[str, list[Feature]] = {}
-    for feature in features:
-        found.setdefault(feature.kind, []).append(feature)
-    return found
-
-
 def _features(features: Sequence[Feature]) -> list[str]:
     numbers = [feature.name for feature in features if feature.kind == "number"]
     lines = _wrapped("numbers: [", numbers, "]", "  ") if numbers else []
@@ -109,119 +104,135 @@ def _wrapped(start: str, items: Sequence[str], end: str, indent: str) -> list[st
     return [*lines, line + end]
 
 
-def _table(comment: str, name: str, entries: Sequence[str]) -> str:
-    lines = _wrapped(f"{name} = {{", entries, "}", "    ")
-    return f"# {comment}\n" + "\n".join(lines) + "\n"
+@dataclass(frozen=True)
+class _Section:
+    """How columns of one kind are written down.
+
+    Attributes:
+        takes: whether a feature is of this kind.
+        table: the name of the table that has them in the module.
+        comment: above it.
+        entry: what it has of each.
+        columns: what `prepare` selects of them.
+        inputs: what `build_model` makes of them.
+    """
+
+    takes: Callable[[Feature], bool]
+    table: str
+    comment: str
+    entry: Callable[[Feature], str]
+    columns: str
+    inputs: str
 
 
-def _tables(by_kind: Mapping[str, Sequence[Feature]]) -> list[str]:
-    """What is known of the columns, by their names."""
-    def entries(kinds: Sequence[str], value: Any) -> list[str]:
-        return [f"{each.name!r}: {value(each)}" for kind in kinds for each in by_kind.get(kind, ())]
-
-    texts = []
-    for comment, name, found in (
-        ("Numbers: what is usual, which takes a missing one's place, and the spread by which they are scaled.", "NUMBERS",
-         entries(["number"], lambda each: f"({each.usual!r}, {each.spread!r})")),
-        ("Categories, and the values that were seen of each; all others, and a missing one, are one more.", "CATEGORIES",
-         entries(["category"], lambda each: repr(list(each.values)))),
-        ("Strings of many values, each by its hash: how many hashes there are.", "HASHED",
-         entries(["hashed"], lambda each: str(1 << max(10, each.shape[0].bit_length())))),
-        ("Words of a text, or items of an array, each by its hash: how many of a row are taken.", "WORDS",
-         entries(["text", "items"], lambda each: str(each.shape[0]))),
-        ("Sequences: their shape, of [steps] or [steps, numbers], and what is usual of their numbers and their spread.", "SEQUENCES",
-         entries(["sequence"], lambda each: f"({each.shape!r}, {each.usual!r}, {each.spread!r})")),
-        ("Vectors: how many numbers they have, what is usual of them, and their spread.", "VECTORS",
-         entries(["vector"], lambda each: f"({each.shape[0]}, {each.usual!r}, {each.spread!r})")),
-    ):
-        if found:
-            texts.append(_table(comment, name, found))
-    if "WORDS = {" in "".join(texts) or by_kind.get("text") or by_kind.get("items"):
-        texts.append("HASHES = 10_000   # of words and items\n")
-    return texts
+def _of(kind: str) -> Callable[[Feature], bool]:
+    return lambda each: each.kind == kind
 
 
-def _prepare(choices: Choices, by_kind: Mapping[str, Sequence[Feature]]) -> str:
-    names = {each.column: each.name for each in choices.features if each.column != each.name}
-    columns = []
-    if "number" in by_kind:
-        columns += ["*[F.coalesce(F.nanvl(F.col(name).try_cast(\"float\"), F.lit(None)), F.lit(usual)).cast(\"float\").alias(name)",
-                    "  for name, (usual, _) in NUMBERS.items()],"]
-    for kind, table in (("category", "CATEGORIES"), ("hashed", "HASHED")):
-        if kind in by_kind:
-            columns.append(f"*[F.coalesce(F.col(name).cast(\"string\"), F.lit(\"\")).alias(name) for name in {table}],")
-    columns += [f"F.split(F.lower(F.trim(F.coalesce(\"{each.name}\", F.lit(\"\")))), r\"\\W+\").alias(\"{each.name}\"),   # a text's words"
-                for each in by_kind.get("text", ())]
-    columns += [f"F.coalesce(F.filter(F.col(\"{each.name}\").cast(\"array<string>\"), lambda item: item.isNotNull()), F.array()).alias(\"{each.name}\"),"
-                for each in by_kind.get("items", ())]
-    for each in by_kind.get("sequence", ()):
-        kind = "array<float>" if len(each.shape) == 1 else "array<array<float>>"
-        columns.append(f"F.coalesce(F.col(\"{each.name}\").cast(\"{kind}\"), F.array()).alias(\"{each.name}\"),")
-    for each in by_kind.get("vector", ()):
-        if each.is_vector:
-            columns.append(f"\"{each.name}\",")
-        else:
-            columns.append(f"F.coalesce(F.col(\"{each.name}\").cast(\"array<float>\"), F.array_repeat(F.lit({each.usual!r}).cast(\"float\"), "
-                           f"{each.shape[0]})).alias(\"{each.name}\"),")
-    columns.append(f"F.col({json.dumps('`' + choices.target.column + '`', ensure_ascii=False)}),")
-    lines = ["def prepare(frame):", '    """The columns that the model takes, nothing missing in them, and the label."""',
-             "    from pyspark.sql import functions as F", ""]
-    if names:
-        lines.append(f"    frame = frame.withColumnsRenamed({names!r})")
-    lines += ["    return frame.select(", *[f"        {line}" for line in columns], "    )"]
-    return "\n".join(lines) + "\n"
-
-
-_INPUTS = {
-    "number": '''
+_WORDS = """
+    for name, length in {table}.items():
+        words = keras.Input((length,), dtype="string", name=name)
+        inputs.append(words)
+        numbers = layers.Hashing(HASHES, mask_value="")(words)
+        known.append(layers.GlobalMaxPooling1D()(layers.Embedding(HASHES, 16)(numbers)))
+"""
+_VECTORS = """
+    for name, (length, usual, spread) in {table}.items():
+        vector = keras.Input((length,), name=name)
+        inputs.append(vector)
+        known.append(layers.Rescaling(1 / spread, -usual / spread)(vector))
+"""
+_SECTIONS = (
+    _Section(
+        _of("number"), "NUMBERS", "Numbers: what is usual, which takes a missing one's place, and the spread by which they are scaled.",
+        lambda each: f"({each.usual!r}, {each.spread!r})", """\
+        *[F.coalesce(F.nanvl(F.col(name).try_cast("float"), F.lit(None)), F.lit(usual)).cast("float").alias(name)
+          for name, (usual, _) in NUMBERS.items()],
+""", """
     numbers = keras.Input((len(NUMBERS),), name="numbers")
     inputs.append(numbers)
     usual, spread = zip(*NUMBERS.values())
     known.append(layers.Normalization(mean=usual, variance=[each**2 for each in spread])(numbers))
-''',
-    "category": '''
+"""),
+    _Section(
+        _of("category"), "CATEGORIES", "Categories, and the values that were seen of each; all others, and a missing one, are one more.",
+        lambda each: repr(list(each.values)), """\
+        *[F.coalesce(F.col(name).cast("string"), F.lit("")).alias(name) for name in CATEGORIES],
+""", """
     for name, values in CATEGORIES.items():
         word = keras.Input((1,), dtype="string", name=name)
         inputs.append(word)
         number = layers.StringLookup(vocabulary=values)(word)
         known.append(layers.Flatten()(layers.Embedding(len(values) + 1, 8)(number)))
-''',
-    "hashed": '''
+"""),
+    _Section(
+        _of("hashed"), "HASHED", "Strings of many values, each by its hash: how many hashes there are.",
+        lambda each: str(1 << max(10, each.shape[0].bit_length())), """\
+        *[F.coalesce(F.col(name).cast("string"), F.lit("")).alias(name) for name in HASHED],
+""", """
     for name, hashes in HASHED.items():
         word = keras.Input((1,), dtype="string", name=name)
         inputs.append(word)
         known.append(layers.Flatten()(layers.Embedding(hashes, 8)(layers.Hashing(hashes)(word))))
-''',
-    "words": '''
-    for name, length in WORDS.items():
-        words = keras.Input((length,), dtype="string", name=name)
-        inputs.append(words)
-        numbers = layers.Hashing(HASHES, mask_value="")(words)
-        known.append(layers.GlobalMaxPooling1D()(layers.Embedding(HASHES, 16)(numbers)))
-''',
-    "sequence": '''
+"""),
+    _Section(
+        _of("text"), "TEXTS", "Texts: how many words are taken of each, by their hashes.",
+        lambda each: str(each.shape[0]), """\
+        *[F.split(F.lower(F.trim(F.coalesce(name, F.lit("")))), r"\\W+").alias(name) for name in TEXTS],
+""", _WORDS.format(table="TEXTS")),
+    _Section(
+        _of("items"), "ITEMS", "Arrays of ids or strings: how many items are taken of each, by their hashes.",
+        lambda each: str(each.shape[0]), """\
+        *[F.coalesce(F.filter(F.col(name).cast("array<string>"), lambda item: item.isNotNull()), F.array()).alias(name)
+          for name in ITEMS],
+""", _WORDS.format(table="ITEMS")),
+    _Section(
+        _of("sequence"), "SEQUENCES", "Sequences: their shape, [steps] or [steps, numbers], what is usual of their numbers, and the spread.",
+        lambda each: f"({each.shape!r}, {each.usual!r}, {each.spread!r})", """\
+        *[F.coalesce(F.col(name).cast("array<float>" if len(shape) == 1 else "array<array<float>>"), F.array()).alias(name)
+          for name, (shape, _, _) in SEQUENCES.items()],
+""", """
     for name, (shape, usual, spread) in SEQUENCES.items():
         steps = keras.Input(shape, name=name)
         inputs.append(steps)
         scaled = layers.Rescaling(1 / spread, -usual / spread)(steps)
         known.append(layers.LSTM(units)(layers.Reshape((shape[0], -1))(scaled)))
-''',
-    "vector": '''
-    for name, (length, usual, spread) in VECTORS.items():
-        vector = keras.Input((length,), name=name)
-        inputs.append(vector)
-        known.append(layers.Rescaling(1 / spread, -usual / spread)(vector))
-''',
-}
+"""),
+    _Section(
+        lambda each: each.kind == "vector" and not each.is_vector, "VECTORS",
+        "Arrays of as many numbers in every row: how many, what is usual of them, which takes a missing one's place, and the spread.",
+        lambda each: f"({each.shape[0]}, {each.usual!r}, {each.spread!r})", """\
+        *[F.coalesce(F.col(name).cast("array<float>"), F.array_repeat(F.lit(usual).cast("float"), length)).alias(name)
+          for name, (length, usual, _) in VECTORS.items()],
+""", _VECTORS.format(table="VECTORS")),
+    _Section(
+        lambda each: each.kind == "vector" and each.is_vector, "SPARK_VECTORS",
+        "Spark ML's vectors: how many numbers they have, what is usual of them, and the spread.",
+        lambda each: f"({each.shape[0]}, {each.usual!r}, {each.spread!r})", """\
+        *SPARK_VECTORS,
+""", _VECTORS.format(table="SPARK_VECTORS")),
+)
 
 
-def _build(target: Target, by_kind: Mapping[str, Sequence[Feature]]) -> str:
-    kinds = dict.fromkeys("words" if kind in ("text", "items") else kind for kind in _INPUTS if kind in by_kind)
-    if "text" in by_kind or "items" in by_kind:
-        kinds["words"] = None
-    inputs = "".join(_INPUTS[kind] for kind in _INPUTS if kind in kinds)
+def _table(section: _Section, features: Sequence[Feature]) -> str:
+    entries = [f"{each.name!r}: {section.entry(each)}" for each in features]
+    return f"# {section.comment}\n" + "\n".join(_wrapped(f"{section.table} = {{", entries, "}", "    ")) + "\n"
+
+
+def _prepare(choices: Choices, sections: Sequence[_Section]) -> str:
+    names = {each.column: each.name for each in choices.features if each.column != each.name}
+    label = json.dumps(f"`{choices.target.column}`", ensure_ascii=False)
+    renamed = f"    frame = frame.withColumnsRenamed({names!r})\n" if names else ""
+    return ('def prepare(frame):\n'
+            '    """The columns that the model takes, nothing missing in them, and the label."""\n'
+            "    from pyspark.sql import functions as F\n\n"
+            f"{renamed}    return frame.select(\n{''.join(section.columns for section in sections)}        F.col({label}),\n    )\n")
+
+
+def _build(target: Target, sections: Sequence[_Section]) -> str:
     if target.task == "regression":
-        outputs = (f"    output = layers.Rescaling({target.spread!r}, {target.usual!r})(layers.Dense(1)(hidden))   # in the label's own unit\n")
+        outputs = ("    output = layers.Dense(1)(hidden)\n"
+                   f"    output = layers.Rescaling({target.spread!r}, {target.usual!r})(output)   # to the label's own unit\n")
         compiled = '"mse", metrics=["mae"]'
     elif target.task == "binary":
         outputs = '    output = layers.Dense(1, activation="sigmoid")(hidden)\n'
@@ -232,7 +243,7 @@ def _build(target: Target, by_kind: Mapping[str, Sequence[Feature]]) -> str:
     return ('def build_model(units=64, learning_rate=0.001):\n'
             '    """A compiled Keras model, which has an input for each of the job\'s features."""\n'
             "    import keras\n    from keras import layers\n\n"
-            f"    inputs, known = [], []\n{inputs}\n"
+            f"    inputs, known = [], []\n{''.join(section.inputs for section in sections)}\n"
             "    hidden = layers.concatenate(known) if len(known) > 1 else known[0]\n"
             '    hidden = layers.Dense(units, activation="relu")(hidden)\n'
             f"{outputs}"
