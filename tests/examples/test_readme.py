@@ -42,7 +42,8 @@ def test_the_readme_s_program_trains_and_its_scoring_scores(spark, hdfs, tmp_pat
     hour = random.integers(5, 24, 2000)
     delay = pyarrow.array(numpy.where(hour + random.normal(0, 2, 2000) > 17, 60.0, 0.0), mask=random.random(2000) < 0.05)
     columns = {"month": random.integers(1, 13, 2000), "day": random.integers(1, 29, 2000), "hour": hour}
-    pyarrow.parquet.write_table(pyarrow.table({**columns, "distance": random.integers(100, 3000, 2000), "dep_delay": delay}), "rows.parquet")
+    columns |= {"distance": random.integers(100, 3000, 2000), "dep_delay": delay}
+    pyarrow.parquet.write_table(pyarrow.table(columns), "rows.parquet")
     open_folder("hdfs:///data/of-the-readme").upload("rows.parquet", "part-0.parquet")
     (tmp_path / "mine.py").write_text(block(README, "python", "def build_model"))
     monkeypatch.syspath_prepend(tmp_path)
@@ -50,6 +51,7 @@ def test_the_readme_s_program_trains_and_its_scoring_scores(spark, hdfs, tmp_pat
     try:
         for holds in ("sparktrain.train", "predict_batch_udf"):
             program = block(README, "python", holds).replace("hdfs:///data/flights", "hdfs:///data/of-the-readme")
+            program = program.replace('addFile("model.keras")', f'addFile("{tmp_path}/model.keras")')   # this JVM has another folder
             exec(compile(program, holds, "exec"), namespace)
             if holds == "sparktrain.train":
                 namespace["result"].model.save("model.keras")
@@ -58,5 +60,6 @@ def test_the_readme_s_program_trains_and_its_scoring_scores(spark, hdfs, tmp_pat
     assert namespace["result"].epochs == 5 and namespace["result"].workers == 2
     scored = spark.read.parquet("hdfs:///scores/flights").toPandas()
     assert len(scored) == 2000 - delay.null_count
-    expected = keras.models.load_model("model.keras").predict(scored[["month", "day", "hour", "distance"]].to_numpy("float32"), verbose=0)
+    rows = scored[["month", "day", "hour", "distance"]].to_numpy("float32")
+    expected = keras.models.load_model("model.keras").predict(rows, verbose=0)
     numpy.testing.assert_allclose(scored["risk"], expected[:, 0], atol=1e-5)

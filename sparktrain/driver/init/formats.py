@@ -22,6 +22,8 @@ from sparktrain.data.records import Damage
 from sparktrain.driver.init.choices import InitError
 
 _TEXT = 64 << 20         # bytes of a text that are read, unpacked
+_ROWS_BYTES = 64 << 20   # of the rows of one Parquet file that are looked at
+_FEWEST = 100            # of them, however large they are
 _LABELS = 5_000_000      # values of a label that are looked at
 _SUFFIXES = {"parquet": ("parquet", "parq", "pq"), "orc": ("orc",), "csv": ("csv", "tsv"), "json": ("json", "jsonl", "ndjson"),
              "avro": ("avro",), "tfrecord": ("tfrecord", "tfrecords")}
@@ -79,8 +81,12 @@ def _opened(path: Path) -> io.BufferedIOBase:
 
 def _parquet(files: Sequence[Path], label: str, rows: int) -> Found:
     opened = [pyarrow.parquet.ParquetFile(path) for path in files]
-    tables = [pa.Table.from_batches([next(file.iter_batches(rows // len(opened)), None)] if file.metadata.num_rows else [],
-                                    file.schema_arrow) for file in opened]
+    tables = []
+    for file in opened:
+        bytes_of_all = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
+        most = min(rows // len(opened), max(_FEWEST, _ROWS_BYTES * file.metadata.num_rows // max(bytes_of_all, 1)))
+        batches = [next(file.iter_batches(most))] if file.metadata.num_rows else []
+        tables.append(pa.Table.from_batches(batches, file.schema_arrow))
     labels: list[pa.Table] = []
     for file in opened:
         if label in file.schema_arrow.names and not pa.types.is_nested(file.schema_arrow.field(label).type):
