@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import sys
 import traceback
+from functools import partial
 from typing import Sequence
 
 import sparktrain
@@ -26,6 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "validate", help="check a job's command line without Spark", add_help=False, prefix_chars="\0"
     )
     check.add_argument("arguments", nargs="*")
+    starting = commands.add_parser("init", help="write a job, YAML and Python, for the rows at a path")
+    starting.add_argument("path", help="the rows: a file or folder, hdfs:///data/flights or one of this machine")
+    starting.add_argument("--label", required=True, metavar="COLUMN", help="the column to be predicted")
+    starting.add_argument("--engine", help="default: the first that is installed: horovod, tensorflowonspark, single")
+    starting.add_argument("--to", metavar="FOLDER/NAME", help="where to write NAME.yaml and NAME.py; default: the data's name, here")
+    starting.add_argument("--format", help="of the files, one of parquet, orc, csv, json, avro, tfrecord; default: what they are")
     packing = commands.add_parser("package", help="put the environment and Spark's jars on the storage, for clusters")
     packing.add_argument("--to", required=True, metavar="URL", help="a folder for packages, such as hdfs:///envs")
     doctor = commands.add_parser("doctor", help="check this machine and the storage; jobs/doctor.py checks the cluster")
@@ -51,10 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     for each in (listing, showing):
         each.add_argument("--json", action="store_true", help="as JSON: a line a run, or one object")
     options = parser.parse_args(argv)
-    if options.command in ("doctor", "package", "runs"):
+    if options.command in ("doctor", "init", "package", "runs"):
         use_running_sandbox()
     if options.command == "config":
         return _config(options, parser)
+    if options.command == "init":
+        return _init(options)
     if options.command == "package":
         return _package(options.to)
     if options.command == "doctor":
@@ -80,6 +88,19 @@ def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     if options.schema == options.reference:
         parser.error("config takes --schema or --reference")
     print(json.dumps(schema(), indent=2) if options.schema else reference(), end="\n" if options.schema else "")
+    return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    from sparktrain.driver.init.choices import InitError
+    from sparktrain.driver.init.command import init
+    from sparktrain.storage import StorageError
+
+    try:
+        init(options.path, options.label, options.engine, options.to, options.format, partial(print, flush=True))
+    except (InitError, StorageError, OSError) as error:
+        print(f"sparktrain init: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InitError) else 1
     return 0
 
 
@@ -152,8 +173,6 @@ def _confirmed(question: str) -> bool:
 
 
 def _tail(options: argparse.Namespace) -> int:
-    from functools import partial
-
     from sparktrain.driver.tail import tail
 
     try:
@@ -169,8 +188,10 @@ def _tail(options: argparse.Namespace) -> int:
 def _validate(argv: Sequence[str]) -> int:
     status = validate(argv)
     if status == 0:
-        rehearsal = shlex.join(["./spark-submit.sh", "jobs/train.py", *argv, *([] if "--check" in argv else ["--check"])])
-        print(f"Nothing is wrong that can be seen without Spark and the rows. To try it on a few of them:\n  {rehearsal}", file=sys.stderr)
+        from sparktrain.driver.next_command import training_command
+
+        rehearsal = training_command([*argv, *([] if "--check" in argv else ["--check"])])
+        print(f"Nothing is wrong that can be seen without the rows. To try it on a few of them: {rehearsal}", file=sys.stderr)
     return status
 
 

@@ -94,7 +94,7 @@ def _program(
         take_signals()
         job, folders = load_job(options)
         if not under_launcher():   # which has said so
-            console.print("starting Spark")
+            console.print("starting Spark (10 to 40 s)")
         spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
         take_signals()   # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
         result = action(spark, job, folders)

@@ -148,8 +148,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def end_table(summary: Mapping[str, object], output: str | None) -> Table:
-    """The table at a run's end."""
+def show_end(console: Console, summary: Mapping[str, object], output: str) -> None:
+    """Show the table at a run's end, and where its model is on a line that can be copied whole."""
+    console.print(end_table(summary))
+    console.print(f"The model is at {output}/model.keras", soft_wrap=True, markup=False, highlight=False)
+
+
+def end_table(summary: Mapping[str, object], output: str | None = None) -> Table:
+    """The table at a run's end; with where the run is, where that is given."""
     table = Table(show_header=False, title=f"run {summary['run']}", title_justify="left")
     table.add_column()
     table.add_column(overflow="fold")   # a path is copied whole
@@ -162,5 +168,6 @@ def end_table(summary: Mapping[str, object], output: str | None) -> Table:
         table.add_row(Text(name), figure(value))
     for note in summary["notes"]:
         table.add_row("note", Text(note))   # it may have brackets, which rich takes for markup
-    table.add_row("path", Text(output or "-"))
+    if output is not None:
+        table.add_row("path", Text(output))
     return table

@@ -25,7 +25,7 @@ from sparktrain.driver.output import KEPT, RunFolder, hadoop_settings, now, qual
 from sparktrain.driver.parent import Parent, find_parent
 from sparktrain.driver.plan import class_weights, modules_of
 from sparktrain.driver.preparation import keep_rows, kept_rows, prepare_rows
-from sparktrain.driver.progress import Watch, end_table
+from sparktrain.driver.progress import Watch, show_end
 from sparktrain.driver.record import Course, check_model, keep, keep_known, lineage
 from sparktrain.driver.report import Report
 from sparktrain.driver.request import check_run_id, new_run_id
@@ -134,7 +134,7 @@ class Run:
                     prepared.release()   # where it was stored there is nothing left
             self.folder.complete(summary, self.watch.log.text())
             self.folder.publish()
-            self.watch.tidy(lambda: self.watch.console.print(end_table(summary, self.folder.final.url)), "no table is shown")
+            self.watch.tidy(lambda: show_end(self.watch.console, summary, self.folder.final.url), "no table is shown")
             return self._finished(summary, history, prepared)
         except BaseException as error:
             if prepared is not None:

@@ -184,7 +184,7 @@ class _Submission:
         elif self._log is not None and self._log.file is not None:
             errors = self._log.file
         if self._options is not None:   # which says nothing itself, for half a minute on a slow machine
-            tell("starting Spark" + (f"; its own log is {self._log.path}" if self._log is not None else ""))
+            tell("starting Spark (10 to 40 s)" + (f"; its own log is {self._log.path}" if self._log is not None else ""))
         try:
             # Its process group is ours: a terminal stays its own.
             self._process = subprocess.Popen(self._command, env=self._environment, preexec_fn=_dies_with_parent(), stderr=errors)

@@ -9,6 +9,7 @@ import argparse
 import shlex
 import sys
 import time
+from functools import partial
 
 from sparktrain.sandbox.errors import SandboxError
 from sparktrain.sandbox.sandbox import START_SECONDS, Sandbox
@@ -27,12 +28,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--home", help="the sandbox's folder (default: the user's own, in XDG_DATA_HOME)")
     parser.add_argument("--timeout", type=float, default=START_SECONDS,
                         help="seconds until it must serve (default: %(default)g)")
+    parser.add_argument("--brief", action="store_true", help="with start: no list of addresses")
     asked = parser.parse_args(arguments)
     if asked.managers and asked.command not in ("start", "stop"):
         parser.error(f"{asked.command} takes no manager")
     sandbox = Sandbox(asked.home, detached=True, timeout=asked.timeout, tell=_tell)
     try:
-        return {"start": _start, "status": _status, "stop": _stop, "conf": _conf}[asked.command](sandbox, *asked.managers)
+        return {"start": partial(_start, brief=asked.brief), "status": _status, "stop": _stop, "conf": _conf}[asked.command](sandbox, *asked.managers)
     except SandboxError as error:
         _tell(str(error))
         return DOWN
@@ -41,11 +43,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def _start(sandbox: Sandbox, *managers: str) -> int:
+def _start(sandbox: Sandbox, *managers: str, brief: bool = False) -> int:
     began = time.monotonic()
     was_up = _serves(sandbox) and set(managers) <= set(sandbox.home.managers())
     sandbox.start(*managers)
-    _tell("was up already:" if was_up else f"up after {time.monotonic() - began:.1f} seconds:")
+    _tell(("was up already" if was_up else f"up after {time.monotonic() - began:.0f} s") + ("" if brief else ":"))
+    if brief:
+        return UP
     home = f" --home {shlex.quote(str(sandbox.home.folder))}" if sandbox.home.folder != sandbox.home.default() else ""
     running = sandbox.home.managers()
     for name, value in (

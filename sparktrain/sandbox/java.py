@@ -118,7 +118,7 @@ def _unpacked(jar: Path, tell: Callable[[str], None]) -> Path:
     if not folder.exists():
         with _locked(jar.parent), tempfile.TemporaryDirectory(dir=jar.parent) as scratch:
             if not folder.exists():
-                tell("unpacking it (once) ...")
+                tell("unpacking it (once, 150 MB on disk, 5 to 20 s) ...")
                 ready = Path(scratch) / "ready"
                 (ready / "pages").mkdir(parents=True)
                 with ZipFile(jar) as packed, ZipFile(ready / "classes.jar", "w") as classes:
@@ -159,7 +159,7 @@ def _fetch(java: Path, group: str, module: str, version: str, tell: Callable[[st
     cache.mkdir(parents=True, exist_ok=True)
     with _locked(cache):
         if not place.exists():
-            tell(f"fetching {module} {version} into {cache} (once) ...")
+            tell(f"fetching {module} {version} into {cache} (once, 60 MB at most, 5 to 60 s) ...")
             with tempfile.TemporaryDirectory(dir=cache) as scratch:
                 jar = _run_ivy(java, group, module, version, Path(scratch), place, options)
                 os.replace(jar if options else jar.parent, place)

@@ -90,6 +90,14 @@ class Folder:
         """The names of the files and folders in it, sorted; without files that are still being written."""
         return sorted(name for name in self._ask("list", "", self._store.entries) if not _ours(name))
 
+    def files(self) -> list[str]:
+        """The names of all files in it and in its folders, sorted, without those that are still being written; `[""]` where it is a file.
+
+        Raises:
+            NotFound: nothing is there.
+        """
+        return sorted(self._files(""))
+
     def modified(self) -> dict[str, float]:
         """When each file and folder in it was last modified, in seconds since 1970, where the store knows."""
         return self._ask("list", "", self._store.modified)

@@ -57,7 +57,8 @@ os._exit(0)
 
 
 @pytest.mark.real
-def test_tasks_that_spark_never_starts_end_the_attempt_with_what_to_set_and_a_slow_one_is_waited_for():
+@pytest.mark.failures
+def test_tasks_that_spark_never_starts_end_the_attempt_with_what_to_set_and_a_slow_one_is_waited_for(note_failure):
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=180, cwd=ROOT)
     told = done.stdout.splitlines()
     assert len(told) == 2, done.stdout + done.stderr
@@ -66,3 +67,5 @@ def test_tasks_that_spark_never_starts_end_the_attempt_with_what_to_set_and_a_sl
     assert "Spark has done no task of this run for" in failed
     for word in ("cluster.stall_timeout is 3", "OutOfMemoryError", "--driver-memory", "Parquet"):
         assert word in failed
+    note_failure("Spark starts no task at all, as with a driver out of memory", "the attempt ends after `cluster.stall_timeout`, with what "
+                 "most often causes it and what to set")

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from sparktrain.driver import progress
-from sparktrain.driver.progress import Watch, end_table
+from sparktrain.driver.progress import Watch, end_table, show_end
 from sparktrain.driver.standing import figure, training_line
 from sparktrain.interfaces.messages import EpochEnd, Filling, Joined, Log, Phase, Progress
 
@@ -147,3 +147,9 @@ def test_the_table_at_the_end_has_rows_speed_phases_what_held_it_back_notes_and_
     assert rows["val_[auc]"] == "0.9877 " and rows["note"].split() == note.split()
     assert rows["path"] == path
     assert "20250101-abc" in lines[0]
+
+
+def test_where_the_model_is_can_be_copied_from_a_narrow_terminal(console):
+    path = "hdfs://namenode.example.org:8020/models/late-flights/[all]/" + "long/" * 30 + "20250101-abc"
+    show_end(console, summary(), path)
+    assert shown(console)[-1] == f"The model is at {path}/model.keras"

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -143,11 +144,26 @@ def test_a_spark_submit_that_ends_without_a_word_of_the_program_has_its_own_line
     assert "Unrecognized option" in ended.stderr and "usage" in ended.stderr
 
 
-def test_one_line_comes_where_no_file_can_be_written(launcher):
+@pytest.mark.failures
+def test_one_line_comes_where_no_file_can_be_written(launcher, note_failure):
     launcher.spark_submit("ulimit -f 0; $PROGRAM refused; exit 2")   # as on a full disk
     ended = launcher.run(*JOB)
     [line] = ended.stdout.splitlines()
     assert json.loads(line)["status"] == "refused" and ended.returncode == 2, ended.stderr
+    note_failure("A full disk where the launcher runs", "the JSON line, the reason and the exit status are as ever")
+
+
+def test_a_submit_whose_files_can_t_be_written_says_so(launcher):
+    (launcher.root / "hadoop").mkdir()
+    launcher.variables |= {"HADOOP_CONF_DIR": str(launcher.root / "hadoop"), "PYTHONDONTWRITEBYTECODE": "1"}   # or it is left cut off
+    (launcher.root / "mine.py").write_text(f"def build(): pass\n# {secrets.token_hex(8000)}\n")   # it travels along, packed
+    launcher.spark_submit("echo not reached >&2; exit 1")
+    ended = launcher.run("bash", "-c", "ulimit -f 1; exec \"$@\"", "-", JOB[0], "--master", "yarn", "--deploy-mode", "cluster", *JOB[1:],
+                         "--set", "output.path=hdfs://nowhere/models")
+    assert ended.stdout, ended.stderr
+    end = json.loads(ended.stdout.splitlines()[-1])
+    assert end["status"] == "failed" and "the submit can't be prepared: " in end["reason"] and "File too large" in end["reason"]
+    assert ended.returncode == 1 and "Traceback" not in ended.stderr and "not reached" not in ended.stderr
 
 
 def test_a_program_of_the_user_s_own_keeps_its_exit_status_and_its_output(launcher):

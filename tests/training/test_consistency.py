@@ -78,19 +78,22 @@ def slow_down(model):
     model.optimizer.learning_rate = float(model.optimizer.learning_rate) / 2
 
 
+@pytest.mark.failures
 @pytest.mark.parametrize("build, callbacks, told", [
     (assigning, None, "after epoch 1, .*/last/kernel is not the same on all workers: rank 0 has another value than rank 1"),
     (dense, on_rank_0("on_train_begin", shift), "before the first step, .*/last/kernel is not the same"),
     (dense, on_rank_0("on_train_end", shift), "at the end of training, .*/last/kernel is not the same"),
     (dense, on_rank_0("on_train_batch_end", slow_down), "Alone has only_rank_0 = True and sets the learning rate after a step"),
 ])
-def test_models_that_part_end_the_run_with_the_variable_and_the_ranks(in_process, tmp_path, build, callbacks, told):
+def test_models_that_part_end_the_run_with_the_variable_and_the_ranks(in_process, tmp_path, note_failure, build, callbacks, told):
     parts = [in_process.rows(20), in_process.rows(20, start=1000)]
     run = in_process.train(parts, build, output=tmp_path, epochs=1, callbacks=callbacks)
     errors = [outcome for outcome in run.outcomes if isinstance(outcome, TrainingError)]
     assert errors, run.outcomes
     assert all(re.search(told, str(error)) for error in errors), errors[0]
     assert not (tmp_path / "model.keras").exists()
+    note_failure("A worker whose weights or learning rate differ from the others'", "ends with the first variable, the ranks and what "
+                 "most often causes it; not tried again")
 
 
 def test_rounding_is_mended_and_what_is_each_workers_own_is_named(in_process, tmp_path):

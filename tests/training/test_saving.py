@@ -53,7 +53,8 @@ def away(monkeypatch):
     Away.store.clear()
 
 
-def test_a_storage_that_is_away_for_minutes_as_the_model_is_saved_costs_nothing(away, in_process):
+@pytest.mark.failures
+def test_a_storage_that_is_away_for_minutes_as_the_model_is_saved_costs_nothing(away, in_process, note_failure):
     def leave(rank, event):
         if event == Phase("save"):
             Away.broken = len(retries.KNOWN) + 5   # more than a checkpoint waits for
@@ -62,9 +63,11 @@ def test_a_storage_that_is_away_for_minutes_as_the_model_is_saved_costs_nothing(
     assert isinstance(done, Finished) and Away.broken == 0 and sum(away) > 100
     model = open_folder("away://models/run").read_bytes("model.keras")
     assert (done.model_bytes, done.model_sha256) == (len(model), hashlib.sha256(model).hexdigest())
+    note_failure("The storage away while the model is saved", "it is waited for, up to five minutes; training goes on to its end")
 
 
-def test_a_storage_that_stays_away_is_worth_another_attempt_and_a_missing_file_is_not(away, in_process):
+@pytest.mark.failures
+def test_a_storage_that_stays_away_is_worth_another_attempt_and_a_missing_file_is_not(away, in_process, note_failure):
     def leave(rank, event):
         if event == Phase("save"):
             Away.broken = 10_000
@@ -75,6 +78,7 @@ def test_a_storage_that_stays_away_is_worth_another_attempt_and_a_missing_file_i
     load = in_process.Source(file="away://models/none/model.keras")
     error = in_process.train([in_process.rows(40)], load, output="away://models/run").outcomes[0]
     assert isinstance(error, NotFound) and failure(error, None).cause == "code"
+    note_failure("The storage away for longer than that", "the attempt ends; the next one, as `max_failures` says, has only to save")
 
 
 @pytest.mark.parametrize("size, words, epochs", [

@@ -52,11 +52,15 @@ def test_a_worker_whose_run_another_driver_has_taken_over_ends(claimed):
 
 
 @pytest.mark.real
-def test_a_training_process_is_refused_before_it_imports_tensorflow(tmp_path, claimed):
+@pytest.mark.failures
+def test_a_training_process_is_refused_before_it_imports_tensorflow(tmp_path, claimed, note_failure):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     begun = time.monotonic()
     child = Child(environment, lambda message: None, str(tmp_path))
     child.check(OutputCheck(f"file://{tmp_path}/other", {}, claimed[1]))
     outcome = child.wait()
     assert (outcome.cause, outcome.error, outcome.traceback) == ("input", "NotShared", "")
-    assert time.monotonic() - begun < 20
+    seconds = time.monotonic() - begun
+    assert seconds < 20
+    note_failure("An `output.path` that a worker's host doesn't share", "ends before TensorFlow is imported, with the folder and what to "
+                 "name instead; not tried again", seconds)
