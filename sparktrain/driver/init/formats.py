@@ -15,7 +15,7 @@ import pyarrow.csv
 import pyarrow.json
 import pyarrow.orc
 import pyarrow.parquet
-from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, StringType, StructField
 
 from sparktrain.data import avro, tfrecord
 from sparktrain.data.records import Damage
