@@ -50,7 +50,7 @@ class Rehearsal:
 def add_classes(table: Table, classes: Mapping[Any, int]) -> None:
     """A row of the table for each class with its training rows; where they are many, as those of a measure, one for all."""
     if len(classes) > _SHOWN_CLASSES:
-        table.add_row("label", f"{len(classes):,} different values, each in {min(classes.values()):,} to "
+        table.add_row("label", f"{len(classes):,} values, each in {min(classes.values()):,} to "
                       f"{max(classes.values()):,} training rows")
         return
     for label, count in classes.items():

@@ -153,7 +153,7 @@ def test_the_table_at_the_end_has_rows_speed_phases_what_held_it_back_notes_and_
 
 @pytest.mark.parametrize("classes, told", [
     ({"no": 1000, "[yes]": 5}, ["class no 1,000 training rows", "class [yes] 5 training rows"]),
-    ({delay: 1 + delay for delay in range(500)}, ["label 500 different values, each in 1 to 500 training rows"]),
+    ({delay: 1 + delay for delay in range(500)}, ["label 500 values, each in 1 to 500 training rows"]),
 ])
 def test_classes_are_listed_and_the_values_of_a_measure_are_counted(console, classes, told):
     table = Table(show_header=False, box=None)
