@@ -22,6 +22,7 @@ from sparktrain.driver.parent import Parent, find_parent, note_of_leak, refuse_o
 from sparktrain.driver.plan import refuse_unfit_types, refuse_unvalidated
 from sparktrain.driver.progress import Watch
 from sparktrain.driver.record import keep_fitted, lineage
+from sparktrain.driver.rehearsal import add_classes
 from sparktrain.driver.report import Report
 from sparktrain.driver.result import Result
 from sparktrain.driver.shipping import ship
@@ -213,8 +214,7 @@ def _table(summary: dict[str, Any], classes: dict[Any, int] | None, url: str) ->
     table.add_column()
     table.add_column(overflow="fold")   # a path is copied whole
     table.add_row("rows", f"{summary['rows']:,} training, {summary['validation_rows']:,} validation")
-    for name, rows in (classes or {}).items():
-        table.add_row(Text(f"class {name}"), f"{rows:,} training rows")
+    add_classes(table, classes or {})
     table.add_row("files", f"{summary['files']:,}, {summary['bytes'] / 1e6:,.1f} MB")
     table.add_row("path", Text(url))
     return table

@@ -14,6 +14,8 @@ from sparktrain.driver.plan import rows_of_each
 from sparktrain.feed.spool import DISK
 from sparktrain.interfaces.messages import Joined
 
+_SHOWN_CLASSES = 20
+
 
 @dataclass(frozen=True)
 class Rehearsal:
@@ -37,13 +39,22 @@ class Rehearsal:
         table.add_row("rows", f"{self.rows:,} training, {self.validation_rows:,} validation")
         for name, (shape, dtype) in self.inputs.items():
             table.add_row(Text(f"input {name}"), f"{tuple(shape)} {dtype}")
-        for label, count in (self.classes or {}).items():
-            table.add_row(Text(f"class {label}"), f"{count:,} training rows")
+        add_classes(table, self.classes or {})
         table.add_row("steps an epoch", f"{self.steps_per_epoch:,}")
         table.add_row("effective batch", f"{self.batch:,}")
         table.add_row("disk a worker", f"{self.disk_per_worker / 1e6:,.1f} MB")
         table.add_row("parameters", f"{self.parameters:,}")
         return table
+
+
+def add_classes(table: Table, classes: Mapping[Any, int]) -> None:
+    """A row of the table for each class with its training rows; where they are many, as those of a measure, one for all."""
+    if len(classes) > _SHOWN_CLASSES:
+        table.add_row("label", f"{len(classes):,} values, each in {min(classes.values()):,} to "
+                      f"{max(classes.values()):,} training rows")
+        return
+    for label, count in classes.items():
+        table.add_row(Text(f"class {label}"), f"{count:,} training rows")
 
 
 def rehearsal(

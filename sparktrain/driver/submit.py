@@ -120,7 +120,8 @@ def _arrange(
     except BadProperties as error:
         raise CantSubmit(str(error)) from error
     local = spark_options.master.startswith("local")
-    pythons = {"PYSPARK_DRIVER_PYTHON": sys.executable, "PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable)}
+    pythons = {"PYSPARK_DRIVER_PYTHON": sys.executable, "PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable),
+               "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")}   # or TensorFlow tells of the processor
     if local:
         # All of it is on this machine; its name may lead elsewhere (a VPN) or nowhere.
         pythons |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1")}

@@ -6,9 +6,11 @@ from io import StringIO
 
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from sparktrain.driver import progress
 from sparktrain.driver.progress import Watch, end_table, show_end
+from sparktrain.driver.rehearsal import add_classes
 from sparktrain.driver.standing import figure, training_line
 from sparktrain.interfaces.messages import EpochEnd, Filling, Joined, Log, Phase, Progress
 
@@ -147,6 +149,17 @@ def test_the_table_at_the_end_has_rows_speed_phases_what_held_it_back_notes_and_
     assert rows["val_[auc]"] == "0.9877 " and rows["note"].split() == note.split()
     assert rows["path"] == path
     assert "20250101-abc" in lines[0]
+
+
+@pytest.mark.parametrize("classes, told", [
+    ({"no": 1000, "[yes]": 5}, ["class no 1,000 training rows", "class [yes] 5 training rows"]),
+    ({delay: 1 + delay for delay in range(500)}, ["label 500 values, each in 1 to 500 training rows"]),
+])
+def test_classes_are_listed_and_the_values_of_a_measure_are_counted(console, classes, told):
+    table = Table(show_header=False, box=None)
+    add_classes(table, classes)
+    console.print(table)
+    assert [" ".join(line.split()) for line in shown(console)] == told
 
 
 def test_where_the_model_is_can_be_copied_from_a_narrow_terminal(console):

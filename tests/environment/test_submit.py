@@ -14,7 +14,7 @@ PROGRAM = """
 import json, os, sys
 from pyspark import SparkConf, SparkContext
 SparkContext._ensure_initialized()
-names = ("HADOOP_CONF_DIR", "PYSPARK_PYTHON", "SPARK_CONF_DIR", "SPARK_LOCAL_IP")
+names = ("HADOOP_CONF_DIR", "PYSPARK_PYTHON", "SPARK_CONF_DIR", "SPARK_LOCAL_IP", "TF_CPP_MIN_LOG_LEVEL")
 print(json.dumps({"file": sys.argv[0], "arguments": sys.argv[1:], "folder": os.getcwd(), "python": sys.executable,
                   "conf": dict(SparkConf().getAll()), **{name: os.environ.get(name) for name in names}}))
 """
@@ -42,6 +42,7 @@ def test_a_user_s_own_folder_environment_options_and_arguments_reach_the_program
     assert seen["python"] == seen["PYSPARK_PYTHON"] == f"{sys.prefix}/bin/python"
     assert seen["HADOOP_CONF_DIR"] == str(user.home / "hadoop")
     assert seen["SPARK_CONF_DIR"] == f"{user.root}/conf" and seen["SPARK_LOCAL_IP"] == "127.0.0.1"
+    assert seen["TF_CPP_MIN_LOG_LEVEL"] == "2"
     assert seen["conf"]["spark.master"] == "local-cluster[2,1,1024]"
     assert seen["conf"]["spark.sql.session.timeZone"] == "UTC" and seen["conf"]["spark.locality.wait"] == "7s"
     assert seen["conf"]["spark.app.name"] == "a b"

@@ -34,6 +34,7 @@ def test_the_port_that_is_shown_as_a_diff_is_the_example_s():
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_readme_s_program_trains_and_its_scoring_scores(spark, hdfs, tmp_path, monkeypatch):
     import keras
 

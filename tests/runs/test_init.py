@@ -8,13 +8,14 @@ import numpy
 import pyarrow
 import pyarrow.parquet
 import pytest
+from pyspark.ml.functions import array_to_vector
+from pyspark.sql import functions as F
 
 from sparktrain.driver import run_job
 from sparktrain.driver.command_line import main
 from sparktrain.driver.init.choices import choose
 from sparktrain.driver.init.looking import look
 from sparktrain.driver.request import arguments, load_job
-from sparktrain.storage import open_folder
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
 ROWS = 240
@@ -37,7 +38,8 @@ def test_a_written_job_passes_its_rehearsal_and_trains_on_every_kind_of_column(s
         "x": pyarrow.array([None if n % 7 == 0 else [1.0, float(n)] for n in range(ROWS)], pyarrow.list_(pyarrow.float32())),
         "answer": [[None, "yes", "no"][0 if n % 20 == 0 else 1 + late[n]] for n in range(ROWS)],
     }), tmp_path / "rows.parquet")
-    open_folder("hdfs:///data/for-init").upload(tmp_path / "rows.parquet", "part-0.parquet")
+    rows = spark.read.parquet(f"file://{tmp_path}/rows.parquet")
+    rows.withColumn("v", array_to_vector(F.coalesce("x", F.array(F.lit(0.0), F.lit(0.0))))).write.parquet("hdfs:///data/for-init")
     assert main(["init", "hdfs:///data/for-init", "--label", "answer", "--engine", "single", "--to", "mine_init"]) == 0
     assert "--config mine_init.yaml --check" in capsys.readouterr().out
     job, folders = load_job(arguments().parse_args(["--config", "mine_init.yaml", "--set", "training.epochs=2"]))
@@ -49,11 +51,11 @@ def test_a_written_job_passes_its_rehearsal_and_trains_on_every_kind_of_column(s
         sys.path[:] = [place for place in sys.path if place != str(tmp_path)]
     # What pyarrow can't find or read by itself Spark does
     (tmp_path / "rows.json").write_text('[\n {"a": 1.5,\n  "late": 0}, {"a": 2.5, "late": 1}\n]\n')
-    for path, label, columns in (("hdfs:///data/for-init/*.parquet", "answer", 10), (str(tmp_path / "rows.json"), "late", 2)):
+    for path, label, columns in (("hdfs:///data/for-init/*.parquet", "answer", 11), (str(tmp_path / "rows.json"), "late", 2)):
         seen = look(path, label)
         assert seen.rows.num_columns == columns and choose(seen.rows, label).target.task == "binary"
     assert seen.options == {"multiLine": True} and spark.range(1).count() == 1
     assert result.status == "finished" and result.epochs == 2 and set(result.metrics) >= {"auc", "val_auc"}
     assert result.output.startswith(f"{hdfs.uri}/user/") and result.rows + result.summary["validation_rows"] == ROWS - ROWS // 20
     assert [each.name for each in result.model.inputs] == [
-        "numbers", "carrier", "tail", "the_text", "tags", "clicks", "past", "steps", "x"]
+        "numbers", "carrier", "tail", "the_text", "tags", "clicks", "past", "steps", "x", "v"]
