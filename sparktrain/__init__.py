@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 from typing import Any
+
+from sparktrain.cluster.application_end import stop_left_application
 
 __version__ = "0.1.0"
 __all__ = ["run", "scale_up", "train", "__version__"]
+
+
+atexit.register(stop_left_application)
 
 
 def __getattr__(name: str) -> Any:

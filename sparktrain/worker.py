@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import os
+import re
 import resource
 import signal
 import sys
@@ -119,7 +120,7 @@ def _join(engine: str, every_step: bool) -> Collective:
 
 def failure(error: BaseException, collective: Collective | None) -> Failure:
     """What an exception says of a worker's end: its cause, and the traceback from the user's code on."""
-    message = _shortened(str(error))
+    message = _shortened(str(error)) + _about_files(error)
     if isinstance(error, BadInput):
         return Failure("input", type(error).__name__, message)
     if isinstance(error, StorageError) and not isinstance(error, NotFound):   # it may be back by the next attempt
@@ -127,6 +128,16 @@ def failure(error: BaseException, collective: Collective | None) -> Failure:
     echo = isinstance(error, PeerLost) or (collective is not None and collective.is_echo(error))
     cause = "echo" if echo else "code"
     return Failure(cause, type(error).__name__, message, _shortened(_trimmed(error)))
+
+
+def _about_files(error: BaseException) -> str:
+    """What to say where a file of the user's is missing; also of TensorFlow's and Keras's own words for that."""
+    missing = isinstance(error, FileNotFoundError) or type(error).__name__ == "NotFoundError" or (
+        isinstance(error, ValueError) and re.search(r"file .*does not exist", str(error), re.IGNORECASE))
+    if not missing or isinstance(error, StorageError):
+        return ""
+    return (". Of the files of this machine, a worker has those that model.files names (files=[…] in a program): they lie beside your "
+            "modules and in its working folder, where spark-submit's --files are, too")
 
 
 def _shortened(text: str) -> str:

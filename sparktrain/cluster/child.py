@@ -23,8 +23,10 @@ _LAST_LINES = 40
 _AT_ONCE = 1 << 16   # bytes that are read from a pipe
 _PIPE = 1 << 20      # bytes that a pipe holds at most
 _EVENTS = "SPARKTRAIN_EVENTS"
-# What TensorFlow prints at every import, whatever its log level
-_CHATTER = re.compile(r"I0000 |WARNING: All log messages before absl::InitializeLog")
+# What TensorFlow prints at every import, whatever its log level; and what Horovod does where another worker is gone, whose own
+# failure is the cause
+_CHATTER = re.compile(r"I0000 |WARNING: All log messages before absl::InitializeLog|"
+                      r".*Horovod background loop uncaught exception: .*(by peer|Broken pipe)")
 
 
 class Child:

@@ -66,6 +66,46 @@ def check_python(context: SparkContext, slots: Slots, engine: str) -> None:
         _seen.update(keys)
 
 
+def check_packages(context: SparkContext, slots: Slots, packages: Sequence[str], what: str) -> None:
+    """Refuse an application whose executors lack packages that a job's own code asks for. Executors that are busy are passed over.
+
+    Args:
+        packages: by the names that they are imported by.
+        what: what asks for them, for the message.
+
+    Raises:
+        ClusterRefused: an executor's Python hasn't one.
+    """
+    if not packages:
+        return
+    try:
+        found = _look_everywhere(context, 1 if slots.local else len(executor_cores(context)), packages)
+    except (PySparkException, Py4JError) as error:
+        _log.warning("the executors' packages could not be looked at: %s", str(error).partition("\n")[0])
+        return
+    why = lacking(found, what)
+    if why is not None:
+        raise ClusterRefused(why)
+
+
+def lacking(found: Sequence[Facts], what: str) -> str | None:
+    """Find an executor without a package that is asked for.
+
+    Args:
+        found: what each has: host, interpreter, python, missing modules.
+        what: what asks for them.
+
+    Returns:
+        The reason in one line, with what to do; None where there is none.
+    """
+    for each in found:
+        if each["missing"]:
+            names = ", ".join(each["missing"])
+            return (f"{what} needs {names}, and the Python of the executor on {each['host']}, {each['interpreter']} ({each['python']}), "
+                    f"has no such package: install it there (pip install {each['missing'][0]}), or leave it out")
+    return None
+
+
 def refusal(found: Sequence[Facts], version: str) -> str | None:
     """Find what keeps executors from training.
 

@@ -46,11 +46,16 @@ class WorkerFailure:
 
 
 class AttemptFailed(RuntimeError):
-    """A worker failed. `failure` says which, where and why; `retryable` whether another attempt may go better."""
+    """A worker failed. `failure` says which, where and why; `retryable` whether another attempt may go better.
+
+    The worker's own traceback is a note of the exception, which Python and notebooks show below it.
+    """
 
     def __init__(self, failure: WorkerFailure) -> None:
         self.failure = failure
         super().__init__(f"{failure}: {failure.failure.error}: {failure.failure.message}")
+        if failure.failure.traceback:
+            self.add_note(f"On {failure}:\n{failure.failure.traceback.rstrip()}")
 
     @property
     def retryable(self) -> bool:

@@ -30,6 +30,7 @@ from sparktrain.cluster.child import Child
 from sparktrain.cluster.local_disks import Spare, local_dirs, make_folders, remove_left
 from sparktrain.cluster.places import places
 from sparktrain.cluster.short_path import forget, shorten
+from sparktrain.cluster.work_folder import make_work_folder
 from sparktrain.interfaces.launch import Launch, LaunchFailed
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, OutputCheck, Phase, Source
 
@@ -58,6 +59,8 @@ class Task:
     gpus: int = 0               # that each worker is pinned to
     rows: int | None = None     # of each part, about; None where they were not counted
     token: str = ""             # of the driver's claim on the output folder
+    code: str | None = None     # the archive of the user's modules and files, by its name among Spark's files
+    files: tuple[str, ...] = ()   # that spark-submit's --files has named
     omp_threads: str | None = None   # OMP_NUM_THREADS as the user has set it (spark.executorEnv)
 
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
@@ -126,6 +129,7 @@ class _Attempt:
 
     def _start_child(self) -> None:
         threads = str(self._task.threads)
+        work = make_work_folder(self._folder, self._task.code, self._task.files)
         environment = {
             "TF_CPP_MIN_LOG_LEVEL": "2",   # its notices of the processor and the like
             "TF_NUM_INTRAOP_THREADS": threads,
@@ -133,7 +137,7 @@ class _Attempt:
             **os.environ,   # a user's own settings of those win
             "GLIBC_TUNABLES": _huge_pages(os.environ.get("GLIBC_TUNABLES", "")),
             # With what Spark shipped, which it names relative to the executor's folder
-            "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path),
+            "PYTHONPATH": os.pathsep.join([str(work), *(os.path.abspath(path) for path in sys.path if path)]),
             "CUDA_VISIBLE_DEVICES": ",".join(self._gpus),
             "OMP_NUM_THREADS": self._task.omp_threads or threads,   # Spark sets it itself, to the cores of a task of any kind
             "TMPDIR": str(self._temporary),
@@ -141,7 +145,7 @@ class _Attempt:
         with self._starting:
             if self._stop_reason is not None:
                 raise Stopped(self._stop_reason)
-            self._child = Child(environment, self._client.send, str(self._folder))
+            self._child = Child(environment, self._client.send, str(work))
         if self._task.token:
             self._child.check(OutputCheck(self._task.output, self._task.hadoop, self._task.token))
         # Watched from its start: a child that dies while the rows are still coming ends the attempt at once.

@@ -77,8 +77,8 @@ class Data(Section):
     features: Features
     """The columns of the model's inputs: in the inputs' order, or by the inputs' names."""
     label: LabelForm
-    """The column to be predicted, the column and its classes, or the columns of a model with several outputs, in their
-    order; sampling goes by the first."""
+    """The column to be predicted, the column and its classes, or the columns of a model with several outputs: in their
+    order, or by the outputs' names; sampling goes by the first."""
     weight: Text | None = None
     """A column with the rows' weights in the loss."""
 
@@ -94,14 +94,26 @@ class Data(Section):
 
     @property
     def label_column(self) -> str:
-        if isinstance(self.label, Label):
-            return self.label.column
-        return self.label[0] if isinstance(self.label, list) else self.label
+        return self.labels[0]
 
     @property
     def more_labels(self) -> tuple[str, ...]:
         """The columns of the model's second and further outputs."""
-        return tuple(self.label[1:]) if isinstance(self.label, list) else ()
+        return self.labels[1:]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The columns of all outputs."""
+        if isinstance(self.label, Label):
+            return (self.label.column,)
+        if isinstance(self.label, dict):
+            return tuple(self.label.values())
+        return tuple(self.label) if isinstance(self.label, list) else (self.label,)
+
+    @property
+    def outputs(self) -> tuple[str, ...] | None:
+        """The names of the model's outputs, as `labels` has their columns; None where the job doesn't name them."""
+        return tuple(self.label) if isinstance(self.label, dict) else None
 
     @property
     def classes(self) -> list[bool | int | str] | None:

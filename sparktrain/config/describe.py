@@ -7,12 +7,12 @@ from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from pydantic import BaseModel
 
-from sparktrain.config.kinds import FUNCTION, NAME, SIZE
+from sparktrain.config.kinds import FUNCTION, MODULE, NAME, SIZE
 from sparktrain.config.yamltext import dotted
 
 Node = Mapping[str, Any]
 _NAMED = {FUNCTION: "module:function", SIZE: "a size such as 800m, 8g or 1t",
-          NAME: "a name of letters, digits, ., _ and -"}
+          MODULE: "a module's name", NAME: "a name of letters, digits, ., _ and -"}
 _BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
 ITEM = "NAME"
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field
 
-from sparktrain.config.kinds import Class, Count, Number, Section, Text, as_list, as_mapping, as_text, by_form
+from sparktrain.config.kinds import (Class, Count, Number, Section, Text, as_list, as_mapping, as_names, as_text, by_form,
+                                     form_of)
 
 
 class Feature(Section):
@@ -40,14 +41,23 @@ OneInput = Annotated[
     Annotated[Text, as_text] | Annotated[Columns, as_list] | Annotated[Feature, as_mapping],
     by_form,
 ]
+InOrder = Annotated[list[Annotated[Annotated[Text, as_text] | Annotated[Feature, as_mapping], by_form]], Field(min_length=1)]
 Features = Annotated[
-    Annotated[Columns, as_list] | Annotated[dict[Text, OneInput], Field(min_length=1), as_mapping],
+    Annotated[InOrder, as_list] | Annotated[dict[Text, OneInput], Field(min_length=1), as_mapping],
     by_form,
 ]
 Labels = Annotated[list[Text], Field(min_length=2)]
+
+
+def _label_form(value: Any) -> str:
+    form = form_of(value)
+    return "<names>" if form == "<mapping>" and isinstance(value, dict) and not Label.model_fields.keys() & value.keys() else form
+
+
 LabelForm = Annotated[
-    Annotated[Text, as_text] | Annotated[Labels, as_list] | Annotated[Label, as_mapping],
-    by_form,
+    Annotated[Text, as_text] | Annotated[Labels, as_list] | Annotated[Label, as_mapping]
+    | Annotated[dict[Text, Text], Field(min_length=1), as_names],
+    Discriminator(_label_form),
 ]
 
 
@@ -78,10 +88,10 @@ class InputSpec:
     columns: tuple[ColumnSpec, ...]
 
 
-def specs(features: list[str] | dict[str, str | list[str] | Feature]) -> tuple[InputSpec, ...]:
+def specs(features: list[str | Feature] | dict[str, str | list[str] | Feature]) -> tuple[InputSpec, ...]:
     """The inputs, in the model's order, whichever form the job gives them in."""
     if isinstance(features, list):
-        return tuple(InputSpec(name, (ColumnSpec(name),)) for name in features)
+        return tuple(InputSpec(one if isinstance(one, str) else one.column, _columns(one)) for one in features)
     return tuple(InputSpec(name, _columns(feature)) for name, feature in features.items())
 
 

@@ -9,6 +9,7 @@ from pydantic import (AfterValidator, BaseModel, BeforeValidator, ConfigDict, Di
                       StrictInt, StrictStr, Tag)
 
 FUNCTION = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+MODULE = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$"
 NAME = r"^\w[\w.-]*$"
 SIZE = r"^[1-9][0-9]*[mgtMGT]$"
 _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
@@ -20,7 +21,7 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
-def _form(value: Any) -> str:
+def form_of(value: Any) -> str:
     if isinstance(value, (dict, BaseModel)):
         return "<mapping>"
     if isinstance(value, (list, tuple)):
@@ -34,9 +35,10 @@ def _form(value: Any) -> str:
 
 # In a union of several forms the form of what came decides which alternative it is held against, so that an error
 # is about the one that was meant. The tags are marked as they turn up in the errors' locations.
-by_form = Discriminator(_form)
+by_form = Discriminator(form_of)
 as_mapping, as_list, as_text, as_number = Tag("<mapping>"), Tag("<list>"), Tag("<text>"), Tag("<number>")
-TAGS = [form.tag for form in (as_mapping, as_list, as_text, as_number)]
+as_names = Tag("<names>")
+TAGS = [form.tag for form in (as_mapping, as_list, as_text, as_number, as_names)]
 
 
 def _number(value: Any) -> Any:
@@ -67,6 +69,7 @@ Share = Annotated[float, Strict(), Field(gt=0, le=1), BeforeValidator(_number)]
 Part = Annotated[float, Strict(), Field(gt=0, lt=1), BeforeValidator(_number)]
 Flag = StrictBool
 Function = Annotated[str, Field(pattern=FUNCTION)]
+Module = Annotated[str, Field(pattern=MODULE)]
 Class = StrictInt | StrictStr | StrictBool
 Args = Annotated[dict[str, Any], AfterValidator(_plain)]
 Paths = Annotated[

@@ -8,7 +8,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Callable, Collection, Iterable, Iterator, NamedTuple
 
 from sparktrain.config.errors import Problem, show
-from sparktrain.config.inputs import Feature
+from sparktrain.config.inputs import Feature, Label
 from sparktrain.config.training import ONE_WORKER, WorkerRange
 
 if TYPE_CHECKING:
@@ -147,7 +147,10 @@ def _sample(job: Job) -> Iterator[Problem]:
 def _features(job: Job) -> Iterator[Problem]:
     features = job.data.features
     if isinstance(features, list):
-        yield from _once("data.features", features)
+        yield from _once("data.features", [one.column if isinstance(one, Feature) else one for one in features])
+        for number, feature in enumerate(features):
+            if isinstance(feature, Feature):
+                yield from _sequence(f"data.features[{number}]", feature)
         return
     for name, feature in features.items():
         key = f"data.features.{name}"
@@ -188,14 +191,18 @@ def _classes(job: Job) -> Iterator[Problem]:
 
 @_rule("data.label")
 def _several_labels(job: Job) -> Iterator[Problem]:
-    if isinstance(job.data.label, list):
-        yield from _once("data.label", job.data.label)
+    yield from _once("data.label", list(job.data.labels))
+    for name in job.data.outputs or ():
+        meant = difflib.get_close_matches(name, Label.model_fields, n=1, cutoff=0.75)
+        if meant:
+            yield Problem(f"data.label.{name}", f"{show(name)} came as the name of an output", "the names of the model's outputs, or column "
+                          "and classes", f"did you mean {meant[0]}?")
 
 
 @_rule("training.class_weight", "data.label")
 def _weighted_outputs(job: Job) -> Iterator[Problem]:
     if job.training.class_weight is not None and job.data.more_labels:
-        yield Problem("training.class_weight", f"came with {len(job.data.label)} labels",
+        yield Problem("training.class_weight", f"came with {len(job.data.labels)} labels",
                       "one label, whose classes it weighs", "take it out, or weigh the rows by data.weight")
 
 

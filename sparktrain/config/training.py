@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from sparktrain.config.kinds import (SIZE, Args, Class, Count, Flag, Function, NotNegative, Positive, Section, Text,
-                                     Whole, as_mapping, as_number, as_text, by_form)
+from sparktrain.config.kinds import (SIZE, Args, Class, Count, Flag, Function, Module, NotNegative, Positive, Section,
+                                     Text, Whole, as_mapping, as_number, as_text, by_form)
 
 ONE_WORKER = ("single", "mirrored")
 
@@ -21,6 +21,12 @@ class Model(Section):
     """The URL of a run to go on from (…/latest for the newest): its model, its pipeline, its classes."""
     args: Args = {}
     """Keyword arguments of `build`."""
+    files: list[Text] = []
+    """Files of yours that the workers read, such as a vocabulary; and folders. Each lies there beside your modules and in the working
+    folder, under the name that it has here. Paths are relative to the YAML's folder, the current folder or those of PYTHONPATH."""
+    modules: list[Module] = []
+    """Modules that every worker imports before the model is built or loaded: those of layers, losses and metrics of your own that
+    `load` needs, where the run that it names doesn't say so itself."""
 
 
 class WorkerRange(Section):

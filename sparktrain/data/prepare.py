@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Callable, Sequence
 from urllib.parse import unquote
 
 from pyspark import StorageLevel
-from pyspark.ml import Estimator, PipelineModel
+from pyspark.ml import Estimator, Transformer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -31,7 +31,7 @@ Accept = Callable[[StructType, "Sequence[Any] | None"], None]
 
 def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | None = None,
             preprocess: Callable[..., DataFrame] | None = None, columns: Sequence[str] | None = None,
-            pipeline: PipelineModel | None = None, classes: Sequence[Any] | None = None, read_again: bool = False,
+            pipeline: Estimator | Transformer | None = None, classes: Sequence[Any] | None = None, read_again: bool = False,
             accept: Accept = lambda schema, classes: None, progress: Callable[[str], None] = lambda line: None) -> Prepared:
     """Read, `where`, preprocess, mark validation rows, fit the pipeline on training rows, apply it, sample.
 
@@ -46,8 +46,8 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
         frame: rows given by the caller; read as the section says where None.
         preprocess: the function that `data.preprocess` names.
         columns: that training needs; the section's where None.
-        pipeline: of the run that `model.load` goes on from; wins over `data.pipeline`, and with `data.prepared` is to
-            be the frame's own.
+        pipeline: of the run that `model.load` goes on from, or one that the caller gives, to be fitted or not; wins over
+            `data.pipeline`, and with `data.prepared` is to be the frame's own.
         classes: of that run, in the order of its model's outputs.
         read_again: whether the rows will be read more than once after this.
         accept: called with the columns that training needs, or those of them that are there before a pipeline is fitted,
@@ -161,7 +161,7 @@ def _shaped(source: Source, data: Data, preprocess: Callable[..., DataFrame] | N
     return rows
 
 
-def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[str], loaded: PipelineModel | None,
+def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[str], loaded: Estimator | Transformer | None,
                classes: Sequence[Any] | None, read_again: bool, prepared: Prepared, accept: Accept,
                progress: Callable[[str], None]) -> None:
     """Fit the pipeline where there is one to be fitted, apply it, and settle the classes."""

@@ -15,6 +15,7 @@ from sparktrain.cluster.shuffle_files import remove_shuffle_files
 from sparktrain.cluster.slots import ClusterRefused, Slots, worker_gpus
 from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFailed, spark_cause
 from sparktrain.cluster.task import Task
+from sparktrain.cluster.work_folder import submitted_files
 from sparktrain.data import VALIDATION, Prepared, deal, explain, pack
 from sparktrain.driver.plan import layout, rows_of_each
 from sparktrain.driver.retry_policy import Kind, RetryPolicy, kind_of
@@ -113,6 +114,8 @@ def _attempt(
         gpus=worker_gpus(training.gpus_per_worker, slots),
         rows=None if run.check else rows_of_each(prepared, parts, run.whole),
         token=run.folder.token,
+        code=run.shipped.archive,
+        files=submitted_files(run.spark.sparkContext),
     )
     run.watch.step("filling")
     run.course.mark("stage")

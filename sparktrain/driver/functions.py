@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import base64
 import difflib
 import importlib
 import json
@@ -13,10 +12,9 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any, Callable, Iterable, Sequence
 
-import cloudpickle
-
 from sparktrain.config import ConfigError, Problem
 from sparktrain.interfaces.messages import Source
+from sparktrain.training.custom_objects import by_value
 
 
 def search_folders(config_file: str | Path | None = None) -> list[str]:
@@ -27,12 +25,12 @@ def search_folders(config_file: str | Path | None = None) -> list[str]:
 
 
 def own_folders(functions: Iterable[Any]) -> list[str]:
-    """The folders that the modules of functions given by a program were imported from, but for what is installed."""
+    """The folders that the modules of functions given by a program were imported from; of a script's, the script's own."""
     found = []
     for function in functions:
         module = sys.modules.get(getattr(function, "__module__", None) or "")
         file = getattr(module, "__file__", None)
-        if file is not None and module.__name__ != "__main__":
+        if file is not None:
             depth = module.__name__.count(".") + (Path(file).name == "__init__.py")
             found.append(str(Path(file).resolve().parents[depth]))
     return list(dict.fromkeys(found))
@@ -58,10 +56,10 @@ def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | Non
         None where it is, else where it was looked for and what the module does define.
     """
     module, _, function = name.partition(":")
+    missing = check_module(key, module, folders, f"{name}: ")
+    if missing is not None:
+        return missing
     spec = find_module(module, folders)
-    if spec is None:
-        expected = "a module in the YAML's folder, the current folder or on PYTHONPATH"
-        return Problem(key, f"{name}: there is no module {module!r}", expected, f"looked in {', '.join(folders)}")
     if spec.origin is None or not spec.origin.endswith(".py"):
         return None   # compiled, or a package without a file: only an import can tell
     try:
@@ -79,6 +77,18 @@ def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | Non
         f"one of {', '.join(defined)}" if defined else "a function",
         f"did you mean {module}:{nearest[0]}?" if nearest else "",
     )
+
+
+def check_module(key: str, name: str, folders: Sequence[str], what: str = "") -> Problem | None:
+    """See that a module is there, without importing it.
+
+    Args:
+        what: what asks for it, to begin the message with.
+    """
+    if find_module(name, folders) is not None:
+        return None
+    expected = "a module in the YAML's folder, the current folder or on PYTHONPATH"
+    return Problem(key, f"{what}there is no module {name!r}", expected, f"looked in {', '.join(folders)}")
 
 
 def _bound(node: ast.stmt) -> list[str]:
@@ -110,10 +120,13 @@ def goes_by_name(function: Any) -> bool:
     return module != "__main__" and getattr(sys.modules.get(module), name, None) is function
 
 
-def source(function: str | Callable[..., Any], args: dict[str, Any] | None = None) -> Source:
+def source(function: str | Callable[..., Any], args: dict[str, Any] | None = None, modules: Sequence[str] = ()) -> Source:
     """What the child needs to load a function.
 
     A function of a module that can be imported goes by its name, one of a script or a notebook by value.
+
+    Args:
+        modules: that the child is to import before.
 
     Raises:
         ConfigError: its arguments can't travel.
@@ -126,7 +139,7 @@ def source(function: str | Callable[..., Any], args: dict[str, Any] | None = Non
             kind = f"{name}, a {type(value).__name__}"
             raise ConfigError([Problem("model.args", kind, "what JSON can hold", str(error))]) from error
     if isinstance(function, str):
-        return Source(function=function, args=args)
+        return Source(function=function, args=args, modules=tuple(modules))
     if goes_by_name(function):
-        return Source(function=f"{function.__module__}:{function.__qualname__}", args=args)
-    return Source(pickle=base64.b64encode(cloudpickle.dumps(function)).decode(), args=args)
+        return Source(function=f"{function.__module__}:{function.__qualname__}", args=args, modules=tuple(modules))
+    return Source(pickle=by_value(function), args=args, modules=tuple(modules))

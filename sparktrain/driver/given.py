@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from pyspark.ml import Estimator, Transformer
 from pyspark.sql import DataFrame
 
 from sparktrain.data import Prepared
@@ -17,6 +18,7 @@ class Given:
     Attributes:
         frame: the rows, in place of data.path, table, sql or prepared.
         prepared: rows that are prepared already, in place of the whole section data but features, label and weight.
+        pipeline: a Spark ML Pipeline, fitted on the training rows, or a PipelineModel, in place of data.pipeline.
         model: a function that returns a compiled model, or a compiled model.
         preprocess: DataFrame, **args -> DataFrame.
         callbacks: a function that returns Keras callbacks.
@@ -24,6 +26,7 @@ class Given:
 
     frame: DataFrame | None = None
     prepared: Prepared | None = None
+    pipeline: Estimator | Transformer | None = None
     model: Any = None
     preprocess: Callable[..., DataFrame] | None = None
     callbacks: Callable[..., list] | None = None

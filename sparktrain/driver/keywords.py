@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Literal, Mapping, Sequence
 
+from pyspark.ml import Estimator, Transformer
 from pyspark.sql import DataFrame
 
 from sparktrain.driver.given import Given
@@ -21,9 +22,10 @@ def train(
     weight: str | None = None,
     validation: Mapping[str, Any] | None = None,
     sample: Mapping[str, Any] | None = None,
-    pipeline: str | None = None,
+    pipeline: str | Estimator | Transformer | None = None,
     keep: str | None = None,
     args: Mapping[str, Any] | None = None,
+    files: Sequence[str] | None = None,
     engine: str | None = None,
     workers: int | Mapping[str, int] | None = None,
     batch_size: int | None = None,
@@ -56,7 +58,9 @@ def train(
         model: a function that returns a compiled Keras model, called as model(**args) in every worker, or a compiled
             model. A function of a script or a notebook goes by value, one of a module by its name.
         features: columns in the order of the model's inputs, or columns by the inputs' names.
-        label: a column, or {"column": ..., "classes": [...]}.
+        label: a column, or {"column": ..., "classes": [...]}; of several outputs {"output": "column", ...} or a list.
+        files: of yours that the model's code reads: in every worker they lie in the working folder, and beside your modules.
+        pipeline: a Spark ML Pipeline, which is fitted on the training rows, or a PipelineModel; or the URL of a saved one.
         callbacks: a function that returns Keras callbacks, called in every worker.
         checkpoint: {"every": "epoch" or a number of steps, "keep": how many}; False writes none.
         output: the folder under which the run's own folder is kept; without it the run lies in a scratch folder of the
@@ -78,8 +82,8 @@ def train(
     """
     sections: dict[str, dict[str, Any]] = {
         "data": dict(features=features, label=label, weight=weight, validation=validation, sample=sample,
-                     pipeline=pipeline, keep=keep),
-        "model": dict(args=dict(args) if args else None),
+                     pipeline=None if isinstance(pipeline, (Estimator, Transformer)) else pipeline, keep=keep),
+        "model": dict(args=dict(args) if args else None, files=files),
         "training": dict(engine=engine, workers=workers, batch_size=batch_size, global_batch_size=global_batch_size,
                          epochs=epochs, split=split, average=average, scale_learning_rate=scale_learning_rate,
                          early_stopping=early_stopping, save=save, class_weight=class_weight,
@@ -93,7 +97,12 @@ def train(
         frame.sparkSession,
         job,
         run_id=run_id,
-        given=Given(frame=frame, model=model, callbacks=None if isinstance(callbacks, str) else callbacks),
+        given=Given(
+            frame=frame,
+            model=model,
+            pipeline=pipeline if isinstance(pipeline, (Estimator, Transformer)) else None,
+            callbacks=None if isinstance(callbacks, str) else callbacks,
+        ),
     )
     if result.prepared is not None:
         result.prepared.release()   # a notebook trains many times in one application

@@ -19,8 +19,8 @@ from sparktrain.driver.package import ENVIRONMENT, JARS, own_code, packaged
 from sparktrain.driver.request import new_run_id
 from sparktrain.driver.shipping import content, pack
 from sparktrain.driver.spark_options import SparkOptions, read_options
-from sparktrain.storage import StorageError, open_folder
-from sparktrain.storage.runs import latest, summary_of
+from sparktrain.storage import SUMMARY, StorageError, open_folder
+from sparktrain.storage.runs import latest, resolve, summary_of
 from sparktrain.storage.hadoop import asks_for_kerberos, default_file_system, hadoop_settings, user_name
 
 PACKAGES = "spark.sparktrain.packages"   # the folder that `sparktrain package --to` was given
@@ -95,6 +95,16 @@ def _memory_of_last_run(job: Job) -> str:
     return f"{max(2048, taken * 5 // 4 >> 20)}m"
 
 
+def _modules_of_parent(job: Job) -> list[str]:
+    """The modules of the run that is gone on from: what its model has of its own is loaded by them."""
+    if job.model.load is None:
+        return []
+    try:
+        return json.loads(open_folder(resolve(job.model.load)).at_once().read_text(SUMMARY)).get("modules", [])
+    except (StorageError, ValueError):   # the program on the cluster tells of it, or the storage can be reached from there alone
+        return []
+
+
 def arrange_doctor(command: Sequence[str], place: int, folder: Path) -> list[str]:
     """The same for jobs/doctor.py, which runs here, for the one who asked, and examines what a job would get.
 
@@ -133,7 +143,8 @@ def _environment(spark: SparkOptions, folder: Path) -> tuple[dict[str, str], dic
 def _packed_job(job: Job, options: Namespace, folders: Sequence[str], folder: Path) -> Path:
     """The YAML and the user's modules as one archive, unpacked on the cluster as they lie here: side by side."""
     named = (job.data.preprocess, job.model.build, job.training.callbacks, job.on_end)
-    files = content([name.partition(":")[0] for name in named if name is not None], folders)
+    modules = [name.partition(":")[0] for name in named if name is not None]
+    files = content([*modules, *job.model.modules, *_modules_of_parent(job)], folders, job.model.files)
     archive = folder / "sparktrain_job.zip"
     pack(archive, {**files, Path(options.config).name: Path(options.config)})
     return archive

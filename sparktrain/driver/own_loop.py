@@ -23,6 +23,7 @@ from sparktrain.driver.shipping import ship
 from sparktrain.interfaces.checkpoints import Checkpoint
 from sparktrain.interfaces.messages import Fit, returned_name
 from sparktrain.storage import Folder
+from sparktrain.training.custom_objects import in_program
 
 _NO_LABEL = "sparktrain_no_label"   # a column of zeros, which no user is shown
 
@@ -39,6 +40,7 @@ def run_function(
     validation: Mapping[str, Any] | None = None,
     sample: Mapping[str, Any] | None = None,
     args: Mapping[str, Any] | None = None,
+    files: Sequence[str] | None = None,
     cluster: Mapping[str, Any] | None = None,
     name: str = "run",
     seed: int | None = None,
@@ -58,6 +60,7 @@ def run_function(
         features: the columns of an input each; all columns but label and weight if left out.
         label: without it, `worker.dataset` gives inputs only.
         args: what JSON can hold.
+        files: of yours that the function reads: in every worker they lie in the working folder, and beside your modules.
 
     Returns:
         What the function returned in each worker, in the order of their ranks. It goes through the default file
@@ -74,6 +77,9 @@ def run_function(
     """
     spark = data.sparkSession if data is not None else SparkSession.active()
     frame = data if data is not None else spark.range(1).withColumnRenamed("id", "nothing")
+    if isinstance(label, Mapping) and "column" not in label:
+        expected = "a column, or a column and its classes: worker.dataset gives one label"
+        raise ConfigError([Problem("data.label", f"{dict(label)!r} came", expected, "put the labels of further outputs among the features")])
     label_column = label["column"] if isinstance(label, Mapping) else label
     if label is None:
         frame = frame.withColumn(_NO_LABEL, F.lit(0))
@@ -85,6 +91,7 @@ def run_function(
     sections: dict[str, dict[str, Any]] = {
         "data": dict(features=features, label=label if label is not None else _NO_LABEL, weight=weight,
                      validation=validation, sample=sample),
+        "model": dict(files=files),
         "training": dict(engine=engine, workers=workers),
         "cluster": dict(cluster or {}),
     }
@@ -111,8 +118,8 @@ class _OwnLoop(Run):
         prepared = None
         try:
             slots = self.slots()
-            code = ship(context, modules_of(self.job, self.given), self.folders)
-            prepared = self._prepare(code)
+            self.shipped = ship(context, modules_of(self.job, self.given), self.folders, self.job.model.files)
+            prepared = self._prepare(self.shipped.digests)
             finished = train(self, prepared, function, slots)
             digests = {self.course.joined[part].rank: each.returned_sha256 for part, each in enumerate(finished)}
             return [unpickled(self.folder.staged, rank, digests[rank]) for rank in range(len(finished))]
@@ -143,7 +150,7 @@ def unpickled(folder: Folder, rank: int, sha256: str) -> Any:
             f"{folder.url}/{returned_name(rank)} is not what rank {rank} has written there: something else has changed it since, and a "
             "pickle may run any code. See who else may write to that folder, and run again"
         )
-    return pickle.loads(data)
+    return in_program(lambda: pickle.loads(data))
 
 
 class NotReturned(RuntimeError):

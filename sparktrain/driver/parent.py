@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Sequence
 
 import yaml
 from pyspark.ml import PipelineModel
@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from sparktrain.config import ConfigError, Job, Problem
 from sparktrain.data import same_pipelines
 from sparktrain.driver.output import qualified
-from sparktrain.storage import open_folder
+from sparktrain.storage import SUMMARY, open_folder
 from sparktrain.storage.runs import resolve
 
 
@@ -26,12 +26,16 @@ class Parent:
         pipeline: its own, fitted; None where it has none.
         classes: what its model's outputs stand for, in their order; None where it doesn't say.
         job: its configuration, as it ran.
+        custom_objects: its model's own classes and functions, by the names that Keras looks them up by, to their modules.
+        modules: that those are in; None where the run doesn't say.
     """
 
     url: str
     pipeline: PipelineModel | None
     classes: list[Any] | None
     job: Mapping[str, Any]
+    custom_objects: Mapping[str, str] = field(default_factory=dict)
+    modules: Sequence[str] | None = ()
 
 
 def find_parent(spark: SparkSession, load: str, hadoop: Mapping[str, str]) -> Parent:
@@ -41,11 +45,14 @@ def find_parent(spark: SparkSession, load: str, hadoop: Mapping[str, str]) -> Pa
         StorageError: there is no such finished run.
     """
     folder = open_folder(resolve(qualified(spark, load), hadoop), hadoop)
+    summary = json.loads(folder.read_text(SUMMARY))
     return Parent(
         folder.url,
         PipelineModel.load(f"{folder.url}/pipeline") if folder.exists("pipeline") else None,
         json.loads(folder.read_text("classes.json")) if folder.exists("classes.json") else None,
         yaml.safe_load(folder.read_text("job.yaml")) if folder.exists("job.yaml") else {},
+        summary.get("custom_objects", {}),
+        summary.get("modules"),
     )
 
 

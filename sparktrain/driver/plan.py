@@ -11,6 +11,7 @@ from pyspark.sql.types import StructType
 from sparktrain import feed
 from sparktrain.config import ConfigError, Data, Problem, Training
 from sparktrain.data import ROW, VALIDATION, Prepared, UnfitColumn, arrow_type
+from sparktrain.training.custom_objects import SCRIPT
 
 if TYPE_CHECKING:
     from sparktrain.config import Job
@@ -131,11 +132,23 @@ def uneven_notes(rows: Sequence[int]) -> list[str]:
 def modules_of(job: Job, given: Given) -> list[str]:
     """The modules whose functions a run calls on the executors or in the workers."""
     named = [job.data.preprocess, job.model.build, job.training.callbacks]
-    modules = [name.partition(":")[0] for name in named if name is not None]
+    modules = [*(name.partition(":")[0] for name in named if name is not None), *job.model.modules]
     for function in (given.preprocess, given.model, given.callbacks):
         if hasattr(function, "__qualname__"):
             modules += _modules_behind(function)
     return list(dict.fromkeys(modules))
+
+
+def modules_needed(custom_objects: Mapping[str, str], named: Sequence[str]) -> list[str]:
+    """The modules that a saved model's own classes and functions are in; of a script or a notebook there is none.
+
+    Args:
+        custom_objects: to their modules.
+        named: by the job, which are needed where there are any.
+    """
+    if not custom_objects:
+        return []
+    return [name for name in dict.fromkeys([*named, *custom_objects.values()]) if name != SCRIPT]
 
 
 def _modules_behind(function: Callable[..., Any]) -> list[str]:

@@ -69,7 +69,7 @@ def prepare_rows(
         seed=job.seed,
         frame=given.frame,
         preprocess=preprocess,
-        pipeline=parent.pipeline if parent is not None else None,
+        pipeline=parent.pipeline if parent is not None else given.pipeline,
         classes=parent.classes if parent is not None else None,
         read_again=(counted or read_again) and store_at is None,
         accept=(lambda schema, classes: refuse_unfit_types(job.data, schema, classes)) if trains else lambda schema, classes: None,
@@ -130,7 +130,7 @@ def _write_beside(spark: SparkSession, job: Job, prepared: Prepared, at: Folder,
 
 
 def write_prepared(
-    spark: SparkSession, job: Job, to: str, *, folders: Sequence[str] | None = None, watch: Watch | None = None
+    spark: SparkSession, job: Job, to: str, *, given: Given = Given(), folders: Sequence[str] | None = None, watch: Watch | None = None
 ) -> Result:
     """Prepare a job's rows and write them, after sampling, with what belongs to them: what `data.prepared` reads.
 
@@ -141,6 +141,7 @@ def write_prepared(
         spark: the application that prepares them. Its executors may come and go.
         job: whose data they are; of the rest only `seed` and `model.load` matter.
         to: the URL of the folder; nothing may be there.
+        given: what a program hands over in place of the configuration's names: frame, preprocess and pipeline.
         folders: where `module:function` is looked up; the current folder and PYTHONPATH if left out.
         watch: tells how it goes; one on standard error if left out.
 
@@ -153,10 +154,10 @@ def write_prepared(
         StageFailed: Spark failed while it wrote them.
     """
     with watch or Watch(spark.sparkContext) as shown:
-        return _write(spark, job, qualified(spark, to), list(folders or search_folders()), shown)
+        return _write(spark, job, qualified(spark, to), given, list(folders or search_folders()), shown)
 
 
-def _write(spark: SparkSession, job: Job, to: str, folders: Sequence[str], watch: Watch) -> Result:
+def _write(spark: SparkSession, job: Job, to: str, given: Given, folders: Sequence[str], watch: Watch) -> Result:
     begun = time.monotonic()
     context, hadoop = spark.sparkContext, hadoop_settings(spark)
     place = parse(to)
@@ -177,9 +178,9 @@ def _write(spark: SparkSession, job: Job, to: str, folders: Sequence[str], watch
         with Report(open_folder(staged, hadoop), status, watch.log, watch.note, folder.token):
             parent = find_parent(spark, job.model.load, hadoop) if job.model.load is not None else None
             modules = [job.data.preprocess.partition(":")[0]] if job.data.preprocess is not None else []
-            code = ship(context, modules, folders)
+            code = ship(context, modules, folders).digests
             prepared = prepare_rows(
-                spark, job, Given(), folders, watch, parent=parent, counted=False, store_at=f"{staged}/{stored.ROWS}", trains=False
+                spark, job, given, folders, watch, parent=parent, counted=False, store_at=f"{staged}/{stored.ROWS}", trains=False
             )
             watch.step("counting the rows")
             prepared.count(job.data.label_column, job.seed, again=True)   # of what was written

@@ -10,9 +10,10 @@ from pyspark import SparkContext
 
 from sparktrain.config import Job
 from sparktrain.data import Prepared, check_writable, share_notes
+from sparktrain.driver.model_source import GIVEN
 from sparktrain.driver.output import KEPT, MODEL, curves, now, versions, write_json
 from sparktrain.driver.parent import Parent
-from sparktrain.driver.plan import held_back_by, uneven_notes
+from sparktrain.driver.plan import held_back_by, modules_needed, uneven_notes
 from sparktrain.driver.result import Result
 from sparktrain.feed import label_counts
 from sparktrain.interfaces.messages import Checkpointed, EpochEnd, Finished, Joined, Message, Phase
@@ -151,6 +152,8 @@ class Course:
             "best_epoch": leader.best_epoch,
             "stopped_early": leader.stopped_early,
             "parameters": leader.parameters,
+            "custom_objects": leader.custom_objects,
+            "modules": modules_needed(leader.custom_objects, job.model.modules),
             "peak_memory": [f.peak_memory for f in finished],
             "disk": [self.joined[part].disk for part in range(len(finished))],
             "notes": [*prepared.notes, *self._classes_without_rows(prepared.labels), *self._uneven(job), *leader.notes],
@@ -278,4 +281,4 @@ def keep(
         staged.write_bytes("history.png", picture)
     write_json(staged, "lineage.json", origin)
     staged.remove(KEPT, recursive=True)
-    staged.remove("given.keras")
+    staged.remove(GIVEN)

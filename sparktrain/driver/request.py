@@ -11,8 +11,9 @@ from datetime import datetime, timezone
 from typing import Any, Mapping, NoReturn
 
 from sparktrain.config import ConfigError, Job, Problem, load
-from sparktrain.driver.functions import check_function, search_folders
+from sparktrain.driver.functions import check_function, check_module, search_folders
 from sparktrain.driver.result import Result, exit_status, say
+from sparktrain.driver.shipping import data_files
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -69,6 +70,9 @@ def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
         ("on_end", job.on_end),
     ]
     problems = [check_function(key, name, folders) for key, name in named if name is not None]
+    if options.to is None:
+        data_files(job.model.files, folders)
+        problems += [check_module("model.modules", name, folders) for name in job.model.modules]
     if any(problems):
         raise ConfigError([problem for problem in problems if problem is not None], options.config)
     return job, folders

@@ -95,15 +95,18 @@ class Result:
 
     @property
     def model(self) -> Any:
-        """The trained model, a plain compiled `keras.Model`, loaded anew at each call."""
-        import keras
+        """The trained model, a plain compiled `keras.Model`, loaded anew at each call.
 
+        Raises:
+            TrainingError: it has layers, losses or metrics of its own that aren't at hand here; the message names them.
+        """
         from sparktrain.storage import open_folder
+        from sparktrain.training.custom_objects import load_model
 
         with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
-            path = f"{folder}/model.keras"
-            open_folder(self.output, self.hadoop).download("model.keras", path)
-            return keras.models.load_model(path)
+            path = Path(folder, "model.keras")
+            open_folder(self.output, self.hadoop).download("model.keras", str(path))
+            return load_model(path, self.summary.get("modules", ()), url=f"{self.output}/model.keras")
 
     def delete(self) -> None:
         """Remove the run's folder and all that is in it."""

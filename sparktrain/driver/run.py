@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 import secrets
-import tempfile
 import time
 from functools import partial
 from typing import Any, Callable, Mapping, Sequence
 
 from pyspark.sql import SparkSession
 
-from sparktrain.cluster.executor_python import check_python
+from sparktrain.cluster.executor_python import check_packages, check_python
 from sparktrain.cluster.gathering import Bounds, Executors, gather
 from sparktrain.cluster.slots import Slots, check_application, worker_gpus
 from sparktrain.config import Job
 from sparktrain.data import Prepared, stored
 from sparktrain.driver.attempts import train
+from sparktrain.driver.callback_needs import needs
 from sparktrain.driver.ending import failed
 from sparktrain.driver.fingerprint import of_given
 from sparktrain.driver.functions import own_folders, search_folders, source
 from sparktrain.driver.given import Given
+from sparktrain.driver.model_source import ModelSource, built, given as given_model, loaded
 from sparktrain.driver.output import KEPT, RunFolder, hadoop_settings, now, qualified
 from sparktrain.driver.parent import Parent, find_parent
 from sparktrain.driver.plan import class_weights, modules_of
@@ -31,7 +32,7 @@ from sparktrain.driver.report import Report
 from sparktrain.driver.request import check_run_id, new_run_id
 from sparktrain.driver.result import Result
 from sparktrain.driver.scratch import scratch_folder
-from sparktrain.driver.shipping import ship
+from sparktrain.driver.shipping import Shipped, ship
 from sparktrain.driver.takeover import check_same, identity, take_over
 from sparktrain.driver.turns import turns
 from sparktrain.interfaces.checkpoints import Checkpoint
@@ -95,6 +96,7 @@ class Run:
         self.turn = turns(spark, job.name, self.hadoop, watch.note)
         self.parent: Parent | None = None   # the run that this one goes on from
         self.report: Report | None = None
+        self.shipped = Shipped()
         self.ended = ended
         self.who = {"application": spark.sparkContext.applicationId, "user": spark.sparkContext.sparkUser()}
 
@@ -119,12 +121,16 @@ class Run:
             with self.report:
                 slots = self.slots()
                 model = self._model()
-                code = ship(context, modules_of(self.job, self.given), self.folders)
+                callbacks = self.given.callbacks or self.job.training.callbacks
+                check_packages(context, slots, needs(callbacks, self.folders), "training.callbacks")
+                modules = [*modules_of(self.job, self.given), *model.modules]
+                self.shipped = ship(context, modules, [*self.folders, *model.folders], self.job.model.files)
+                code = self.shipped.digests
                 prepared = self._prepare(code)
                 if not self.check:
                     check_same(self.folder, self._identity(code, prepared.inputs))
                     keep_known(self.folder.staged, self.asked, prepared)
-                finished = train(self, prepared, model, slots)
+                finished = train(self, prepared, model.source, slots)
                 summary = self.course.summary(self.id, self.job, finished, prepared)
                 if self.check:
                     return self._checked(summary, prepared)
@@ -221,19 +227,15 @@ class Run:
         check_python(self.spark.sparkContext, slots, self.job.training.engine)
         return slots
 
-    def _model(self) -> Source:
+    def _model(self) -> ModelSource:
         """Where the child finds the model; with `model.load` this settles `parent`, too."""
-        if self.given.model is not None and not callable(getattr(self.given.model, "train_on_batch", None)):
-            return source(self.given.model, self.job.model.args)
-        if self.given.model is not None:
-            with tempfile.TemporaryDirectory(prefix="sparktrain-") as local:
-                self.given.model.save(f"{local}/given.keras")
-                self.folder.staged.upload(f"{local}/given.keras", "given.keras")
-            return Source(file=f"{self.folder.staged.url}/given.keras")
-        if self.job.model.load is None:
-            return source(self.job.model.build, self.job.model.args)
+        model = self.given.model
+        if model is not None and callable(getattr(model, "train_on_batch", None)):
+            return given_model(model, self.job, self.folder.staged)
+        if model is not None or self.job.model.load is None:
+            return built(self.job.model.build if model is None else model, self.job)
         self.parent = find_parent(self.spark, self.job.model.load, self.hadoop)
-        return Source(file=f"{self.parent.url}/model.keras")
+        return loaded(self.parent, self.job, self.folders)
 
     def _prepare(self, code: Mapping[str, str]) -> Prepared:
         if self.given.prepared is not None:
@@ -283,6 +285,9 @@ class Run:
             early_stopping=training.early_stopping.model_dump(exclude_none=True) if training.early_stopping else None,
             save=training.save,
             class_weight=class_weights(training, prepared.labels),
+            inputs_named=isinstance(self.job.data.features, dict),
+            label=self.job.data.label_column,
+            outputs=self.job.data.outputs,
             average=training.average,
             rehearsal=self.check,
             keep_checkpoints=training.checkpoint.keep if training.checkpoint is not None and not self.check else 0,

@@ -1,18 +1,22 @@
-"""What the user's modules need, shipped to the executors: the modules that lie in his own folders, as one zip."""
+"""What the user's code needs, shipped to the executors as one zip: the modules that lie in his own folders, and files of his."""
 
 from __future__ import annotations
 
 import ast
 import atexit
 import hashlib
+import os
 import shutil
 import sys
 import tempfile
 import zipfile
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Sequence
+
+from sparktrain.config import ConfigError, Problem
 
 if TYPE_CHECKING:   # the launcher packs code, too, without Spark
     from pyspark import SparkContext
@@ -100,13 +104,37 @@ def _archives() -> Path:
     return folder
 
 
-def content(modules: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
-    """The files of the modules and of what they need of the user's own, by their names in a zip.
+def data_files(paths: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
+    """The files that `model.files` names, by their names in a zip: as they are written, or without their folder where that is a path
+    of this machine's.
 
     Raises:
+        ConfigError: one is nowhere.
+    """
+    found, missing = {}, []
+    for path in paths:
+        name = path if not os.path.isabs(path) and ".." not in Path(path).parts else Path(path).name
+        # A path of the submitting machine's is packed under its name for a driver on the cluster
+        places = [Path(folder, each) for each in dict.fromkeys((path, name)) for folder in folders]
+        place = next((each for each in places if each.exists()), None)
+        if place is None:
+            missing.append(Problem("model.files", f"{path} is not there", "a file or a folder", f"looked in {', '.join(folders)}"))
+            continue
+        for file in [place] if place.is_file() else _files(place):
+            found[os.path.normpath(Path(name, file.relative_to(place)))] = file
+    if missing:
+        raise ConfigError(missing)
+    return found
+
+
+def content(modules: Iterable[str], folders: Sequence[str], files: Iterable[str] = ()) -> dict[str, Path]:
+    """The files of the modules and of what they need of the user's own, by their names in a zip, and data files beside them.
+
+    Raises:
+        ConfigError: a data file is nowhere.
         TooLarge: they hold more than 64 MiB.
     """
-    found = {}
+    found = data_files(files, folders)
     for path in own_modules(modules, folders).values():
         for file in [path] if path.is_file() else _files(path):
             found[str(file.relative_to(path.parent))] = file
@@ -114,7 +142,7 @@ def content(modules: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
     if size > _LARGEST:
         largest = max(found.values(), key=lambda file: file.stat().st_size)
         raise TooLarge(
-            f"the modules {', '.join(sorted(modules))} and what lies beside them hold {size / 1e6:.0f} MB, and at most "
+            f"the modules {', '.join(sorted(modules))}, what lies beside them and model.files hold {size / 1e6:.0f} MB, and at most "
             f"{_LARGEST / 1e6:.0f} MB of code is shipped (the largest file is {largest}): move data to the storage"
         )
     return found
@@ -129,22 +157,33 @@ def pack(target: Path, files: Mapping[str, Path]) -> None:
             archive.write(file, name)
 
 
-def ship(context: SparkContext, modules: Iterable[str], folders: Sequence[str]) -> dict[str, str]:
-    """Hand the modules and what they need of the user's own to every executor.
+@dataclass(frozen=True)
+class Shipped:
+    """What was handed to the executors.
 
-    Returns:
-        The SHA-256 of each file shipped, by its name in the zip.
+    Attributes:
+        digests: the SHA-256 of each file, by its name in the zip.
+        archive: the zip's name among Spark's files; None where nothing was to be shipped.
+    """
+
+    digests: dict[str, str] = field(default_factory=dict)
+    archive: str | None = None
+
+
+def ship(context: SparkContext, modules: Iterable[str], folders: Sequence[str], files: Iterable[str] = ()) -> Shipped:
+    """Hand the modules and what they need of the user's own to every executor, and data files with them.
 
     Raises:
+        ConfigError: a data file is nowhere.
         TooLarge: they hold more than 64 MiB.
     """
-    files = content(modules, folders)
-    if not files:
-        return {}
-    digests = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+    found = content(modules, folders, files)
+    if not found:
+        return Shipped()
+    digests = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in found.items()}
     whole = hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()[:12]
     # Spark takes a file of a known name again only from the same place.
     archive = _archives() / f"sparktrain_code_{whole}.zip"
-    pack(archive, files)
+    pack(archive, found)
     context.addPyFile(str(archive))
-    return digests
+    return Shipped(digests, archive.name)

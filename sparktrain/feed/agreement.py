@@ -25,7 +25,8 @@ def agree(filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
     Returns:
         JSON: "inputs" {name: {"shape", "dtype"}} and "label" {"shape", "dtype"} of one row, "label_range"
-        [least, greatest], "weighted", "counts", "digests" and "validation_counts" of each part, "bytes" of all segments.
+        [least, greatest], "more_label_ranges" of the labels of further outputs, "weighted", "counts", "digests" and "validation_counts"
+        of each part, "bytes" of all segments.
 
     Raises:
         BadInput: the parts have rows of different shapes.
@@ -71,7 +72,7 @@ def _summary(filled: Filled) -> dict[str, Any]:
         "rows_digest": filled.digest,
         "validation_rows": filled.validation_rows,
         "bytes": filled.bytes,
-        "label_range": filled.label_range,
+        "label_ranges": None if filled.label_range is None else {"": filled.label_range, **filled.more_label_ranges},
         "weighted": filled.weighted,
     }
 
@@ -118,11 +119,13 @@ def _agreement(summaries: Sequence[dict[str, Any]], descriptions: Mapping[int, d
             _check_same(known, lambda part, name=name, index=index: part["inputs"][name]["columns"][index])
         inputs[name] = {"shape": told["shape"], "dtype": told["dtype"]}
     _check_same(known, lambda part: part["label"])
-    ranges = [part["label_range"] for part in summaries if part["label_range"] is not None]
+    told = [part["label_ranges"] for part in summaries if part["label_ranges"] is not None]
+    ranges = {name: [min(part[name][0] for part in told), max(part[name][1] for part in told)] for name in told[0]}
     return {
         "inputs": inputs,
         "label": {"shape": first["label"]["shape"], "dtype": first["label"]["dtype"]},
-        "label_range": [min(low for low, _ in ranges), max(high for _, high in ranges)],
+        "label_range": ranges.pop(""),
+        "more_label_ranges": ranges,
         "weighted": summaries[0]["weighted"],
         "counts": counts,
         "digests": [part["rows_digest"] for part in summaries],

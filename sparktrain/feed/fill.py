@@ -63,7 +63,7 @@ class SegmentWriter:
         self._undecided: list[pa.RecordBatch] = []
         self._rows = 0
         self._content = 0   # bytes of strings that came
-        self._label_range: tuple[float, float] | None = None
+        self._label_ranges: dict[str, tuple[float, float]] = {}   # by the label's field
         self._label_counts = LabelCounts()
         self._digest = 0
         self._training: Store | None = None
@@ -115,7 +115,8 @@ class SegmentWriter:
         filled = Filled(
             inputs={source.name: told[INPUT + source.name] for source in self._layout.inputs} if told else None,
             label=told[LABEL]["columns"][0] if told else None,
-            label_range=None if self._label_range is None else list(self._label_range),
+            label_range=list(self._label_ranges[LABEL]) if self._label_ranges else None,
+            more_label_ranges={name.removeprefix(INPUT): list(told) for name, told in self._label_ranges.items() if name != LABEL},
             label_counts=self._label_counts.told(),
             weighted=self._layout.weight is not None,
             segments=self._training.segments if self._training else [],
@@ -201,9 +202,10 @@ class SegmentWriter:
                 raise
             condition = row_condition(batch, error.row, (self._layout.validation, self._layout.order))
             raise BadInput(f"{error} To find it: WHERE {condition}") from None
-        low, high = rows[LABEL][0].min().item(), rows[LABEL][0].max().item()
-        before = self._label_range
-        self._label_range = (low, high) if before is None else (min(low, before[0]), max(high, before[1]))
+        for name in (LABEL, *(field.name for field in self._fields if field.name.startswith(INPUT + MORE_LABEL))):
+            low, high = rows[name][0].min().item(), rows[name][0].max().item()
+            before = self._label_ranges.get(name, (low, high))
+            self._label_ranges[name] = min(low, before[0]), max(high, before[1])
         marked = self._marked(batch)
         self._label_counts.add(rows[LABEL][0] if marked is None else rows[LABEL][0][~marked])
         if ORDER in rows:

@@ -16,6 +16,7 @@ class Filled:
             None where the part has no rows.
         label: {"column", "shape", "dtype"} of one row's label; None where the part has no rows.
         label_range: least and greatest label, or None where the part has no rows.
+        more_label_ranges: likewise of the labels of further outputs, by their inputs' names.
         label_counts: [label, training rows] of each label where they are few whole numbers; None where they are not.
         weighted: whether rows have weights.
         segments: training rows of each segment.
@@ -29,6 +30,7 @@ class Filled:
     inputs: dict[str, dict[str, Any]] | None
     label: dict[str, Any] | None
     label_range: list[float] | None
+    more_label_ranges: dict[str, list[float]]
     label_counts: list[list[int]] | None
     weighted: bool
     segments: list[int]

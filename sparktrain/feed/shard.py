@@ -84,6 +84,11 @@ class Shard:
         return low, high
 
     @property
+    def more_label_ranges(self) -> dict[str, tuple[float, float]]:
+        """Likewise of the labels of further outputs, by their names among the inputs."""
+        return {name: (low, high) for name, (low, high) in self.agreement["more_label_ranges"].items()}
+
+    @property
     def weighted(self) -> bool:
         """Whether batches come with weights."""
         return self.agreement["weighted"]

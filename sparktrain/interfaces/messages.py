@@ -11,17 +11,21 @@ from sparktrain.interfaces.checkpoints import Checkpoint
 
 @dataclass(frozen=True)
 class Source:
-    """Something of the user's that the child loads: exactly one of the three is set.
+    """Something of the user's that the child loads: exactly one of the first three is set.
 
     function: `module:function`, looked up on the child's path.
-    pickle:   a function by value (cloudpickle, base64), from a notebook or a script.
+    pickle:   a function by value (`training.custom_objects.by_value`), from a notebook or a script.
     file:     the URL of a `.keras` file.
+    modules:  imported before.
+    objects:  classes and functions of the file's model by the names in it, by value.
     """
 
     function: str | None = None
     pickle: str | None = None
     file: str | None = None
     args: dict[str, Any] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+    objects: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,9 @@ class Fit:
     early_stopping: dict[str, Any] | None = None    # arguments of keras.callbacks.EarlyStopping
     save: str = "last"                              # last | best
     class_weight: dict[int, float] | None = None
+    inputs_named: bool = False                      # whether the features are given by the inputs' names
+    label: str | None = None                        # the first label's column
+    outputs: tuple[str, ...] | None = None          # the outputs' names, in the order of the labels, where the job has them
     average: str | int = "step"                     # step: gradients; epoch, or a number of steps: weights
     rehearsal: bool = False                         # one step, nothing saved
     keep_checkpoints: int = 0                       # how many; 0: none is written
@@ -199,6 +206,7 @@ class Finished:
     inputs: dict[str, Any] = field(default_factory=dict)   # name -> [shape, dtype], as fed; told by rank 0 alone
     peak_memory: int = 0            # bytes resident, the largest seen
     returned_sha256: str = ""       # of the file with what an own loop's function returned, in hexadecimal
+    custom_objects: dict[str, str] = field(default_factory=dict)   # the model's own classes and functions -> their modules
 
 
 Message = Phase | Filling | Joined | Progress | EpochEnd | Checkpointed | Alive | Log | Failure | Finished
@@ -233,6 +241,7 @@ def decode_order(line: str | bytes) -> Order:
     fields = json.loads(line)
     fit = fields["fit"]
     fit["batch_sizes"] = tuple(fit["batch_sizes"])
+    fit["outputs"] = tuple(fit["outputs"]) if fit["outputs"] is not None else None
     if fit["class_weight"] is not None:   # JSON's keys are strings
         fit["class_weight"] = {int(label): weight for label, weight in fit["class_weight"].items()}
     if fit["callbacks"] is not None:

@@ -17,16 +17,18 @@ from sparktrain.storage import Folder
 from sparktrain.training.averaging import averaging, create_state, shadowed
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.checkpoints import Checkpoints
-from sparktrain.training.dataset import Feeding
+from sparktrain.training.custom_objects import recorded
+from sparktrain.training.dataset import LABEL, Feeding
 from sparktrain.training.devices import over_devices, replicas
 from sparktrain.training.events import EventWriter
+from sparktrain.training.labels import check_labels, label_template
 from sparktrain.training.local_steps import LocalSteps
-from sparktrain.training.model import build, build_variables, check_label, input_template, label_template, refuse_stateful
+from sparktrain.training.model import build, build_variables, input_template, refuse_stateful
 from sparktrain.training.optimizers import optimizers_of
 from sparktrain.training.output import open_output
 from sparktrain.training.phases import Phases
 from sparktrain.training.resume import Resumed, resume
-from sparktrain.training.saving import refuse_unsavable, save
+from sparktrain.training.saving import MODEL, refuse_unsavable, save
 from sparktrain.training.statistics import seed_worker, start_alike, unsynchronized
 from sparktrain.training.time_limit import TimeLimit
 from sparktrain.training.user_callbacks import MonitorNamed, job_callbacks, user_callbacks
@@ -67,10 +69,11 @@ def _train(order: Order, shard: Shard, collective: Collective, report: Callable[
         fitting = _Fitting(order, model, feeding, collective, output, Path(folder) / "logs", report)
         phases.enter("train")
         done = fitting.run(report)
-        size, digest = 0, ""
+        size, digest, custom = 0, "", {}
         if collective.rank == 0 and not order.fit.rehearsal:
             phases.enter("save")
             size, digest = save(model, Path(folder), output)
+            custom = recorded(model, Path(folder, MODEL), (order.model.function or "").partition(":")[0])
     return Finished(
         history=done.history,
         rows=done.rows,
@@ -83,6 +86,7 @@ def _train(order: Order, shard: Shard, collective: Collective, report: Callable[
         parameters=model.count_params(),
         model_bytes=size,
         model_sha256=digest,
+        custom_objects=custom,
         inputs={name: [list(shape), dtype_name(dtype)] for name, (shape, dtype) in shard.inputs.items()},
     )
 
@@ -92,12 +96,13 @@ def _prepare(model: keras.Model, order: Order, shard: Shard, collective: Collect
     refuse_stateful(model)
     more = [name for name in shard.inputs if name.startswith(MORE_LABEL)]
     inputs = {name: kind for name, kind in shard.inputs.items() if name not in more}
-    template = input_template(model, inputs)
-    labels = label_template(model, more)
+    template = input_template(model, inputs, order.fit.inputs_named)
+    labels = label_template(model, more, order.fit.label, order.fit.outputs)
     build_variables(model, template, shard)
     if collective.rank == 0:
         refuse_unsavable(model)
-    check_label(model, shard.label, shard.label_range)
+    kinds = {LABEL: shard.label, **{name: shard.inputs[name] for name in more}}
+    check_labels(model, labels, kinds, {LABEL: shard.label_range, **shard.more_label_ranges})
     feeding = Feeding(
         shard,
         template,

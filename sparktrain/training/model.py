@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Mapping, Sequence
 
 import keras
@@ -9,13 +10,11 @@ import tensorflow as tf
 
 from sparktrain.feed import BadInput, Shard, dtype_name
 from sparktrain.interfaces.messages import Source
-from sparktrain.training.dataset import LABEL
 from sparktrain.training.errors import TrainingError
 from sparktrain.training.sources import load
 
-_SPARSE = "sparse_categorical_crossentropy"
-_CATEGORICAL = "categorical_crossentropy"
-_BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
+# Keras's own, of an input that the user has given none
+_UNNAMED = re.compile(r"(input_layer|keras_tensor)(_\d+)?")
 
 
 def build(source: Source, seed: int, hadoop: Mapping[str, str]) -> keras.Model:
@@ -39,7 +38,52 @@ def build(source: Source, seed: int, hadoop: Mapping[str, str]) -> keras.Model:
     return model
 
 
-def input_template(model: keras.Model, inputs: Mapping[str, tuple[tuple[int, ...], Any]]) -> Any:
+def input_names(model: keras.Model) -> list[list[str]]:
+    """The names that may stand for the inputs, each list as `model.inputs` has them; empty where the model doesn't know them.
+
+    A model whose inputs are a dict has two: the dict's keys, and the names of what it was built with.
+    """
+    if not getattr(model, "inputs", None):
+        return []
+    structure = _structure(model)
+    keys = [keras.tree.flatten({name: name for name in structure})] if isinstance(structure, dict) else []
+    return [*keys, [tensor.name for tensor in model.inputs]]
+
+
+def check_input_names(model: keras.Model, names: Sequence[str]) -> None:
+    """See that features that a job gives by names are the model's inputs.
+
+    One feature needs no name, nor do those of a model whose inputs have none of their own: they go in their order.
+
+    Raises:
+        BadInput: they aren't.
+    """
+    known = input_names(model)
+    if not known or len(names) == 1 or len(known[0]) != len(names) or any(set(each) == set(names) for each in known):
+        return
+    if all(_UNNAMED.fullmatch(name) for name in known[0]):
+        return
+    raise BadInput(
+        f"data.features names the inputs {', '.join(names)}, and the model's are {', '.join(known[0])}: name each of those with its "
+        "columns, or list the columns in the inputs' order"
+    )
+
+
+def refuse_other_inputs(model: keras.Model, names: Sequence[str]) -> None:
+    """See that a model takes a dict of the features as it comes, as Keras goes by the inputs' names there.
+
+    Raises:
+        TrainingError: its inputs have other names.
+    """
+    known = input_names(model)
+    if len(names) > 1 and known and not any(set(each) <= set(names) for each in known):
+        raise TrainingError(
+            f"worker.dataset gives the features {', '.join(names)}, and the model's inputs are named {', '.join(known[0])}: name the inputs "
+            "as the features are, by keras.Input(..., name=...), or the features as the inputs, by features={input: column, ...}"
+        )
+
+
+def input_template(model: keras.Model, inputs: Mapping[str, tuple[tuple[int, ...], Any]], named: bool = False) -> Any:
     """Where each input of the rows goes in the model.
 
     Inputs go by name where the names are the model's own, else in their order. A model that doesn't name its inputs
@@ -48,14 +92,17 @@ def input_template(model: keras.Model, inputs: Mapping[str, tuple[tuple[int, ...
     Args:
         model: built or not.
         inputs: name to (shape of a row, dtype), in the order of the job's features.
+        named: whether the job gives them by names.
 
     Returns:
         The structure of the model's inputs with an input's name at each leaf; lists as tuples.
 
     Raises:
-        BadInput: another number of inputs than the model's, or a shape or a dtype that doesn't fit.
+        BadInput: another number of inputs than the model's, other names, or a shape or a dtype that doesn't fit.
     """
     names = list(inputs)
+    if named:
+        check_input_names(model, names)
     expected = getattr(model, "inputs", None)
     if not expected:
         return names[0] if len(names) == 1 else {name: name for name in names}
@@ -64,8 +111,7 @@ def input_template(model: keras.Model, inputs: Mapping[str, tuple[tuple[int, ...
             f"the model has {len(expected)} inputs ({_listed(expected)}), and the rows bring {len(names)} "
             f"({', '.join(names)}): data.features must name one for each"
         )
-    own = [tensor.name for tensor in expected]
-    order = own if set(own) == set(names) else names
+    order = next((own for own in input_names(model) if set(own) == set(names)), names)
     for name, tensor in zip(order, expected):
         shape, dtype = inputs[name]
         _check_dtype(name, dtype_name(dtype), tensor)
@@ -93,36 +139,6 @@ def _check_dtype(name: str, came: str, tensor: Any) -> None:
             f"input {name!r} brings {came}, and the model's input {tensor.name!r} takes strings: cast the column to string in "
             "data.preprocess, or change the model's keras.Input"
         )
-
-
-def label_template(model: keras.Model, more: Sequence[str]) -> Any:
-    """Where each label of the rows goes among the model's outputs, in their order.
-
-    Args:
-        more: names of the labels of the second and further outputs.
-
-    Returns:
-        The structure of the model's outputs with a label's name at each leaf, LABEL for the first.
-
-    Raises:
-        BadInput: another number of labels than of the model's outputs.
-    """
-    names = [LABEL, *more]
-    outputs = getattr(model, "outputs", None)
-    if outputs and len(outputs) != len(names) and (more or not _shares_label(model)):
-        raise BadInput(
-            f"the model has {len(outputs)} outputs ({_listed(outputs)}), and the rows bring {len(names)} label(s): "
-            "data.label must list a column for each"
-        )
-    if not more:
-        return LABEL
-    structure = model.output if outputs and not isinstance(model, keras.Sequential) else tuple(names)
-    return dict(zip(structure, names)) if isinstance(structure, dict) else tuple(names)
-
-
-def _shares_label(model: keras.Model) -> bool:
-    """Whether all outputs may be held against one label: only a training step of the user's own knows."""
-    return type(model).train_step is not keras.Model.train_step or type(model).compute_loss is not keras.Model.compute_loss
 
 
 def refuse_stateful(model: keras.Model) -> None:
@@ -169,58 +185,3 @@ def build_variables(model: keras.Model, template: Any, shard: Shard) -> None:
         model(keras.tree.map_structure(lambda name: inputs[name], template))
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-
-
-def check_label(
-    model: keras.Model, label: tuple[tuple[int, ...], Any], label_range: tuple[float, float]
-) -> None:
-    """Hold the labels against the classes that the model's loss and output know.
-
-    Args:
-        model: compiled and built.
-        label: (shape of a row, dtype).
-        label_range: the smallest and the largest label of all workers' rows.
-
-    Raises:
-        BadInput: a label that the model has no output for.
-    """
-    losses = keras.tree.flatten(model.loss)
-    outputs = getattr(model, "outputs", None)
-    if len(losses) != 1 or not outputs or len(outputs) != 1:
-        return
-    loss = _loss_name(losses[0])
-    axis = getattr(losses[0], "_fn_kwargs", {}).get("axis", -1)
-    if axis not in (-1, len(outputs[0].shape) - 1):   # the classes lie elsewhere
-        return
-    units = outputs[0].shape[-1] if len(outputs[0].shape) > 1 else 1
-    if loss == _CATEGORICAL and not label[0] and units is not None and units > 1:
-        raise BadInput(
-            f"the loss {_CATEGORICAL} takes labels of {units} numbers a row, and a single class number came: "
-            f"compile the model with {_SPARSE}"
-        )
-    low, high = label_range
-    ignored = getattr(losses[0], "ignore_class", None)   # masks what has no class, such as padding
-    if loss == _SPARSE and units is not None and any(each != ignored and not 0 <= each < units for each in label_range):
-        raise BadInput(
-            f"the labels go from {low:g} to {high:g}, and the model's output knows the classes 0 to {units - 1}: give "
-            "the last layer an output for each class, or number the classes from 0 (label.classes)" + _ignoring(ignored)
-        )
-    if loss in _BINARY and (low < 0 or high > 1):
-        raise BadInput(
-            f"the labels go from {low:g} to {high:g}, and the loss {loss} takes 0 to 1: number the two classes 0 and 1 "
-            f"(label.classes), or compile the model with {_SPARSE}"
-        )
-
-
-def _ignoring(ignored: int | None) -> str:
-    return "" if ignored is None else f"; the loss ignores the class {ignored} alone"
-
-
-def _loss_name(loss: Any) -> str:
-    """Keras's name of a loss of its own; "" for one of the user's, of which nothing is known, however it is called."""
-    if isinstance(loss, str):
-        return loss
-    function = getattr(loss, "fn", loss)
-    of = type(loss) if isinstance(loss, keras.losses.Loss) else loss
-    own = all(getattr(each, "__module__", "").startswith("keras.") for each in (of, function))
-    return getattr(function, "__name__", "") if own else ""

@@ -19,6 +19,7 @@ from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.errors import TrainingError
 from sparktrain.training.means import means
+from sparktrain.training.model import refuse_other_inputs
 from sparktrain.training.output import open_output
 from sparktrain.training.phases import Phases
 from sparktrain.training.sources import function
@@ -168,6 +169,7 @@ class Worker:
         feeding.validation_rows = 0 if validation is None else validation.validation_rows
         if not model.built:
             raise TrainingError("the distributed model isn't built yet: give it a keras.Input, or call it once before")
+        refuse_other_inputs(model, list(self._shard.inputs))
         if any(self._collective.gather(feeding.empty_steps)):
             create_state(model, feeding.batch_spec)
             start_alike(model, self._collective)

@@ -93,7 +93,7 @@ def _advice(model: keras.Model) -> str:
 
 def _culprit(model: keras.Model) -> Any:
     """The innermost part of the model that has no configuration; the model itself where none is at fault by itself."""
-    for part in _parts(model):
+    for part in parts(model):
         try:
             _configuration(part)
         except Exception:   # which is what is looked for
@@ -101,7 +101,8 @@ def _culprit(model: keras.Model) -> Any:
     return model
 
 
-def _parts(model: keras.Model) -> Iterator[Any]:
+def parts(model: keras.Model) -> Iterator[Any]:
+    """What a model is made of that is saved with it: layers, optimizers, losses, metrics."""
     # What a layer holds comes behind it
     yield from reversed(list(model._flatten_layers(include_self=False)))
     yield from optimizers_of(model)

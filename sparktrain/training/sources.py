@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import importlib
 import tempfile
 import zipfile
@@ -10,11 +9,11 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Mapping
 
-import cloudpickle
 import keras
 
 from sparktrain.interfaces.messages import Source
 from sparktrain.storage import open_folder
+from sparktrain.training.custom_objects import from_value, load_model
 from sparktrain.training.errors import TrainingError
 
 
@@ -27,15 +26,12 @@ def load(source: Source, hadoop: Mapping[str, str], what: str) -> Any:
         what: what it is to be, for errors: "model.build".
 
     Raises:
-        TrainingError: the name doesn't lead to a function, or the file is no model.
+        TrainingError: the name doesn't lead to a function, or the file is no model, or one whose own classes aren't at hand.
     """
+    for module in source.modules:
+        importlib.import_module(module)
     if source.file is not None:
-        return _load_file(source.file, hadoop)
-    if source.pickle is not None:
-        value = cloudpickle.loads(base64.b64decode(source.pickle))
-        if isinstance(value, keras.Model):
-            return value
-        return value(**source.args)
+        return _load_file(source, hadoop)
     return function(source, what)(**source.args)
 
 
@@ -46,7 +42,7 @@ def function(source: Source, what: str) -> Any:
         TrainingError: the name doesn't lead to a function.
     """
     if source.pickle is not None:
-        return cloudpickle.loads(base64.b64decode(source.pickle))
+        return from_value(source.pickle)
     return _function(source.function, what)
 
 
@@ -65,7 +61,8 @@ def _function(name: str, what: str) -> Any:
     raise TrainingError(f"{what}: {module.__file__} has no function {function_name!r}{hint}")
 
 
-def _load_file(url: str, hadoop: Mapping[str, str]) -> keras.Model:
+def _load_file(source: Source, hadoop: Mapping[str, str]) -> keras.Model:
+    url = source.file
     folder, _, name = url.rstrip("/").rpartition("/")
     if not name.endswith(".keras"):
         raise TrainingError(f"{url} is not a saved Keras model: a path ending in .keras was expected")
@@ -78,4 +75,5 @@ def _load_file(url: str, hadoop: Mapping[str, str]) -> keras.Model:
         with zipfile.ZipFile(local) as archive:
             archive.extractall(unpacked)
         local.unlink()
-        return keras.models.load_model(unpacked)
+        objects = from_value(source.objects) if source.objects is not None else {}
+        return load_model(unpacked, source.modules, objects, url)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import traceback
 from types import SimpleNamespace
 
 import pytest
 
 from sparktrain.cluster.slots import count_slots
-from sparktrain.cluster.stage import Attempt, WorkerFailure, root_cause, spark_cause
+from sparktrain.cluster.stage import Attempt, AttemptFailed, WorkerFailure, root_cause, spark_cause
 from sparktrain.interfaces.collective import PeerLost
 from sparktrain.interfaces.messages import Failure
+from sparktrain.storage import NotFound
 from sparktrain.worker import _join, failure
 
 
@@ -26,6 +28,25 @@ def told(cause: str, part: int) -> WorkerFailure:
 ])
 def test_the_peers_echoes_are_no_cause_and_of_equals_the_first_is(arrived, part):
     assert root_cause([told(cause, part) for part, cause in enumerate(arrived)]).part == part
+
+
+def test_a_failure_shows_the_workers_own_traceback_wherever_python_shows_it():
+    own = Failure("code", "KeyError", "'missing'", 'Traceback (most recent call last):\n  File "mine.py", line 7, in build\nKeyError: \'missing\'\n')
+    error = AttemptFailed(WorkerFailure(1, 1, "node-7", own))
+    shown = traceback.format_exception_only(error)
+    assert shown[0].endswith("AttemptFailed: rank 1 on node-7: KeyError: 'missing'\n")
+    assert "".join(shown[1:]).startswith("On rank 1 on node-7:\nTraceback") and '"mine.py", line 7' in "".join(shown)
+    assert not getattr(AttemptFailed(told("code", 0)), "__notes__", [])
+
+
+@pytest.mark.parametrize("error, told", [
+    (FileNotFoundError(2, "No such file or directory", "vocab.json"), True),
+    (ValueError("Vocabulary file vocab.txt does not exist."), True),
+    (ValueError("no rows"), False),
+    (NotFound("hdfs:///models/x: there is no such file"), False),
+])
+def test_a_missing_file_of_the_users_says_how_it_comes_to_the_workers(error, told):
+    assert ("model.files" in failure(error, None).message) is told
 
 
 def test_a_lost_connection_that_no_worker_explains_names_those_who_had_not_come():

@@ -106,6 +106,16 @@ def test_a_worker_that_has_finished_is_not_lost_where_the_driver_takes_its_messa
     assert told == [Phase("save")]
 
 
+def test_what_horovod_says_of_a_peer_that_is_gone_is_not_shown_as_if_it_were_the_cause(tmp_path):
+    echo = ("[2026-11-28 10:00:00.1: E /horovod/common/operations.cc:697] [1]: Horovod background loop uncaught exception: "
+            "[/gloo/transport/tcp/pair.cc:589] Read error [127.0.0.1]:26234: Connection reset by peer")
+    code = f"print({echo!r}); print('mine', flush=True); os._exit(3)"
+    told = []
+    outcome = Quick(code, told.append, tmp_path).wait()
+    assert told == [Log("mine")]
+    assert "reset by peer" in outcome.traceback, "where nothing else says why, it is all there is"
+
+
 def test_a_process_that_the_users_code_leaves_running_does_not_hold_up_the_end(tmp_path):
     """It has the pipes, and goes on to write."""
     code = (

@@ -148,6 +148,7 @@ def started(attempt, monkeypatch, tmp_path):
 
         monkeypatch.setattr(task, "Child", child)
         attempt._task.threads, attempt._task.omp_threads, attempt._task.token = 1, omp_threads, ""
+        attempt._task.code, attempt._task.files = None, ()
         attempt._gpus, attempt._starting, attempt._temporary = [], threading.Lock(), shorten(folder)
         attempt._start_child()
         attempt._watcher.join()

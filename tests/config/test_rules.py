@@ -23,7 +23,12 @@ PREPARED = {"data.path": None, "data.prepared": "hdfs:///prepared/flights"}
     ({"data.features": {"x": ["a", "a"]}}, "data.features.x"),
     ({"data.features": {"x": {"column": "a", "pad": 1}}}, "data.features.x.pad"),
     ({"data.features": {"x": {"column": "a", "length": 20, "shape": [10, 3]}}}, "data.features.x.shape"),
+    ({"data.features": ["a", {"column": "a", "length": 3}]}, "data.features"),
+    ({"data.features": [{"column": "a", "side": "post"}]}, "data.features[0].side"),
     ({"data.label": ["late", "late"]}, "data.label"),
+    ({"data.label": {"priority": "late", "department": "late"}}, "data.label"),
+    ({"data.label": {"colum": "late"}}, "data.label.colum"),
+    ({"data.label": {"priority": "late", "department": "delay"}, "training.class_weight": {0: 1}}, "training.class_weight"),
     ({"data.label": ["late", "delay"], "training.class_weight": {0: 1}}, "training.class_weight"),
     ({"data.label": {"column": "a", "classes": ["b", 1]}}, "data.label.classes"),
     ({"data.label": {"column": "a", "classes": ["b", "b"]}}, "data.label.classes"),
@@ -65,12 +70,20 @@ def test_keys_that_do_not_go_together_are_refused(wrong, changes, key):
     {"training.global_batch_size": 128},
     {"training.engine": "single"},
     {"data.label": "history"},
+    {"data.label": {"priority": "late", "department": "delay"}, "data.features": [{"column": "a", "length": 3}, "b"]},
     {**PREPARED, "training.early_stopping": {"patience": 2}, "training.save": "best", "data.weight": "w",
      "training.class_weight": {"refund": 2}, "data.keep": "storage"},   # what is in the frame will show
     {**PREPARED, "model.build": None, "model.load": "hdfs:///models/a"},
 ])
 def test_keys_that_go_together_are_taken(good, changes):
     assert good(changes)
+
+
+def test_an_input_of_one_column_is_named_by_it_and_labels_by_their_outputs(good):
+    data = good({"data.label": {"priority": "p", "department": "d"}, "data.features": [{"column": "a", "length": 3}, "b"]}).data
+    assert [(one.name, one.columns[0].column, one.columns[0].length) for one in data.inputs] == [("a", "a", 3), ("b", "b", None)]
+    assert (data.label_column, data.more_labels, data.outputs) == ("p", ("d",), ("priority", "department"))
+    assert good({"data.label": ["p", "d"]}).data.outputs is None and good({"data.label": {"column": "p"}}).data.labels == ("p",)
 
 
 def test_the_engine_single_has_one_worker_without_saying_so(good):

@@ -77,9 +77,10 @@ def test_any_format_of_spark_s_is_taken_but_one_that_looks_like_a_slip(good, wro
     ("training.average", "row", "step | epoch or a whole number (at least 1)"),
     ("training.time_limit", True, "a number (above 0) or {minutes, then}"),
     ("data.path", [], "a string or [a string, …]"),
-    ("data.features", "history", "[a string, …] or {NAME: a string, [a string, …] or "
+    ("data.features", "history", "[a string or {column, shape, length, pad, side}, …] or {NAME: a string, [a string, …] or "
                                  "{column, shape, length, pad, side}, …}"),
-    ("data.label", 5, "a string, [a string, …] or {column, classes}"),
+    ("data.label", 5, "a string, [a string, …], {column, classes} or {NAME: a string, …}"),
+    ("model.modules", "my_layers", "[a module's name, …]"),
     ("data.preprocess", "jobs/flights.py", "module:function"),
     ("cluster.worker_memory", 8, "a size such as 800m, 8g or 1t"),
     ("cluster.driver_port", 70000, "a whole number (at least 0, at most 65535)"),

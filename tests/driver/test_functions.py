@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import subprocess
 import sys
 import zipfile
 
-import cloudpickle
 import pytest
 
-from sparktrain.driver.functions import check_function, search_folders, source
-from sparktrain.driver.shipping import TooLarge, own_modules, ship
+from sparktrain.config import ConfigError
+from sparktrain.driver.functions import check_function, own_folders, search_folders, source
+from sparktrain.driver.shipping import TooLarge, data_files, own_modules, ship
+from sparktrain.training.custom_objects import from_value
 
 
 @pytest.fixture
@@ -64,7 +64,14 @@ def test_what_a_module_needs_of_the_users_own_is_found_and_nothing_else(folder):
 def test_functions_go_by_name_from_modules_and_by_value_from_scripts():
     assert source(os.path.join).function == "posixpath:join"
     value = source(lambda units: units + 1, {"units": 3})
-    assert cloudpickle.loads(base64.b64decode(value.pickle))(**value.args) == 4
+    assert from_value(value.pickle)(**value.args) == 4
+
+
+def test_what_lies_beside_a_script_is_found_from_wherever_it_is_run(folder, monkeypatch):
+    build = lambda: None
+    build.__module__ = "__main__"
+    monkeypatch.setattr(sys.modules["__main__"], "__file__", str(folder / "script.py"))
+    assert own_folders([build]) == [str(folder)]
 
 
 class _Context:
@@ -76,17 +83,38 @@ class _Context:
 
 def test_the_shipped_zip_is_importable_with_packages_that_have_no_init(folder, tmp_path):
     context = _Context()
-    digests = ship(context, ["late"], [str(folder)])
+    shipped = ship(context, ["late"], [str(folder)])
+    assert context.path.endswith(f"/{shipped.archive}")
     names = set(zipfile.ZipFile(context.path).namelist())
     assert {"late.py", "deep/layers/block.py", "deep/table.csv"} <= names
     assert not any("pycache" in name or "unrelated" in name for name in names)
-    assert set(digests) == {name for name in names if not name.endswith("/")}
+    assert set(shipped.digests) == {name for name in names if not name.endswith("/")}
     code = "import late; print(late.block.words.__name__)"
     shown = subprocess.run(
         [sys.executable, "-c", code], env={"PYTHONPATH": context.path}, capture_output=True, text=True, timeout=60,
         cwd=tmp_path / "deep",
     )
     assert shown.stdout.strip() == "deep.layers.words", shown.stderr
+
+
+def test_files_go_with_the_code_under_the_names_that_they_have_here(folder, tmp_path):
+    away = tmp_path.parent / "away"
+    away.mkdir(exist_ok=True)
+    for path in (away / "vocab.json", folder / "words.txt", folder / "deep" / "more" / "a.txt"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(path.name)
+    found = data_files(["words.txt", "deep/more", str(away / "vocab.json"), "../away/vocab.json"], [str(folder / "deep"), str(folder)])
+    assert {name: path.read_text() for name, path in found.items()} == {
+        "words.txt": "words.txt", "deep/more/a.txt": "a.txt", "vocab.json": "vocab.json"}
+    context = _Context()
+    assert "words.txt" in ship(context, ["late"], [str(folder)], ["words.txt"]).digests
+    assert "words.txt" in zipfile.ZipFile(context.path).namelist()
+    # Packed for a driver on the cluster, which has no such folder
+    (folder / "vocab.json").write_text("there")
+    assert data_files(["/home/me/vocab.json"], [str(folder)])["vocab.json"].read_text() == "there"
+    with pytest.raises(ConfigError, match=r"model\.files: vocabulary\.json is not there.*looked in .*deep, ") as caught:
+        data_files(["words.txt", "vocabulary.json"], [str(folder / "deep"), str(folder)])
+    assert len(caught.value.problems) == 1
 
 
 def test_data_beside_the_code_is_refused_with_the_largest_file(folder):

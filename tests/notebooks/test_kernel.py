@@ -24,9 +24,17 @@ import keras, sparktrain
 
 UNITS = 3
 
+@keras.saving.register_keras_serializable("notebook")
+class Twice(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+def far(y_true, y_pred):
+    return keras.ops.mean(keras.ops.abs(keras.ops.cast(y_true, "float32") - y_pred), axis=-1)
+
 def build_model():
-    model = keras.Sequential([keras.Input((2,), name="x"), keras.layers.Dense(UNITS), keras.layers.Dense(1)])
-    model.compile("sgd", "mse")
+    model = keras.Sequential([keras.Input((2,), name="x"), keras.layers.Dense(UNITS), Twice(), keras.layers.Dense(1)])
+    model.compile("sgd", far)
     return model
 
 def slowly():
@@ -37,9 +45,10 @@ def slowly():
     return [Slow()]
 """
 TRAIN = """
-result = sparktrain.train(frame, build_model, features=["x"], label="y", workers=2, batch_size=50, epochs={epochs},
+result = sparktrain.train(frame, {model}, features=["x"], label="y", workers=2, batch_size=50, epochs={epochs},
                           callbacks={callbacks})
-print(result.status, result.model.layers[0].units, len(result.history["loss"]))
+print(result.status, result.model.layers[0].units, len(result.history["loss"]), type(result.model.layers[1]) is Twice,
+      result.summary["custom_objects"])
 """
 
 
@@ -104,10 +113,14 @@ def test_a_notebook_trains_what_its_cells_define_shows_it_live_and_can_be_interr
             return True
         return False
 
-    _, shown, error = run(TRAIN.format(epochs=200, callbacks="slowly"), when=training)
+    _, shown, error = run(TRAIN.format(model="build_model", epochs=200, callbacks="slowly"), when=training)
     assert error == "KeyboardInterrupt" and asked and time.monotonic() - asked[0] < 15
     assert not workers(kernel)
     # The next cell trains as if nothing had been
-    printed, shown, error = run(TRAIN.format(epochs=2, callbacks=None))
-    assert error is None and "finished 3 2" in printed, printed
+    printed, shown, error = run(TRAIN.format(model="build_model", epochs=2, callbacks=None))
+    own = "True {'notebook>Twice': '__main__', 'far': '__main__'}"
+    assert error is None and f"finished 3 2 {own}" in printed, printed
+    # A compiled model, too, has its cells' classes with it
+    printed, _, error = run(TRAIN.format(model="result.model", epochs=1, callbacks=None))
+    assert error is None and f"finished 3 1 {own}" in printed, printed
     assert any(line.startswith("epoch ") for line in shown), shown

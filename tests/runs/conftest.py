@@ -17,6 +17,12 @@ import yaml
 
 USERS = Path(__file__).resolve().parent.parent / "users"
 
+WORDS = '''
+import json
+from pathlib import Path
+
+CLASSES = json.loads((Path(__file__).parent / "classes.json").read_text())   # beside the module, in the workers, too
+'''
 MODEL = '''
 import words
 
@@ -26,8 +32,10 @@ def prepare(frame, factor):
 
 
 def build_model(units):
+    import json
     import keras
 
+    assert json.load(open("classes.json")) == words.CLASSES   # and in the working folder
     inputs = keras.Input((1,), name="flight")
     hidden = keras.layers.Dense(units, activation="relu")(inputs)
     model = keras.Model(inputs, keras.layers.Dense(len(words.CLASSES), activation="softmax")(hidden))
@@ -72,7 +80,8 @@ def frame(spark, rows):
 def home(tmp_path):
     """A user's folder outside the project: his module, a job, and 200 rows for it."""
     (tmp_path / "mine.py").write_text(MODEL)
-    (tmp_path / "words.py").write_text("CLASSES = ['near', 'far']\n")
+    (tmp_path / "words.py").write_text(WORDS)
+    (tmp_path / "classes.json").write_text('["near", "far"]')
     distance = [float(number % 100) for number in range(200)]
     table = pyarrow.table({"distance": distance, "where": ["far" if d >= 50 else "near" for d in distance]})
     (tmp_path / "rows").mkdir()
@@ -88,7 +97,7 @@ def home(tmp_path):
             "features": ["flight"],
             "label": {"column": "where", "classes": ["near", "far"]},
         },
-        "model": {"build": "mine:build_model", "args": {"units": 8}},
+        "model": {"build": "mine:build_model", "args": {"units": 8}, "files": ["classes.json"]},
         "training": {"engine": "single", "batch_size": 16, "epochs": 2},
         "output": {"path": f"file://{tmp_path}/models"},
         "on_end": "mine:tell",

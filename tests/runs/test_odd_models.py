@@ -8,6 +8,9 @@ from pyspark.sql import functions as F
 
 import sparktrain
 from sparktrain.cluster.stage import AttemptFailed
+from sparktrain.config import Job
+from sparktrain.driver.given import Given
+from sparktrain.driver.run import run_job
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children", "small")]
 
@@ -30,6 +33,17 @@ def test_each_label_reaches_its_output_and_the_model_trains_and_loads(frame, odd
     model = result.model
     answers = model.predict([numpy.ones((5, 4)), numpy.ones((5, 4))], verbose=0)
     assert [answers[name].shape for name in ("sure", "count")] == [(5, 1), (5, 1)]
+    assert result.summary["modules"] == ["odd"] and result.summary["custom_objects"]["odd>Scaled"] == "odd"
+    # The next night's job names the run alone
+    job = Job.from_mapping({
+        "name": "odd", "data": {"features": ["x", "z"], "label": ["y", "number"]}, "model": {"load": result.output},
+        "training": {"engine": "single", "epochs": 1},
+    })
+    try:
+        more = run_job(frame.sparkSession, job, given=Given(frame=frame.withColumn("z", F.reverse("x"))))
+        assert more.history["loss"][0] < result.history["loss"][0] and more.summary["modules"] == ["odd"]
+    finally:
+        result.delete()
 
 
 def test_a_model_that_can_t_be_fed_is_refused_with_the_reason(frame, odd):

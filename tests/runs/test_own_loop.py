@@ -71,6 +71,8 @@ def test_a_function_needs_no_rows_and_its_own_failure_is_told(spark):
     assert failed.value.failure.rank == 0
     with pytest.raises(ConfigError, match="training.workers"):
         sparktrain.run(without_rows, workers=0)
+    with pytest.raises(ConfigError, match="data.label.*gives one label"):
+        sparktrain.run(without_rows, data=spark.range(3), label={"priority": "id"})
 
 
 def fit(worker):
@@ -86,6 +88,21 @@ def fit(worker):
     history = worker.distribute(model).fit(worker.dataset(16), validation_data=worker.validation(16), epochs=5,
                                            callbacks=[Stop()])
     return history.history, model
+
+
+def fit_others(worker):
+    import keras
+
+    inputs = [keras.Input((1,), name=name) for name in ("first", "second")]
+    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Concatenate()(inputs)))
+    model.compile("sgd", "mse")
+    worker.distribute(model).fit(worker.dataset(16))
+
+
+def test_features_that_the_model_has_no_input_for_are_told_in_plain_words(frame):
+    told = "gives the features y, number, and the model's inputs are named first, second: name the inputs"
+    with pytest.raises(AttemptFailed, match=told):
+        sparktrain.run(fit_others, workers=1, engine="single", data=frame, features=["y", "number"], label="y")
 
 
 def test_keras_s_fit_of_a_distributed_model_is_that_of_all_workers(frame):

@@ -22,7 +22,7 @@ from sparktrain.cluster.stage import StageFailed
 from sparktrain.config import ConfigError, Job
 from sparktrain.data import InputError, MissingColumn
 from sparktrain.driver import output
-from sparktrain.driver import run_job, write_prepared
+from sparktrain.driver import Given, run_job, write_prepared
 from sparktrain.driver.output import RunTaken
 from sparktrain.storage import StorageError, open_folder
 
@@ -159,7 +159,8 @@ def test_training_goes_on_where_pipeline_and_classes_are_the_same(own, trained, 
     assert run_job(spark, job(place, go_on, load, epochs=1)).rows == later.rows == 58
     # the same stages, fitted another time on other rows
     with pytest.raises(ConfigError, match="the pipeline of .* is not the one of data.prepared") as caught:
-        others = write_prepared(spark, job(place, {**data, "pipeline": f"{place.url}/scaling"}), f"{place.url}/prepared/other")
+        given = Given(pipeline=Pipeline.load(f"{place.url}/scaling"))   # in place of its URL
+        others = write_prepared(spark, job(place, {**data, "pipeline": None}), f"{place.url}/prepared/other", given=given)
         run_job(spark, job(place, {"prepared": others.output, "label": "kind"}, load))
     assert caught.value.problems[0].key == "model.load" and "jobs/prepare.py with the same model.load" in str(caught.value)
     with pytest.raises(InputError, match="data.label.classes is yes, no.*outputs stand for yes, no, maybe"):

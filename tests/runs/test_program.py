@@ -54,6 +54,11 @@ def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(run, home):
     assert record == end | {name: record[name] for name in ("finished", "traceback", "user", "application", "resumable")}
 
 
+def test_a_table_that_is_not_there_is_refused(run):
+    status, end, _ = run(main, "--set", "data.path=null", "--set", "data.table=warehouse.flights")
+    assert (status, end["status"]) == (2, "refused") and "warehouse.flights" in end["reason"], end
+
+
 @pytest.mark.parametrize("key", ["data.path", "output.path"])
 def test_an_hdfs_that_spark_has_no_configuration_of_is_refused_with_what_to_do(run, key):
     status, end, shown = run(main, "--set", f"{key}=hdfs://no-such-nameservice/nowhere")

@@ -73,6 +73,18 @@ class TestRefused:
         assert "--num-executors 9" in str(caught.value) and "training.workers to 3" in str(caught.value)
         only_the_record_is_left(tmp_path)
 
+    def test_callbacks_that_need_what_no_executor_has_are_told_before_any_row_is_read(self, frame, small, tmp_path):
+        def board():
+            import keras
+            import there_is_no_such_package
+
+            return [keras.callbacks.CSVLogger(there_is_no_such_package.NAME)]
+
+        board.__module__ = "__main__"   # as a script's
+        with pytest.raises(ClusterRefused, match="training.callbacks needs there_is_no_such_package, and the Python of the executor on"):
+            train(frame, small.build, callbacks=board, output=f"file://{tmp_path}")
+        only_the_record_is_left(tmp_path)
+
     @pytest.mark.slow
     @pytest.mark.parametrize(
         "rows, words, told",

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import numpy
 import pytest
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.feature import SQLTransformer
 
 import sparktrain
 from sparktrain.cluster.stage import AttemptFailed, StageFailed
@@ -100,8 +103,12 @@ def test_every_row_is_trained_on_exactly_once_an_epoch(frame, output, small, eng
 def test_training_goes_on_from_a_finished_run(result, frame, output, small):
     import keras
 
-    more = train(frame, keras.models.load_model(local(result.output) / "model.keras"), output, epochs=1)
+    pipeline = Pipeline(stages=[SQLTransformer(statement="SELECT *, -number AS below FROM __THIS__")])
+    more = train(frame, keras.models.load_model(local(result.output) / "model.keras"), output, epochs=1, pipeline=pipeline,
+                 validation={"where": "number < 10"})
     assert more.history["loss"][0] < result.history["loss"][0]
+    kept = PipelineModel.load(f"{more.output}/pipeline")   # fitted as one that a URL names
+    assert [stage.uid for stage in kept.stages] == [pipeline.getStages()[0].uid]
 
 
 @pytest.mark.slow
@@ -113,6 +120,8 @@ def test_an_exception_in_the_builder_is_told_first_with_rank_and_traceback(frame
     assert failure.rank in (0, 1) and failure.host
     assert failure.failure.error == "KeyError" and "the builder's own mistake" in failure.failure.message
     assert "in build_failing" in failure.failure.traceback
+    shown = "".join(traceback.format_exception_only(caught.value))   # as Python shows it under a program
+    assert "small.py" in shown and "in build_failing" in shown
     kept = local(output) / "_ended" / "failing"
     assert list(local(output).glob("**/failing")) == [kept], "only its record and its log are left of a run that failed"
     assert {path.name for path in kept.iterdir()} == {"end.json", "run.log"}
@@ -162,5 +171,6 @@ def test_a_frame_that_fails_in_spark_shows_sparks_own_cause(spark, frame, output
 
 def test_words_that_cannot_work_are_refused_together(frame, small):
     with pytest.raises(ConfigError) as caught:
-        train(frame, small.build, None, engine="hovorod", batch_size=0)
-    assert "training.engine" in str(caught.value) and "training.batch_size" in str(caught.value)
+        train(frame, small.build, None, engine="hovorod", batch_size=0, pipeline=5)
+    for key in ("training.engine", "training.batch_size", "data.pipeline"):
+        assert key in str(caught.value)

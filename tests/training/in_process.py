@@ -5,7 +5,6 @@ One or two of them: each holds one of TensorFlow's threads while it waits for th
 
 from __future__ import annotations
 
-import base64
 import os
 import pickle
 import tempfile
@@ -14,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
-import cloudpickle
 import keras
 import numpy as np
 import pyarrow as pa
@@ -24,6 +22,7 @@ from sparktrain.engines.single.collective import EngineCollective
 from sparktrain.feed import Column, Input, Layout, SegmentWriter, Shard, agree
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Fit, Order, Source
+from sparktrain.training import custom_objects
 from sparktrain.training.keras import train as train_keras
 
 SEED = 7
@@ -95,7 +94,7 @@ def rows(count: int, start: int = 0, validation: int = 10) -> dict[str, np.ndarr
 
 def by_value(function: Callable[..., Any], **args: Any) -> Source:
     """A function as a notebook's goes to the workers."""
-    return Source(pickle=base64.b64encode(cloudpickle.dumps(function)).decode(), args=args)
+    return Source(pickle=custom_objects.by_value(function), args=args)
 
 
 def train(

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import signal
 import socket
 import time
 
-import cloudpickle
 import psutil
 import pytest
 
 from sparktrain.interfaces.messages import Failure, Finished, Progress, Source
+from sparktrain.training.custom_objects import by_value
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
@@ -102,6 +101,6 @@ def test_a_model_by_value_that_does_not_fit_the_rows_is_refused_before_a_step(tr
         model.compile("sgd", "mse")
         return model
 
-    source = Source(pickle=base64.b64encode(cloudpickle.dumps(build)).decode(), args={"units": 3})
+    source = Source(pickle=by_value(build), args={"units": 3})
     told = train([make_rows(30)], "", engine="single", source=source).workers[0].outcome
     assert told.cause == "input" and "1 inputs" in told.message and "x, row" in told.message

@@ -42,6 +42,24 @@ def test_inputs_go_in_order_where_the_names_are_others(keras):
     assert input_template(keras.Sequential([keras.Input((24, 5)), keras.layers.Flatten()]), {"a": rows["a"]}) == "a"
 
 
+def test_features_by_names_that_are_not_the_models_are_refused_with_both(keras):
+    from sparktrain.feed import BadInput
+    from sparktrain.training.model import input_template
+
+    other = {"past": ROWS["history"], "flight": ROWS["flight"]}
+    with pytest.raises(BadInput, match="names the inputs past, flight, and the model's are history, flight: name each"):
+        input_template(_model(keras), other, named=True)
+    with pytest.raises(BadInput, match="the model's are flight, history"):   # in the order that Keras flattens them in
+        input_template(_model(keras, as_dict=True), other, named=True)
+    # Nothing can be mixed up where there is one, or where nobody has named them
+    assert input_template(_model(keras, names=["flight"]), {"a": ROWS["flight"]}, named=True) == "a"
+    first, second = keras.Input((24, 5)), keras.Input((3,))
+    unnamed = keras.Model([first, second], keras.layers.Concatenate()([keras.layers.Flatten()(first), second]))
+    assert input_template(unnamed, other, named=True) == ("past", "flight")
+    keyed = keras.Model({"past": first, "flight": second}, unnamed([first, second]))
+    assert input_template(keyed, dict(reversed(other.items())), named=True) == {"past": "past", "flight": "flight"}
+
+
 def test_a_model_without_named_inputs_gets_one_array_or_a_dict(keras):
     from sparktrain.training.model import input_template
 
@@ -95,7 +113,7 @@ def test_strings_go_to_inputs_of_strings_and_numbers_to_others(keras, takes, bri
 ])
 def test_labels_outside_the_models_classes_are_refused(keras, loss, units, label_range, told):
     from sparktrain.feed import BadInput
-    from sparktrain.training.model import check_label
+    from sparktrain.training.labels import check_labels
 
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
     for given in (loss, keras.losses.get(loss), type(keras.losses.get(loss))):
@@ -103,10 +121,10 @@ def test_labels_outside_the_models_classes_are_refused(keras, loss, units, label
             continue
         model.compile("sgd", given)
         if told is None:
-            check_label(model, ((), np.int64), label_range)
+            check_labels(model, "", {"": ((), np.int64)}, {"": label_range})
             continue
         with pytest.raises(BadInput, match=told):
-            check_label(model, ((), np.int64), label_range)
+            check_labels(model, "", {"": ((), np.int64)}, {"": label_range})
 
 
 @pytest.mark.parametrize("words, label_range, told", [
@@ -117,16 +135,16 @@ def test_labels_outside_the_models_classes_are_refused(keras, loss, units, label
 ])
 def test_a_class_that_the_loss_ignores_needs_no_output(keras, words, label_range, told):
     from sparktrain.feed import BadInput
-    from sparktrain.training.model import check_label
+    from sparktrain.training.labels import check_labels
 
     model = keras.Sequential([keras.Input((5, 5, 3)), keras.layers.Dense(3)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(**words))
     with pytest.raises(BadInput, match=told) if told else nullcontext():
-        check_label(model, ((5, 5), np.int64), label_range)
+        check_labels(model, "", {"": ((5, 5), np.int64)}, {"": label_range})
 
 
 def test_a_loss_of_the_users_own_takes_what_labels_it_likes(keras):
-    from sparktrain.training.model import check_label
+    from sparktrain.training.labels import check_labels
 
     class Mine(keras.losses.SparseCategoricalCrossentropy):
         def call(self, y_true, y_pred):
@@ -134,17 +152,17 @@ def test_a_loss_of_the_users_own_takes_what_labels_it_likes(keras):
 
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3)])
     model.compile("sgd", Mine())
-    check_label(model, ((), np.int64), (-100, 2))
+    check_labels(model, "", {"": ((), np.int64)}, {"": (-100, 2)})
 
 
 def test_class_numbers_for_a_one_hot_loss_name_the_loss_to_take(keras):
     from sparktrain.feed import BadInput
-    from sparktrain.training.model import check_label
+    from sparktrain.training.labels import check_labels
 
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     model.compile("sgd", "categorical_crossentropy")
     with pytest.raises(BadInput, match="sparse_categorical_crossentropy"):
-        check_label(model, ((), np.int64), (0, 3))
+        check_labels(model, "", {"": ((), np.int64)}, {"": (0, 3)})
 
 
 def test_a_builder_that_gives_no_compiled_model_is_told_what_to_return(keras, monkeypatch):
@@ -179,7 +197,7 @@ def test_class_weights_follow_the_rows_classes():
 
 def test_labels_go_to_the_outputs_in_their_order(keras):
     from sparktrain.feed import BadInput
-    from sparktrain.training.model import label_template
+    from sparktrain.training.labels import label_template
 
     x = keras.Input((2,))
     outputs = [keras.layers.Dense(1)(x), keras.layers.Dense(1)(x)]
@@ -188,3 +206,43 @@ def test_labels_go_to_the_outputs_in_their_order(keras):
     assert label_template(keras.Model(x, named), ["label:b"]) == {"second": "", "first": "label:b"}
     with pytest.raises(BadInput, match="2 outputs"):
         label_template(keras.Model(x, outputs), [])
+
+
+def test_labels_go_by_the_outputs_names_and_are_refused_where_those_are_others(keras):
+    from sparktrain.feed import BadInput
+    from sparktrain.training.labels import label_template
+
+    x = keras.Input((2,))
+    outputs = {name: keras.layers.Dense(1, name=name)(x) for name in ("priority", "department")}
+    model, keyed = keras.Model(x, list(outputs.values())), keras.Model(x, outputs)
+    assert label_template(model, ["label:p"], "d", ("department", "priority")) == ("label:p", "")
+    assert label_template(keyed, ["label:p"], "d", ("department", "priority")) == {"department": "", "priority": "label:p"}
+    with pytest.raises(BadInput, match="names the outputs department, urgency, and the model's outputs are priority, department"):
+        label_template(model, ["label:p"], "d", ("department", "urgency"))
+    # Of a list the columns' names tell as much, where they are the outputs'
+    assert label_template(model, ["label:priority"], "department") == ("label:priority", "")
+    assert label_template(model, ["label:b"], "a") == ("", "label:b") and label_template(model, ["label:b"], "priority") == ("", "label:b")
+    for each in (model, keyed):
+        with pytest.raises(BadInput, match="priority, department: priority would be learnt by the output department.*label: {department"):
+            label_template(each, ["label:priority"], "b")
+    with pytest.raises(BadInput, match="names the output late, and the model's only output is priority"):
+        label_template(keras.Model(x, outputs["priority"]), [], "late", ("late",))
+    own = type("Own", (keras.Model,), {"call": lambda self, x: x})()
+    assert label_template(own, ["label:b"], "a", ("one", "two")) == {"one": "", "two": "label:b"}
+
+
+def test_a_label_that_its_output_cannot_give_is_refused_by_the_outputs_name(keras):
+    from sparktrain.feed import BadInput
+    from sparktrain.training.labels import check_labels
+
+    x = keras.Input((2,))
+    model = keras.Model(x, [keras.layers.Dense(1, name="priority")(x), keras.layers.Dense(3, name="department")(x)])
+    losses = ["binary_crossentropy", "sparse_categorical_crossentropy"]
+    kinds = {"": ((), np.int64), "label:d": ((), np.int64)}
+    for given in (losses, dict(zip(("priority", "department"), losses))):
+        model.compile("sgd", given)
+        check_labels(model, ("", "label:d"), kinds, {"": (0, 1), "label:d": (0, 2)})
+        with pytest.raises(BadInput, match=r"labels of the output priority go from 0 to 2, and the loss binary_crossentropy"):
+            check_labels(model, ("", "label:d"), kinds, {"": (0, 2), "label:d": (0, 1)})
+        with pytest.raises(BadInput, match=r"labels of the output department \(column d\) go from 0 to 3.*classes 0 to 2"):
+            check_labels(model, ("", "label:d"), kinds, {"": (0, 1), "label:d": (0, 3)})

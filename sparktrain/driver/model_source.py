@@ -1,0 +1,113 @@
+"""Where the workers find a run's model, and which of the user's modules they need for it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+from sparktrain.config import ConfigError, Job, Problem
+from sparktrain.data import UnfitColumn
+from sparktrain.driver.functions import find_module, own_folders, source
+from sparktrain.driver.parent import Parent
+from sparktrain.feed import BadInput
+from sparktrain.interfaces.messages import Source
+from sparktrain.storage import Folder
+from sparktrain.training.custom_objects import SCRIPT, CustomObject, by_value, find, named_in, of_model
+
+GIVEN = "given.keras"   # under the run's folder, of a compiled model that a program hands over
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """What is handed to the workers.
+
+    Attributes:
+        source: for the child.
+        modules: that have to be shipped for it.
+        folders: where those lie, beside the usual ones.
+    """
+
+    source: Source
+    modules: Sequence[str] = ()
+    folders: Sequence[str] = ()
+
+
+def built(function: str | Callable[..., Any], job: Job) -> ModelSource:
+    """A model that a function builds, by name or by value."""
+    return ModelSource(source(function, job.model.args, job.model.modules))
+
+
+def given(model: Any, job: Job, staged: Folder) -> ModelSource:
+    """A compiled Keras model of this process, with its own classes and functions: by value where a script or a notebook defines them.
+
+    Args:
+        staged: the run's folder, which it is saved to.
+
+    Raises:
+        UnfitColumn: the job names inputs or outputs that it doesn't have.
+    """
+    _refuse_other_names(model, job)
+    with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
+        local = Path(folder, GIVEN)
+        model.save(local)
+        wanted = named_in(local)
+        staged.upload(str(local), GIVEN)
+    objects = of_model(model, wanted)
+    return ModelSource(
+        Source(file=f"{staged.url}/{GIVEN}", objects=by_value(objects) if objects else None),
+        list(dict.fromkeys(each.__module__ for each in objects.values() if each.__module__ != SCRIPT)),
+        own_folders(objects.values()),
+    )
+
+
+def _refuse_other_names(model: Any, job: Job) -> None:
+    from sparktrain.training.labels import check_output_names
+    from sparktrain.training.model import check_input_names
+
+    try:
+        if isinstance(job.data.features, dict):
+            check_input_names(model, list(job.data.features))
+        check_output_names(model, job.data.outputs)
+    except BadInput as error:
+        raise UnfitColumn(str(error)) from error
+
+
+def loaded(parent: Parent, job: Job, folders: Sequence[str]) -> ModelSource:
+    """The model of the run that is gone on from.
+
+    Raises:
+        ConfigError: it has classes or functions of its own that aren't at hand.
+    """
+    # A run of an earlier version doesn't say: there its builder's module is tried, where that is at hand
+    recorded = parent.modules if parent.modules is not None else _builders(parent, folders)
+    modules = list(dict.fromkeys([*job.model.modules, *recorded]))
+    lost = [module for module in modules if find_module(module, folders) is None]
+    if lost:
+        names = sorted(name for name, module in parent.custom_objects.items() if module in lost)
+        raise ConfigError([Problem(
+            "model.load",
+            f"the model of {parent.url} has classes or functions of its own ({', '.join(names[:5])}), and there is no module "
+            f"{', '.join(map(repr, lost))}",
+            "their modules in the YAML's folder, the current folder or on PYTHONPATH",
+            f"looked in {', '.join(folders)}",
+        )])
+    scripts = [name for name, module in parent.custom_objects.items() if module == SCRIPT]
+    own = {name: find(CustomObject(name, SCRIPT, name.rpartition(">")[2])) for name in scripts}
+    missing = [name for name, value in own.items() if value is None]
+    if missing:
+        raise ConfigError([Problem(
+            "model.load",
+            f"the model of {parent.url} has classes or functions of a script or a notebook, which are not at hand: {', '.join(missing[:5])}",
+            "classes and functions of a module",
+            "move them into a module and name that in model.modules",
+        )])
+    objects = by_value(own) if own else None
+    return ModelSource(Source(file=f"{parent.url}/model.keras", modules=tuple(modules), objects=objects), modules)
+
+
+def _builders(parent: Parent, folders: Sequence[str]) -> list[str]:
+    build = (parent.job.get("model") or {}).get("build")
+    module = build.partition(":")[0] if build else None
+    return [module] if module is not None and find_module(module, folders) is not None else []

@@ -1,0 +1,31 @@
+"""A program that doesn't stop its Spark: nothing is printed below its own last word."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PROGRAM = """
+import sparktrain
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.master("local-cluster[2,1,512]").config("spark.ui.enabled", "false").getOrCreate()
+print("ROWS", spark.range(10).repartition(2).count())
+raise KeyError("the program's own")
+"""
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_a_program_that_ends_with_an_exception_ends_with_its_traceback_and_not_with_sparks(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
+    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "ROWS 10" in done.stdout
+    assert "Shutdown hooks cannot be modified" not in done.stderr and "ERROR" not in done.stderr, done.stderr[-3000:]
+    assert done.stderr.rstrip().endswith("KeyError: \"the program's own\"")
