@@ -68,7 +68,11 @@ def bare_python(tmp_path) -> str:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True, timeout=60)
     # Without the project's folder, which the test's own environment names to it
     shim = tmp_path / "python"
-    shim.write_text(f'#!/bin/sh\nPYTHONPATH=$(echo "$PYTHONPATH" | sed "s#^{ROOT}:#/nowhere:#; s#:{ROOT}:#:/nowhere:#; s#:{ROOT}\$#:/nowhere#; s#^{ROOT}\$#/nowhere#") exec {tmp_path}/bare/bin/python "$@"\n')
+    without = "; ".join(f"s#{there}#{instead}#" for there, instead in (
+        (f"^{ROOT}:", "/nowhere:"), (f":{ROOT}:", ":/nowhere:"), (f":{ROOT}$", ":/nowhere"), (f"^{ROOT}$", "/nowhere")))
+    shim.write_text(f"""#!/bin/sh
+PYTHONPATH=$(echo "$PYTHONPATH" | sed '{without}') exec {tmp_path}/bare/bin/python "$@"
+""")
     shim.chmod(0o755)
     return str(shim)
 
