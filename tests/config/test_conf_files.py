@@ -1,4 +1,4 @@
-"""The YAMLs that the project ships, held against the schema, and the schema against its documentation."""
+"""What conf/ ships: YAMLs, held against the schema and the schema against its documentation, and what Spark's log leaves out."""
 
 from __future__ import annotations
 
@@ -57,3 +57,26 @@ def test_every_key_stands_in_every_key_yaml():
     for key in KEYS:
         name = key.name.rpartition(".")[2]
         assert re.search(rf"\b{name}:", text), f"{key.name} is not in conf/every-key.yaml"
+
+
+def test_what_a_local_cluster_says_at_its_end_is_not_shown_and_what_fails_is():
+    logging = (ROOT / "conf" / "log4j2.properties").read_text()
+    [messages] = re.findall(r"^appender.stderr.filter.own.regex = (.*)$", logging, re.MULTILINE)
+    [events] = re.findall(r"^appender.stderr.layout.pattern = %replace\{.*%ex\}\{(.*)\}\{\}$", logging, re.MULTILINE)
+    messages = messages.replace(r"\\", "\\")   # as Java reads a file of properties
+
+    def shown(message: str, trace: str = "") -> bool:
+        event = f"08:26:56 ERROR Worker: {message}\n{trace}\n\tat org.apache\n"
+        return not re.fullmatch(messages, message) and not re.fullmatch(events, event)
+
+    for message in ("Got status update for unknown executor app-20261129082248-0000/2",
+                    "Lost executor 1 on 127.0.0.1: Worker shutting down",
+                    "Lost executor 0 on 127.0.0.1: Command exited with code 143",
+                    "Application unstopped.py with ID app-20261129084535-0000 failed 10 times; removing it",
+                    "Application has been killed. Reason: Master removed our application: FAILED",
+                    "Stage 0 contains a task of very large size (11676 KiB). The maximum recommended task size is 1000 KiB."):
+        assert not shown(message), message
+    failed = "Failed to launch executor app-20261129082248-0000/2 for program.py."
+    assert not shown(failed, "java.lang.IllegalStateException: Shutdown hooks cannot be modified during shutdown.")
+    assert shown(failed, "java.nio.file.AccessDeniedException: /work/app-1/0")
+    assert shown("Lost executor 1 on 10.0.0.7: Remote RPC client disassociated") and shown("Lost task 0.0 in stage 1.0 (TID 1)")

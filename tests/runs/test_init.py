@@ -17,7 +17,7 @@ from sparktrain.driver.init.choices import choose
 from sparktrain.driver.init.looking import look
 from sparktrain.driver.request import arguments, load_job
 
-pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]
 ROWS = 240
 
 
@@ -42,7 +42,8 @@ def test_a_written_job_passes_its_rehearsal_and_trains_on_every_kind_of_column(s
     rows.withColumn("v", array_to_vector(F.coalesce("x", F.array(F.lit(0.0), F.lit(0.0))))).write.parquet("hdfs:///data/for-init")
     assert main(["init", "hdfs:///data/for-init", "--label", "answer", "--engine", "single", "--to", "mine_init"]) == 0
     assert "--config mine_init.yaml --check" in capsys.readouterr().out
-    job, folders = load_job(arguments().parse_args(["--config", "mine_init.yaml", "--set", "training.epochs=2"]))
+    job, folders = load_job(arguments().parse_args(["--config", "mine_init.yaml", "--set", "training.epochs=1",
+                                                    "--set", "model.args.units=8"]))
     try:
         assert run_job(spark, job, check=True, folders=folders).status == "checked"
         result = run_job(spark, job, folders=folders)
@@ -55,7 +56,7 @@ def test_a_written_job_passes_its_rehearsal_and_trains_on_every_kind_of_column(s
         seen = look(path, label)
         assert seen.rows.num_columns == columns and choose(seen.rows, label).target.task == "binary"
     assert seen.options == {"multiLine": True} and spark.range(1).count() == 1
-    assert result.status == "finished" and result.epochs == 2 and set(result.metrics) >= {"auc", "val_auc"}
+    assert result.status == "finished" and result.epochs == 1 and set(result.metrics) >= {"auc", "val_auc"}
     assert result.output.startswith(f"{hdfs.uri}/user/") and result.rows + result.summary["validation_rows"] == ROWS - ROWS // 20
     assert [each.name for each in result.model.inputs] == [
         "numbers", "carrier", "tail", "the_text", "tags", "clicks", "past", "steps", "x", "v"]
