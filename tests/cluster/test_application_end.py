@@ -14,7 +14,7 @@ PROGRAM = """
 import sparktrain
 from pyspark.sql import SparkSession
 
-spark = SparkSession.builder.master("local-cluster[2,1,512]").config("spark.ui.enabled", "false").getOrCreate()
+spark = SparkSession.builder.master("local-cluster[2,1,1024]").config("spark.ui.enabled", "false").getOrCreate()
 print("ROWS", spark.range(10).repartition(2).count())
 raise KeyError("the program's own")
 """
