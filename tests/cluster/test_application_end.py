@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ PROGRAM = """
 import sparktrain
 from pyspark.sql import SparkSession
 
-spark = SparkSession.builder.master("local-cluster[2,1,512]").config("spark.ui.enabled", "false").getOrCreate()
+spark = SparkSession.builder.getOrCreate()
 print("ROWS", spark.range(10).repartition(2).count())
 raise KeyError("the program's own")
 """
@@ -24,8 +22,8 @@ raise KeyError("the program's own")
 @pytest.mark.slow
 def test_a_program_that_ends_with_an_exception_ends_with_its_traceback_and_not_with_sparks(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1", "PYSPARK_PYTHON": sys.executable}
-    done = subprocess.run([sys.executable, "program.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 1 and "ROWS 10" in done.stdout
+    command = [ROOT / "spark-submit.sh", "--conf", "spark.ui.enabled=false", "program.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "ROWS 10" in done.stdout, done.stdout + done.stderr
     assert "Shutdown hooks cannot be modified" not in done.stderr and "ERROR" not in done.stderr, done.stderr[-3000:]
     assert done.stderr.rstrip().endswith("KeyError: \"the program's own\"")
