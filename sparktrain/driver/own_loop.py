@@ -34,7 +34,7 @@ def run_function(
     engine: str | None = None,
     data: DataFrame | None = None,
     features: Sequence[str] | Mapping[str, Any] | None = None,
-    label: str | Mapping[str, Any] | None = None,
+    label: str | Sequence[str] | Mapping[str, Any] | None = None,
     weight: str | None = None,
     validation: Mapping[str, Any] | None = None,
     sample: Mapping[str, Any] | None = None,
@@ -46,8 +46,8 @@ def run_function(
     """Call a training function of your own in every worker, one an executor, all at the same time.
 
     The function is called as function(worker, **args) in a fresh process with the worker's GPUs. `worker` has `rank`,
-    `size`, `dataset(batch_size)`, `validation(batch_size)`, `distribute(model)`, `average(values, rows)`,
-    `broadcast(value)` and `gather(value)`; see `sparktrain.training.own_loop.Worker`.
+    `size`, `dataset(batch_size)`, `validation(batch_size)`, `distribute(model)`, `adapt(layer, data)`,
+    `average(values, rows)`, `broadcast(value)` and `gather(value)`; docs/own-loops.md tells of each.
 
     The words mean what they mean in a job's YAML (docs/configuration.md); what is left out, or None, takes the same
     default.
@@ -56,7 +56,7 @@ def run_function(
         function: a function of a script or a notebook goes by value, one of a module by its name.
         data: the rows that `worker.dataset` gives, dealt out to the workers; without it, they have none.
         features: the columns of an input each; all columns but label and weight if left out.
-        label: without it, `worker.dataset` gives inputs only.
+        label: a list gives all of its columns, as a tuple; without it, `worker.dataset` gives inputs only.
         args: what JSON can hold.
 
     Returns:
@@ -74,11 +74,11 @@ def run_function(
     """
     spark = data.sparkSession if data is not None else SparkSession.active()
     frame = data if data is not None else spark.range(1).withColumnRenamed("id", "nothing")
-    label_column = label["column"] if isinstance(label, Mapping) else label
+    labels = [label["column"]] if isinstance(label, Mapping) else [label] if label is None or isinstance(label, str) else [*label]
     if label is None:
         frame = frame.withColumn(_NO_LABEL, F.lit(0))
     if features is None:
-        features = [column for column in frame.columns if column not in (label_column, weight, _NO_LABEL)]
+        features = [column for column in frame.columns if column not in (*labels, weight, _NO_LABEL)]
         if not features:
             came = f"none of the columns {frame.columns} is left beside label and weight"
             raise ConfigError([Problem("data.features", came, "a column at least")])

@@ -14,7 +14,7 @@ from sparktrain.feed import MORE_LABEL, Shard, dtype_name
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Fit, Message, Order
 from sparktrain.storage import Folder
-from sparktrain.training.averaging import averaging, create_state, shadowed
+from sparktrain.training.averaging import Averaging, create_state, shadowed
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.checkpoints import Checkpoints
 from sparktrain.training.dataset import Feeding
@@ -196,7 +196,7 @@ class _Fitting:
             resumed=self._resumed,
             time_limit=self._time_limit,
         )
-        with averaging(
+        with Averaging(
             self._model,
             self._collective,
             every_step=self._local_steps is None,
