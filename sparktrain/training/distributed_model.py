@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import time
 from contextlib import ExitStack, contextmanager
 from typing import Any, Callable, Iterator, Mapping
 
@@ -13,9 +12,11 @@ import tensorflow as tf
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Message, Phase
 from sparktrain.training.averaging import Averaging, create_state
+from sparktrain.training.callback_files import note_relative_paths
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.consistency import Consistency
 from sparktrain.training.errors import TrainingError
+from sparktrain.training.evaluation_callbacks import EvaluationCallbacks
 from sparktrain.training.given_batches import (
     FitBatches, Given, in_model_s_structure, look_at, refuse_different, rows_in, spec_of, steps_of,
 )
@@ -25,9 +26,7 @@ from sparktrain.training.optimizers import optimizer_variables
 from sparktrain.training.own_rows import OwnRows
 from sparktrain.training.row_counts import RowCounts
 from sparktrain.training.statistics import Statistics, seed_worker, start_alike, take_rank_0s
-from sparktrain.training.user_callbacks import callbacks_of_rank, note_relative_paths
-
-_SIGN_SECONDS = 1.0   # between two signs that an evaluation goes on
+from sparktrain.training.user_callbacks import callbacks_of_rank
 
 
 class DistributedModel:
@@ -59,6 +58,7 @@ class DistributedModel:
         self._has_state = False   # whether that which a first step creates exists
         self._statistics: Statistics | None = None
         self._empty_steps = self._empty_validation = False
+        self._inside = self._in_phase = False
         for function in (self.fit, self.evaluate, self.predict, self.train_on_batch, self.test_on_batch):
             self._methods[function.__name__] = getattr(model, function.__name__)
             model.__dict__[function.__name__] = function   # not by setattr: Keras would track it
@@ -74,7 +74,8 @@ class DistributedModel:
     def fit(self, *given: Any, **words: Any) -> keras.callbacks.History:
         words = self._bound("fit", given, words)
         words["x"] = self._arranged(words.get("x"))
-        words["validation_data"] = self._arranged(words.get("validation_data"))
+        if "validation_data" in words:
+            words["validation_data"] = self._arranged(words["validation_data"])
         data = self._look_at(words)
         if isinstance(data.data, tf.data.Dataset):
             words["shuffle"] = False   # Keras would warn that it can't
@@ -109,7 +110,7 @@ class DistributedModel:
         self._prepare(data, any(self._collective.gather(data.maybe_empty)))
         metrics = self._metrics(data.sample)
         with self._entered(False, data.maybe_empty), self._phase():
-            listening = _EvaluationCallbacks(
+            listening = EvaluationCallbacks(
                 self._callbacks(words), self.model, metrics, self._counts, lambda: self._report(Phase("train")))
             return self._methods["evaluate"](**{"verbose": 0, **words, "x": data.data}, callbacks=listening)
 
@@ -130,7 +131,8 @@ class DistributedModel:
         batch = tuple(words.get(each) for each in ("x", "y", "sample_weight"))
         rows = rows_in(batch)
         # Outside of a graph, so that a worker that never makes this call is found out
-        told = self._collective.gather((name, rows))
+        told = [each if isinstance(each, tuple) and len(each) == 2 else ("another call", 0)
+                for each in self._collective.gather((name, rows))]
         if any(other != name for other, _ in told) or not any(count for _, count in told):
             calls = ", ".join(f"rank {rank}: {other} of {count} rows" for rank, (other, count) in enumerate(told))
             raise TrainingError(f"the workers call {name} together, with rows on one of them at least, and these came: {calls}")
@@ -240,13 +242,25 @@ class DistributedModel:
 
     @contextmanager
     def _entered(self, empty_steps: bool, empty_validation: bool) -> Iterator[None]:
-        """Let the model's steps be the workers': what was traced in it before is used again, where it is for such steps."""
+        """Let the model's steps be the workers': what was traced in it before is used again, where it is for such steps.
+
+        In a callback of a fit it is entered already.
+        """
+        more = (empty_steps and not self._empty_steps) or (empty_validation and not self._empty_validation)
+        if self._inside:
+            if more:
+                raise TrainingError(
+                    "evaluate, train_on_batch or test_on_batch came inside of a fit with data that may have batches without rows, for "
+                    "which the fit isn't made: make such a call once before the fit, too"
+                )
+            yield
+            return
         with ExitStack() as stack:
             new = self._averaging is None
             if new:
                 self._counts = RowCounts(self.model)
             stack.enter_context(self._counts)
-            if new or (empty_steps and not self._empty_steps) or (empty_validation and not self._empty_validation):
+            if new or more:
                 self._empty_steps |= empty_steps
                 self._empty_validation |= empty_validation
                 if self._collective.size == 1:
@@ -256,11 +270,17 @@ class DistributedModel:
                     empty_validation=self._empty_validation, warmup=None, note=self._note,
                 )
             stack.enter_context(self._averaging)
+            self._inside = True
+            stack.callback(setattr, self, "_inside", False)
             yield
 
     @contextmanager
     def _phase(self) -> Iterator[None]:
         """Steps are to be expected, and a stall is looked for; an error of the feed is told in its own words."""
+        if self._in_phase:
+            yield
+            return
+        self._in_phase = True
         self._report(Phase("train"))
         try:
             yield
@@ -269,33 +289,9 @@ class DistributedModel:
                 raise self._rows.error from error
             raise
         finally:
+            self._in_phase = False
             self._report(Phase("run"))
 
     def _note(self, text: str) -> None:
         if self._collective.rank == 0:
             print(text, flush=True)
-
-
-class _EvaluationCallbacks(keras.callbacks.CallbackList):
-    """Keras's list of callbacks in an evaluation of all workers' rows, which its end shows."""
-
-    def __init__(
-        self, callbacks: Any, model: keras.Model, metrics: GlobalMetrics, counts: RowCounts, sign: Callable[[], None]
-    ) -> None:
-        super().__init__(callbacks, model=model, verbose=0, epochs=1, steps=None)
-        self._metrics, self._counts, self._sign = metrics, counts, sign
-
-    def on_test_begin(self, logs: Any = None) -> None:
-        self._first, self._next_sign = self._counts.test, time.monotonic() + _SIGN_SECONDS
-        super().on_test_begin(logs)
-
-    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
-        super().on_test_batch_end(batch, logs)
-        if time.monotonic() >= self._next_sign:   # a long evaluation is no stall
-            self._next_sign = time.monotonic() + _SIGN_SECONDS
-            self._sign()
-
-    def on_test_end(self, logs: dict[str, Any]) -> None:
-        state, rows = self._metrics.state(), self._counts.test - self._first
-        logs.update(shaped(logs, self._metrics.over_workers(numbers(logs), state, rows)))   # Keras returns this very dictionary
-        super().on_test_end(logs)

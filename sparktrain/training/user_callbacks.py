@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Mapping
 
 import keras
 
@@ -53,17 +52,6 @@ def callbacks_of_rank(came: Any, rank: int, size: int, what: str) -> list[keras.
         if size > 1 and isinstance(callback, keras.callbacks.BackupAndRestore):
             raise TrainingError(f"{what}: BackupAndRestore would start rank 0 in another epoch than the other workers: leave it out")
     return [callback for callback in callbacks if rank == 0 or not _only_rank_0(callback)]
-
-
-def note_relative_paths(callbacks: Sequence[keras.callbacks.Callback], note: Callable[[str], None]) -> None:
-    """Tell of callbacks of Keras that write into the worker's own folder, which is removed as the run ends."""
-    for callback in callbacks:
-        path = next((getattr(callback, name) for name in ("filepath", "filename", "log_dir") if hasattr(callback, name)), None)
-        if isinstance(callback, _WRITERS) and path is not None and "://" not in str(path) and not os.path.isabs(str(path)):
-            note(
-                f"{type(callback).__name__} writes to {path} in rank 0's working folder, which is removed when the run ends: read the "
-                "file in the function and return what you need of it, or give a path of a folder that lasts"
-            )
 
 
 def _only_rank_0(callback: keras.callbacks.Callback) -> bool:
