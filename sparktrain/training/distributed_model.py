@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from contextlib import ExitStack, contextmanager
+from types import GeneratorType
 from typing import Any, Callable, Iterator, Mapping
 
 import keras
@@ -77,7 +78,7 @@ class DistributedModel:
         if "validation_data" in words:
             words["validation_data"] = self._arranged(words["validation_data"])
         data = self._look_at(words)
-        if isinstance(data.data, tf.data.Dataset):
+        if isinstance(data.data, (tf.data.Dataset, GeneratorType)):
             words["shuffle"] = False   # Keras would warn that it can't
         epochs, first_epoch = words.get("epochs", 1), words.get("initial_epoch", 0)
         steps = steps_of(data, words.get("steps_per_epoch"), max(0, epochs - first_epoch))
