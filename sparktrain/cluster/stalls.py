@@ -136,7 +136,7 @@ class Stalls:
                                "make the same ones in the same order")
         return self._stall(
             part, f"{len(waiting)} worker(s) have waited for {waited:.0f} s in a collective call (average, broadcast, gather, "
-            "distribute or a distributed fit)",
+            "adapt, distribute, or a distributed model's fit, evaluate or train_on_batch)",
             "this one is alive and does not make that call; all workers must make the same ones in the same order",
             "if it may come that late")
 

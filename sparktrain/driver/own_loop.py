@@ -35,7 +35,7 @@ def run_function(
     engine: str | None = None,
     data: DataFrame | None = None,
     features: Sequence[str] | Mapping[str, Any] | None = None,
-    label: str | Mapping[str, Any] | None = None,
+    label: str | Sequence[str] | Mapping[str, Any] | None = None,
     weight: str | None = None,
     validation: Mapping[str, Any] | None = None,
     sample: Mapping[str, Any] | None = None,
@@ -48,8 +48,8 @@ def run_function(
     """Call a training function of your own in every worker, one an executor, all at the same time.
 
     The function is called as function(worker, **args) in a fresh process with the worker's GPUs. `worker` has `rank`,
-    `size`, `dataset(batch_size)`, `validation(batch_size)`, `distribute(model)`, `average(values, rows)`,
-    `broadcast(value)` and `gather(value)`; see `sparktrain.training.own_loop.Worker`.
+    `size`, `dataset(batch_size)`, `validation(batch_size)`, `distribute(model)`, `adapt(layer, data)`,
+    `average(values, rows)`, `broadcast(value)` and `gather(value)`; docs/own-loops.md tells of each.
 
     The words mean what they mean in a job's YAML (docs/configuration.md); what is left out, or None, takes the same
     default.
@@ -58,7 +58,7 @@ def run_function(
         function: a function of a script or a notebook goes by value, one of a module by its name.
         data: the rows that `worker.dataset` gives, dealt out to the workers; without it, they have none.
         features: the columns of an input each; all columns but label and weight if left out.
-        label: without it, `worker.dataset` gives inputs only.
+        label: a list gives all of its columns, as a tuple; without it, `worker.dataset` gives inputs only.
         args: what JSON can hold.
         files: of yours that the function reads: in every worker they lie in the working folder, and beside your modules.
 
@@ -78,13 +78,14 @@ def run_function(
     spark = data.sparkSession if data is not None else SparkSession.active()
     frame = data if data is not None else spark.range(1).withColumnRenamed("id", "nothing")
     if isinstance(label, Mapping) and "column" not in label:
-        expected = "a column, or a column and its classes: worker.dataset gives one label"
-        raise ConfigError([Problem("data.label", f"{dict(label)!r} came", expected, "put the labels of further outputs among the features")])
-    label_column = label["column"] if isinstance(label, Mapping) else label
+        expected = "a column, a list of columns, or a column and its classes"
+        hint = f"name {list(label.values())}: worker.dataset gives a tuple of them"
+        raise ConfigError([Problem("data.label", f"{dict(label)!r} came", expected, hint)])
+    labels = [label["column"]] if isinstance(label, Mapping) else [label] if label is None or isinstance(label, str) else [*label]
     if label is None:
         frame = frame.withColumn(_NO_LABEL, F.lit(0))
     if features is None:
-        features = [column for column in frame.columns if column not in (label_column, weight, _NO_LABEL)]
+        features = [column for column in frame.columns if column not in (*labels, weight, _NO_LABEL)]
         if not features:
             came = f"none of the columns {frame.columns} is left beside label and weight"
             raise ConfigError([Problem("data.features", came, "a column at least")])

@@ -4,7 +4,7 @@ A worker's gradient is the mean over its own rows of the step. Worker i with n_i
 n_i * g_i, and all of them apply (sum of n_i g_i) / (sum of n_i), the mean over every row of the step. That is exact for
 losses that are means over rows; gradients are averaged before the optimizer clips or accumulates them.
 
-The user's optimizer and model stay what they are: the averaging hangs on the two instances while `averaging` is open,
+The user's optimizer and model stay what they are: the averaging hangs on the two instances while an `Averaging` is entered,
 so custom training steps, several steps an execution and gradient accumulation all pass through it.
 """
 
@@ -32,70 +32,92 @@ _ACCUMULATING = (
 )
 
 
-@contextmanager
-def averaging(
-    model: keras.Model,
-    collective: Collective,
-    *,
-    every_step: bool,
-    empty_steps: bool,
-    empty_validation: bool,
-    warmup: Warmup | None,
-    note: Callable[[str], None],
-) -> Iterator[None]:
-    """Let every optimizer of the model apply the gradient of all workers' rows.
+class Averaging:
+    """Lets every optimizer of a model apply the gradient of all workers' rows, while it is entered.
+
+    It may be entered again and again, and then goes on with the training and test functions that were traced in it before;
+    those that the model traces outside of it are never used inside, nor the other way round.
 
     Args:
         model: compiled and built, with the state that a first step creates (see `create_state`).
         collective: the workers; with one of them the model is left alone.
         every_step: whether gradients are averaged; else each step is the worker's own.
-        empty_steps: whether some step gives this worker no row. Such a step changes nothing here but by the
+        empty_steps: whether some step may give this worker no row. Such a step changes nothing here but by the
             others' gradients, and what every step changes whatever its rows: metrics and statistics stay as they were.
-        empty_validation: whether this worker has no validation row, and evaluates an empty batch.
+        empty_validation: whether this worker may evaluate a batch without rows.
         warmup: of the learning rate, or None.
         note: called with a sentence on what is done otherwise than users may expect.
     """
-    if collective.size == replicas() == 1:
-        yield
-        return
-    # Of each device by itself
-    rows = tf.Variable(0.0, trainable=False, name="rows_of_this_step", synchronization=tf.VariableSynchronization.ON_READ,
-                       aggregation=tf.VariableAggregation.SUM)
-    among = collective if every_step else None
-    own_step = model.train_step
 
-    def train_step(data: Any) -> Any:
-        count = _rows_of(data)
-        rows.assign(tf.cast(count, tf.float32))
-        if warmup is not None:
-            warmup.step()
-        if not empty_steps:
-            return own_step(data)
-        return _unless_empty(own_step, data, count, model, lambda: kept_of_step(model, every_step), every_step)
+    def __init__(
+        self,
+        model: keras.Model,
+        collective: Collective,
+        *,
+        every_step: bool,
+        empty_steps: bool,
+        empty_validation: bool,
+        warmup: Warmup | None,
+        note: Callable[[str], None],
+    ) -> None:
+        self._model = model
+        self._alone = collective.size == replicas() == 1
+        self._functions: dict[str, Any] = {"train_function": None, "test_function": None}
+        self._shadows: list[tuple[Any, str, Callable[..., Any]]] = []
+        if self._alone:
+            return
+        # Of each device by itself
+        rows = tf.Variable(0.0, trainable=False, name="rows_of_this_step",
+                           synchronization=tf.VariableSynchronization.ON_READ, aggregation=tf.VariableAggregation.SUM)
+        own_step, own_test_step = model.train_step, model.test_step
 
-    own_test_step = model.test_step
+        def train_step(data: Any) -> Any:
+            count = rows_of(data)
+            rows.assign(tf.cast(count, tf.float32))
+            if warmup is not None:
+                warmup.step()
+            if not empty_steps:
+                return own_step(data)
+            return _unless_empty(own_step, data, count, model, lambda: kept_of_step(model, every_step), every_step)
 
-    def test_step(data: Any) -> Any:
-        return _unless_empty(own_test_step, data, _rows_of(data), model, lambda: state_of(model), False)
+        def test_step(data: Any) -> Any:
+            return _unless_empty(own_test_step, data, rows_of(data), model, lambda: state_of(model), False)
 
-    jit_compile = model.jit_compile
-    with ExitStack() as stack:
         if every_step or replicas() > 1:
-            _hook_optimizers(model, rows, among, note, stack)
+            self._shadows += _hooked_optimizers(model, rows, collective if every_step else None, note)
+        if replicas() > 1:
+            # It takes a batch of its own, of equal parts; `create_state` has done what it is for
+            self._shadows.append((model, "_maybe_symbolic_build", lambda **batch: None))
+        self._shadows.append((model, "train_step", train_step))
+        if empty_validation:
+            self._shadows.append((model, "test_step", test_step))
+
+    def __enter__(self) -> Averaging:
+        with ExitStack() as stack:
+            if not self._alone:
+                self._enter(stack)
+            self._open = stack.pop_all()
+        return self
+
+    def _enter(self, stack: ExitStack) -> None:
+        model = self._model
+        for shadow in self._shadows:
+            stack.enter_context(shadowed(*shadow))
         if replicas() > 1:
             stack.enter_context(means_on_each())
-            # It takes a batch of its own, of equal parts; `create_state` has done what it is for
-            stack.enter_context(shadowed(model, "_maybe_symbolic_build", lambda **batch: None))
             model.steps_per_execution = 1   # Keras's loop of several steps fails on the iterators of several devices
-        stack.enter_context(shadowed(model, "train_step", train_step))
-        if empty_validation:
-            stack.enter_context(shadowed(model, "test_step", test_step))
+        stack.callback(setattr, model, "jit_compile", model.jit_compile)
         model.jit_compile = False   # XLA can't compile a collective
-        stack.callback(setattr, model, "jit_compile", jit_compile)
-        for function in ("train_function", "test_function"):   # what was traced before, or in here, is not kept
-            setattr(model, function, None)
-            stack.callback(setattr, model, function, None)
-        yield
+        for name, function in self._functions.items():
+            setattr(model, name, function)
+            stack.callback(self._leave, name)
+
+    def _leave(self, name: str) -> None:
+        self._functions[name] = getattr(self._model, name)
+        setattr(self._model, name, None)
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
 
 
 def trained_variables(model: keras.Model) -> list[keras.Variable]:
@@ -121,9 +143,12 @@ def create_state(model: keras.Model, batch_spec: Any) -> None:
         tf.function(model.train_step).get_concrete_function(batch_spec)
 
 
-def _rows_of(data: Any) -> tf.Tensor:
+def rows_of(data: Any) -> tf.Tensor:
     """How many rows a batch has: int32, in the graph."""
-    return tf.shape(keras.tree.flatten(data)[0])[0]
+    first = next(leaf for leaf in keras.tree.flatten(data) if leaf is not None)
+    if isinstance(first, tf.SparseTensor):
+        return tf.cast(first.dense_shape[0], tf.int32)
+    return first.nrows(tf.int32) if isinstance(first, tf.RaggedTensor) else tf.shape(first)[0]
 
 
 def _unless_empty(
@@ -180,20 +205,20 @@ def state_of(model: keras.Model) -> list[keras.Variable]:
     return list({id(variable): variable for variable in [*model.non_trainable_variables, *metrics]}.values())
 
 
-def _hook_optimizers(
-    model: keras.Model, rows: tf.Variable, collective: Collective | None, note: Callable[[str], None], stack: ExitStack
-) -> None:
+def _hooked_optimizers(
+    model: keras.Model, rows: tf.Variable, collective: Collective | None, note: Callable[[str], None]
+) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
+    """What is to be put before methods of the model's optimizers: the instance, the method's name, and the function."""
     applying: Counter[int] = Counter()
     wrappers = wrappers_of(model)
     for optimizer in optimizers_of(model):
-        averaged = _Averaged(optimizer, wrappers[id(optimizer)], applying, rows, collective, note)
-        stack.enter_context(shadowed(optimizer, "apply", averaged))
+        yield optimizer, "apply", _Averaged(optimizer, wrappers[id(optimizer)], applying, rows, collective, note)
         if hasattr(optimizer, "inner_optimizer"):   # it is the inner one of two (loss scaling) that would sum again
             continue
         if replicas() > 1 and optimizer.gradient_accumulation_steps:
             raise TrainingError(_ACCUMULATING)
         # The gradients are sums already.
-        stack.enter_context(shadowed(optimizer, "_all_reduce_sum_gradients", lambda pairs: pairs))
+        yield optimizer, "_all_reduce_sum_gradients", lambda pairs: pairs
 
 
 class _Averaged:
@@ -235,8 +260,10 @@ class _Averaged:
 @contextmanager
 def shadowed(instance: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
     """Put a function before a method of one instance. Not by setattr: Keras would track it."""
+    before = {name: instance.__dict__[name]} if name in instance.__dict__ else {}
     instance.__dict__[name] = function
     try:
         yield
     finally:
         del instance.__dict__[name]
+        instance.__dict__.update(before)

@@ -212,6 +212,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             self._tell(now)
 
     def on_test_begin(self, logs: Any = None) -> None:
+        self._check_steps()
         # Keras resets the metrics for the validation before it ends the epoch.
         self._train_results = self.metrics.results()
         if self._partial:
@@ -244,6 +245,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         super().on_test_end(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        self._check_steps()
         # Keras goes on with this very dictionary, so what changes in it is what everyone after sees. A metric whose
         # result is its own variable shows the validation's value by now.
         plain = numbers(logs)
@@ -276,6 +278,15 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         if self._checkpoints is not None:
             facts = {"stopped": stopped, "averaged": sorted(self.metrics.averaged), "epoch_seconds": self._epoch_seconds}
             self._checkpoints.save(self._epoch if step else self.epochs_done, step, self._own, self._memories, facts)
+
+    def _check_steps(self) -> None:
+        """See that an epoch has had its steps: the other workers wait for this one in the next."""
+        if self._collective.size > 1 and self._step < self._feeding.steps:
+            raise TrainingError(
+                f"this worker's data ended after {self._step} of {self._feeding.steps} steps of epoch {self._epoch + 1}, and all workers "
+                "have to make the same number: give steps_per_epoch that the data of every worker has enough batches for, or let "
+                "it repeat (.repeat())"
+            )
 
     def _check(self, logs: dict[str, Any], where: str) -> None:
         if not finite(logs):

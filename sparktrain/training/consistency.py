@@ -23,7 +23,7 @@ _EPSILON = {"bfloat16": 2.0 ** -7, "float16": 2.0 ** -10}   # from one number to
 _CAUSES = (
     "Each worker would go on training a model of its own, and only rank 0's would be saved. What most often causes it: random "
     "numbers, data or rows of a worker's own in what changes a weight; a callback or code that some ranks run and others don't, "
-    "and that sets weights or a learning rate; train_on_batch, or an optimizer that the model doesn't hold (a global one), whose "
+    "and that sets weights or a learning rate; train_on_batch in a callback, or an optimizer that the model doesn't hold (a global one), whose "
     "gradients nobody averages; own assignments to weights. Let every worker make the same change, or make it on rank 0 and "
     "hand it to the others (worker.broadcast)"
 )

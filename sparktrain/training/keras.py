@@ -14,7 +14,8 @@ from sparktrain.feed import MORE_LABEL, Shard, dtype_name
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Fit, Message, Order
 from sparktrain.storage import Folder
-from sparktrain.training.averaging import averaging, create_state, shadowed
+from sparktrain.training.averaging import Averaging, create_state, shadowed
+from sparktrain.training.callback_files import keep_files
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.checkpoints import Checkpoints
 from sparktrain.training.custom_objects import recorded
@@ -74,6 +75,7 @@ def _train(order: Order, shard: Shard, collective: Collective, report: Callable[
             phases.enter("save")
             size, digest = save(model, Path(folder), output)
             custom = recorded(model, Path(folder, MODEL), (order.model.function or "").partition(":")[0])
+            keep_files(fitting.user_callbacks, output.persistent())
     return Finished(
         history=done.history,
         rows=done.rows,
@@ -146,10 +148,11 @@ class _Fitting:
         self._warmup = self._make_warmup()
         self._local_steps = self._make_local_steps()
         asked, self._best = job_callbacks(self._fit)
+        self.user_callbacks = user_callbacks(self._fit, order.hadoop, collective.rank, collective.size)
         self._callbacks: list[keras.callbacks.Callback] = [
             MonitorNamed([callback.monitor for callback in asked]),
             *asked,
-            *user_callbacks(self._fit, order.hadoop, collective.rank, collective.size),
+            *self.user_callbacks,
         ]
         if collective.rank == 0 and not self._fit.rehearsal:
             self._callbacks.append(EventWriter(logs))
@@ -203,7 +206,7 @@ class _Fitting:
             resumed=self._resumed,
             time_limit=self._time_limit,
         )
-        with averaging(
+        with Averaging(
             self._model,
             self._collective,
             every_step=self._local_steps is None,

@@ -46,7 +46,7 @@ class GlobalMetrics:
             return
         batch = sample()
         told = self._collective.gather(None if batch is None else prove_sums(self._model, batch))
-        proofs = list(zip(*(each for each in told if each is not None)))
+        proofs = list(zip(*(each for each in told if each is not None))) or [()] * len(unproven(self._model))
         for metric, verdicts in zip(unproven(self._model), proofs):
             if False in verdicts or True not in verdicts:
                 self._no_sums.add(id(metric))
@@ -152,6 +152,29 @@ def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
         else:
             plain.update({"_".join(map(str, (name, *place))): float(each) for place, each in np.ndenumerate(array)})
     return plain
+
+
+def shaped(logs: Mapping[str, Any], plain: Mapping[str, float]) -> dict[str, Any]:
+    """Put numbers where they stand in Keras's logs.
+
+    Args:
+        logs: Keras's.
+        plain: by the names that `numbers` gives what is in them.
+
+    Returns:
+        As the logs are, with NumPy arrays where those have arrays.
+    """
+    told: dict[str, Any] = {}
+    for name, value in logs.items():
+        if isinstance(value, dict):
+            told[name] = shaped(value, plain)
+        elif name in plain:
+            told[name] = plain[name]
+        else:
+            shape = _array(value).shape
+            every = [plain["_".join(map(str, (name, *place)))] for place in np.ndindex(shape)]
+            told[name] = np.array(every, np.float32).reshape(shape)
+    return told
 
 
 def _array(value: Any) -> np.ndarray:

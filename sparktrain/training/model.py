@@ -69,20 +69,6 @@ def check_input_names(model: keras.Model, names: Sequence[str]) -> None:
     )
 
 
-def refuse_other_inputs(model: keras.Model, names: Sequence[str]) -> None:
-    """See that a model takes a dict of the features as it comes, as Keras goes by the inputs' names there.
-
-    Raises:
-        TrainingError: its inputs have other names.
-    """
-    known = input_names(model)
-    if len(names) > 1 and known and not any(set(each) <= set(names) for each in known):
-        raise TrainingError(
-            f"worker.dataset gives the features {', '.join(names)}, and the model's inputs are named {', '.join(known[0])}: name the inputs "
-            "as the features are, by keras.Input(..., name=...), or the features as the inputs, by features={input: column, ...}"
-        )
-
-
 def input_template(model: keras.Model, inputs: Mapping[str, tuple[tuple[int, ...], Any]], named: bool = False) -> Any:
     """Where each input of the rows goes in the model.
 

@@ -21,27 +21,36 @@ _WRITERS = (
 def user_callbacks(fit: Fit, hadoop: Mapping[str, str], rank: int, size: int) -> list[keras.callbacks.Callback]:
     """The user's callbacks that run on this worker.
 
-    All run on every worker, where they see the same logs, but for those that write files or talk to servers, which
-    run on rank 0: Keras's own (ModelCheckpoint, TensorBoard, CSVLogger, RemoteMonitor), and any callback with an
-    attribute `only_rank_0 = True`.
-
     Raises:
         TrainingError: what came are no callbacks, or one that can't work with several workers.
     """
     if fit.callbacks is None:
         return []
-    came = load(fit.callbacks, hadoop, "training.callbacks")
-    callbacks = [came] if isinstance(came, keras.callbacks.Callback) else came
+    return callbacks_of_rank(load(fit.callbacks, hadoop, "training.callbacks"), rank, size, "training.callbacks")
+
+
+def callbacks_of_rank(came: Any, rank: int, size: int, what: str) -> list[keras.callbacks.Callback]:
+    """Choose the callbacks that run on a worker.
+
+    All run on every worker, where they see the same logs, but for those that write files or talk to servers, which
+    run on rank 0: Keras's own (ModelCheckpoint, TensorBoard, CSVLogger, RemoteMonitor), and any callback with an
+    attribute `only_rank_0 = True`.
+
+    Args:
+        came: a list of callbacks, or one; None is none.
+        rank, size: the worker's, and how many there are.
+        what: where they came, for messages.
+
+    Raises:
+        TrainingError: what came are no callbacks, or one that can't work with several workers.
+    """
+    callbacks = [] if came is None else [came] if isinstance(came, keras.callbacks.Callback) else came
+    callbacks = getattr(callbacks, "callbacks", callbacks)   # of Keras's own list
     if not isinstance(callbacks, (list, tuple)) or not all(isinstance(c, keras.callbacks.Callback) for c in callbacks):
-        raise TrainingError(
-            f"training.callbacks: a list of keras.callbacks.Callback was expected, and {came!r} came"
-        )
+        raise TrainingError(f"{what}: a list of keras.callbacks.Callback was expected, and {came!r} came")
     for callback in callbacks:
         if size > 1 and isinstance(callback, keras.callbacks.BackupAndRestore):
-            raise TrainingError(
-                "training.callbacks: BackupAndRestore would start rank 0 in another epoch than the other workers: "
-                "leave it out"
-            )
+            raise TrainingError(f"{what}: BackupAndRestore would start rank 0 in another epoch than the other workers: leave it out")
     return [callback for callback in callbacks if rank == 0 or not _only_rank_0(callback)]
 
 

@@ -18,7 +18,7 @@ def look(worker, factor):
     import numpy
     import tensorflow as tf
 
-    epochs = [[label.numpy() for _, label in worker.dataset(batch_size=32)] for _ in range(2)]
+    epochs = [[label.numpy().tolist() for _, label in worker.dataset(batch_size=32)] for _ in range(2)]
     dataset = worker.dataset(batch_size=32)
     passes = [[int(label) for _, labels in dataset for label in labels] for _ in range(2)]
     held_out = [int(label) for _, labels in worker.validation(batch_size=32) for label in labels]
@@ -33,6 +33,7 @@ def look(worker, factor):
         "passes": passes,
         "held_out": held_out,
         "batches": [len(each) for each in epochs],
+        "anew": epochs[0] != epochs[1],
         "shape": next(iter(dataset))[0].shape.as_list()[1:],
         "mean": averaged(value)["a"].numpy(),
         "nothing": averaged(value)["b"],
@@ -53,7 +54,7 @@ def test_every_worker_gets_its_rows_and_hears_of_the_others(frame):
     assert sorted(first + held_out) == sorted(second + held_out) == list(range(300)) and first != second
     counts = [len(each["passes"][0]) for each in both]
     for each in both:
-        assert each["batches"] == both[0]["batches"] and each["shape"] == [4]
+        assert each["anew"] and each["batches"] == both[0]["batches"] and each["shape"] == [4]
         assert each["mean"] == pytest.approx([counts[1] / sum(counts), 1.0]) and each["nothing"] is None
         assert each["plain_mean"] == 0.5 and each["left_out"] == 5.0
         assert each["told"] == "from 0" and each["gathered"] == [0, 10]
@@ -71,44 +72,36 @@ def test_a_function_needs_no_rows_and_its_own_failure_is_told(spark):
     assert failed.value.failure.rank == 0
     with pytest.raises(ConfigError, match="training.workers"):
         sparktrain.run(without_rows, workers=0)
-    with pytest.raises(ConfigError, match="data.label.*gives one label"):
+    with pytest.raises(ConfigError, match="data.label.*gives a tuple of them"):
         sparktrain.run(without_rows, data=spark.range(3), label={"priority": "id"})
 
 
 def fit(worker):
-    """Keras's own fit, with a callback that one worker alone would stop by."""
+    """Keras's own fit, of a model of several outputs, with a callback that one worker alone would stop by."""
     import keras
 
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             self.model.stop_training = worker.rank == 1 and epoch == 1
 
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, activation="sigmoid")])
-    model.compile("adam", "binary_crossentropy", metrics=["AUC"])
-    history = worker.distribute(model).fit(worker.dataset(16), validation_data=worker.validation(16), epochs=5,
-                                           callbacks=[Stop()])
-    return history.history, model
-
-
-def fit_others(worker):
-    import keras
-
-    inputs = [keras.Input((1,), name=name) for name in ("first", "second")]
-    model = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Concatenate()(inputs)))
-    model.compile("sgd", "mse")
-    worker.distribute(model).fit(worker.dataset(16))
-
-
-def test_features_that_the_model_has_no_input_for_are_told_in_plain_words(frame):
-    told = "gives the features y, number, and the model's inputs are named first, second: name the inputs"
-    with pytest.raises(AttemptFailed, match=told):
-        sparktrain.run(fit_others, workers=1, engine="single", data=frame, features=["y", "number"], label="y")
+    spread = worker.adapt(keras.layers.Normalization(), worker.dataset(16))
+    inputs = keras.Input((4,))
+    outputs = {"late": keras.layers.Dense(1, activation="sigmoid")(spread(inputs)), "count": keras.layers.Dense(1)(inputs)}
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", {"late": "binary_crossentropy", "count": "mse"}, metrics={"late": "AUC"})
+    worker.distribute(model)
+    history = model.fit(worker.dataset(16).prefetch(1), validation_data=worker.validation(16), epochs=5, callbacks=[Stop()])
+    evaluated = model.evaluate(worker.validation(16), return_dict=True, verbose=0)
+    for inputs, labels in worker.dataset(16):
+        told = model.train_on_batch(inputs, dict(zip(outputs, labels)))
+    return history.history, model, evaluated, told
 
 
 def test_keras_s_fit_of_a_distributed_model_is_that_of_all_workers(frame):
-    (one, first), (other, second) = sparktrain.run(fit, workers=2, data=frame, features=["x"], label="y",
-                                                   validation={"fraction": 0.2})
-    assert one == other and len(one["loss"]) == 2 and set(one) == {"loss", "AUC", "val_loss", "val_AUC"}
+    (one, first, evaluated, told), (other, second, *rest) = sparktrain.run(
+        fit, workers=2, data=frame, label=["y", "number"], validation={"fraction": 0.2})
+    assert one == other and len(one["loss"]) == 2 and {"loss", "late_AUC", "val_loss", "val_late_AUC"} <= set(one)
+    assert [evaluated, told] == rest and evaluated["loss"] == pytest.approx(one["val_loss"][-1])
     for mine, theirs in zip(first.get_weights(), second.get_weights(), strict=True):
         assert (mine == theirs).all()
 

@@ -1,0 +1,298 @@
+"""A Keras model that the workers train together in a loop of the user's own: its fit, evaluate and train_on_batch."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import ExitStack, contextmanager
+from types import GeneratorType
+from typing import Any, Callable, Iterator, Mapping
+
+import keras
+import tensorflow as tf
+
+from sparktrain.interfaces.collective import Collective
+from sparktrain.interfaces.messages import Message, Phase
+from sparktrain.training.averaging import Averaging, create_state
+from sparktrain.training.callback_files import note_relative_paths
+from sparktrain.training.callbacks import WorkerCallbacks
+from sparktrain.training.consistency import Consistency
+from sparktrain.training.errors import TrainingError
+from sparktrain.training.evaluation_callbacks import EvaluationCallbacks
+from sparktrain.training.given_batches import (
+    FitBatches, Given, in_model_s_structure, look_at, refuse_different, rows_in, spec_of, steps_of,
+)
+from sparktrain.training.layer_state import share_layer_state
+from sparktrain.training.metrics import GlobalMetrics, numbers, shaped
+from sparktrain.training.optimizers import optimizer_variables
+from sparktrain.training.own_rows import OwnRows
+from sparktrain.training.row_counts import RowCounts
+from sparktrain.training.statistics import Statistics, seed_worker, start_alike, take_rank_0s
+from sparktrain.training.user_callbacks import callbacks_of_rank
+
+
+class DistributedModel:
+    """Puts itself before a model's fit, evaluate, predict, train_on_batch and test_on_batch.
+
+    What those make of the workers is that of one process with all their rows: gradients are averaged by rows at every step,
+    metrics are of all rows. The model's own methods do the work; nothing is left of this in what is saved.
+
+    Args:
+        model: built or not, compiled now or later.
+        collective: the workers.
+        own: this worker's rows; None where the run has none.
+        report: takes phases, progress and epochs' ends.
+        seed: of the run.
+        part: this worker's.
+    """
+
+    def __init__(
+        self, model: keras.Model, collective: Collective, own: OwnRows | None, report: Callable[[Message], None], seed: int,
+        part: int,
+    ) -> None:
+        self.model = model
+        self._collective, self._rows, self._report, self._seed, self._part = collective, own, report, seed, part
+        self._methods: dict[str, Callable[..., Any]] = {}
+        self._seeded = False
+        self._compiled: tuple[Any, ...] = ()   # what compile() has made; the following is of the same
+        self._averaging: Averaging | None = None
+        self._global_metrics: GlobalMetrics | None = None
+        self._has_state = False   # whether that which a first step creates exists
+        self._statistics: Statistics | None = None
+        self._empty_steps = self._empty_validation = False
+        self._inside = self._in_phase = False
+        for function in (self.fit, self.evaluate, self.predict, self.train_on_batch, self.test_on_batch):
+            self._methods[function.__name__] = getattr(model, function.__name__)
+            model.__dict__[function.__name__] = function   # not by setattr: Keras would track it
+
+    def start(self) -> None:
+        """Give all workers rank 0's weights. Collective."""
+        share_layer_state(self.model, self._collective)
+        if self.model.compiled and self._is_built() and not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
+        start_alike(self.model, self._collective)
+        self._seed_once()
+
+    def fit(self, *given: Any, **words: Any) -> keras.callbacks.History:
+        words = self._bound("fit", given, words)
+        words["x"] = self._arranged(words.get("x"))
+        if "validation_data" in words:
+            words["validation_data"] = self._arranged(words["validation_data"])
+        data = self._look_at(words)
+        if isinstance(data.data, (tf.data.Dataset, GeneratorType)):
+            words["shuffle"] = False   # Keras would warn that it can't
+        epochs, first_epoch = words.get("epochs", 1), words.get("initial_epoch", 0)
+        steps = steps_of(data, words.get("steps_per_epoch"), max(0, epochs - first_epoch))
+        validation = self._look_at_validation(words)
+        told = self._collective.gather({
+            "steps": steps, "epochs": epochs, "initial_epoch": first_epoch, "validation_freq": words.get("validation_freq", 1),
+            "validation data": validation is not None or bool(words.get("validation_split")),
+            "maybe empty": (data.maybe_empty, validation is not None and validation.maybe_empty),
+        })
+        empty = [each.pop("maybe empty") for each in told]
+        refuse_different(told)
+        share_layer_state(self.model, self._collective)
+        self._statistics = None
+        self._prepare(data, any(map(any, empty)))
+        callbacks = self._callbacks(words)
+        with self._entered(data.maybe_empty, validation is not None and validation.maybe_empty):
+            listening = WorkerCallbacks(
+                callbacks, model=self.model, collective=self._collective,
+                feeding=FitBatches(steps, self._counts, data.sample), report=self._report, epochs=epochs, local_steps=None,
+            )
+            with self._phase():
+                return self._methods["fit"](**{"verbose": 0, **words, "x": data.data}, callbacks=listening)
+
+    def evaluate(self, *given: Any, **words: Any) -> Any:
+        words = self._bound("evaluate", given, words)
+        if self._collective.size == 1 or isinstance(words.get("callbacks"), WorkerCallbacks):   # fit's own validation
+            return self._methods["evaluate"](**words)
+        words["x"] = self._arranged(words.get("x"))
+        data = self._look_at(words)
+        self._prepare(data, any(self._collective.gather(data.maybe_empty)))
+        metrics = self._metrics(data.sample)
+        with self._entered(False, data.maybe_empty), self._phase():
+            listening = EvaluationCallbacks(
+                self._callbacks(words), self.model, metrics, self._counts, lambda: self._report(Phase("train")))
+            return self._methods["evaluate"](**{"verbose": 0, **words, "x": data.data}, callbacks=listening)
+
+    def predict(self, *given: Any, **words: Any) -> Any:
+        words = self._bound("predict", given, words)
+        return self._methods["predict"](**{**words, "x": self._arranged(words.get("x"))})
+
+    def train_on_batch(self, *given: Any, **words: Any) -> Any:
+        return self._on_batch("train_on_batch", given, words)
+
+    def test_on_batch(self, *given: Any, **words: Any) -> Any:
+        return self._on_batch("test_on_batch", given, words)
+
+    def _on_batch(self, name: str, given: tuple[Any, ...], words: dict[str, Any]) -> Any:
+        words = self._bound(name, given, words)
+        if self._collective.size == 1:
+            return self._methods[name](**words)
+        batch = tuple(words.get(each) for each in ("x", "y", "sample_weight"))
+        rows = rows_in(batch)
+        # Outside of a graph, so that a worker that never makes this call is found out
+        told = [each if isinstance(each, tuple) and len(each) == 2 else ("another call", 0)
+                for each in self._collective.gather((name, rows))]
+        if any(other != name for other, _ in told) or not any(count for _, count in told):
+            calls = ", ".join(f"rank {rank}: {other} of {count} rows" for rank, (other, count) in enumerate(told))
+            raise TrainingError(f"the workers call {name} together, with rows on one of them at least, and these came: {calls}")
+        spec = keras.tree.map_structure(spec_of, batch)
+        data = Given(None, name, 1, True, spec, lambda: batch if rows else None)
+        self._prepare(data, True)
+        metrics = self._metrics(data.sample)
+        if self._statistics is None:
+            Consistency(self.model, self._collective).compare("before the first step")
+            self._statistics = Statistics(self.model, self._collective)
+        with self._entered(True, True):
+            results = self._methods[name](**{**words, "return_dict": True})
+        if name == "train_on_batch":
+            self._statistics.average(rows)
+        results = shaped(results, metrics.over_workers(numbers(results), metrics.state(), rows))
+        return results if words.get("return_dict") else self.model._flatten_metrics_in_order(results)
+
+    def _bound(self, name: str, given: tuple[Any, ...], words: dict[str, Any]) -> dict[str, Any]:
+        """A call's arguments by their names."""
+        signature = inspect.signature(self._methods[name])
+        if "x" not in signature.parameters:   # of a method of the user's own, that hands on what comes
+            signature = inspect.signature(getattr(keras.Model, name).__get__(self.model))
+        bound = dict(signature.bind(*given, **words).arguments)
+        more = bound.pop("kwargs", {})
+        return {**bound, **more}
+
+    def _arranged(self, data: Any) -> Any:
+        return in_model_s_structure(data, self.model, self._rows)
+
+    def _look_at(self, words: Mapping[str, Any]) -> Given:
+        return look_at(words.get("x"), words.get("y"), words.get("sample_weight"), words.get("batch_size"), self._rows,
+                       words.get("validation_split") or 0.0)
+
+    def _look_at_validation(self, words: dict[str, Any]) -> Given | None:
+        given = words.get("validation_data")
+        if given is None:
+            return None
+        if isinstance(given, (tuple, list)):
+            x, y, weight = [*given, None, None][:3]
+            return look_at(x, y, weight, words.get("validation_batch_size") or words.get("batch_size"), self._rows)
+        return look_at(given, None, None, None, self._rows)
+
+    def _callbacks(self, words: dict[str, Any]) -> list[keras.callbacks.Callback]:
+        """Those of a call that belong on this worker."""
+        callbacks = callbacks_of_rank(words.pop("callbacks", None), self._collective.rank, self._collective.size, "callbacks")
+        note_relative_paths(callbacks, self._note)
+        return callbacks
+
+    def _is_built(self) -> bool:
+        """Whether all of the model's weights exist; of a model without a call, Keras itself never says so."""
+        model = self.model
+        if not model.built and type(model).call in (keras.Model.call, keras.Layer.call):
+            layers = list(model._flatten_layers(include_self=False))
+            model.built = bool(layers) and all(layer.built for layer in layers)
+        return model.built
+
+    def _prepare(self, data: Given, empty: bool) -> None:
+        """Let the model have what its first step needs, the same on all workers. Collective.
+
+        Args:
+            data: what it is to be fed with.
+            empty: whether a step may give some worker no row.
+        """
+        model = self.model
+        model._assert_compile_called()
+        if not self._is_built():
+            self._build(data.spec)
+        made = (model._loss_tracker, model.optimizer)
+        if len(made) != len(self._compiled) or any(new is not old for new, old in zip(made, self._compiled)):
+            self._compiled = made
+            self._averaging = self._global_metrics = None
+            self._has_state = False
+            if model.optimizer is not None and not model.optimizer.built:
+                model.optimizer.build(model.trainable_variables)
+                take_rank_0s(model.optimizer.variables, self._collective)
+        if empty and not self._has_state:
+            if data.spec is None:
+                raise TrainingError(f"no batch of the {data.kind} that came can be looked at: give a tf.data.Dataset, or data with a batch")
+            self._has_state = True
+            known = {id(each) for each in self._variables()}
+            create_state(model, data.spec)
+            take_rank_0s([each for each in self._variables() if id(each) not in known], self._collective)
+
+    def _variables(self) -> list[keras.Variable]:
+        return [*self.model.variables, *optimizer_variables(self.model)]
+
+    def _build(self, spec: Any) -> None:
+        inputs = None if spec is None else spec[0] if isinstance(spec, tuple) else spec
+        if inputs is None or any(not isinstance(leaf, tf.TensorSpec) for leaf in keras.tree.flatten(inputs)):
+            raise TrainingError("the distributed model isn't built yet: give it a keras.Input, or call it once before")
+        self.model(keras.tree.map_structure(lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), dtype=leaf.dtype.name), inputs))
+        if self.model.optimizer is not None and not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
+        start_alike(self.model, self._collective)
+        self._seed_once()
+
+    def _seed_once(self) -> None:
+        if not self._seeded and self._is_built() and self._collective.size > 1:
+            self._seeded = True
+            seed_worker(self.model, self._seed, self._part)
+
+    def _metrics(self, sample: Callable[[], Any]) -> GlobalMetrics:
+        if self._global_metrics is None:
+            self._global_metrics = GlobalMetrics(self.model, self._collective)
+            self._global_metrics.look_at_states(sample)
+        return self._global_metrics
+
+    @contextmanager
+    def _entered(self, empty_steps: bool, empty_validation: bool) -> Iterator[None]:
+        """Let the model's steps be the workers': what was traced in it before is used again, where it is for such steps.
+
+        In a callback of a fit it is entered already.
+        """
+        more = (empty_steps and not self._empty_steps) or (empty_validation and not self._empty_validation)
+        if self._inside:
+            if more:
+                raise TrainingError(
+                    "evaluate, train_on_batch or test_on_batch came inside of a fit with data that may have batches without rows, for "
+                    "which the fit isn't made: make such a call once before the fit, too"
+                )
+            yield
+            return
+        with ExitStack() as stack:
+            new = self._averaging is None
+            if new:
+                self._counts = RowCounts(self.model)
+            stack.enter_context(self._counts)
+            if new or more:
+                self._empty_steps |= empty_steps
+                self._empty_validation |= empty_validation
+                if self._collective.size == 1:
+                    self.model.train_function = self.model.test_function = None
+                self._averaging = Averaging(
+                    self.model, self._collective, every_step=True, empty_steps=self._empty_steps,
+                    empty_validation=self._empty_validation, warmup=None, note=self._note,
+                )
+            stack.enter_context(self._averaging)
+            self._inside = True
+            stack.callback(setattr, self, "_inside", False)
+            yield
+
+    @contextmanager
+    def _phase(self) -> Iterator[None]:
+        """Steps are to be expected, and a stall is looked for; an error of the feed is told in its own words."""
+        if self._in_phase:
+            yield
+            return
+        self._in_phase = True
+        self._report(Phase("train"))
+        try:
+            yield
+        except Exception as error:
+            if self._rows is not None and self._rows.error is not None:
+                raise self._rows.error from error
+            raise
+        finally:
+            self._in_phase = False
+            self._report(Phase("run"))
+
+    def _note(self, text: str) -> None:
+        if self._collective.rank == 0:
+            print(text, flush=True)

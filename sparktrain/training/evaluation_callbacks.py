@@ -1,0 +1,47 @@
+"""Callbacks in an evaluation of many workers: everyone sees the metrics of all rows."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Sequence
+
+import keras
+
+from sparktrain.training.metrics import GlobalMetrics, numbers, shaped
+from sparktrain.training.row_counts import RowCounts
+
+_SIGN_SECONDS = 1.0   # between two signs that an evaluation goes on
+
+
+class EvaluationCallbacks(keras.callbacks.CallbackList):
+    """Keras's list of callbacks, before which an evaluation's logs become those of all workers' rows.
+
+    Args:
+        callbacks: what the list holds.
+        model: the one that is evaluated.
+        metrics: reads its metrics over all workers.
+        counts: of its steps' rows.
+        sign: called a time a second while batches are evaluated.
+    """
+
+    def __init__(
+        self, callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, metrics: GlobalMetrics, counts: RowCounts,
+        sign: Callable[[], None],
+    ) -> None:
+        super().__init__(callbacks, model=model, verbose=0, epochs=1, steps=None)
+        self._metrics, self._counts, self._sign = metrics, counts, sign
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        self._first, self._next_sign = self._counts.test, time.monotonic() + _SIGN_SECONDS
+        super().on_test_begin(logs)
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        super().on_test_batch_end(batch, logs)
+        if time.monotonic() >= self._next_sign:   # a long evaluation is no stall
+            self._next_sign = time.monotonic() + _SIGN_SECONDS
+            self._sign()
+
+    def on_test_end(self, logs: dict[str, Any]) -> None:
+        state, rows = self._metrics.state(), self._counts.test - self._first
+        logs.update(shaped(logs, self._metrics.over_workers(numbers(logs), state, rows)))   # Keras returns this very dictionary
+        super().on_test_end(logs)
