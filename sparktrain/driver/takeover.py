@@ -96,7 +96,11 @@ def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
         write_json(folder.staged, IDENTITY, mine)
         return
     begun = json.loads(folder.staged.read_text(IDENTITY))
-    differing = [each for name in mine if name in begun for each in _differing(name, begun[name], mine[name])]
+    # Keys that the version which began the run did not know have no other value there
+    known = {name: value if name != "configuration" else {
+        section: {key: each for key, each in content.items() if key in begun[name][section]} if isinstance(content, dict) else content
+        for section, content in value.items() if section in begun[name]} for name, value in mine.items() if name in begun}
+    differing = [each for name in known for each in _differing(name, begun[name], known[name])]
     if differing:
         raise NotTheSame(
             f"run {folder.run!r} was begun otherwise, and can't be gone on with: {'; '.join(differing[:5])}. Undo that, or give "

@@ -201,3 +201,7 @@ def test_a_run_is_gone_on_with_only_as_what_it_was_begun_as(folder):
             check_same(folder, differs)
         assert told in str(caught.value) and "another --run-id" in str(caught.value)
     assert json.loads(folder.staged.read_text(IDENTITY)) == mine
+    older = json.loads(json.dumps(mine))   # as a version wrote it that had fewer keys
+    del older["configuration"]["model"]["args"], older["configuration"]["seed"], older["given"]
+    write_json(folder.staged, IDENTITY, older)
+    check_same(folder, mine)
