@@ -9,6 +9,7 @@ import re
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Iterator
 
+from pyspark.ml import Pipeline, PipelineModel
 from pyspark.sql import DataFrame
 
 from sparktrain.driver.functions import goes_by_name
@@ -31,6 +32,8 @@ def of_given(given: Given, *, rows_kept: bool) -> dict[str, str]:
             found[name] = of_model(value)
         elif value is not None and not goes_by_name(value):
             found[name] = of_function(value)
+    if given.pipeline is not None:
+        found["pipeline"] = of_pipeline(given.pipeline)
     if given.frame is not None and not rows_kept:
         found["frame"] = of_frame(given.frame)
     return found
@@ -41,6 +44,18 @@ def of_model(model: Any) -> str:
     said = json.dumps([model.get_config(), model.get_compile_config()], default=repr, sort_keys=True)
     # Keras numbers layers on within a process
     return hashlib.sha256(re.sub(r'_\d+(?=["/])', "", said).encode()).hexdigest()
+
+
+def of_pipeline(pipeline: Any) -> str:
+    """SHA-256 of a Spark ML Pipeline's or PipelineModel's stages with their parameters; not of what a fitted stage has learned."""
+    def said(stage: Any) -> list[Any]:
+        inner = stage.getStages() if isinstance(stage, Pipeline) else stage.stages if isinstance(stage, PipelineModel) else []
+        set_to = {param.name: str(value) for param, value in stage.extractParamMap().items() if param.name != "stages"}
+        return [type(stage).__qualname__, set_to, [said(each) for each in inner]]
+
+    # Some parameters' defaults have the stage's uid in them, which is random
+    plain = re.sub(r"_[0-9a-f]{12}", "", json.dumps(said(pipeline), sort_keys=True))
+    return hashlib.sha256(plain.encode()).hexdigest()
 
 
 def of_function(function: Any) -> str:

@@ -118,6 +118,7 @@ def _differing(name: str, begun: Any, now: Any) -> list[str]:
         changed = sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
         return [f"{len(changed)} input files differ, {changed[0]} among them"]
     if name.startswith("given "):
-        what = "its plan (sources, conditions, functions, columns)" if name == "given frame" else "its code, or what that refers to,"
+        what = {"given frame": "its plan (sources, conditions, functions, columns)", "given pipeline": "a stage, or a parameter of one,"}.get(
+            name, "its code, or what that refers to,")
         return [f"the {name.removeprefix('given ')} that the program hands over is another: {what} has changed"]
     return [f"{name} was {begun!r} and is {now!r}"]

@@ -23,6 +23,7 @@ from sparktrain.config import ConfigError, Job
 from sparktrain.data import InputError, MissingColumn
 from sparktrain.driver import output
 from sparktrain.driver import Given, run_job, write_prepared
+from sparktrain.driver.fingerprint import of_pipeline
 from sparktrain.driver.output import RunTaken
 from sparktrain.storage import StorageError, open_folder
 
@@ -166,6 +167,14 @@ def test_training_goes_on_where_pipeline_and_classes_are_the_same(own, trained, 
     with pytest.raises(InputError, match="data.label.classes is yes, no.*outputs stand for yes, no, maybe"):
         run_job(spark, job(place, {**go_on, "label": {"column": "kind", "classes": ["yes", "no"]}}, load))
     assert not place.join("models", "_runs").list()
+
+
+def test_a_pipeline_that_a_program_hands_over_is_known_by_its_stages_and_their_parameters(place):
+    def made(with_mean: bool) -> Pipeline:
+        return Pipeline(stages=[VectorAssembler(inputCols=["a", "b"], outputCol="raw"),
+                                StandardScaler(inputCol="raw", outputCol="scaled", withMean=with_mean)])
+
+    assert of_pipeline(made(True)) == of_pipeline(Pipeline.load(f"{place.url}/scaling")) != of_pipeline(made(False))
 
 
 def test_what_is_no_whole_prepared_frame_is_refused_with_the_reason(spark, place, written, trained):
