@@ -19,6 +19,7 @@ from typing import Callable, Iterator, Mapping
 from sparktrain.cluster.output_lines import OutputLines
 from sparktrain.interfaces.messages import Failure, Finished, Log, Message, Order, OutputCheck, decode, encode_check, encode_order
 
+EXITED = "WorkerExited"   # by itself, before it could say why
 _LAST_LINES = 40
 _AT_ONCE = 1 << 16   # bytes that are read from a pipe
 _PIPE = 1 << 20      # bytes that a pipe holds at most
@@ -160,7 +161,7 @@ class Child:
             return Failure("echo", "Stopped", self._killed)
         if self._outcome is not None and (status == 0 or isinstance(self._outcome, Failure)):
             return self._outcome
-        return Failure("lost", "WorkerLost", describe_exit(status), "\n".join(self._last_lines))
+        return Failure("lost", EXITED if status >= 0 else "WorkerLost", describe_exit(status), "\n".join(self._last_lines))
 
 
 def describe_exit(status: int) -> str:

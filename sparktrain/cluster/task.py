@@ -26,7 +26,7 @@ from pyspark import BarrierTaskContext
 
 from sparktrain import feed
 from sparktrain.cluster.channel import Client, Stopped
-from sparktrain.cluster.child import Child
+from sparktrain.cluster.child import EXITED, Child
 from sparktrain.cluster.local_disks import Spare, local_dirs, make_folders, remove_left
 from sparktrain.cluster.places import places
 from sparktrain.cluster.short_path import forget, shorten
@@ -35,7 +35,8 @@ from sparktrain.interfaces.launch import Launch, LaunchFailed
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, OutputCheck, Phase, Source
 
 _ENDING = 2.0   # seconds in which an executor's JVM follows its container's files
-_FILES_ARE_GONE = ("FileNotFoundError", "ModuleNotFoundError", "ImportError")
+# What comes where they are: an interpreter that starts without them can't say anything
+_FILES_ARE_GONE = ("FileNotFoundError", "ModuleNotFoundError", "ImportError", EXITED)
 _TELL_EVERY = 0.5   # seconds
 
 

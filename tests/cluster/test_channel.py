@@ -224,8 +224,8 @@ def test_500_workers_agree_on_10_000_columns_with_little_traffic(driver, monkeyp
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
     columns = [{"column": f"feature_{i:05d}", "shape": [], "dtype": "float32"} for i in range(10_000)]
     full = Filled({"x": {"shape": [10_000], "dtype": "float32", "columns": columns}}, {"column": "y", "shape": [], "dtype": "int32"},
-                  [0.0, 1.0], [[0, 10], [1, 10]], False, [100_000] * 40, [10_000] * 4, [0] * 40, [0] * 4, 5_000_000_000)
-    empty = Filled(None, None, None, [], False, [], [], [], [], 0)
+                  [0.0, 1.0], {}, [[0, 10], [1, 10]], False, [100_000] * 40, [10_000] * 4, [0] * 40, [0] * 4, 5_000_000_000)
+    empty = Filled(None, None, None, {}, [], False, [], [], [], [], 0)
     sent = [0]
     send = Wire.send
     monkeypatch.setattr(Wire, "send", lambda wire, line: (sent.__setitem__(0, sent[0] + len(line)), send(wire, line))[1])

@@ -47,7 +47,7 @@ def test_a_users_own_job_trains_and_its_model_is_there(home):
     assert (home / "told.json").read_text() == "finished"
     lineage = json.loads((run / "lineage.json").read_text())
     assert lineage["classes_after_sampling"] == {"near": 60, "far": 60}
-    assert set(lineage["code"]) == {"mine.py", "words.py"}
+    assert set(lineage["code"]) == {"mine.py", "words.py", "classes.json"}
     # what was trained is what the YAML beside it says
     assert yaml.safe_load((run / "job.yaml").read_text())["training"]["epochs"] == 3
 
