@@ -74,5 +74,5 @@ setup(
         "notebook": ["ipython"],  # a notebook's own kernel has it
         "test": ["hypothesis", "ipykernel", "jsonschema", "jupyter_client", "pytest", "pytest-timeout", "pytest-xdist"],
     },
-    entry_points={"console_scripts": ["sparktrain = sparktrain.driver.command_line:main"]},
+    entry_points={"console_scripts": ["sparktrain = sparktrain.cli.command:main"]},
 )

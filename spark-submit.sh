@@ -144,7 +144,7 @@ submit() {
     if [[ -n ${SPARK_HOME:-} ]]; then command=$SPARK_HOME/bin/spark-submit; fi
     local wait=(env)
     if env --block-signal=TERM true 2>/dev/null; then wait=(env --block-signal=TERM,INT,HUP); fi
-    exec "${wait[@]}" "$PYTHON" -P -m sparktrain.driver.launch "$JOB_INDEX" "$command" "$@"
+    exec "${wait[@]}" "$PYTHON" -P -m sparktrain.launcher "$JOB_INDEX" "$command" "$@"
 }
 
 quickstart() {

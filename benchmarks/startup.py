@@ -79,7 +79,7 @@ def main() -> None:
                 "cluster": {"worker_memory": "1400m"}, "output": {"path": "hdfs:///models"},
             }))
             begun = time.time()
-            subprocess.run([sys.executable, "-P", "-m", "sparktrain.driver.command_line", "package", "--to", "hdfs:///envs"],
+            subprocess.run([sys.executable, "-P", "-m", "sparktrain.cli.command", "package", "--to", "hdfs:///envs"],
                            check=True, timeout=570, stdout=subprocess.DEVNULL)
             packing = time.time() - begun
             parts = {way: submit(home, options) for way, options in WAYS.items()}

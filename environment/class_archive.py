@@ -3,7 +3,7 @@
     .venv/bin/python environment/class_archive.py .venv/spark-classes.jsa
 
 It is Java's own Class Data Sharing (JDK 17, -XX:ArchiveClassesAtExit): a JVM writes down the classes that it has loaded, and
-another with the same jars takes them from there; where Java or jars are others, it goes on without. `sparktrain.driver.launch`
+another with the same jars takes them from there; where Java or jars are others, it goes on without. `sparktrain.launcher`
 gives it to jobs on this machine. Under a path with a space JDK 17 takes none of Spark's classes: starts are as they were.
 """
 

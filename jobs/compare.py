@@ -23,11 +23,11 @@ from rich.markdown import Markdown
 from rich.text import Text
 
 from sparktrain.config import Job, load
-from sparktrain.driver.comparison import Failure, Outcome, compare, markdown, metric_of, picture, table_csv, variants
-from sparktrain.driver.ending import failed, show
-from sparktrain.driver.progress import make_console
-from sparktrain.driver.result import exit_status
+from sparktrain.display.console import make_console
+from sparktrain.driver.failure_report import failed, show
 from sparktrain.engines import ENGINES
+from sparktrain.runs.result import exit_status
+from sparktrain.search.comparison import Failure, Outcome, compare, markdown, metric_of, picture, table_csv, variants
 
 
 def average(text: str) -> str | int:

@@ -7,7 +7,7 @@ Prints a table, and a report as JSON for whoever helps. The exit status is 0 if 
 
 import sys
 
-from sparktrain.driver.doctor.program import main
+from sparktrain.doctor.program import main
 
 if __name__ == "__main__":
     sys.exit(main())

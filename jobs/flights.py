@@ -53,7 +53,8 @@ def prepare(frame: DataFrame, weather: str, hours: int = 8) -> DataFrame:
 
 def _history(flights: DataFrame, weather: DataFrame, hours: int) -> DataFrame:
     """For every origin and hour (`at`), the `history` of the hours before it."""
-    from pyspark.sql import Window, functions as F
+    from pyspark.sql import Window
+    from pyspark.sql import functions as F
 
     # A departure becomes known in the hour in which it takes place; one that leaves before its scheduled hour, only
     # in that: a flight is never part of its own history.

@@ -5,7 +5,7 @@
 
 import sys
 
-from sparktrain.driver import prepare_main
+from sparktrain.cli import prepare_main
 
 if __name__ == "__main__":
     sys.exit(prepare_main())

@@ -18,19 +18,21 @@ from pyspark.ml.classification import LogisticRegression
 from pyspark.ml.evaluation import BinaryClassificationEvaluator
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.functions import array_to_vector
-from pyspark.sql import DataFrame, SparkSession, functions as F
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from rich.console import Console
 from rich.table import Table
 
+from sparktrain.cli import main
 from sparktrain.config import Job
 from sparktrain.data import VALIDATION
-from sparktrain.driver import Result, main
+from sparktrain.driver import Result
 from sparktrain.sandbox import Sandbox
 from sparktrain.storage import open_folder
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # where the job's `jobs.flights` is
 
-from jobs import flights   # noqa: E402
+from jobs import flights  # noqa: E402
 
 console = Console(stderr=True)
 

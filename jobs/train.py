@@ -5,7 +5,7 @@
 
 import sys
 
-from sparktrain.driver import main
+from sparktrain.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -24,8 +24,8 @@ from types import TracebackType
 from sparktrain.feed import BadInput, Shard
 from sparktrain.interfaces.collective import Collective, PeerLost, TimedCollective
 from sparktrain.interfaces.messages import SIGN_SECONDS, Alive, Failure, Message, decode_check, decode_order, encode
+from sparktrain.models.errors import TrainingError
 from sparktrain.storage import NotFound, StorageError
-from sparktrain.training.errors import TrainingError
 from sparktrain.training.output import check_output
 from sparktrain.training.phases import Phases
 

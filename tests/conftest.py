@@ -9,11 +9,15 @@ import re
 import signal
 import sys
 import time
+import uuid
 from pathlib import Path
+from typing import Callable
 
 import psutil
 import pytest
 from hypothesis import HealthCheck, settings
+
+from sparktrain.storage import Folder, hadoop_settings, open_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -131,3 +135,33 @@ def _node_processes() -> list[psutil.Process]:
         except (psutil.NoSuchProcess, psutil.AccessDenied, AttributeError):
             continue   # ended meanwhile, or its parent has
     return found
+
+
+# With no web server where one would be looked for
+WEBHDFS_CLOSED = {"dfs.webhdfs.enabled": "false", "dfs.namenode.http-address": "localhost:9"}
+
+
+@pytest.fixture(params=["memory", "local", "copying", pytest.param("webhdfs", marks=pytest.mark.real),
+                        pytest.param("native hdfs", marks=pytest.mark.real)])
+def reopen(request, tmp_path, monkeypatch) -> Callable[[], Folder]:
+    """Opens the folder anew, as another program would. `copying`: a real disk without the use of its renames."""
+    if request.param.endswith("hdfs"):
+        hdfs = request.getfixturevalue("hdfs")
+        monkeypatch.setenv("HADOOP_CONF_DIR", str(hdfs.conf_dir))
+        settings = hadoop_settings() | ({} if request.param == "webhdfs" else WEBHDFS_CLOSED)
+        url = f"{hdfs.uri}/storage-tests/{uuid.uuid4().hex}"
+        return lambda: open_folder(url, settings)
+    url = {"memory": f"memory://tests/{uuid.uuid4().hex}", "local": str(tmp_path / "local store"),
+           "copying": f"local://{tmp_path}/copying"}[request.param]
+    return lambda: open_folder(url)
+
+
+@pytest.fixture
+def folder(reopen) -> Folder:
+    return reopen()
+
+
+@pytest.fixture(params=["webhdfs", "native"])
+def way(request) -> dict[str, str]:
+    """What Hadoop's configuration says besides, for each of the two ways to HDFS."""
+    return {} if request.param == "webhdfs" else WEBHDFS_CLOSED

@@ -14,24 +14,34 @@ PACKAGE = Path(__file__).resolve().parent.parent / "sparktrain"
 MAY_IMPORT = {
     "config": set(),
     "storage": set(),
-    "data": {"config", "storage"},
     "feed": set(),
     "interfaces": set(),
-    "engines": {"interfaces"},
-    "training": {"feed", "interfaces", "storage"},
-    "worker": {"config", "interfaces", "engines", "training", "feed", "storage"},
-    "cluster": {"config", "interfaces", "feed"},
-    "driver": {"config", "storage", "data", "feed", "interfaces", "engines", "training", "cluster", "sandbox"},
     "sandbox": set(),
+    "models": {"feed"},
+    "runs": {"interfaces", "models", "storage"},
+    "data": {"config", "storage"},
+    "engines": {"interfaces"},
+    "training": {"feed", "interfaces", "models", "storage"},
+    "worker": {"config", "engines", "feed", "interfaces", "models", "storage", "training"},
+    "cluster": {"feed", "interfaces"},
+    "usercode": {"config", "interfaces", "models"},
+    "display": {"interfaces", "runs"},
+    "driver": {"cluster", "config", "data", "display", "engines", "feed", "interfaces", "models", "runs", "storage", "usercode"},
+    "launcher": {"cluster", "config", "display", "runs", "storage", "usercode"},
+    "doctor": {"cluster", "config", "data", "display", "driver", "engines", "feed", "interfaces", "launcher", "runs", "storage"},
+    "init": {"config", "data", "display", "storage"},
+    "search": {"config", "data", "display", "driver", "usercode"},
+    "cli": {"config", "display", "doctor", "driver", "init", "launcher", "runs", "sandbox", "storage", "usercode"},
 }
+_SPARK = {"cluster", "data", "driver", "doctor", "init", "search", "cli"}
+_KERAS = {"models", "training", "worker"}
 NOT_BY = {
-    "pyspark": {"config", "storage", "feed", "interfaces", "training", "worker", "engines", "sandbox"},
-    "tensorflow": {"config", "storage", "data", "feed", "interfaces", "cluster", "driver", "sandbox"},
-    "keras": {"config", "storage", "data", "feed", "interfaces", "cluster", "sandbox"},
-    "horovod": {"config", "storage", "data", "feed", "interfaces", "training", "worker", "cluster", "driver", "sandbox"},
-    "tensorflowonspark": {
-        "config", "storage", "data", "feed", "interfaces", "training", "worker", "cluster", "driver", "sandbox"
-    },
+    "pyspark": MAY_IMPORT.keys() - _SPARK,
+    "py4j": MAY_IMPORT.keys() - _SPARK,
+    "keras": MAY_IMPORT.keys() - _KERAS,
+    "tensorflow": MAY_IMPORT.keys() - {"training", "worker", "engines", "doctor"},
+    "horovod": MAY_IMPORT.keys() - {"engines"},
+    "tensorflowonspark": MAY_IMPORT.keys() - {"engines"},
 }
 
 
@@ -68,7 +78,6 @@ def test_every_room_imports_only_the_rooms_it_may_know():
 
 def test_frameworks_stay_in_their_rooms():
     wrong = [f"{file} imports {name}" for room, file, name in _imports() if room in NOT_BY.get(name.split(".")[0], ())]
-    # Result.model hands a program its trained model
     assert not wrong, "\n".join(wrong)
 
 
@@ -78,8 +87,8 @@ def test_frameworks_stay_in_their_rooms():
       "sparktrain.engines.tensorflowonspark.collective"], "pyspark"),
     (["sparktrain.cluster.task", "sparktrain.engines.horovod.launch", "sparktrain.engines.single.launch",
       "sparktrain.engines.tensorflowonspark.cluster"], "tensorflow"),
-    (["sparktrain.driver.run", "sparktrain.driver.program"], "tensorflow"),
-    (["sparktrain.driver.request", "sparktrain.driver.runs", "sparktrain.driver.tail"], "pyspark"),
+    (["sparktrain.driver.training_run", "sparktrain.cli.job_program"], "tensorflow"),
+    (["sparktrain.driver.request", "sparktrain.display.tables", "sparktrain.runs.follow"], "pyspark"),
     (["sparktrain.engines.horovod.launch"], "sparktrain.engines.horovod.collective"),
 ])
 def test_a_process_loads_nothing_that_is_not_its_own(modules, never):

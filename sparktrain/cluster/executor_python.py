@@ -11,11 +11,11 @@ import time
 from contextlib import contextmanager
 from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
-import sparktrain
 from py4j.protocol import Py4JError
 from pyspark import SparkContext, cloudpickle
 from pyspark.errors import PySparkException
 
+import sparktrain
 from sparktrain.cluster.slots import ClusterRefused, Slots, executor_cores
 
 _log = logging.getLogger(__name__)

@@ -27,7 +27,7 @@ class Bounds:
         return str(self.min) if self.min == self.max else f"{self.min} to {self.max}"
 
 
-class Turn(Protocol):
+class Lease(Protocol):
     """Whose turn it is to gather executors: of the runs that share a cluster only one may hold less than it needs."""
 
     def take(self) -> bool:
@@ -104,7 +104,7 @@ class Executors:
 
 
 def gather(
-    executors: Executors, bounds: Bounds, timeout: float, turn: Turn | None = None,
+    executors: Executors, bounds: Bounds, timeout: float, turn: Lease | None = None,
     on_waiting: Callable[[str], None] = lambda text: None,
 ) -> Slots:
     """Wait until there is room for every worker, and ask for executors where there isn't.
@@ -157,7 +157,7 @@ def gather(
         time.sleep(_LOOK if not queued else 5 * _LOOK)
 
 
-def _waiting(room: int, bounds: Bounds, queued: bool, turn: Turn | None, timeout: float) -> str:
+def _waiting(room: int, bounds: Bounds, queued: bool, turn: Lease | None, timeout: float) -> str:
     other = turn.whose() if turn is not None else None
     if queued:
         return f"waiting for {other or 'another run'}, which gathers its executors first (at most {timeout:.0f} s)"
@@ -165,7 +165,7 @@ def _waiting(room: int, bounds: Bounds, queued: bool, turn: Turn | None, timeout
     return f"waiting for executors: {room} of {bounds} are up (at most {timeout:.0f} s{behind})"
 
 
-def _too_few(slots: Slots, bounds: Bounds, timeout: float | None, turn: Turn | None) -> NoSlots:
+def _too_few(slots: Slots, bounds: Bounds, timeout: float | None, turn: Lease | None) -> NoSlots:
     have, unit = slots.most, "task slots" if slots.local else f"executors of {slots.cores} cores"
     other = turn.whose() if turn is not None else None
     return NoSlots(

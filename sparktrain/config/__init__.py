@@ -6,8 +6,7 @@ from sparktrain.config.files import load
 from sparktrain.config.inputs import ColumnSpec, Feature, InputSpec, Label
 from sparktrain.config.job import Job, schema
 from sparktrain.config.manual import reference
-from sparktrain.config.training import (Checkpoint, Cluster, EarlyStopping, Model, Output, ScaleLearningRate, Training,
-                                        WorkerRange)
+from sparktrain.config.training import Checkpoint, Cluster, EarlyStopping, Model, Output, ScaleLearningRate, Training, WorkerRange
 
 __all__ = ["Checkpoint", "Cluster", "ColumnSpec", "ConfigError", "Data", "EarlyStopping", "Feature", "InputSpec", "Job",
            "Label", "Model", "Output", "Problem", "Sample", "ScaleLearningRate", "Training", "Validation",

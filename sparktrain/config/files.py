@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Sequence
 
-from sparktrain.config import check, overrides as settings, yamltext
+from sparktrain.config import check, yamltext
+from sparktrain.config import overrides as settings
 from sparktrain.config.errors import ConfigError, Problem
 from sparktrain.config.job import Job
 

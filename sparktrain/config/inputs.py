@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field
 
-from sparktrain.config.kinds import (Class, Count, Number, Section, Text, as_list, as_mapping, as_names, as_text, by_form,
-                                     form_of)
+from sparktrain.config.kinds import Class, Count, Number, Section, Text, as_list, as_mapping, as_names, as_text, by_form, form_of
 
 
 class Feature(Section):

@@ -6,8 +6,24 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from sparktrain.config.kinds import (SIZE, Args, Class, Count, Flag, Function, Module, NotNegative, Positive, Section,
-                                     Text, Whole, as_mapping, as_number, as_text, by_form)
+from sparktrain.config.kinds import (
+    SIZE,
+    Args,
+    Class,
+    Count,
+    Flag,
+    Function,
+    Module,
+    NotNegative,
+    Positive,
+    Section,
+    Text,
+    Whole,
+    as_mapping,
+    as_number,
+    as_text,
+    by_form,
+)
 
 ONE_WORKER = ("single", "mirrored")
 

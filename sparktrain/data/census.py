@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (BooleanType, DataType, DateType, FractionalType, IntegralType, StringType)
+from pyspark.sql.types import BooleanType, DataType, DateType, FractionalType, IntegralType, StringType
 
 from sparktrain.data.errors import InputError
 from sparktrain.data.identity import ROW, VALIDATION, column, derived_hash

@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from sparktrain.data import census as counting
-from sparktrain.data import pipeline as stages
 from sparktrain.data import classes as outputs
+from sparktrain.data import pipeline as stages
 from sparktrain.data import sampling, splitting, stored
 from sparktrain.data.cutting import cut
 from sparktrain.data.errors import InputError, explained, listed, require_columns

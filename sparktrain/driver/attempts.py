@@ -17,17 +17,17 @@ from sparktrain.cluster.stage import Attempt, AttemptFailed, NoTasks, StageFaile
 from sparktrain.cluster.task import Task
 from sparktrain.cluster.work_folder import submitted_files
 from sparktrain.data import VALIDATION, Prepared, deal, explain, pack
-from sparktrain.driver.plan import layout, rows_of_each
 from sparktrain.driver.retry_policy import Kind, RetryPolicy, kind_of
+from sparktrain.driver.worker_spec import layout, rows_of_each
 from sparktrain.engines import bring_up
 from sparktrain.feed import NoRows
-from sparktrain.interfaces.launch import Launch
 from sparktrain.interfaces.checkpoints import CHECKPOINTS, Checkpoint, read, to_go_on_from
+from sparktrain.interfaces.launch import Launch
 from sparktrain.interfaces.messages import Finished, Source
 from sparktrain.storage import Folder, NotFound
 
 if TYPE_CHECKING:
-    from sparktrain.driver.run import Run
+    from sparktrain.driver.training_run import Run
 
 
 def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Finished]:
@@ -39,7 +39,7 @@ def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Fin
     """
     policy = RetryPolicy(run.job.training.max_failures, _checkpoint(run.folder.staged, run.job.training.workers))
     while True:
-        run.course.begin_attempt()
+        run.timeline.begin_attempt()
         try:
             with _engine(run, slots) as launch:
                 return _attempt(run, prepared, model, slots, launch, last=policy.exhausted)
@@ -47,13 +47,13 @@ def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Fin
             retry = policy.after(_kind(error), _checkpoint(run.folder.staged, run.job.training.workers)) if not run.check else None
             if retry is None:
                 raise
-            run.watch.note(f"attempt {run.course.attempts} failed: {error}")
-            run.watch.note(
+            run.display.note(f"attempt {run.timeline.attempts} failed: {error}")
+            run.display.note(
                 f"trying again in {retry.pause:.0f} s ({retry.failures} of {run.job.training.max_failures} failures that may be)"
             )
         time.sleep(retry.pause)
         run.folder.check()
-        run.course.again()
+        run.timeline.again()
         slots = run.slots()
 
 
@@ -70,7 +70,7 @@ def _kind(error: AttemptFailed | StageFailed) -> Kind:
 def _engine(run: Run, slots: Slots) -> AbstractContextManager[Callable[[], Launch]]:
     """What the engine needs on the executors while the workers train; it makes each task's own part of it."""
     executors = ApplicationExecutors(run.spark.sparkContext, slots, run.job.training.workers)
-    return bring_up(run.job.training.engine, executors, run.job.cluster.slots_timeout, run.watch.note)
+    return bring_up(run.job.training.engine, executors, run.job.cluster.slots_timeout, run.display.note)
 
 
 def _attempt(
@@ -80,17 +80,17 @@ def _attempt(
     parts = training.workers
     sizes = training.batch_sizes(parts)
     checkpoint = _checkpoint(run.folder.staged, parts)
-    if checkpoint is not None or run.course.attempts > 1:
-        run.watch.note(f"going on from {checkpoint or 'the beginning'}")
+    if checkpoint is not None or run.timeline.attempts > 1:
+        run.display.note(f"going on from {checkpoint or 'the beginning'}")
     repeated = None
     if not run.check and parts > 1:
         begun = time.monotonic()
-        run.watch.step("looking for rows that are there very often")
+        run.display.step("looking for rows that are there very often")
         try:
             repeated = prepared.repeated(parts, run.whole)
         except (PySparkException, Py4JError) as error:
             raise StageFailed(spark_cause(error)) from error
-        run.course.seconds["prepare"] += time.monotonic() - begun
+        run.timeline.seconds["prepare"] += time.monotonic() - begun
     frame = prepared.frame
     if run.check:
         # Validation rows too: early stopping and `save: best` look at their metrics.
@@ -117,14 +117,14 @@ def _attempt(
         code=run.shipped.archive,
         files=submitted_files(run.spark.sparkContext),
     )
-    run.watch.step("filling")
-    run.course.mark("stage")
+    run.display.step("filling")
+    run.timeline.mark("stage")
 
     def release(tag: str) -> None:
         """Give the disks back what is not read again: each attempt shuffles anew, and the last one reads no rows twice."""
-        run.watch.tidy(lambda: remove_shuffle_files(run.spark.sparkContext, tag), "the shuffle's files are still on the executors' disks")
+        run.display.tidy(lambda: remove_shuffle_files(run.spark.sparkContext, tag), "the shuffle's files are still on the executors' disks")
         if last and not run.check:
-            run.watch.tidy(prepared.release, "the prepared rows are still kept")
+            run.display.tidy(prepared.release, "the prepared rows are still kept")
 
     attempt = Attempt(
         dealt,
@@ -149,7 +149,7 @@ def _attempt(
     except StageFailed as error:
         known = explain(error.__cause__)   # a file or a record that can't be read
         raise known or error from error.__cause__
-    run.course.mark("end")
+    run.timeline.mark("end")
     return finished
 
 

@@ -1,25 +1,23 @@
-"""What tells whether a run is still the same where nothing has a name: functions by value, and the plan of a frame given."""
+"""Fingerprints of what a program passes without a name: functions, models, pipelines, the plan of a frame."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
 import re
-from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, Iterator
+from typing import Any
 
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.sql import DataFrame
 
-from sparktrain.driver.functions import goes_by_name
-from sparktrain.driver.given import Given
+from sparktrain.driver.supplied import SuppliedObjects
+from sparktrain.usercode.fingerprint import of_function
+from sparktrain.usercode.lookup import goes_by_name
 
-_PLAIN = (type(None), bool, int, float, complex, str, bytes)
 _NUMBERED = re.compile(r"#\d+L?|\bplan_id=\d+")   # Spark numbers a plan's columns anew in each application
 
 
-def of_given(given: Given, *, rows_kept: bool) -> dict[str, str]:
+def of_supplied(supplied: SuppliedObjects, *, rows_kept: bool) -> dict[str, str]:
     """A fingerprint of each thing that a program hands over and that no file tells of.
 
     Args:
@@ -27,15 +25,15 @@ def of_given(given: Given, *, rows_kept: bool) -> dict[str, str]:
         rows_kept: whether the run reads its rows as it has stored them once, whatever the frame is by now.
     """
     found = {}
-    for name, value in (("model", given.model), ("preprocess", given.preprocess), ("callbacks", given.callbacks)):
+    for name, value in (("model", supplied.model), ("preprocess", supplied.preprocess), ("callbacks", supplied.callbacks)):
         if hasattr(value, "train_on_batch"):
             found[name] = of_model(value)
         elif value is not None and not goes_by_name(value):
             found[name] = of_function(value)
-    if given.pipeline is not None:
-        found["pipeline"] = of_pipeline(given.pipeline)
-    if given.frame is not None and not rows_kept:
-        found["frame"] = of_frame(given.frame)
+    if supplied.pipeline is not None:
+        found["pipeline"] = of_pipeline(supplied.pipeline)
+    if supplied.frame is not None and not rows_kept:
+        found["frame"] = of_frame(supplied.frame)
     return found
 
 
@@ -58,15 +56,6 @@ def of_pipeline(pipeline: Any) -> str:
     return hashlib.sha256(plain.encode()).hexdigest()
 
 
-def of_function(function: Any) -> str:
-    """SHA-256 of what a function does: its code, its defaults, and what of its own module it refers to.
-
-    Not of its pickle, which holds random ids of classes, and a notebook's files by names that differ each time. The same source
-    under another minor version of Python is another: its bytecode is.
-    """
-    return hashlib.sha256("\n".join(_said(function, set(), getattr(function, "__module__", None))).encode()).hexdigest()
-
-
 def of_frame(frame: DataFrame) -> str:
     """SHA-256 of the analysed plan: which sources, conditions, functions and columns, not which rows they give.
 
@@ -83,92 +72,3 @@ def of_frame(frame: DataFrame) -> str:
         else:
             conf.set(key, before)
     return hashlib.sha256(_NUMBERED.sub("", plan).encode()).hexdigest()
-
-
-def _said(value: Any, seen: set[int], home: str | None) -> Iterator[str]:
-    """Lines that differ where what two values do differs.
-
-    Args:
-        seen: ids of what has been said, for functions that refer to each other.
-        home: the module that goes by value; what is of another goes by its name.
-    """
-    if isinstance(value, (*_PLAIN, type(Ellipsis))):
-        yield repr(value)
-    elif id(value) in seen:
-        yield "again"
-    elif isinstance(value, functools.partial):
-        yield "partial"
-        for each in (value.func, list(value.args), value.keywords):
-            yield from _said(each, seen, home)
-    elif isinstance(value, (list, tuple)):
-        yield f"{type(value).__name__} of {len(value)}"
-        for each in value:
-            yield from _said(each, seen | {id(value)}, home)
-    elif isinstance(value, dict):
-        yield f"dict of {len(value)}"
-        for key, each in value.items():
-            yield repr(key) if isinstance(key, _PLAIN) else type(key).__qualname__
-            yield from _said(each, seen | {id(value)}, home)
-    elif isinstance(value, (set, frozenset)):
-        yield from sorted("".join(_said(each, set(), home)) for each in value)
-    elif isinstance(value, ModuleType):
-        yield f"module {value.__name__}"
-    elif isinstance(value, MethodType):
-        yield from _said(value.__func__, seen, home)
-        yield from _said(value.__self__, seen, home)
-    elif isinstance(value, FunctionType) and value.__module__ == home:
-        seen.add(id(value))
-        yield from _said_function(value, seen, home)
-    elif isinstance(value, type) and value.__module__ == home:
-        seen.add(id(value))
-        yield from _said_class(value, seen, home)
-    elif isinstance(value, (FunctionType, type)) or hasattr(value, "__qualname__"):
-        yield f"{getattr(value, '__module__', None)}.{value.__qualname__}"
-    else:   # an object: its class; and what is plain in one of the user's own, as others may hold numbers of their process
-        yield from _said(type(value), seen, home)
-        if type(value).__module__ == home:
-            yield from _said({name: each for name, each in vars(value).items() if isinstance(each, _PLAIN)}, seen, home)
-
-
-def _said_function(function: FunctionType, seen: set[int], home: str | None) -> Iterator[str]:
-    yield f"function {function.__qualname__}"
-    yield from _said_code(function.__code__)
-    yield from _said([function.__defaults__, function.__kwdefaults__], seen, home)
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
-        try:
-            content = cell.cell_contents
-        except ValueError:   # not set yet
-            continue
-        yield f"free {name}"
-        yield from _said(content, seen, home)
-    for name in sorted(_names(function.__code__)):
-        if name in function.__globals__:
-            yield f"global {name}"
-            yield from _said(function.__globals__[name], seen, home)
-
-
-def _said_class(kind: type, seen: set[int], home: str | None) -> Iterator[str]:
-    yield f"class {kind.__qualname__}"
-    for base in kind.__bases__:
-        yield from _said(base, seen, home)
-    for name, value in sorted(vars(kind).items()):
-        if name in ("__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__") or name.startswith("_abc_"):
-            continue
-        yield name
-        value = getattr(value, "__func__", getattr(value, "fget", value))   # of a class's or static method, of a property
-        yield from _said(value, seen, home)
-
-
-def _said_code(code: CodeType) -> Iterator[str]:
-    yield code.co_code.hex()
-    yield repr((code.co_names, code.co_varnames, code.co_freevars))
-    for value in code.co_consts:
-        if isinstance(value, CodeType):
-            yield from _said_code(value)
-        else:
-            yield from _said(value, set(), None)
-
-
-def _names(code: CodeType) -> set[str]:
-    """The names that code and the functions within it look up."""
-    return {*code.co_names}.union(*(_names(value) for value in code.co_consts if isinstance(value, CodeType)))

@@ -9,12 +9,13 @@ from typing import Any, Callable, Sequence
 
 from sparktrain.config import ConfigError, Job, Problem
 from sparktrain.data import UnfitColumn
-from sparktrain.driver.functions import find_module, own_folders, source
-from sparktrain.driver.parent import Parent
+from sparktrain.driver.parent_run import ParentRun
 from sparktrain.feed import BadInput
 from sparktrain.interfaces.messages import Source
+from sparktrain.models.by_value import SCRIPT, by_value
+from sparktrain.models.custom_objects import CustomObject, find, named_in, of_model
 from sparktrain.storage import Folder
-from sparktrain.training.custom_objects import SCRIPT, CustomObject, by_value, find, named_in, of_model
+from sparktrain.usercode.lookup import find_module, own_folders, source
 
 GIVEN = "given.keras"   # under the run's folder, of a compiled model that a program hands over
 
@@ -34,12 +35,12 @@ class ModelSource:
     folders: Sequence[str] = ()
 
 
-def built(function: str | Callable[..., Any], job: Job) -> ModelSource:
+def from_builder(function: str | Callable[..., Any], job: Job) -> ModelSource:
     """A model that a function builds, by name or by value."""
     return ModelSource(source(function, job.model.args, job.model.modules))
 
 
-def given(model: Any, job: Job, staged: Folder) -> ModelSource:
+def from_object(model: Any, job: Job, staged: Folder) -> ModelSource:
     """A compiled Keras model of this process, with its own classes and functions: by value where a script or a notebook defines them.
 
     Args:
@@ -63,8 +64,7 @@ def given(model: Any, job: Job, staged: Folder) -> ModelSource:
 
 
 def _refuse_other_names(model: Any, job: Job) -> None:
-    from sparktrain.training.labels import check_output_names
-    from sparktrain.training.model import check_input_names
+    from sparktrain.models.names import check_input_names, check_output_names
 
     try:
         if isinstance(job.data.features, dict):
@@ -74,7 +74,7 @@ def _refuse_other_names(model: Any, job: Job) -> None:
         raise UnfitColumn(str(error)) from error
 
 
-def loaded(parent: Parent, job: Job, folders: Sequence[str]) -> ModelSource:
+def from_parent(parent: ParentRun, job: Job, folders: Sequence[str]) -> ModelSource:
     """The model of the run that is gone on from.
 
     Raises:
@@ -107,7 +107,7 @@ def loaded(parent: Parent, job: Job, folders: Sequence[str]) -> ModelSource:
     return ModelSource(Source(file=f"{parent.url}/model.keras", modules=tuple(modules), objects=objects), modules)
 
 
-def _builders(parent: Parent, folders: Sequence[str]) -> list[str]:
+def _builders(parent: ParentRun, folders: Sequence[str]) -> list[str]:
     build = (parent.job.get("model") or {}).get("build")
     module = build.partition(":")[0] if build else None
     return [module] if module is not None and find_module(module, folders) is not None else []

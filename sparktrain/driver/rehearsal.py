@@ -10,11 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from sparktrain.data import Prepared
-from sparktrain.driver.plan import rows_of_each
+from sparktrain.display.tables import add_classes
+from sparktrain.driver.worker_spec import rows_of_each
 from sparktrain.feed.spool import DISK
 from sparktrain.interfaces.messages import Joined
-
-_SHOWN_CLASSES = 20
 
 
 @dataclass(frozen=True)
@@ -45,16 +44,6 @@ class Rehearsal:
         table.add_row("disk a worker", f"{self.disk_per_worker / 1e6:,.1f} MB")
         table.add_row("parameters", f"{self.parameters:,}")
         return table
-
-
-def add_classes(table: Table, classes: Mapping[Any, int]) -> None:
-    """A row of the table for each class with its training rows; where they are many, as those of a measure, one for all."""
-    if len(classes) > _SHOWN_CLASSES:
-        table.add_row("label", f"{len(classes):,} values, each in {min(classes.values()):,} to "
-                      f"{max(classes.values()):,} training rows")
-        return
-    for label, count in classes.items():
-        table.add_row(Text(f"class {label}"), f"{count:,} training rows")
 
 
 def rehearsal(

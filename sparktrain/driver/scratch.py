@@ -8,7 +8,7 @@ import stat
 from pyspark.sql import SparkSession
 
 from sparktrain.config import ConfigError, Problem
-from sparktrain.driver.output import qualified
+from sparktrain.driver.hadoop import qualified
 
 _MINE_ALONE = 0o700
 

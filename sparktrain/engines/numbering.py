@@ -7,7 +7,6 @@ from typing import Any
 
 import tensorflow as tf
 
-
 _BRANCHES = ("CondBranchFuncGraph", "WhileBodyFuncGraph", "WhileCondFuncGraph")   # TensorFlow's, of tf.cond and loops
 
 

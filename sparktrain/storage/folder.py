@@ -9,7 +9,12 @@ from typing import Callable, Iterator, Mapping, Sequence, TypeVar
 
 from sparktrain.storage.errors import NotFound, StorageError
 from sparktrain.storage.hadoop import (
-    asks_for_kerberos, hadoop_settings, user_name, web_addresses, webhdfs_is_closed, with_authority,
+    asks_for_kerberos,
+    hadoop_settings,
+    user_name,
+    web_addresses,
+    webhdfs_is_closed,
+    with_authority,
 )
 from sparktrain.storage.local import LocalStore
 from sparktrain.storage.objects import ObjectStore
@@ -45,7 +50,7 @@ def open_folder(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> 
         from sparktrain.storage.native import NativeHdfsStore
 
         return Folder(NativeHdfsStore(f"hdfs://{location.authority}", settings, user_name()), location)
-    from sparktrain.storage.webhdfs import WebHdfsStore   # its HTTP library takes long to import
+    from sparktrain.storage.webhdfs import WebHdfsStore  # its HTTP library takes long to import
 
     return Folder(WebHdfsStore(web_addresses(location, settings), user_name()), location)
 

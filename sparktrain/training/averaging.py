@@ -18,11 +18,11 @@ import keras
 import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
+from sparktrain.models.errors import TrainingError
+from sparktrain.models.optimizers import optimizer_variables, optimizers_of, wrappers_of
 from sparktrain.training.data_dependence import moved_by_data
 from sparktrain.training.devices import means_on_each, replicas
-from sparktrain.training.errors import TrainingError
 from sparktrain.training.means import means
-from sparktrain.training.optimizers import optimizer_variables, optimizers_of, wrappers_of
 from sparktrain.training.warmup import Warmup
 
 SEED = "seed_generator_state"   # Keras's name for the state of a layer's random numbers

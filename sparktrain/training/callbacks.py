@@ -9,16 +9,16 @@ import keras
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import EpochEnd, Message, Progress
+from sparktrain.models.errors import TrainingError
+from sparktrain.models.optimizers import optimizers_of
 from sparktrain.training.callback_memory import CallbackMemories
 from sparktrain.training.checkpoints import Checkpoints
 from sparktrain.training.consistency import Consistency
 from sparktrain.training.dataset import Feeding
 from sparktrain.training.devices import replicas
-from sparktrain.training.errors import TrainingError
 from sparktrain.training.events import EventWriter
 from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.metrics import GlobalMetrics, finite, number, numbers
-from sparktrain.training.optimizers import optimizers_of
 from sparktrain.training.own_state import OwnState
 from sparktrain.training.rank_0_callbacks import Rank0Callbacks
 from sparktrain.training.resume import Resumed

@@ -16,13 +16,13 @@ from typing import Any, Callable, Mapping
 import keras
 import numpy as np
 
-from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.checkpoints import CHECKPOINTS, Checkpoint, read, to_remove
+from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Checkpointed, Message
+from sparktrain.models.optimizers import optimizer_variables
 from sparktrain.storage import Folder, StorageError
 from sparktrain.training.arrays import stored
 from sparktrain.training.callback_memory import CallbackMemories, named, to_json
-from sparktrain.training.optimizers import optimizer_variables
 from sparktrain.training.own_state import OwnState
 
 META = "meta"   # the entry of a checkpoint that says what the others are

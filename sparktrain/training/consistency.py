@@ -10,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
+from sparktrain.models.errors import TrainingError
+from sparktrain.models.optimizers import optimizer_variables
 from sparktrain.training.averaging import SEED
 from sparktrain.training.devices import copies
-from sparktrain.training.errors import TrainingError
-from sparktrain.training.optimizers import optimizer_variables
 from sparktrain.training.statistics import pieces_of_rank_0, take_rank_0s
 
 # Of a variable's largest magnitude: what rounding may come to over an epoch. The same operations give the same bits on alike

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Iterator
 import tensorflow as tf
 
 if TYPE_CHECKING:
-    import keras   # not before `split_cpu`
+    import keras  # not before `split_cpu`
 
 _VIRTUAL = "SPARKTRAIN_VIRTUAL_CPUS"
 _ON_ONE = ("single",)   # engines that train on one device, whatever a worker has
@@ -79,7 +79,7 @@ def means_on_each() -> Iterator[None]:
     Under a strategy Keras divides it by the number of devices, so that the sum of the devices' gradients is their mean;
     a training step of the user's own may not. Here gradients are weighted by rows, which asks for plain means.
     """
-    from keras.src.losses import loss as module   # its callers look these up here
+    from keras.src.losses import loss as module  # its callers look these up here
 
     saved = module.scale_loss_for_distribution, module.unscale_loss_for_distribution
     module.scale_loss_for_distribution = module.unscale_loss_for_distribution = lambda value: value

@@ -12,18 +12,25 @@ import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Message, Phase
+from sparktrain.models.errors import TrainingError
+from sparktrain.models.optimizers import optimizer_variables
 from sparktrain.training.averaging import Averaging, create_state
 from sparktrain.training.callback_files import note_relative_paths
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.consistency import Consistency
-from sparktrain.training.errors import TrainingError
 from sparktrain.training.evaluation_callbacks import EvaluationCallbacks
 from sparktrain.training.given_batches import (
-    FitBatches, Given, in_model_s_structure, look_at, refuse_different, rows_in, spec_of, steps_of,
+    FitBatches,
+    GivenBatches,
+    in_model_s_structure,
+    look_at,
+    refuse_different,
+    rows_in,
+    spec_of,
+    steps_of,
 )
 from sparktrain.training.layer_state import share_layer_state
 from sparktrain.training.metrics import GlobalMetrics, numbers, shaped
-from sparktrain.training.optimizers import optimizer_variables
 from sparktrain.training.own_rows import OwnRows
 from sparktrain.training.row_counts import RowCounts
 from sparktrain.training.statistics import Statistics, seed_worker, start_alike, take_rank_0s
@@ -138,7 +145,7 @@ class DistributedModel:
             calls = ", ".join(f"rank {rank}: {other} of {count} rows" for rank, (other, count) in enumerate(told))
             raise TrainingError(f"the workers call {name} together, with rows on one of them at least, and these came: {calls}")
         spec = keras.tree.map_structure(spec_of, batch)
-        data = Given(None, name, 1, True, spec, lambda: batch if rows else None)
+        data = GivenBatches(None, name, 1, True, spec, lambda: batch if rows else None)
         self._prepare(data, True)
         metrics = self._metrics(data.sample)
         if self._statistics is None:
@@ -163,11 +170,11 @@ class DistributedModel:
     def _arranged(self, data: Any) -> Any:
         return in_model_s_structure(data, self.model, self._rows)
 
-    def _look_at(self, words: Mapping[str, Any]) -> Given:
+    def _look_at(self, words: Mapping[str, Any]) -> GivenBatches:
         return look_at(words.get("x"), words.get("y"), words.get("sample_weight"), words.get("batch_size"), self._rows,
                        words.get("validation_split") or 0.0)
 
-    def _look_at_validation(self, words: dict[str, Any]) -> Given | None:
+    def _look_at_validation(self, words: dict[str, Any]) -> GivenBatches | None:
         given = words.get("validation_data")
         if given is None:
             return None
@@ -190,7 +197,7 @@ class DistributedModel:
             model.built = bool(layers) and all(layer.built for layer in layers)
         return model.built
 
-    def _prepare(self, data: Given, empty: bool) -> None:
+    def _prepare(self, data: GivenBatches, empty: bool) -> None:
         """Let the model have what its first step needs, the same on all workers. Collective.
 
         Args:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sparktrain.training.errors import TrainingError
+from sparktrain.models.errors import TrainingError
 from sparktrain.training.own_rows import OwnRows
 from sparktrain.training.row_counts import RowCounts
 
@@ -20,7 +20,7 @@ _SHOWN = 8         # ranks that a message names
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenBatches:
     """The batches of one call, on this worker.
 
     Attributes:
@@ -42,7 +42,7 @@ class Given:
 
 def look_at(
     x: Any, y: Any, sample_weight: Any, batch_size: int | None, own: OwnRows | None, validation_split: float = 0.0
-) -> Given:
+) -> GivenBatches:
     """Look at what came as a call's data, without taking a batch away from it.
 
     Args:
@@ -60,23 +60,23 @@ def look_at(
     if isinstance(x, keras.utils.PyDataset):
         batch = x[0] if x.num_batches != 0 else None
         batches = -1 if x.num_batches is None else x.num_batches
-        return Given(x, kind, batches, True, _spec_of(batch), lambda: _with_rows(batch))
+        return GivenBatches(x, kind, batches, True, _spec_of(batch), lambda: _with_rows(batch))
     if isinstance(x, GeneratorType):
         first = next(x, None)
-        return Given(_behind(first, x), kind, None, True, _spec_of(first), lambda: _with_rows(first))
+        return GivenBatches(_behind(first, x), kind, None, True, _spec_of(first), lambda: _with_rows(first))
     parts = (x,) if y is None and sample_weight is None else (x, y) if sample_weight is None else (x, y, sample_weight)
     rows = _length(parts)
     if rows is None:   # such as another library's loader
-        return Given(x, kind, None, False, None, lambda: None)
+        return GivenBatches(x, kind, None, False, None, lambda: None)
     size = batch_size or _BATCH_SIZE
     rows = math.floor(rows * (1.0 - validation_split))   # as Keras cuts them
-    return Given(x, kind, -(-rows // size), not rows, _spec_of(parts), lambda: _with_rows(_head(parts, size)))
+    return GivenBatches(x, kind, -(-rows // size), not rows, _spec_of(parts), lambda: _with_rows(_head(parts, size)))
 
 
-def _dataset(x: tf.data.Dataset, kind: str, own: OwnRows | None) -> Given:
+def _dataset(x: tf.data.Dataset, kind: str, own: OwnRows | None) -> GivenBatches:
     passes = None if own is None else own.passes_of(x)
     if passes is not None:
-        return Given(x, kind, int(x.cardinality()), passes.maybe_empty, x.element_spec, passes.sample)
+        return GivenBatches(x, kind, int(x.cardinality()), passes.maybe_empty, x.element_spec, passes.sample)
 
     def sample() -> Any:
         if own is None:
@@ -88,10 +88,10 @@ def _dataset(x: tf.data.Dataset, kind: str, own: OwnRows | None) -> Given:
     leaves = [leaf for leaf in keras.tree.flatten(x.element_spec) if leaf is not None]
     full = all(getattr(leaf, "shape", tf.TensorShape(None)).rank and leaf.shape[0] for leaf in leaves)
     known = {tf.data.UNKNOWN_CARDINALITY: None, tf.data.INFINITE_CARDINALITY: -1}.get(batches, batches)
-    return Given(x, kind, known, not full, x.element_spec, sample)
+    return GivenBatches(x, kind, known, not full, x.element_spec, sample)
 
 
-def steps_of(given: Given, steps_per_epoch: int | None, epochs: int) -> int:
+def steps_of(given: GivenBatches, steps_per_epoch: int | None, epochs: int) -> int:
     """How many steps an epoch of a fit has.
 
     Args:

@@ -61,4 +61,4 @@ def _installed(name: str) -> bool:
 def import_keras() -> None:
     """Import TensorFlow and Keras without what is seldom used of what they take in; it is loaded when it is used."""
     with held_back(*_SELDOM):
-        import keras   # noqa: F401  after TensorFlow, which imports it
+        import keras  # noqa: F401  after TensorFlow, which imports it

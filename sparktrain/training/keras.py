@@ -13,19 +13,19 @@ import keras
 from sparktrain.feed import MORE_LABEL, Shard, dtype_name
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Fit, Message, Order
+from sparktrain.models.custom_objects import recorded
+from sparktrain.models.optimizers import optimizers_of
 from sparktrain.storage import Folder
 from sparktrain.training.averaging import Averaging, create_state, shadowed
 from sparktrain.training.callback_files import keep_files
 from sparktrain.training.callbacks import WorkerCallbacks
 from sparktrain.training.checkpoints import Checkpoints
-from sparktrain.training.custom_objects import recorded
 from sparktrain.training.dataset import LABEL, Feeding
 from sparktrain.training.devices import over_devices, replicas
 from sparktrain.training.events import EventWriter
 from sparktrain.training.labels import check_labels, label_template
 from sparktrain.training.local_steps import LocalSteps
 from sparktrain.training.model import build, build_variables, input_template, refuse_stateful
-from sparktrain.training.optimizers import optimizers_of
 from sparktrain.training.output import open_output
 from sparktrain.training.phases import Phases
 from sparktrain.training.resume import Resumed, resume

@@ -7,39 +7,12 @@ from typing import Any, Mapping, Sequence
 import keras
 
 from sparktrain.feed import MORE_LABEL, BadInput
+from sparktrain.models.names import check_output_names, output_names
 from sparktrain.training.dataset import LABEL
 
 _SPARSE = "sparse_categorical_crossentropy"
 _CATEGORICAL = "categorical_crossentropy"
 _BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
-
-
-def output_names(model: keras.Model) -> list[str] | None:
-    """The names of the outputs, as `model.outputs` has them; None where the model has none that are known."""
-    if not getattr(model, "outputs", None):
-        return None
-    structure = None if isinstance(model, keras.Sequential) else model.output
-    if isinstance(structure, dict):
-        return keras.tree.flatten({name: name for name in structure})
-    return list(getattr(model, "output_names", ())) or None
-
-
-def check_output_names(model: keras.Model, named: Sequence[str] | None) -> None:
-    """See that the outputs that a job names are the model's.
-
-    Raises:
-        BadInput: they aren't.
-    """
-    known = output_names(model)
-    if named is not None and known is not None and set(named) != set(known):
-        raise BadInput(
-            f"data.label names the output{'s' if len(named) > 1 else ''} {', '.join(named)}, and the model's {_are(known)}: name each of "
-            "those with its column, or list the columns in the outputs' order"
-        )
-
-
-def _are(names: Sequence[str]) -> str:
-    return f"outputs are {', '.join(names)}" if len(names) > 1 else f"only output is {names[0]}"
 
 
 def label_template(

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
-from sparktrain.training.errors import TrainingError
+from sparktrain.models.errors import TrainingError
 from sparktrain.training.given_batches import rows_in
 
 _LOOKUPS = (keras.layers.StringLookup, keras.layers.IntegerLookup, keras.layers.TextVectorization)

@@ -13,9 +13,9 @@ import keras
 import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
+from sparktrain.models.optimizers import optimizer_variables
 from sparktrain.training.averaging import trained_variables
 from sparktrain.training.means import means
-from sparktrain.training.optimizers import optimizer_variables
 
 
 class LocalSteps:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping
 
 import keras
 import tensorflow as tf
 
 from sparktrain.feed import BadInput, Shard, dtype_name
 from sparktrain.interfaces.messages import Source
-from sparktrain.training.errors import TrainingError
+from sparktrain.models.errors import TrainingError
+from sparktrain.models.names import check_input_names, input_names, input_structure
 from sparktrain.training.sources import load
-
-# Keras's own, of an input that the user has given none
-_UNNAMED = re.compile(r"(input_layer|keras_tensor)(_\d+)?")
 
 
 def build(source: Source, seed: int, hadoop: Mapping[str, str]) -> keras.Model:
@@ -36,37 +33,6 @@ def build(source: Source, seed: int, hadoop: Mapping[str, str]) -> keras.Model:
             f"the model of {where} is not compiled: call model.compile(optimizer=..., loss=...) before returning it"
         )
     return model
-
-
-def input_names(model: keras.Model) -> list[list[str]]:
-    """The names that may stand for the inputs, each list as `model.inputs` has them; empty where the model doesn't know them.
-
-    A model whose inputs are a dict has two: the dict's keys, and the names of what it was built with.
-    """
-    if not getattr(model, "inputs", None):
-        return []
-    structure = _structure(model)
-    keys = [keras.tree.flatten({name: name for name in structure})] if isinstance(structure, dict) else []
-    return [*keys, [tensor.name for tensor in model.inputs]]
-
-
-def check_input_names(model: keras.Model, names: Sequence[str]) -> None:
-    """See that features that a job gives by names are the model's inputs.
-
-    One feature needs no name, nor do those of a model whose inputs have none of their own: they go in their order.
-
-    Raises:
-        BadInput: they aren't.
-    """
-    known = input_names(model)
-    if not known or len(names) == 1 or len(known[0]) != len(names) or any(set(each) == set(names) for each in known):
-        return
-    if all(_UNNAMED.fullmatch(name) for name in known[0]):
-        return
-    raise BadInput(
-        f"data.features names the inputs {', '.join(names)}, and the model's are {', '.join(known[0])}: name each of those with its "
-        "columns, or list the columns in the inputs' order"
-    )
 
 
 def input_template(model: keras.Model, inputs: Mapping[str, tuple[tuple[int, ...], Any]], named: bool = False) -> Any:
@@ -107,9 +73,9 @@ def input_template(model: keras.Model, inputs: Mapping[str, tuple[tuple[int, ...
                 f"{tensor.name!r} takes {_shape(tensor.shape[1:])}: change data.features (columns, shape, length) or "
                 "the model's keras.Input"
             )
-    if len(names) == 1 and not isinstance(_structure(model), dict):
+    if len(names) == 1 and not isinstance(input_structure(model), dict):
         return order[0]
-    return keras.tree.lists_to_tuples(keras.tree.pack_sequence_as(_structure(model), order))
+    return keras.tree.lists_to_tuples(keras.tree.pack_sequence_as(input_structure(model), order))
 
 
 def _check_dtype(name: str, came: str, tensor: Any) -> None:
@@ -140,11 +106,6 @@ def refuse_stateful(model: keras.Model) -> None:
                 "batch before, but rows come in a new order each epoch, dealt out to the workers, in batches of "
                 "different sizes. Build it with stateful=False, and give each row its whole sequence"
             )
-
-
-def _structure(model: keras.Model) -> Any:
-    # A Sequential model has `inputs`, but `input` only once it was called.
-    return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
 
 def _fits(came: tuple, expected: tuple) -> bool:

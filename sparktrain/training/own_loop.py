@@ -17,8 +17,8 @@ import tensorflow as tf
 from sparktrain.feed import Shard
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Message, Order, returned_name
+from sparktrain.models.errors import TrainingError
 from sparktrain.training.distributed_model import DistributedModel
-from sparktrain.training.errors import TrainingError
 from sparktrain.training.layer_state import adapt
 from sparktrain.training.means import means
 from sparktrain.training.output import open_output

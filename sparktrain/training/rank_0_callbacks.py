@@ -8,8 +8,8 @@ from typing import Iterator, Sequence
 import keras
 
 from sparktrain.interfaces.collective import Collective
-from sparktrain.training.errors import TrainingError
-from sparktrain.training.optimizers import optimizers_of
+from sparktrain.models.errors import TrainingError
+from sparktrain.models.optimizers import optimizers_of
 
 
 class Rank0Callbacks:

@@ -14,11 +14,11 @@ import numpy as np
 
 from sparktrain.interfaces.checkpoints import CHECKPOINTS, Checkpoint, read, to_go_on_from
 from sparktrain.interfaces.collective import Collective
+from sparktrain.models.errors import TrainingError
 from sparktrain.storage import Folder, NotFound
 from sparktrain.training.arrays import restore, revived
 from sparktrain.training.callback_memory import Memory, common, from_json, remind
 from sparktrain.training.checkpoints import META, checkpointed_variables
-from sparktrain.training.errors import TrainingError
 from sparktrain.training.own_state import OwnState
 from sparktrain.training.statistics import start_alike
 

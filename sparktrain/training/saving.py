@@ -6,15 +6,16 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 
 from sparktrain.interfaces.messages import WEIGHTS
+from sparktrain.models.errors import TrainingError
+from sparktrain.models.optimizers import optimizer_variables
+from sparktrain.models.parts import parts
 from sparktrain.storage import Folder
-from sparktrain.training.errors import TrainingError
-from sparktrain.training.optimizers import optimizer_variables, optimizers_of
 
 MODEL = "model.keras"
 _SMALL = 16 << 20   # bytes of variables that are written for a trial: in a tenth of a second
@@ -99,15 +100,6 @@ def _culprit(model: keras.Model) -> Any:
         except Exception:   # which is what is looked for
             return part
     return model
-
-
-def parts(model: keras.Model) -> Iterator[Any]:
-    """What a model is made of that is saved with it: layers, optimizers, losses, metrics."""
-    # What a layer holds comes behind it
-    yield from reversed(list(model._flatten_layers(include_self=False)))
-    yield from optimizers_of(model)
-    yield from (loss for loss in keras.tree.flatten(model.loss) if loss is not None)
-    yield from (inner for metric in model.metrics for inner in getattr(metric, "metrics", [metric]))
 
 
 def _configuration(part: Any) -> str:

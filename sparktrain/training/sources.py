@@ -12,9 +12,10 @@ from typing import Any, Mapping
 import keras
 
 from sparktrain.interfaces.messages import Source
+from sparktrain.models.by_value import from_value
+from sparktrain.models.custom_objects import load_model
+from sparktrain.models.errors import TrainingError
 from sparktrain.storage import open_folder
-from sparktrain.training.custom_objects import from_value, load_model
-from sparktrain.training.errors import TrainingError
 
 
 def load(source: Source, hadoop: Mapping[str, str], what: str) -> Any:

@@ -9,11 +9,11 @@ import keras
 import numpy as np
 
 from sparktrain.interfaces.collective import Collective
+from sparktrain.models.errors import TrainingError
+from sparktrain.models.optimizers import optimizer_variables
 from sparktrain.training.arrays import restore
 from sparktrain.training.averaging import SEED
 from sparktrain.training.devices import copies
-from sparktrain.training.errors import TrainingError
-from sparktrain.training.optimizers import optimizer_variables
 
 _TOGETHER = 64 << 20   # bytes
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from sparktrain.training.errors import TrainingError
+from sparktrain.models.errors import TrainingError
 
 
 class TimeLimit:

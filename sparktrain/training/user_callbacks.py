@@ -7,7 +7,7 @@ from typing import Any, Mapping
 import keras
 
 from sparktrain.interfaces.messages import Fit
-from sparktrain.training.errors import TrainingError
+from sparktrain.models.errors import TrainingError
 from sparktrain.training.sources import load
 
 _WRITERS = (

@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from sparktrain.training.errors import TrainingError
+from sparktrain.models.errors import TrainingError
 
 
 class Warmup:

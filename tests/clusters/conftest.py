@@ -57,7 +57,7 @@ def clusters(hdfs):
 @pytest.fixture(scope="module")
 def environment(clusters):
     """What `sparktrain package` has put on HDFS, by the name of Spark's setting that leads to it."""
-    command = [sys.executable, "-P", "-m", "sparktrain.driver.command_line", "package", "--to", "hdfs:///envs"]
+    command = [sys.executable, "-P", "-m", "sparktrain.cli.command", "package", "--to", "hdfs:///envs"]
     made = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert made.returncode == 0, made.stderr
     return ["--conf", "spark.sparktrain.packages=hdfs:///envs"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparktrain.data import share_notes
-from sparktrain.driver.plan import uneven_notes
+from sparktrain.driver.timeline import uneven_notes
 
 
 @pytest.mark.parametrize("asked, rows, held_out, told", [

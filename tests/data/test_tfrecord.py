@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from pyspark.sql.types import (ArrayType, BinaryType, FloatType, IntegerType, LongType, StringType, StructType,
-                               TimestampType)
+from pyspark.sql.types import ArrayType, BinaryType, FloatType, IntegerType, LongType, StringType, StructType, TimestampType
 
 from sparktrain.data import tfrecord
 from sparktrain.data.errors import InputError

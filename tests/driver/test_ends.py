@@ -7,17 +7,19 @@ import math
 
 import pytest
 
+from sparktrain.cli.command import main as command
+from sparktrain.cli.job_program import _unless_it_fails, failed
 from sparktrain.cluster.slots import NoSlots
 from sparktrain.cluster.stage import AttemptFailed, WorkerFailure
 from sparktrain.config import ConfigError, Job
+from sparktrain.config.names import check_run_id
 from sparktrain.data import Prepared
-from sparktrain.driver.command_line import main as command
-from sparktrain.driver.functions import check_function, source
-from sparktrain.driver.program import _unless_it_fails, failed
-from sparktrain.driver.record import Course
-from sparktrain.driver.request import arguments, check_run_id
-from sparktrain.driver.result import Result, exit_status, say
+from sparktrain.display.result_line import say
+from sparktrain.driver.timeline import RunTimeline
 from sparktrain.interfaces.messages import Failure, Finished, Joined, Phase
+from sparktrain.launcher.job_arguments import arguments
+from sparktrain.runs.result import Result, exit_status
+from sparktrain.usercode.lookup import check_function, source
 
 
 def last_line(capsys) -> dict:
@@ -88,27 +90,27 @@ def test_a_bound_method_goes_by_value_and_keeps_its_object():
 
 
 def test_classes_go_by_their_names_and_one_without_rows_is_told():
-    course = Course()
-    course.message(0, Joined(0, 10, 2, 100, 3, {}, [[0, 5]]))
-    course.message(1, Joined(1, 10, 2, 100, 3, {}, [[0, 2], [2, 3]]))
-    assert course.class_counts(["other", "refund", "praise"]) == {"other": 7, "refund": 0, "praise": 3}
-    assert course.class_counts(None) == {0: 7, 2: 3}
-    course.message(0, Joined(0, 10, 2, 100, 3, {}))
-    assert course.class_counts(["other"]) is None   # a measure
+    timeline = RunTimeline()
+    timeline.message(0, Joined(0, 10, 2, 100, 3, {}, [[0, 5]]))
+    timeline.message(1, Joined(1, 10, 2, 100, 3, {}, [[0, 2], [2, 3]]))
+    assert timeline.class_counts(["other", "refund", "praise"]) == {"other": 7, "refund": 0, "praise": 3}
+    assert timeline.class_counts(None) == {0: 7, 2: 3}
+    timeline.message(0, Joined(0, 10, 2, 100, 3, {}))
+    assert timeline.class_counts(["other"]) is None   # a measure
 
 
 def test_a_summary_has_the_metrics_of_the_weights_that_are_kept():
-    course = Course()
-    course.mark("stage")
+    timeline = RunTimeline()
+    timeline.mark("stage")
     for part, rank in enumerate([1, 0]):
-        course.message(part, Joined(rank, 10, 2, 100, 3, {}, [[0, 20]]))
-        course.message(part, Phase("train"))
-    course.message(1, Phase("save"))
-    course.mark("end")
+        timeline.message(part, Joined(rank, 10, 2, 100, 3, {}, [[0, 20]]))
+        timeline.message(part, Phase("train"))
+    timeline.message(1, Phase("save"))
+    timeline.mark("end")
     history = {"loss": [3.0, 1.0, 2.0]}
     finished = [Finished({}, 30, 9, {}), Finished(history, 30, 9, {}, epochs=3, best_epoch=2)]
     job = Job.from_mapping({"data": {"features": ["x"], "label": "y"}, "training": {"workers": 2, "batch_size": 4}})
-    summary = course.summary("a", job, finished, Prepared(frame=None, classes=["no", "yes"]))
+    summary = timeline.summary("a", job, finished, Prepared(frame=None, classes=["no", "yes"]))
     assert summary["metrics"] == {"loss": 1.0} and summary["best_epoch"] == 2 and summary["epochs"] == 3
     assert (summary["rows"], summary["validation_rows"], summary["batch"]) == (20, 4, 8)
     assert summary["notes"] == ["class yes has no training rows"]

@@ -96,7 +96,7 @@ def test_a_local_cluster_on_another_user_s_spark_writes_to_a_folder_of_one_s_own
     if work:
         (spark / "work").mkdir(mode=0o555)
     spark.chmod(0o555)
-    shown = "from os import environ; from sparktrain.driver.spark_home import with_own_work as own; print(own({!r}, environ))"
+    shown = "from os import environ; from sparktrain.launcher.spark_home import with_own_work as own; print(own({!r}, environ))"
 
     def home(master: str) -> str:
         variables = {"SPARK_HOME": str(spark), "XDG_CACHE_HOME": str(cache)}

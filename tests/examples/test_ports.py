@@ -58,6 +58,7 @@ def test_one_line_scales_a_legacy_script_up_over_the_devices_of_its_host(flights
 @pytest.mark.parametrize("name", ["keras", "tensorflow"])
 def test_a_port_learns_what_the_legacy_script_learns(name, flights, spark, tmp_path):
     import keras
+
     import sparktrain
 
     rows, path = flights

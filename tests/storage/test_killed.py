@@ -12,8 +12,8 @@ from typing import Callable
 
 import pytest
 
+from sparktrain.runs.finished import newest
 from sparktrain.storage import open_folder
-from sparktrain.storage.runs import newest
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

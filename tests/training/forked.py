@@ -1,7 +1,7 @@
 """A training process that is forked from one which has imported TensorFlow and Keras, and used neither.
 
 Importing them is most of what a short test's process does. That a job's training process is a fresh interpreter, and how
-it is started, tests/runs sees.
+it is started, tests/whole_runs sees.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from sparktrain.engines.single.collective import EngineCollective
 from sparktrain.feed import Column, Input, Layout, SegmentWriter, Shard, agree
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Fit, Order, Source
-from sparktrain.training import custom_objects
+from sparktrain.models import custom_objects
 from sparktrain.training.keras import train as train_keras
 
 SEED = 7

@@ -225,6 +225,7 @@ def run(name: str, folder: Path) -> None:
 
 def _run(name, folder):
     import in_process
+
     from sparktrain.interfaces.checkpoints import Checkpoint
     from sparktrain.interfaces.messages import Finished, Source
 
@@ -290,7 +291,7 @@ def _values(variables):
 
 
 def _state(model):
-    from sparktrain.training.optimizers import optimizer_variables
+    from sparktrain.models.optimizers import optimizer_variables
 
     return _values([*model.weights, *optimizer_variables(model)])
 

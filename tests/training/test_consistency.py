@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sparktrain.interfaces.messages import Finished
-from sparktrain.training.errors import TrainingError
+from sparktrain.models.errors import TrainingError
 
 pytestmark = pytest.mark.real
 

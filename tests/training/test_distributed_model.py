@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from sparktrain.interfaces.messages import Finished
-from sparktrain.training.errors import TrainingError
+from sparktrain.models.errors import TrainingError
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

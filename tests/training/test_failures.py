@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from sparktrain.interfaces.messages import Failure, Finished, Progress, Source
-from sparktrain.training.custom_objects import by_value
+from sparktrain.models.by_value import by_value
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 

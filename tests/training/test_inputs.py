@@ -170,7 +170,7 @@ def test_a_builder_that_gives_no_compiled_model_is_told_what_to_return(keras, mo
     import types
 
     from sparktrain.interfaces.messages import Source
-    from sparktrain.training.errors import TrainingError
+    from sparktrain.models.errors import TrainingError
     from sparktrain.training.model import build
 
     module = types.ModuleType("of_user")

@@ -9,9 +9,9 @@ import time
 
 import psutil
 import pytest
+from tensorflowonspark import reservation
 
 from sparktrain.engines.tensorflowonspark.guard import guarded
-from tensorflowonspark import reservation
 
 NODE = {"executor_id": 0, "authkey": b"a node's"}
 

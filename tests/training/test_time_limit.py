@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from sparktrain.training.errors import TrainingError
+from sparktrain.models.errors import TrainingError
 from sparktrain.training.time_limit import TimeLimit
 
 

@@ -42,7 +42,7 @@ def build_seen():
     import keras
     from keras import ops
 
-    class Seen(keras.metrics.Metric):
+    class RunSnapshot(keras.metrics.Metric):
         def __init__(self, name, start, size):
             super().__init__(name=name)
             self.start, self.size = start, size
@@ -70,7 +70,7 @@ def build_seen():
     same = keras.layers.Dense(sum(sizes), use_bias=False, kernel_initializer="identity")
     output = same(keras.layers.Concatenate()(flat))
     model = keras.Model(inputs, output)
-    metrics = [Seen(name, sum(sizes[:place]), sizes[place]) for place, name in enumerate(INPUTS)]
+    metrics = [RunSnapshot(name, sum(sizes[:place]), sizes[place]) for place, name in enumerate(INPUTS)]
     loss = lambda y_true, y_pred: ops.mean(ops.square(y_pred), -1)   # of anything: nothing is to be learnt
     model.compile(keras.optimizers.SGD(0.0), loss, weighted_metrics=metrics)
     return model

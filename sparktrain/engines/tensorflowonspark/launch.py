@@ -45,7 +45,7 @@ class EngineLaunch(Launch):
         cls, executors: Executors, timeout: float, note: Callable[[str], None]
     ) -> Iterator[Callable[[], Launch]]:
         """See `Launch.brought_up`: a node on each executor, as any of them may get a worker."""
-        from sparktrain.engines.tensorflowonspark.cluster import cluster   # a task needs no TFCluster
+        from sparktrain.engines.tensorflowonspark.cluster import cluster  # a task needs no TFCluster
 
         with cluster(executors, timeout, note) as nodes:
             yield _Make(nodes)

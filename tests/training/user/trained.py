@@ -163,7 +163,7 @@ def exploding():
     return dense(rate=float("nan"))
 
 
-class Seen(keras.callbacks.Callback):
+class RunSnapshot(keras.callbacks.Callback):
     """Prints what a user's callback sees."""
 
     def __init__(self, name):
@@ -177,7 +177,7 @@ class Seen(keras.callbacks.Callback):
         print(f"{self.name} epoch={epoch} {shown} rate={rate:.6g} weights={weights}", flush=True)
 
 
-class OnlyFirst(Seen):
+class OnlyFirst(RunSnapshot):
     only_rank_0 = True
 
 
@@ -210,11 +210,11 @@ def classes():
 
 
 def watching():
-    return [Seen("everywhere"), OnlyFirst("first"), Checkpointing("checkpoint.keras")]
+    return [RunSnapshot("everywhere"), OnlyFirst("first"), Checkpointing("checkpoint.keras")]
 
 
 def stopping():
-    return [Seen("everywhere"), StopInside()]
+    return [RunSnapshot("everywhere"), StopInside()]
 
 
 class FailLater(keras.callbacks.Callback):
@@ -251,7 +251,7 @@ def scheduling():
 
 
 def everywhere():
-    return [Seen("everywhere")]
+    return [RunSnapshot("everywhere")]
 
 
 def wide():

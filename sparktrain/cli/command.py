@@ -1,0 +1,200 @@
+"""The command `sparktrain`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from functools import partial
+from typing import Sequence
+
+import sparktrain
+from sparktrain.launcher.validation import validate
+
+_PIPE_WIDTH = 240   # characters
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="sparktrain", description=sparktrain.__doc__)
+    parser.add_argument("--version", action="version", version=sparktrain.__version__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    config = commands.add_parser("config", help="what a job's YAML may say")
+    config.add_argument("--schema", action="store_true", help="as JSON Schema, for editors")
+    config.add_argument("--reference", action="store_true", help="as Markdown: docs/configuration.md")
+    check = commands.add_parser(
+        "validate", help="check a job's command line without Spark", add_help=False, prefix_chars="\0"
+    )
+    check.add_argument("arguments", nargs="*")
+    starting = commands.add_parser("init", help="write a job, YAML and Python, for the rows at a path")
+    starting.add_argument("path", help="the rows: a file or folder, hdfs:///data/flights or one of this machine")
+    starting.add_argument("--label", required=True, metavar="COLUMN", help="the column to be predicted")
+    starting.add_argument("--engine", help="default: the first that is installed: horovod, tensorflowonspark, single")
+    starting.add_argument("--to", metavar="FOLDER/NAME", help="where to write NAME.yaml and NAME.py; default: the data's name, here")
+    starting.add_argument("--format", help="of the files, one of parquet, orc, csv, json, avro, tfrecord; default: what they are")
+    packing = commands.add_parser("package", help="put the environment and Spark's jars on the storage, for clusters")
+    packing.add_argument("--to", required=True, metavar="URL", help="a folder for packages, such as hdfs:///envs")
+    doctor = commands.add_parser("doctor", help="check this machine and the storage; jobs/doctor.py checks the cluster")
+    doctor.add_argument("--output", metavar="URL", help="where runs are to be written; tried, and left as it was")
+    doctor.add_argument("--json", metavar="PATH", help="write the report there, and not to standard output")
+    runs = commands.add_parser("runs", help="the runs at a job's output.path")
+    of_runs = runs.add_subparsers(dest="what", required=True)
+    listing = of_runs.add_parser("list", help="runs at work, and those that have ended")
+    listing.add_argument("output", help="what output.path names, such as hdfs:///models/late-flights")
+    listing.add_argument("--most", type=int, default=20, help="ended runs to show, the last first; default: 20")
+    showing = of_runs.add_parser("show", help="one run; of a finished one where its model comes from, too")
+    tailing = of_runs.add_parser("tail", help="a run's log")
+    fetching = of_runs.add_parser("fetch", help="bring a finished run to this machine, with its model.keras")
+    for each in (showing, tailing, fetching):
+        each.add_argument("run", help="the run, output.path/RUN or output.path/latest")
+    tailing.add_argument("-f", "--follow", action="store_true",
+                         help="until the run has ended; then its JSON line, and exit status 0 if it is finished, else 1")
+    fetching.add_argument("--to", metavar="DIR", help="the folder to be made; default: the run's id, in the current folder")
+    fetching.add_argument("--only", metavar="NAME", help="one file of the run, such as model.keras, into DIR or the current folder")
+    removing = of_runs.add_parser("remove", help="remove a run: a finished one, or what is left of one that ended early")
+    removing.add_argument("run", help="the run, output.path/RUN")
+    removing.add_argument("--yes", action="store_true", help="a finished one, too, without asking")
+    for each in (listing, showing):
+        each.add_argument("--json", action="store_true", help="as JSON: a line a run, or one object")
+    options = parser.parse_args(argv)
+    if options.command in ("doctor", "init", "package", "runs"):
+        use_running_sandbox()
+    if options.command == "config":
+        return _config(options, parser)
+    if options.command == "init":
+        return _init(options)
+    if options.command == "package":
+        return _package(options.to)
+    if options.command == "doctor":
+        return _doctor(options)
+    return _runs(options) if options.command == "runs" else _validate(options.arguments)
+
+
+def use_running_sandbox() -> None:
+    """Without a Hadoop of the user's own, hdfs:///... is the sandbox's, while it is up: as for spark-submit.sh."""
+    if any(os.environ.get(name) for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_HOME")):
+        return
+    from sparktrain.sandbox import Sandbox
+
+    sandbox = Sandbox(detached=True)
+    states = sandbox.status()
+    if states and all(each.lacks is None for each in states):
+        os.environ["HADOOP_CONF_DIR"] = str(sandbox.conf_dir)
+
+
+def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from sparktrain.config import reference, schema
+
+    if options.schema == options.reference:
+        parser.error("config takes --schema or --reference")
+    print(json.dumps(schema(), indent=2) if options.schema else reference(), end="\n" if options.schema else "")
+    return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    from sparktrain.init.choices import InitError
+    from sparktrain.init.command import init
+    from sparktrain.storage import StorageError
+
+    try:
+        init(options.path, options.label, options.engine, options.to, options.format, partial(print, flush=True))
+    except (InitError, StorageError, OSError) as error:
+        print(f"sparktrain init: {error}", file=sys.stderr)
+        return 2 if isinstance(error, InitError) else 1
+    return 0
+
+
+def _package(to: str) -> int:
+    from sparktrain.launcher.environment_package import package
+    from sparktrain.storage import StorageError
+
+    try:
+        print(package(to, lambda text: print(f"sparktrain: {text}", file=sys.stderr, flush=True)))
+    except (StorageError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from sparktrain.doctor.finding import exit_status, leave, table
+    from sparktrain.doctor.local_checks import look_here
+
+    findings, facts = look_here(options.output)
+    Console(stderr=True).print(table(findings, "sparktrain doctor, without Spark"))
+    print(leave(findings, facts, options.json))
+    return exit_status(findings)
+
+
+def _runs(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from sparktrain.display.tables import details, table
+    from sparktrain.runs.fetching import fetch, remove
+    from sparktrain.runs.listing import listed
+    from sparktrain.runs.snapshot import find_run
+    from sparktrain.storage import StorageError, open_folder
+
+    # In a pipe or a file a line is as long as what it says
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH)
+    try:
+        if options.what == "tail":
+            return _tail(options)
+        if options.what == "fetch":
+            print(fetch(options.run, options.to, options.only))
+            return 0
+        if options.what == "remove":
+            print(remove(options.run, lambda question: options.yes or _confirmed(question)), file=sys.stderr)
+            return 0
+        if options.what == "list":
+            folder = open_folder(options.output)
+            found = listed(folder, options.most)
+            shown, plain = table(found, folder.url, console.width), "\n".join(map(json.dumps, found))
+        else:
+            shown, all_of_it = details(find_run(options.run))
+            plain = json.dumps(all_of_it, indent=2)
+    except (StorageError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    if options.json:
+        print(plain)
+    else:
+        console.print(shown)
+    return 0
+
+
+def _confirmed(question: str) -> bool:
+    """Whether a person at the terminal says yes."""
+    if not sys.stdin.isatty():
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _tail(options: argparse.Namespace) -> int:
+    from sparktrain.runs.follow import tail
+
+    try:
+        end = tail(options.run, partial(print, flush=True), partial(print, file=sys.stderr, flush=True), options.follow)
+    except KeyboardInterrupt:   # who follows has seen enough
+        return 130
+    if not options.follow:
+        return 0
+    print(end.to_json(), flush=True)
+    return 0 if end.status == "finished" else 1
+
+
+def _validate(argv: Sequence[str]) -> int:
+    status = validate(argv)
+    if status == 0:
+        from sparktrain.display.next_command import training_command
+
+        rehearsal = training_command([*argv, *([] if "--check" in argv else ["--check"])])
+        print(f"Nothing is wrong that can be seen without the rows. To try it on a few of them: {rehearsal}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""What jobs/train.py and jobs/prepare.py run: one job by its YAML, an exit status and one JSON line for schedulers."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from argparse import Namespace
+from functools import partial
+from typing import Callable, Sequence
+
+from pyspark.sql import SparkSession
+
+from sparktrain.config import Job
+from sparktrain.display.console import make_console
+from sparktrain.display.launcher_link import announce, under_launcher
+from sparktrain.display.result_line import say, tell
+from sparktrain.driver.failure_report import failed, show
+from sparktrain.driver.preparation_run import write_prepared
+from sparktrain.driver.training_run import run_job
+from sparktrain.launcher.job_arguments import PREPARE, arguments, load_job, name_of
+from sparktrain.launcher.signals import take_signals
+from sparktrain.runs.result import Result, exit_status
+from sparktrain.usercode.lookup import resolve, search_folders
+
+
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    before: Callable[[SparkSession, Job], None] | None = None,
+    after: Callable[[SparkSession, Job, Result], None] | None = None,
+) -> int:
+    """Run a job as spark-submit's program.
+
+    Args:
+        argv: the command line; the process's own if left out.
+        before: called when Spark is up, before the run begins.
+        after: called when the run has finished, or its rehearsal has passed; that stands whatever comes of this.
+
+    Returns:
+        The exit status: 0 if the model is on the storage (or the rehearsal passed), 2 for a configuration that can't
+        work, 1 otherwise.
+    """
+    announce()
+    options = arguments().parse_args(argv)
+    run_id = name_of(options)
+    ends: list[tuple[Result, str]] = []   # of a run that began
+
+    def run(spark: SparkSession, job: Job, folders: list[str]) -> Result:
+        if before is not None:
+            before(spark, job)
+        return run_job(spark, job, run_id=run_id, check=options.check, folders=folders,
+                       ended=lambda *end: ends.append(end))
+
+    return _program(options, run_id, run, after, ends)
+
+
+def prepare_main(argv: Sequence[str] | None = None) -> int:
+    """Prepare a job's rows as spark-submit's program, for data.prepared of other jobs. The job's on_end isn't called.
+
+    Args:
+        argv: the command line; the process's own if left out.
+
+    Returns:
+        The exit status: 0 if the rows are on the storage, 2 for a configuration that can't work, 1 otherwise.
+    """
+    announce()
+    options = arguments(PREPARE).parse_args(argv)
+    return _program(
+        options, name_of(options), lambda spark, job, folders: write_prepared(spark, job, options.to, folders=folders)
+    )
+
+
+def _program(
+    options: Namespace,
+    run_id: str,
+    action: Callable[[SparkSession, Job, list[str]], Result],
+    after: Callable[[SparkSession, Job, Result], None] | None = None,
+    ends: Sequence[tuple[Result, str]] = (),
+) -> int:
+    """Load the job, bring Spark up, do what is to be done with them, and say how it ended.
+
+    Args:
+        action: what is to be done.
+        after: called when that is done.
+        ends: where a failing action leaves how it ended, if it knows.
+
+    Returns:
+        The exit status.
+    """
+    console = make_console()
+    job, spark = None, None
+    trains = options.to is None
+    begun = time.monotonic()
+    try:
+        take_signals()
+        job, folders = load_job(options)
+        if not under_launcher():   # which has said so
+            console.print("starting Spark (10 to 40 s)")
+        spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
+        take_signals()   # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
+        result = action(spark, job, folders)
+    except BaseException as error:
+        # What the storage says of a run is what its line says
+        elapsed = time.monotonic() - begun
+        result, details = ends[-1] if ends else failed(error, run_id, job if trains else None, elapsed)
+        _unless_it_fails("showing why", lambda: show(result, details, console))
+    else:
+        if after is not None:   # a model that is on the storage is there, whatever a program does with it next
+            _unless_it_fails("what follows the run", partial(after, spark, job, result))
+    if trains and job is not None and job.on_end is not None:
+        call = partial(_call_on_end, job.on_end, search_folders(options.config), result)
+        _unless_it_fails(f"on_end ({job.on_end})", call)
+    if spark is not None:
+        _unless_it_fails("stopping Spark", spark.stop)
+    say(result, options.result)
+    return exit_status(result)
+
+
+def _call_on_end(function: str, folders: Sequence[str], result: Result) -> None:
+    resolve(function, folders)(result.to_dict())
+
+
+def _unless_it_fails(what: str, action: Callable[[], object]) -> None:
+    """Do what follows a run's end, which stands whatever becomes of this: a lost terminal, a JVM that is gone."""
+    try:
+        action()
+    except BaseException:   # sys.exit() in on_end and a second Ctrl-C, too
+        tell(f"{what} failed:\n{traceback.format_exc()}")

@@ -1,0 +1,20 @@
+"""A job from keyword arguments."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from sparktrain.config import Job
+
+
+def job_of_words(sections: Mapping[str, Mapping[str, Any]], name: str, seed: int | None) -> Job:
+    """The job of a program's keyword arguments: None takes the default, and False switches off what has one.
+
+    Raises:
+        ConfigError: it can't work.
+    """
+    given: dict[str, Any] = {
+        section: {word: None if value is False else value for word, value in words.items() if value is not None}
+        for section, words in sections.items()
+    }
+    return Job.from_mapping({**given, "name": name, **({} if seed is None else {"seed": seed})})

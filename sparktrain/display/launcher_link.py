@@ -1,0 +1,107 @@
+"""The program's side of its link to the launcher: the launcher's own standard streams, and the JSON line handed over.
+
+spark-submit's JVM gives its Python program one pipe for standard output and standard error, and relays what comes to its own
+standard output. A signal halts it before it has relayed the last of that, and it doesn't pass the signal on. So the program
+asks the launcher, over a Unix socket, for the launcher's own streams, sends its process id, to be ended as it likes, and its
+line. Nothing of it needs room on a disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import sys
+from typing import Any, Iterator
+
+VARIABLE = "SPARKTRAIN_LAUNCHER"   # the folder that has the launcher's socket, in the program's environment
+_SOCKET = "launcher"
+_ANSWER = 60.0                     # seconds that an answer may take; a launcher that has ended breaks the connection at once
+_LONGEST_NAME = 100                # bytes of a socket's name that every system takes
+_launcher: socket.socket | None = None   # open for as long as this process lives
+
+
+def use_launchers_streams() -> None:
+    """Write standard output and standard error where the launcher's go, if there is a launcher."""
+    connection = _connect()
+    if connection is not None:
+        connection.close()
+
+
+def announce() -> None:
+    """Tell the launcher, if there is one, that this process is the program, and that its line will come."""
+    global _launcher
+    connection = _connect()
+    if connection is None:
+        return
+    try:
+        _send(connection, {"pid": os.getpid()})
+    except OSError:   # it was killed: the line goes to standard output
+        connection.close()
+        return
+    _launcher = connection
+    os.register_at_fork(after_in_child=connection.close)   # a process that outlives the program isn't the program
+
+
+def under_launcher() -> bool:
+    """Whether a launcher knows this process as its program."""
+    return _launcher is not None
+
+
+def hand_over(line: str) -> bool:
+    """Leave the line to the launcher, which prints it last.
+
+    Returns:
+        Whether the launcher has it.
+    """
+    if _launcher is None:
+        return False
+    try:
+        _send(_launcher, {"line": line})
+    except OSError:   # the launcher was killed
+        return False
+    return True
+
+
+def _connect() -> socket.socket | None:
+    """A connection to the launcher, after its streams have taken the place of this process's; None where there is none."""
+    folder = os.environ.pop(VARIABLE, None)   # what this process starts is not the program
+    if folder is None:
+        return None
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(_ANSWER)
+    try:
+        with socket_name(folder) as name:
+            connection.connect(name)
+        _, streams, _, _ = socket.recv_fds(connection, 1, 2)
+    except OSError:   # another machine's launcher, or another user's, or it was killed
+        connection.close()
+        return None
+    for stream, number, file in zip(streams, (1, 2), (sys.stdout, sys.stderr)):
+        if file is not None:
+            file.flush()
+        os.dup2(stream, number)
+        os.close(stream)
+    return connection
+
+
+def _send(connection: socket.socket, message: dict[str, Any]) -> None:
+    """Send a message, and wait until it has been read."""
+    connection.sendall(json.dumps(message).encode() + b"\n")
+    if not connection.recv(1):
+        raise ConnectionResetError("the launcher has ended")
+
+
+@contextlib.contextmanager
+def socket_name(folder: str) -> Iterator[str]:
+    """The socket's name. It may have about a hundred bytes, and the folder's more; /proc has a shorter one."""
+    name = os.path.join(folder, _SOCKET)
+    if len(os.fsencode(name)) <= _LONGEST_NAME or not os.path.isdir("/proc/self/fd"):
+        yield name
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        yield f"/proc/self/fd/{opened}/{_SOCKET}"
+    finally:
+        os.close(opened)

@@ -1,0 +1,111 @@
+"""Where a run stands, from the messages of its preparation and its workers."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any, Mapping
+
+from sparktrain.display.figures import place
+from sparktrain.interfaces.messages import Filling, Joined, Message, Phase, Progress
+from sparktrain.runs.json_text import finite
+
+_ORDER = ("start", "fill", "join", "build", "train", "run", "save", "done")   # of a worker's phases
+
+
+class RunProgress:
+    """Told by some threads, asked by others.
+
+    Attributes:
+        phase: the step of the preparation, or what the worker that is least far does.
+    """
+
+    def __init__(self) -> None:
+        self.phase = ""
+        self._lock = threading.Lock()
+        self._since = time.monotonic()
+        self._ranks: dict[int, int] = {}
+        self._filling: dict[int, Filling] = {}
+        self._progress: dict[int, Progress] = {}
+        self._phases: dict[int, str] = {}
+        self._training_since: float | None = None
+
+    def step(self, text: str) -> None:
+        """A step of the preparation began."""
+        with self._lock:
+            self.phase, self._since = text, time.monotonic()
+
+    def message(self, part: int, message: Message) -> None:
+        """A worker told something."""
+        with self._lock:
+            if isinstance(message, Joined):
+                self._ranks[part] = message.rank
+            elif isinstance(message, Filling):
+                self._filling[part] = message
+            elif isinstance(message, Phase):
+                self._phases[part] = message.name
+                self.phase = min(self._phases.values(), key=_ORDER.index)
+                if message.name in ("train", "run") and self._training_since is None:
+                    self._training_since = time.monotonic()
+            elif isinstance(message, Progress):
+                self._progress[part] = message
+
+    def rank(self, part: int) -> int | None:
+        """Of a part's worker; None while it isn't known."""
+        with self._lock:
+            return self._ranks.get(part)
+
+    def preparing(self) -> tuple[str, float] | None:
+        """The step of the preparation, and since when; None before the first, and when the workers speak."""
+        with self._lock:
+            return (self.phase, self._since) if self.phase and not self._phases else None
+
+    def line(self) -> str:
+        """What the workers do, for a person."""
+        with self._lock:
+            if self._progress:
+                return training_line(self._progress, time.monotonic() - self._training_since)
+            phases = set(self._phases.values())
+            rows = sum(filling.rows for filling in self._filling.values())
+            size = sum(filling.bytes for filling in self._filling.values())
+            if phases <= {"start", "fill"}:
+                of = sum(filling.bytes_in_all or 0 for filling in self._filling.values())
+                whole = f" of about {of / 1e6:,.0f}" if of else ""
+                return f"filling: {rows:,} rows, {size / 1e6:,.0f}{whole} MB in segments"
+            return f"{rows:,} rows in segments; workers: {', '.join(sorted(phases))}"
+
+    def content(self) -> dict[str, Any]:
+        """For a program: `phase`; with training also epoch, step and how many of each, rows_per_second, loss."""
+        with self._lock:
+            if not self._progress:
+                return {"phase": self.phase}
+            slowest, rate = _pace(self._progress, time.monotonic() - self._training_since)
+            return {
+                "phase": self.phase,
+                "epoch": slowest.epoch,
+                "of_epochs": slowest.epochs,
+                "step": slowest.step,
+                "of_steps": slowest.steps,
+                "rows_per_second": rate and round(rate, 1),
+                "loss": finite(slowest.logs.get("loss")),
+            }
+
+
+def _pace(progress: Mapping[int, Progress], seconds: float) -> tuple[Progress, float | None]:
+    """The progress of the slowest worker, and rows/s over all workers."""
+    slowest = min(progress.values(), key=lambda p: (p.epoch, p.step))
+    return slowest, sum(p.rows for p in progress.values()) / seconds if seconds > 0 else None
+
+
+def training_line(progress: Mapping[int, Progress], seconds: float) -> str:
+    """Epoch, step, rows/s over all workers, loss, time left.
+
+    Args:
+        progress: the newest of each part.
+        seconds: since training began.
+    """
+    slowest, rate = _pace(progress, seconds)
+    done = (slowest.epoch - 1 + slowest.step / max(1, slowest.steps)) / max(1, slowest.epochs)
+    left = f"{seconds * (1 - done) / done:,.0f} s left" if done > 0 else ""
+    return " · ".join(filter(None, [*place(slowest.epoch, slowest.epochs, slowest.step, slowest.steps, rate,
+                                           slowest.logs.get("loss")), left]))

@@ -1,0 +1,187 @@
+"""Tables of runs and of prepared rows."""
+
+from __future__ import annotations
+
+import json
+from datetime import timezone
+from typing import Any, Iterator, Mapping
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from sparktrain.display.figures import counted, figure, place
+from sparktrain.runs.finished import finished_at
+from sparktrain.runs.snapshot import SILENT, RunSnapshot, silence
+
+_REASON = 200   # characters of a reason in a list
+_WIDE = 150     # characters that a run's line takes, with room for how it went
+
+
+def table(runs: list[dict[str, Any]], url: str, width: int = _WIDE) -> Table | Group:
+    """A line for each of `listed`, or some lines each where there is less room than a line takes.
+
+    Args:
+        width: characters.
+    """
+    if width < _WIDE:
+        return Group(Text(f"runs at {url}"), *(each for run in runs for each in _lines(run)))
+    shown = Table(title=f"runs at {url}", title_justify="left")
+    for name in ("run", "status", "ended or since", "engine", "workers", "rows", "epochs", "seconds"):
+        shown.add_column(name, no_wrap=True)
+    shown.add_column("how it goes or went", overflow="fold")
+    for run in runs:
+        shown.add_row(Text(run["run"]), run["status"], _time(run), run.get("engine"), _number(run.get("workers")),
+                      _number(run.get("rows")), _number(run.get("epochs")), _number(_seconds(run)), Text(_how(run)))
+    return shown
+
+
+def _lines(run: Mapping[str, Any]) -> Iterator[RenderableType]:
+    what = [run.get("engine"), *(counted(run[name], name.removesuffix("s")) for name in ("workers", "rows", "epochs") if run.get(name))]
+    if _seconds(run):
+        what.append(f"{_seconds(run):,.0f} s")
+    yield Text.assemble((run["run"], "bold"), f"  {run['status']}  {_time(run)}")
+    for text in (", ".join(filter(None, what)), _how(run)):
+        if text:
+            yield Padding(Text(text), (0, 0, 0, 4))
+
+
+def _time(run: Mapping[str, Any]) -> str:
+    """When a run ended or, at work, since when it is; UTC."""
+    time = run.get("since") if run["status"] == "running" else run["finished"]
+    return finished_at({"finished": time}).astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S") if time else ""
+
+
+def _seconds(run: Mapping[str, Any]) -> float | None:
+    return run.get("wall", run.get("seconds"))   # a summary's `seconds` are those of each phase
+
+
+def _how(run: Mapping[str, Any]) -> str:
+    if run["status"] == "running":
+        return f"{_course(run)} ({run.get('user')} on {run.get('host')}, {run.get('application')})"
+    return _line(run["reason"]) if "reason" in run else _metrics(run["metrics"])
+
+
+def details(seen: RunSnapshot) -> tuple[Table, dict[str, Any]]:
+    """A run's table, and all that is known of it.
+
+    Returns:
+        The table, and of a finished run {"summary": …, "lineage": …}, of one at work {"status": …}, of another
+        {"end": …}.
+    """
+    if seen.state == "finished":
+        return _finished(seen)
+    shown = Table(show_header=False, title=f"run {seen.run}", title_justify="left")
+    shown.add_column()
+    shown.add_column(overflow="fold")
+    content = seen.content
+    told = {"status": content["status"], "reason": content.get("reason"), "goes": _course(content)}
+    if seen.state == "ended":
+        del told["goes"]
+    else:
+        told["metrics of the last epoch"] = _metrics(content.get("metrics", {}))
+    for name in ("engine", "workers", "rows", "epochs", "seconds", "since", "finished", "user", "host", "application"):
+        told[name] = content.get(name)
+    for name, value in {**told, "path": seen.folder.url, "traceback": content.get("traceback")}.items():
+        if value not in (None, ""):
+            shown.add_row(name, Text(_number(value) if isinstance(value, (int, float)) else value))
+    return shown, {"status" if seen.state == "running" else "end": content}
+
+
+def _finished(seen: RunSnapshot) -> tuple[Table, dict[str, Any]]:
+    origin = json.loads(seen.folder.read_text("lineage.json"))
+    shown = end_table(seen.content, seen.folder.url)
+    for name, value in _told(origin).items():
+        shown.add_row(name, Text(value))
+    return shown, {"summary": seen.content, "lineage": origin}
+
+
+def _course(status: Mapping[str, Any]) -> str:
+    """How far a run at work is."""
+    told = [status.get("phase", "")]
+    if "epoch" in status:
+        told += place(*(status[name] for name in ("epoch", "of_epochs", "step", "of_steps", "rows_per_second", "loss")))
+    if silence(status) > SILENT:
+        told.append(f"no sign for {silence(status) / 60:,.0f} min")
+    return " · ".join(filter(None, told))
+
+
+def _metrics(metrics: Mapping[str, float | None]) -> str:
+    return " ".join(f"{name} {figure(value)}" for name, value in metrics.items() if value is not None)
+
+
+def _line(text: str) -> str:
+    """A text's first line."""
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= _REASON else line[:_REASON] + "…"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:,.0f}"
+
+
+def _told(origin: Mapping[str, Any]) -> dict[str, str]:
+    files = origin["inputs"]
+    told = {
+        "input": f"{len(files):,} files, {sum(file['length'] for file in files):,} bytes",
+        "seed": str(origin["seed"]),
+        "user": f"{origin['user']}, application {origin['application']}",
+        "versions": ", ".join(f"{name} {version}" for name, version in origin["versions"].items()),
+    }
+    if origin.get("prepared"):   # runs of earlier versions don't say
+        told["prepared at"] = f"{origin['prepared']['url']}, application {origin['prepared']['application']}"
+    if origin["parent"]:
+        told["goes on from"] = origin["parent"]
+    if origin["classes_after_sampling"]:
+        told["classes"] = ", ".join(f"{name}: {rows:,}" for name, rows in origin["classes_after_sampling"].items())
+    return told
+
+
+def show_end(console: Console, summary: Mapping[str, object], output: str) -> None:
+    """Show the table at a run's end, and where its model is on a line that can be copied whole."""
+    console.print(end_table(summary))
+    console.print(f"The model is at {output}/model.keras", soft_wrap=True, markup=False, highlight=False)
+
+
+def end_table(summary: Mapping[str, object], output: str | None = None) -> Table:
+    """The table at a run's end; with where the run is, where that is given."""
+    table = Table(show_header=False, title=f"run {summary['run']}", title_justify="left")
+    table.add_column()
+    table.add_column(overflow="fold")   # a path is copied whole
+    table.add_row("rows", f"{summary['rows']:,} training, {summary['validation_rows']:,} validation")
+    table.add_row("training", f"{summary['rows_per_second']:,.0f} rows/s by {counted(summary['workers'], 'worker')}, {summary['engine']}")
+    for phase, seconds in summary["seconds"].items():
+        table.add_row(f"  {phase}", f"{seconds:.1f} s")
+    table.add_row("held back by", str(summary["held_back_by"]))
+    for name, value in summary["metrics"].items():
+        table.add_row(Text(name), figure(value))
+    for note in summary["notes"]:
+        table.add_row("note", Text(note))   # it may have brackets, which rich takes for markup
+    if output is not None:
+        table.add_row("path", Text(output))
+    return table
+
+
+_SHOWN_CLASSES = 20
+
+
+def add_classes(table: Table, classes: Mapping[Any, int]) -> None:
+    """A row of the table for each class with its training rows; where they are many, as those of a measure, one for all."""
+    if len(classes) > _SHOWN_CLASSES:
+        table.add_row("label", f"{len(classes):,} values, each in {min(classes.values()):,} to "
+                      f"{max(classes.values()):,} training rows")
+        return
+    for label, count in classes.items():
+        table.add_row(Text(f"class {label}"), f"{count:,} training rows")
+
+
+def prepared_table(summary: dict[str, Any], classes: dict[Any, int] | None, url: str) -> Table:
+    table = Table(show_header=False, title="prepared rows", title_justify="left")
+    table.add_column()
+    table.add_column(overflow="fold")   # a path is copied whole
+    table.add_row("rows", f"{summary['rows']:,} training, {summary['validation_rows']:,} validation")
+    add_classes(table, classes or {})
+    table.add_row("files", f"{summary['files']:,}, {summary['bytes'] / 1e6:,.1f} MB")
+    table.add_row("path", Text(url))
+    return table

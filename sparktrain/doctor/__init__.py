@@ -1,0 +1,1 @@
+"""Whether a cluster is fit to train on."""

@@ -1,0 +1,50 @@
+"""How fast, and whether rightly, the workers average: a function for `sparktrain.run`. It needs no rows."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any, Callable
+
+import numpy
+import psutil
+
+
+def measure(worker: Any, megabytes: int, repeats: int) -> dict[str, Any]:
+    """Average as a training step averages gradients.
+
+    Args:
+        megabytes: of the large tensor.
+        repeats: how often; a tensor of one number is averaged ten times as often.
+
+    Returns:
+        large, small: seconds of each average; error: the largest relative one of a mean; resident: bytes of memory.
+    """
+    import tensorflow as tf  # only here: the driver imports this module to name the function
+
+    @tf.function
+    def averaged(values: Any) -> Any:
+        return worker.average(values)
+
+    def seconds(values: Any) -> float:
+        begun = time.perf_counter()
+        averaged(values)[0].numpy()   # has to be there, on a GPU too
+        return time.perf_counter() - begun
+
+    pattern = 1 + tf.cast(tf.range(megabytes * 1_000_000 // 4) % 1000, tf.float32)
+    large, small = pattern * (worker.rank + 1), tf.constant([worker.rank + 1.0])
+    mean = (worker.size + 1) / 2   # of the ranks + 1
+    errors = [numpy.abs(averaged(values) / (expected * mean) - 1).max() for values, expected in ((large, pattern), (small, 1))]
+    return {
+        "rank": worker.rank,
+        "host": socket.gethostname(),
+        "large": _repeated(lambda: seconds(large), repeats),
+        "small": _repeated(lambda: seconds(small), 10 * repeats),
+        "error": float(numpy.max(errors)),   # NaN where one is
+        "resident": psutil.Process().memory_info().rss,
+        "gpus": [each.name for each in tf.config.list_physical_devices("GPU")],
+    }
+
+
+def _repeated(measured: Callable[[], float], times: int) -> list[float]:
+    return [measured() for _ in range(times)]

@@ -1,0 +1,97 @@
+"""How fast rows come from Spark to the workers' disks, and from there into batches: a training's feed without training."""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Iterable, Iterator
+
+import numpy
+import pyarrow
+from pyspark import BarrierTaskContext
+from pyspark.sql import SparkSession
+
+from sparktrain import feed
+from sparktrain.cluster.slots import Slots
+from sparktrain.config import Job
+from sparktrain.data import deal, pack, prepare
+from sparktrain.driver.worker_spec import layout
+
+_WIDTH = 256            # floats a row
+_ROW_BYTES = 4 * _WIDTH
+_BATCH = 64
+_STEP = 4096            # rows of an Arrow batch that is made
+_SEED = 7
+_WRITTEN = "rows bigint, reading double"
+
+
+def measure(spark: SparkSession, slots: Slots, workers: int, megabytes: int) -> dict[str, Any]:
+    """Fill and read, twice: the first time Java still compiles its code, so the second one counts.
+
+    Returns:
+        megabytes: of the rows; filling: MB/s of all workers together, with hash, shuffle and sort; reading: MB/s of each
+        worker.
+    """
+    rows = math.ceil(megabytes * 1e6 / _ROW_BYTES / workers)
+    made = spark.range(0, workers, 1, workers).mapInArrow(partial(_rows, rows), "x array<float>, y int").persist()
+    try:
+        made.count()
+        job = Job.from_mapping({"data": {"features": ["x"], "label": "y", "keep": "none"}})
+        prepared = prepare(spark, job.data, seed=_SEED, frame=made)
+        dealt, sent = pack(deal(prepared.frame, workers, _SEED))
+        fill = _Filling(layout(job.data, None, sent))
+        for _ in range(2):
+            begun = time.perf_counter()
+            parts = dealt.mapInArrow(fill, _WRITTEN, barrier=True, profile=slots.profile(slots.gpus)).collect()
+            wall = time.perf_counter() - begun
+        prepared.release()
+    finally:
+        made.unpersist()
+    came = sum(part.rows for part in parts)
+    if came != rows * workers:
+        raise RuntimeError(f"{rows * workers:,} rows were made, and {came:,} came to the workers")
+    return {
+        "megabytes": came * _ROW_BYTES / 1e6,
+        "filling": came * _ROW_BYTES / 1e6 / (wall - max(part.reading for part in parts)),
+        "reading": [part.rows * _ROW_BYTES / 1e6 / part.reading for part in parts if part.rows],
+        "rows": [part.rows for part in parts],
+    }
+
+
+def _rows(count: int, numbers: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+    """Random rows, the same for the same number."""
+    for number in [each for batch in numbers for each in batch.column(0).to_pylist()]:
+        random = numpy.random.default_rng([_SEED, number])
+        for begin in range(0, count, _STEP):
+            size = min(_STEP, count - begin)
+            offsets = numpy.arange(0, size * _WIDTH + 1, _WIDTH, dtype="int32")
+            x = pyarrow.ListArray.from_arrays(offsets, random.random(size * _WIDTH, dtype="float32"))
+            yield pyarrow.RecordBatch.from_pydict({"x": x, "y": random.integers(0, 10, size, dtype="int32")})
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """In a barrier task: what a training task does up to its child, and what the child does to read."""
+
+    layout: feed.Layout
+
+    def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
+        context = BarrierTaskContext.get()
+        with tempfile.TemporaryDirectory(dir=os.environ["SPARK_LOCAL_DIRS"].split(",")[0]) as folder:
+            segments = Path(folder, "segments")
+            writer = feed.SegmentWriter(segments, self.layout)
+            for batch in batches:
+                writer.write(batch)
+            filled = writer.close()
+            agreement = feed.agree_through(context.allGather, context.partitionId(), filled)
+            part, sizes = context.partitionId(), (_BATCH,) * len(agreement["counts"])
+            begun = time.perf_counter()
+            shard = feed.Shard(segments, filled, agreement, part, _SEED, sizes)
+            rows = sum(len(batch.label) for batch in shard.epoch(0))
+            reading = time.perf_counter() - begun
+        yield pyarrow.RecordBatch.from_pydict({"rows": [rows], "reading": [reading]})

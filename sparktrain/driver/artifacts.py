@@ -1,0 +1,79 @@
+"""The files that a run keeps beside its model."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Mapping
+
+from sparktrain.config import Job
+from sparktrain.data import Prepared, check_writable
+from sparktrain.driver.model_source import GIVEN
+from sparktrain.driver.plots import curves
+from sparktrain.interfaces.messages import Finished
+from sparktrain.runs.json_text import write_json
+from sparktrain.runs.paths import KEPT, MODEL
+from sparktrain.storage import Folder, NotFound
+
+
+def keep_fitted(folder: Folder, prepared: Prepared) -> None:
+    """Put the pipeline and the classes, where there are any, beside what was made with them."""
+    if prepared.pipeline is not None:
+        check_writable(prepared.frame.sparkSession, folder.url, "the fitted pipeline")
+        prepared.pipeline.write().overwrite().save(f"{folder.url}/pipeline")
+    if prepared.labels is not None:
+        write_json(folder, "classes.json", prepared.labels)
+
+
+def keep_known(staged: Folder, job: Job, prepared: Prepared) -> None:
+    """Write what is known before training, so that nothing of it can fail when hours of training are behind it."""
+    keep_fitted(staged, prepared)
+    staged.write_text("job.yaml", job.to_yaml())
+
+
+class ModelMissing(RuntimeError):
+    """The model that rank 0 has saved is not what the driver finds under the output."""
+
+
+def check_model(staged: Folder, leader: Finished) -> None:
+    """See that the model lies under the output as rank 0 wrote it.
+
+    Raises:
+        ModelMissing: there is none, or another.
+        StorageError: the storage can't be read.
+    """
+    try:
+        size, digest = staged.sha256(MODEL)
+    except NotFound as error:
+        raise ModelMissing(
+            f"rank 0 saved a model of {leader.model_bytes:,} bytes, and the driver finds none at {staged.url}/{MODEL}: the workers' "
+            "storage is not the driver's. Choose an output.path that all of the cluster's machines share, such as hdfs:///models"
+        ) from error
+    if (size, digest) != (leader.model_bytes, leader.model_sha256):
+        raise ModelMissing(
+            f"{staged.url}/{MODEL} is not what rank 0 saved: {size:,} bytes with the SHA-256 {digest}, and it wrote "
+            f"{leader.model_bytes:,} bytes with {leader.model_sha256}. The storage has lost or mixed up what was written; the "
+            "checkpoints are kept, so the same command with this run's id trains on from the last one"
+        )
+
+
+def keep(
+    staged: Folder, history: Mapping[str, list[float]], origin: Mapping[str, Any], note: Callable[[str], object]
+) -> None:
+    """Write beside the model what is known only after training, and remove what was of use only until then.
+
+    Args:
+        staged: the folder that the run is made in.
+        history: metric by epoch.
+        origin: of `lineage`.
+        note: told where the picture of the history can't be drawn.
+    """
+    write_json(staged, "history.json", history)
+    try:
+        picture = curves(history) if history else None
+    except Exception as error:   # of matplotlib, its fonts or its cache folder: the model is worth more than a picture of it
+        picture = None
+        note(f"there is no history.png, as it can't be drawn: {type(error).__name__}: {error}")
+    if picture is not None:
+        staged.write_bytes("history.png", picture)
+    write_json(staged, "lineage.json", origin)
+    staged.remove(KEPT, recursive=True)
+    staged.remove(GIVEN)

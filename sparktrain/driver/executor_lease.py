@@ -1,0 +1,140 @@
+"""Whose turn it is to gather executors, written down on the storage that all runs of a cluster share.
+
+Two runs that each hold half of what they need would wait for each other for ever. So a run that doesn't get its executors
+at once asks for the turn, and without it gives back what it holds. A turn is a small file with a number: the highest
+number has it. Its owner gives a sign every few seconds while it gathers; when it has its executors, or gives no sign any
+more, the next number can be claimed, which the storage grants to exactly one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from typing import Any, Callable, Mapping
+
+from pyspark.sql import SparkSession
+
+from sparktrain.driver.hadoop import qualified
+from sparktrain.storage import Folder, NotFound, StorageError, open_folder
+
+_SIGN = 3.0    # seconds between two signs of the one whose turn it is
+_DEAD = 30.0   # seconds without a sign after which it counts as dead
+GATHERING, TRAINING = "gathers its executors", "has its executors"
+
+
+class ExecutorLease:
+    """One run's part in the turns of its cluster.
+
+    Args:
+        folder: the same for all runs of the cluster, and writable for all.
+        cluster: names what they compete for: the master, and its queue.
+        who: the run, for others to read: `application`, `user`, `job`.
+        note: told where the storage can't be used; the run then gathers as if it were alone.
+        clock: seconds.
+    """
+
+    def __init__(self, folder: Folder, cluster: str, who: Mapping[str, Any], note: Callable[[str], None],
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder, self._who, self._note, self._clock = folder, dict(who), note, clock
+        self._prefix = f".sparktrain-turn-{hashlib.sha256(cluster.encode()).hexdigest()[:10]}-"
+        self._mine: int | None = None      # the number of this run's turn, or of its last one
+        self._gathers = False              # whether it is still its turn, as far as it knows
+        self._signs, self._signed = 0, 0.0
+        self._seen: tuple[Any, float] = (None, 0.0)   # the other's last sign, and when it was first seen
+        self._other: dict[str, Any] | None = None
+        self._broken = False
+
+    def take(self) -> bool:
+        """See `cluster.gathering.Turn`; also gives a sign of life while it is this run's."""
+        if self._broken:
+            return True
+        try:
+            return self._take()
+        except StorageError as error:
+            self._broken = True
+            self._note(f"runs on this cluster can't take turns in gathering executors: {error}")
+            return True
+
+    def whose(self) -> str | None:
+        if self._other is None:
+            return None
+        other = self._other
+        return f"{other['application']} ({other['job']}, user {other['user']}) {other['state']}"
+
+    def done(self) -> None:
+        """See `cluster.gathering.Turn`. What is written stays until `end`, for those who wait for executors."""
+        if self.take() and self._gathers:
+            self._write(TRAINING)
+            self._gathers = False
+
+    def end(self) -> None:
+        """Leave nothing behind."""
+        if self._mine is not None and not self._broken:
+            self._folder.remove(self._name(self._mine))
+            self._mine, self._gathers = None, False
+
+    def _take(self) -> bool:
+        if self._gathers and self._clock() - self._signed <= _SIGN:
+            return True
+        number, record = self._latest()
+        if self._gathers and number == self._mine:
+            self._other = self._latest(below=number)[1]
+            self._write(GATHERING)
+            return True
+        self._gathers = False
+        if number != self._mine:
+            self._other = record
+        if record is not None and record["state"] == GATHERING and not self._is_dead(number, record):
+            return False
+        claimed = self._folder.claim(self._name(number + 1), self._record(GATHERING))
+        if claimed:
+            if self._mine is not None:   # of an earlier turn
+                self._folder.remove(self._name(self._mine))
+            self._mine, self._gathers, self._signed = number + 1, True, self._clock()
+        return claimed
+
+    def _is_dead(self, number: int, record: Mapping[str, Any]) -> bool:
+        """By this run's own clock: others' may differ."""
+        sign = (number, record["signs"])
+        if sign != self._seen[0]:
+            self._seen = sign, self._clock()
+        return self._clock() - self._seen[1] > _DEAD
+
+    def _latest(self, below: int = 10**9) -> tuple[int, dict[str, Any] | None]:
+        pattern = re.compile(re.escape(self._prefix) + r"(\d{9})")
+        try:
+            names = self._folder.list()
+        except NotFound:
+            names = []
+        numbers = [int(match[1]) for name in names if (match := pattern.fullmatch(name))]
+        numbers = [number for number in numbers if number < below]
+        for number in sorted(numbers, reverse=True):
+            try:
+                return number, json.loads(self._folder.read_text(self._name(number)))
+            except NotFound:
+                continue   # its run has ended meanwhile
+        return 0, None
+
+    def _write(self, state: str) -> None:
+        self._signs += 1
+        self._signed = self._clock()
+        self._folder.write_bytes(self._name(self._mine), self._record(state))
+
+    def _record(self, state: str) -> bytes:
+        return json.dumps({**self._who, "state": state, "signs": self._signs}).encode()
+
+    def _name(self, number: int) -> str:
+        return f"{self._prefix}{number:09d}"
+
+
+def executor_lease(spark: SparkSession, job: str, hadoop: Mapping[str, str], note: Callable[[str], None]) -> ExecutorLease | None:
+    """A run's part in the turns of the cluster that its application runs on; None where that has no other application."""
+    context = spark.sparkContext
+    if context.master.startswith("local"):
+        return None
+    conf = context.getConf()
+    cluster = f"{context.master} {conf.get('spark.yarn.queue', 'default')}"
+    who = {"application": context.applicationId, "user": context.sparkUser(), "job": job}
+    return ExecutorLease(open_folder(qualified(spark, "/tmp"), hadoop), cluster, who, note)

@@ -1,0 +1,69 @@
+"""Why a run did not finish: an exception as a result, and what more there is to show of it."""
+
+from __future__ import annotations
+
+import traceback
+
+from rich.console import Console
+from rich.text import Text
+
+from sparktrain.cluster.slots import ClusterRefused, NoSlots
+from sparktrain.cluster.stage import AttemptFailed, StageFailed
+from sparktrain.config import ConfigError, Job
+from sparktrain.data import InputError, MissingColumn, MissingSource, NoFileSystem, first_line
+from sparktrain.interfaces.launch import EngineRefused, LaunchFailed
+from sparktrain.runs.folder import RunTaken
+from sparktrain.runs.result import Result
+from sparktrain.storage import StorageError
+from sparktrain.usercode.packing import TooLarge
+
+
+def stopped(error: BaseException | None) -> bool:
+    """Whether an error is a stop from outside, or came up while the run ended because of one.
+
+    A terminal's Ctrl-C ends Spark's JVM, too, and the pipes behind it: what is tidied up then may fail in many ways.
+    """
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
+_REFUSED = (ConfigError, ClusterRefused, EngineRefused, RunTaken, TooLarge, MissingColumn, MissingSource, NoFileSystem)
+_SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, StageFailed, StorageError)   # their messages say it all
+
+
+def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -> tuple[Result, str]:
+    """Why a run did not finish, as its result, and what more there is to show of it.
+
+    Args:
+        job: None where it wasn't known yet, or had no model to train.
+    """
+    status, reason, details = "failed", f"{type(error).__name__}: {error}", ""
+    if stopped(error):
+        status, reason = "stopped", "stopped from outside" + ("; every worker was ended" if job is not None else "")
+    elif isinstance(error, AttemptFailed):
+        reason, details = str(error), error.failure.failure.traceback
+    elif isinstance(error, _SAID):
+        status, reason = "refused" if isinstance(error, _REFUSED) else "failed", str(error)
+    else:
+        details = "".join(traceback.format_exception(error))
+        if hasattr(error, "java_exception"):   # whose message is the JVM's whole stack
+            reason = f"{type(error).__name__}: {first_line(error)}"
+    workers = job.training.workers if job is not None else 0
+    result = Result(
+        run=run_id,
+        status=status,
+        workers=workers if isinstance(workers, int) else 0,   # of {min, max} it never came to a number
+        engine=job.training.engine if job is not None else None,
+        attempts=int(isinstance(error, (AttemptFailed, StageFailed))),
+        seconds=seconds,
+        reason=reason,
+    )
+    return result, details
+
+
+def show(result: Result, details: str, console: Console) -> None:
+    """Show why a run did not finish, as `failed` tells it."""
+    console.print(Text(result.reason, style="bold red"))
+    if details:
+        console.print(Text(details))

@@ -1,0 +1,103 @@
+"""The run that another goes on from, by `model.load`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Sequence
+
+import yaml
+from pyspark.ml import PipelineModel
+from pyspark.sql import SparkSession
+
+from sparktrain.config import ConfigError, Job, Problem
+from sparktrain.data import same_pipelines
+from sparktrain.driver.hadoop import qualified
+from sparktrain.runs.finished import resolve
+from sparktrain.storage import SUMMARY, open_folder
+
+
+@dataclass(frozen=True)
+class ParentRun:
+    """A finished run that another goes on from.
+
+    Attributes:
+        url: of its folder.
+        pipeline: its own, fitted; None where it has none.
+        classes: what its model's outputs stand for, in their order; None where it doesn't say.
+        job: its configuration, as it ran.
+        custom_objects: its model's own classes and functions, by the names that Keras looks them up by, to their modules.
+        modules: that those are in; None where the run doesn't say.
+    """
+
+    url: str
+    pipeline: PipelineModel | None
+    classes: list[Any] | None
+    job: Mapping[str, Any]
+    custom_objects: Mapping[str, str] = field(default_factory=dict)
+    modules: Sequence[str] | None = ()
+
+
+def find_parent_run(spark: SparkSession, load: str, hadoop: Mapping[str, str]) -> ParentRun:
+    """The run that `model.load` names.
+
+    Raises:
+        StorageError: there is no such finished run.
+    """
+    folder = open_folder(resolve(qualified(spark, load), hadoop), hadoop)
+    summary = json.loads(folder.read_text(SUMMARY))
+    return ParentRun(
+        folder.url,
+        PipelineModel.load(f"{folder.url}/pipeline") if folder.exists("pipeline") else None,
+        json.loads(folder.read_text("classes.json")) if folder.exists("classes.json") else None,
+        yaml.safe_load(folder.read_text("job.yaml")) if folder.exists("job.yaml") else {},
+        summary.get("custom_objects", {}),
+        summary.get("modules"),
+    )
+
+
+def note_of_leak(parent: ParentRun, job: Job) -> str | None:
+    """What to tell where rows that are validated may have been trained on by the run that is gone on from.
+
+    A row that both runs see is marked for validation by its hash, seeded, and the fraction: by the same seed and column and a
+    fraction that is not larger, all that are validated now were validated then. Rows prepared by another job are not judged.
+
+    Returns:
+        None where there is nothing to tell.
+    """
+    now = job.data.validation
+    before = parent.job.get("data") or {}
+    if now is None or now.fraction is None or job.data.prepared or not before or before.get("prepared"):
+        return None
+    then = before.get("validation") or {}
+    seed = parent.job.get("seed", Job.model_fields["seed"].default)
+    changed = []
+    if seed != job.seed:
+        changed.append(f"seed was {seed} and is {job.seed}")
+    if then.get("by") != now.by:
+        changed.append(f"data.validation.by was {then.get('by')} and is {now.by}")
+    if then.get("fraction") is None or now.fraction > then["fraction"]:
+        changed.append(f"data.validation.fraction was {then.get('fraction')} and is {now.fraction}")
+    if not changed:
+        return None
+    return (f"rows that are validated now may have been trained on by {parent.url}, and so look better than they are "
+            f"(of rows that both runs have): {'; '.join(changed)}. Keep seed and data.validation as they were")
+
+
+def refuse_other_pipeline(spark: SparkSession, parent: str, prepared: str) -> None:
+    """See that a prepared frame's rows are what the model of a run has learnt from.
+
+    Args:
+        parent: the URL of the run.
+        prepared: the URL of the frame.
+
+    Raises:
+        ConfigError: the pipelines of the two are not the same.
+    """
+    if not same_pipelines(spark, f"{parent}/pipeline", f"{prepared}/pipeline"):
+        raise ConfigError([Problem(
+            "model.load",
+            f"the pipeline of {parent} is not the one of data.prepared, {prepared}, so the model would see other values",
+            "the same fitted pipeline in both, or none in both",
+            "prepare the rows by jobs/prepare.py with the same model.load, or train a new model",
+        )])

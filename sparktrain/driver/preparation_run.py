@@ -1,0 +1,109 @@
+"""Prepares a job's rows once and publishes them, for `data.prepared` of many jobs."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any, Sequence
+
+from pyspark.sql import SparkSession
+
+from sparktrain.config import Job
+from sparktrain.data import stored
+from sparktrain.display.console import RunDisplay
+from sparktrain.display.tables import prepared_table
+from sparktrain.driver.hadoop import hadoop_settings, qualified
+from sparktrain.driver.lineage import lineage
+from sparktrain.driver.parent_run import find_parent_run
+from sparktrain.driver.rows import prepare_rows, write_beside
+from sparktrain.driver.shipping import ship
+from sparktrain.driver.stage_tasks import count_tasks
+from sparktrain.driver.supplied import SuppliedObjects
+from sparktrain.runs.folder import RunFolder, RunTaken
+from sparktrain.runs.ownership import take_over
+from sparktrain.runs.result import Result
+from sparktrain.runs.status_writer import StatusWriter
+from sparktrain.storage import open_folder
+from sparktrain.storage.urls import parse
+from sparktrain.usercode.lookup import search_folders
+
+
+def write_prepared(
+    spark: SparkSession, job: Job, to: str, *, supplied: SuppliedObjects = SuppliedObjects(), folders: Sequence[str] | None = None, display: RunDisplay | None = None
+) -> Result:
+    """Prepare a job's rows and write them, after sampling, with what belongs to them: what `data.prepared` reads.
+
+    The folder has `rows/` (Parquet), `pipeline/` and `classes.json` if there are any, `lineage.json`, `job.yaml`,
+    `logs/run.log` and `summary.json`. It is written apart, under `_runs` beside it, and renamed once: it is whole or not there.
+
+    Args:
+        spark: the application that prepares them. Its executors may come and go.
+        job: whose data they are; of the rest only `seed` and `model.load` matter.
+        to: the URL of the folder; nothing may be there.
+        given: what a program hands over in place of the configuration's names: frame, preprocess and pipeline.
+        folders: where `module:function` is looked up; the current folder and PYTHONPATH if left out.
+        watch: tells how it goes; one on standard error if left out.
+
+    Returns:
+        The result, `status` finished, named by the folder.
+
+    Raises:
+        RunTaken: something is at `to`, or another preparation is at work on it.
+        ConfigError, InputError: the rows can't be prepared like this.
+        StageFailed: Spark failed while it wrote them.
+    """
+    with display or RunDisplay(partial(count_tasks, spark.sparkContext)) as shown:
+        return _write(spark, job, qualified(spark, to), supplied, list(folders or search_folders()), shown)
+
+
+def _write(spark: SparkSession, job: Job, to: str, supplied: SuppliedObjects, folders: Sequence[str], display: RunDisplay) -> Result:
+    begun = time.monotonic()
+    context, hadoop = spark.sparkContext, hadoop_settings(spark)
+    place = parse(to)
+    name = place.name
+    folder = RunFolder(str(place.parent), name, hadoop, option="--to")
+    if folder.final.exists():
+        raise RunTaken(f"--to: something is at {folder.final.url} already. Choose another name, or remove it")
+    folder.claim({"application": context.applicationId, "user": context.sparkUser()}, partial(take_over, note=display.note))
+    folder.clear()
+    prepared = None
+
+    def status() -> dict[str, Any]:
+        so_far = Result(run=name, status="running", seconds=time.monotonic() - begun)
+        return {**so_far.to_dict(), **display.progress.content()}
+
+    try:
+        staged = folder.staged.url
+        with StatusWriter(open_folder(staged, hadoop), status, display.log, display.note, folder.token):
+            parent = find_parent_run(spark, job.model.load, hadoop) if job.model.load is not None else None
+            modules = [job.data.preprocess.partition(":")[0]] if job.data.preprocess is not None else []
+            code = ship(context, modules, folders).digests
+            prepared = prepare_rows(
+                spark, job, supplied, folders, display, parent=parent, counted=False, store_at=f"{staged}/{stored.ROWS}", trains=False
+            )
+            display.step("counting the rows")
+            prepared.count(job.data.label_column, job.seed, again=True)   # of what was written
+            if not prepared.rows:
+                raise prepared.why_empty()
+            classes = prepared.counts_after
+            origin = lineage(name, job, prepared, classes, parent=parent, code=code, context=context)
+            folder.staged.write_text("job.yaml", job.to_yaml())
+            summary = write_beside(spark, job, prepared, folder.staged, origin, begun)
+        folder.complete(summary, display.log.text())
+        folder.publish()
+    finally:
+        if prepared is not None:
+            display.tidy(prepared.release, "the prepared rows are still kept")
+        # Published, there is nothing left to discard
+        display.tidy(folder.discard, "what was written is still there")
+    display.console.print(prepared_table(summary, classes, folder.final.url))
+    return Result(
+        run=name,
+        status="finished",
+        output=folder.final.url,
+        rows=prepared.rows,
+        attempts=1,
+        seconds=time.monotonic() - begun,
+        summary=summary,
+        hadoop=hadoop,
+    )

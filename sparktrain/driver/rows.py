@@ -1,0 +1,120 @@
+"""A run's rows: prepared, or found as an earlier driver of the run has stored them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Mapping, Sequence
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from sparktrain.cluster.stage import StageFailed, spark_cause
+from sparktrain.config import Job
+from sparktrain.data import Prepared, explained, prepare, stored
+from sparktrain.display.console import RunDisplay
+from sparktrain.driver.artifacts import keep_fitted
+from sparktrain.driver.parent_run import ParentRun, note_of_leak, refuse_other_pipeline
+from sparktrain.driver.supplied import SuppliedObjects
+from sparktrain.driver.worker_spec import refuse_unfit_types, refuse_unvalidated
+from sparktrain.runs.json_text import now, write_json
+from sparktrain.storage import SUMMARY, Folder
+from sparktrain.usercode.lookup import resolve
+
+
+def prepare_rows(
+    spark: SparkSession,
+    job: Job,
+    supplied: SuppliedObjects,
+    folders: Sequence[str],
+    display: RunDisplay,
+    *,
+    parent: ParentRun | None,
+    counted: bool,
+    store_at: str | None,
+    read_again: bool = False,
+    trains: bool = True,
+) -> Prepared:
+    """The rows as the job says, ready to be trained on.
+
+    Args:
+        given: what a program hands over in place of the configuration's names.
+        folders: where `module:function` is looked up.
+        watch: told how it goes.
+        parent: the run that is gone on from, with its pipeline and its classes.
+        counted: whether the rows are to be counted, which is one more pass over them.
+        store_at: the URL of a folder that they are written to, and read from; None where they are not.
+        read_again: whether they may be read more than once.
+        trains: whether it is this job that trains on them: of others each says for itself what its label's classes are.
+
+    Raises:
+        ConfigError, InputError: the rows can't be prepared like this, or not be trained on.
+        StageFailed: Spark failed while it wrote them.
+    """
+    preprocess = supplied.preprocess
+    if preprocess is None and job.data.preprocess is not None:
+        preprocess = resolve(job.data.preprocess, folders)
+    prepared = prepare(
+        spark,
+        job.data,
+        seed=job.seed,
+        frame=supplied.frame,
+        preprocess=preprocess,
+        pipeline=parent.pipeline if parent is not None else supplied.pipeline,
+        classes=parent.classes if parent is not None else None,
+        read_again=(counted or read_again) and store_at is None,
+        accept=(lambda schema, classes: refuse_unfit_types(job.data, schema, classes)) if trains else lambda schema, classes: None,
+        progress=display.step,
+    )
+    try:
+        if prepared.origin is not None:
+            refuse_unvalidated(job.training, prepared)
+            if parent is not None:
+                refuse_other_pipeline(spark, parent.url, prepared.origin["url"])
+        if parent is not None and (leak := note_of_leak(parent, job)) is not None:
+            prepared.note(leak)
+        if store_at is not None:
+            display.step("writing the prepared rows")
+            try:
+                prepared.store(store_at)
+            except (PySparkException, Py4JError) as error:
+                raise StageFailed(spark_cause(error)) from error
+        if counted:
+            display.step("counting the rows")
+            with explained():
+                prepared.count(job.data.label_column, job.seed)
+    except BaseException:
+        prepared.release()
+        raise
+    for note in prepared.notes:
+        display.note(note)
+    return prepared
+
+
+def keep_rows(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Mapping[str, Any], begun: float) -> None:
+    """Write beside a run's stored rows what `kept_rows` needs to know them again."""
+    write_json(at, SUMMARY, write_beside(spark, job, prepared, at, origin, begun))
+
+
+def kept_rows(spark: SparkSession, job: Job, at: Folder, parent: ParentRun | None) -> Prepared:
+    """The rows that `keep_rows` has described."""
+    data = job.data.model_copy(update={"prepared": at.url})
+    prepared = stored.read(spark, data, job.data.columns, parent.classes if parent is not None else None)
+    prepared.origin = None   # they are the run's own
+    if parent is not None and (leak := note_of_leak(parent, job)) is not None:
+        prepared.note(leak)
+    return prepared
+
+
+def write_beside(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Mapping[str, Any],
+                  begun: float) -> dict[str, Any]:
+    """Write what belongs to rows that are stored in a folder, but for its summary, which is returned."""
+    keep_fitted(at, prepared)
+    write_json(at, "lineage.json", origin)
+    return {
+        "prepared": now(),
+        "name": job.name,
+        **stored.contents(spark, prepared, job.data, at.url),
+        "wall": round(time.monotonic() - begun, 3),
+        "notes": prepared.notes,
+    }

@@ -1,0 +1,17 @@
+"""Counts the tasks of Spark's running stages, for the line that a person sees."""
+
+from __future__ import annotations
+
+from py4j.protocol import Py4JError
+from pyspark import SparkContext
+
+
+def count_tasks(context: SparkContext) -> tuple[int, int] | None:
+    """Return how many tasks of the stages that run now are done, and how many there are; None where the JVM is gone."""
+    try:
+        tracker = context.statusTracker()
+        stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+    except Py4JError:
+        return None
+    found = [stage for stage in stages if stage is not None]
+    return sum(stage.numCompletedTasks for stage in found), sum(stage.numTasks for stage in found)

@@ -1,0 +1,37 @@
+"""Objects that a program passes in place of names in the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from pyspark.ml import Estimator, Transformer
+from pyspark.sql import DataFrame
+
+from sparktrain.data import Prepared
+
+
+@dataclass(frozen=True)
+class SuppliedObjects:
+    """What a program hands over in place of the configuration's names.
+
+    Attributes:
+        frame: the rows, in place of data.path, table, sql or prepared.
+        prepared: rows that are prepared already, in place of the whole section data but features, label and weight.
+        pipeline: a Spark ML Pipeline, fitted on the training rows, or a PipelineModel, in place of data.pipeline.
+        model: a function that returns a compiled model, or a compiled model.
+        preprocess: DataFrame, **args -> DataFrame.
+        callbacks: a function that returns Keras callbacks.
+    """
+
+    frame: DataFrame | None = None
+    prepared: Prepared | None = None
+    pipeline: Estimator | Transformer | None = None
+    model: Any = None
+    preprocess: Callable[..., DataFrame] | None = None
+    callbacks: Callable[..., list] | None = None
+
+    @property
+    def functions(self) -> tuple[Any, ...]:
+        """What of it is called; None for what isn't given."""
+        return self.preprocess, self.model, self.callbacks

@@ -1,0 +1,204 @@
+"""Timings and counters of a run, collected from its messages, and the summary made of them."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import Any, Mapping, Sequence
+
+from sparktrain.config import Job
+from sparktrain.data import Prepared, share_notes
+from sparktrain.feed import label_counts
+from sparktrain.interfaces.messages import Checkpointed, EpochEnd, Finished, Joined, Message, Phase
+from sparktrain.runs.json_text import now
+from sparktrain.runs.result import Result
+from sparktrain.usercode.modules import modules_needed
+
+
+class RunTimeline:
+    """How a run goes, as far as its numbers need it.
+
+    Attributes:
+        seconds: of each phase of the driver, by its name.
+        joined: what each part's worker said when it had its rows.
+        since: when the first attempt began, in seconds since 1970.
+
+    Args:
+        workers: how many train; 0 until there are slots for them.
+        copies: how many workers have each training row.
+        attempts: how many were begun.
+    """
+
+    def __init__(self) -> None:
+        self.workers = 0
+        self.copies = 1
+        self.attempts = 0
+        self.since = 0.0
+        self._checkpoints: list[Checkpointed] = []
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.joined: dict[int, Joined] = {}
+        self._started = time.monotonic()
+        self._epoch_seconds: list[float] = []
+        self._metrics: dict[str, float] = {}   # of the last epoch
+        self._moments: dict[str, float] = {}   # when each was last seen
+
+    def begin_attempt(self) -> None:
+        self.attempts += 1
+        self.since = self.since or time.time()
+
+    def again(self) -> None:
+        """Another attempt begins: it takes the last one's place, but for what it doesn't do again."""
+        self.joined.clear()
+        self._moments.clear()
+        self._epoch_seconds.clear()
+
+    def mark(self, name: str) -> None:
+        self._moments[name] = time.monotonic()
+
+    def message(self, part: int, message: Message) -> None:
+        """Take notice of what a worker told."""
+        if isinstance(message, Joined):
+            self.joined[part] = message
+            self.mark("joined")
+        elif isinstance(message, EpochEnd) and self.joined[part].rank == 0:
+            self._epoch_seconds.append(round(message.seconds, 3))
+            self._metrics = message.logs
+        elif isinstance(message, Checkpointed):
+            self._checkpoints.append(message)
+        elif isinstance(message, Phase):
+            self.mark(message.name)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the run began."""
+        return time.monotonic() - self._started
+
+    @property
+    def rows(self) -> int:
+        """Training rows, as far as the workers have told."""
+        return sum(joined.training_rows for joined in list(self.joined.values())) // self.copies
+
+    def so_far(self, run: str, job: Job) -> Result:
+        """How the run would be told of now; from any thread."""
+        return Result(
+            run=run,
+            status="running",
+            rows=self.rows,
+            epochs=len(self._epoch_seconds),
+            workers=self.workers,
+            engine=job.training.engine,
+            attempts=self.attempts,
+            seconds=self.elapsed,
+            metrics=self._metrics,
+        )
+
+    def class_counts(self, labels: Sequence[Any] | None) -> dict[Any, int] | None:
+        """Training rows of each class, as the workers have them; None where the label has no classes.
+
+        Args:
+            labels: what the class numbers stand for; None where they are the labels.
+        """
+        counted = label_counts([joined.labels for joined in self.joined.values()])
+        if counted is None:
+            return None
+        rows = {label: count // self.copies for label, count in counted}
+        if labels is None:
+            return rows
+        return {label: rows.get(number, 0) for number, label in enumerate(labels)}
+
+    def leader(self) -> int:
+        """The part whose worker has rank 0."""
+        return next(part for part, joined in self.joined.items() if joined.rank == 0)
+
+    def summary(self, run: str, job: Job, finished: Sequence[Finished], prepared: Prepared) -> dict[str, Any]:
+        """What summary.json holds of a run that has been trained.
+
+        Args:
+            finished: how each part's worker ended.
+        """
+        last = self._moments
+        saving = last.get("save", last["end"])   # a rehearsal saves nothing
+        self.seconds["fill"] = last["joined"] - last["stage"]
+        self.seconds["start workers"] = last["train"] - last["joined"]
+        self.seconds["train"] = saving - last["train"]
+        self.seconds["save"] = last["end"] - saving
+        leader = finished[self.leader()]
+        chosen = leader.best_epoch if leader.best_epoch is not None else leader.epochs
+        return {
+            "run": run,
+            "name": job.name,
+            "status": "finished",
+            "finished": now(),
+            "rows": self.rows,
+            "validation_rows": sum(joined.validation_rows for joined in self.joined.values()),
+            "epochs": leader.epochs,
+            "workers": len(finished),
+            "engine": job.training.engine,
+            "attempts": self.attempts,
+            "metrics": {name: values[chosen - 1] for name, values in leader.history.items() if len(values) >= chosen},
+            "rows_per_second": sum(f.rows for f in finished) / max(self.seconds["train"], 1e-9),
+            "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
+            "epoch_seconds": self._epoch_seconds,
+            "wall": round(self.elapsed, 3),
+            "checkpoints": self._checkpoint_costs(),
+            "held_back_by": held_back_by(self.seconds),
+            "steps_per_epoch": max(joined.steps for joined in self.joined.values()),
+            "batch": sum(job.training.batch_sizes(len(finished))),
+            "best_epoch": leader.best_epoch,
+            "stopped_early": leader.stopped_early,
+            "parameters": leader.parameters,
+            "custom_objects": leader.custom_objects,
+            "modules": modules_needed(leader.custom_objects, job.model.modules),
+            "peak_memory": [f.peak_memory for f in finished],
+            "disk": [self.joined[part].disk for part in range(len(finished))],
+            "notes": [*prepared.notes, *self._classes_without_rows(prepared.labels), *self._uneven(job), *leader.notes],
+        }
+
+    def _checkpoint_costs(self) -> dict[str, float] | None:
+        """How many were written, the size of the last, and the seconds by which all held training up."""
+        if not self._checkpoints:
+            return None
+        held = sum(each.held for each in self._checkpoints)
+        return {"written": len(self._checkpoints), "bytes": self._checkpoints[-1].bytes, "held": round(held, 3)}
+
+    def _uneven(self, job: Job) -> list[str]:
+        rows = [joined.training_rows for joined in self.joined.values()]
+        notes = uneven_notes(rows)
+        validation = job.data.validation
+        if validation is not None and job.data.sample is None:   # of a sample it was told before the rows were taken
+            notes += share_notes(validation.fraction, self.rows, sum(each.validation_rows for each in self.joined.values()))
+        return notes
+
+    def _classes_without_rows(self, labels: Sequence[Any] | None) -> list[str]:
+        counts = self.class_counts(labels) or {}
+        return [f"class {label} has no training rows" for label, rows in counts.items() if not rows]
+
+
+def uneven_notes(rows: Sequence[int]) -> list[str]:
+    """Tell of a worker that has much more training rows than the others, which wait for it in every epoch.
+
+    Args:
+        rows: training rows of each worker.
+    """
+    mean = sum(rows) / len(rows)
+    if max(rows) <= 1.3 * mean:
+        return []
+    return [f"the workers' training rows are uneven: the largest has {max(rows):,}, {max(rows) / mean:.2f} times the mean of "
+            f"{mean:,.0f}, and an epoch takes as many steps as its rows do"]
+
+
+_MEANING = {
+    "slots": "waiting for executors",
+    "prepare": "Spark's preparation of the rows: more executors, or fewer columns",
+    "fill": "reading, shuffling and writing the segments: more executors, or a smaller sample",
+    "start workers": "starting the workers",
+    "train": "training itself: more workers, a larger batch, or GPUs",
+    "save": "saving to the storage",
+}
+
+
+def held_back_by(seconds: Mapping[str, float]) -> str:
+    """The longest phase, in words."""
+    phase = max(seconds, key=lambda name: seconds[name])
+    whole = sum(seconds.values())
+    return f"{_MEANING[phase]} ({seconds[phase] / whole if whole else 0:.0%} of {whole:.0f} s)"

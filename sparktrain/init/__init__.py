@@ -1,0 +1,1 @@
+"""`sparktrain init`: a job written for the rows at a path."""

@@ -1,0 +1,224 @@
+"""Read some rows of local files, each format by its own reader. No Spark is started."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Callable, Sequence
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.json
+import pyarrow.orc
+import pyarrow.parquet
+from pyspark.sql.types import ArrayType, BinaryType, FloatType, LongType, StringType, StructField
+
+from sparktrain.data import avro, tfrecord
+from sparktrain.data.records import Damage
+from sparktrain.init.choices import InitError
+
+_TEXT = 64 << 20         # bytes of a text that are read, unpacked
+_ROWS_BYTES = 64 << 20   # of the rows of one Parquet file that are looked at
+_FEWEST = 100            # of them, however large they are
+_LABELS = 5_000_000      # values of a label that are looked at
+_SUFFIXES = {"parquet": ("parquet", "parq", "pq"), "orc": ("orc",), "csv": ("csv", "tsv"), "json": ("json", "jsonl", "ndjson"),
+             "avro": ("avro",), "tfrecord": ("tfrecord", "tfrecords")}
+
+
+class NeedsSpark(Exception):
+    """Spark reads these files, and pyarrow doesn't.
+
+    Args:
+        options: of Spark's reader.
+    """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        super().__init__("these files need Spark")
+        self.options = options
+
+
+@dataclass(frozen=True)
+class Found:
+    """Rows of some files, the label's values in more of them, and what Spark is to know to read them alike."""
+
+    rows: pa.Table
+    labels: pa.ChunkedArray | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    schema: str | None = None
+
+
+def by_name(name: str) -> str:
+    """The format that a file's name tells; parquet where it tells none."""
+    parts = Path(name).name.lower().removesuffix(".gz").split(".")[1:]
+    return next((format for format, suffixes in _SUFFIXES.items() for part in reversed(parts) if part in suffixes), "parquet")
+
+
+def of_file(path: Path) -> str:
+    """The format that a file's first bytes tell, else its name."""
+    with _opened(path) as file:
+        start = file.read(4096)
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if start.startswith(b"ORC"):
+        return "orc"
+    if start.startswith(b"Obj\x01"):
+        return "avro"
+    if tfrecord.first_size(start[:12]):
+        return "tfrecord"
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if text[:1] in (b"{", b"["):
+        return "json"
+    return by_name(path.name) if b"\0" in start or by_name(path.name) != "parquet" else "csv"
+
+
+def _opened(path: Path) -> io.BufferedIOBase:
+    return gzip.open(path) if path.name.endswith(".gz") else open(path, "rb")
+
+
+def _parquet(files: Sequence[Path], label: str, rows: int) -> Found:
+    opened = [pyarrow.parquet.ParquetFile(path) for path in files]
+    tables = []
+    for file in opened:
+        bytes_of_all = sum(file.metadata.row_group(number).total_byte_size for number in range(file.num_row_groups))
+        most = min(rows // len(opened), max(_FEWEST, _ROWS_BYTES * file.metadata.num_rows // max(bytes_of_all, 1)))
+        batches = [next(file.iter_batches(most))] if file.metadata.num_rows else []
+        tables.append(pa.Table.from_batches(batches, file.schema_arrow))
+    labels: list[pa.Table] = []
+    for file in opened:
+        if label in file.schema_arrow.names and not pa.types.is_nested(file.schema_arrow.field(label).type):
+            for batch in file.iter_batches(65536, columns=[label]):
+                if sum(map(len, labels)) >= _LABELS:
+                    break
+                labels.append(pa.table(batch))
+    return Found(_together(tables), _together(labels)[label] if labels else None)
+
+
+def _orc(files: Sequence[Path], label: str, rows: int) -> Found:
+    opened = [pyarrow.orc.ORCFile(path) for path in files]
+    tables = [pa.Table.from_batches([file.read_stripe(0).slice(0, rows // len(opened))]) for file in opened if file.nstripes]
+    labels: list[pa.Table] = []
+    for file in opened:
+        if label in file.schema.names and file.nstripes and sum(map(len, labels)) < _LABELS:
+            labels.append(file.read(columns=[label]))
+    return Found(_together(tables), _together(labels)[label] if labels else None)
+
+
+def _json(files: Sequence[Path], label: str, rows: int) -> Found:
+    tables = []
+    for path in files:
+        text = _lines(path)
+        if text.lstrip()[:1] == b"[":
+            raise NeedsSpark({"multiLine": True})
+        if text.strip():
+            tables.append(pyarrow.json.read_json(io.BytesIO(text), pyarrow.json.ReadOptions(block_size=len(text) + 1)))
+    return _thinned(tables, label, rows)
+
+
+def _csv(files: Sequence[Path], label: str, rows: int) -> Found:
+    texts = [text for text in map(_lines, files) if text.strip()]
+    if not texts:
+        return Found(pa.table({}))
+    head = texts[0].splitlines()[0].decode(errors="replace").lstrip("\ufeff")
+    delimiter = max(",;\t|", key=head.count)
+    names = next(csv.reader([head], delimiter=delimiter))
+    header = not (label.startswith("_c") and label[2:].isdigit() and label not in names)
+    # Spark takes an empty value alone for a null: another one, such as NA, has to be named to it
+    nulls = _null_word(texts[0], delimiter)
+    convert = pyarrow.csv.ConvertOptions(null_values=["", nulls] if nulls else [""], strings_can_be_null=True)
+    if not header:
+        names = [f"_c{number}" for number in range(len(names))]
+    reading = [pyarrow.csv.ReadOptions(block_size=len(text) + 1, column_names=None if header else names) for text in texts]
+    parsing = pyarrow.csv.ParseOptions(delimiter=delimiter)
+    tables = [pyarrow.csv.read_csv(io.BytesIO(text), options, parsing, convert) for text, options in zip(texts, reading)]
+    options = {"header": header, **({"sep": delimiter} if delimiter != "," else {}), **({"nullValue": nulls} if nulls else {})}
+    found = _thinned(tables, label, rows)
+    return Found(found.rows, found.labels, options)
+
+
+def _null_word(text: bytes, delimiter: str) -> str | None:
+    """The word by which a CSV's values say that they are missing, where it has one: the most frequent."""
+    words = {"NA", "N/A", "null", "NULL", "None", "nan", "NaN", "\\N", "?"}
+    lines = csv.reader(io.StringIO(text[: 1 << 20].decode(errors="replace")), delimiter=delimiter)
+    counts = Counter(value for line in lines for value in line if value in words)
+    return counts.most_common(1)[0][0] if counts else None
+
+
+def _avro(files: Sequence[Path], label: str, rows: int) -> Found:
+    records: list[dict[str, Any]] = []
+    for number, path in enumerate(files, start=1):
+        with _opened(path) as file:
+            start = file.read(32 << 20)
+            file.seek(0)
+            schema = avro.infer(start, str(path))
+            records += _taken(avro.decode(file, str(path), schema), rows * number // len(files) - len(records), path)
+    return Found(pa.Table.from_pylist(records))
+
+
+def _taken(decoded: Any, most: int, path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for record in decoded:
+        if len(found) >= most:
+            break
+        if isinstance(record, Damage):
+            raise InitError(f"{path}, record {record.number}, can't be read: {record.reason}")
+        found.append(record)
+    return found
+
+
+def _tfrecord(files: Sequence[Path], label: str, rows: int) -> Found:
+    """Rows of tf.train.Example: a feature is an array where any of the records has several values of it."""
+    example = tfrecord.example_class()()
+    records: list[dict[str, tuple[str, list[Any]]]] = []
+    for number, path in enumerate(files, start=1):
+        with _opened(path) as file:
+            for payload in _taken(tfrecord.payloads(file), rows * number // len(files) - len(records), path):
+                example.ParseFromString(payload)
+                kinds = {name: feature.WhichOneof("kind") for name, feature in example.features.feature.items()}
+                records.append({name: (kind, list(getattr(example.features.feature[name], kind).value))
+                                for name, kind in kinds.items() if kind is not None})
+    fields = []
+    for name in sorted({name for record in records for name in record}):
+        kinds = {record[name][0] for record in records if name in record}
+        values = [value for record in records if name in record for value in record[name][1]]
+        longest = max(len(record[name][1]) for record in records if name in record)
+        one = (FloatType() if "float_list" in kinds else LongType() if "int64_list" in kinds else
+               StringType() if all(map(tfrecord._is_text, values)) else BinaryType())
+        fields.append(StructField(name, one if longest <= 1 else ArrayType(one)))
+    decoded = [{each.name: _plain(record.get(each.name, ("", []))[1], each) for each in fields} for record in records]
+    ddl = ", ".join(f"`{each.name}` {each.dataType.simpleString()}" for each in fields)
+    return Found(pa.Table.from_pylist(decoded), schema=ddl)
+
+
+def _plain(values: list[Any], column: StructField) -> Any:
+    array = isinstance(column.dataType, ArrayType)
+    element = column.dataType.elementType if array else column.dataType
+    if isinstance(element, StringType):
+        values = [value.decode() for value in values]
+    return (values or None) if array else values[0] if values else None
+
+
+def _lines(path: Path) -> bytes:
+    """A text's beginning, in whole lines."""
+    with _opened(path) as file:
+        text = file.read(_TEXT)
+    return text if len(text) < _TEXT else text[: text.rfind(b"\n") + 1]
+
+
+def _thinned(tables: Sequence[pa.Table], label: str, rows: int) -> Found:
+    """As many rows as are looked at, spread over all; the label of all of them."""
+    table = _together(tables)
+    labels = table[label] if label in table.column_names else None
+    step = max(table.num_rows // rows, 1)
+    return Found(table.take(list(range(0, table.num_rows, step))) if step > 1 else table, labels)
+
+
+def _together(tables: Sequence[pa.Table]) -> pa.Table:
+    return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
+
+
+READERS: dict[str, Callable[[Sequence[Path], str, int], Found]] = {
+    "parquet": _parquet, "orc": _orc, "csv": _csv, "json": _json, "avro": _avro, "tfrecord": _tfrecord}

@@ -1,0 +1,44 @@
+"""The launcher's last step from its first moment: a signal that comes while its modules load ends it as any other does.
+
+    python -P -m sparktrain.launcher JOB SPARK_SUBMIT ARGUMENT...
+
+See `sparktrain.launcher.submit`.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import NoReturn, Sequence
+
+from sparktrain.launcher.signals import STOPS, on_stop
+
+
+class _Stopped(BaseException):
+    """A signal came."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the launcher's last step; see `sparktrain.launcher.submit.main`."""
+    came: list[int] = []
+
+    def stop(number: int, _: object) -> NoReturn:
+        for each in STOPS:
+            signal.signal(each, signal.SIG_IGN)   # the first is enough
+        came.append(number)
+        raise _Stopped
+
+    try:
+        on_stop(stop)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)   # spark-submit.sh has them wait until here
+        from sparktrain.launcher import submit
+
+        return submit.main(argv)
+    except _Stopped:
+        from sparktrain.launcher import submit
+
+        return submit.stopped(argv, came[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,190 @@
+"""What a submit to a cluster needs beside what was typed: the packaged environment, the job's own code, memory."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import re
+import subprocess
+import sys
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Sequence
+
+from sparktrain.cluster.memory import OVERHEAD, overhead_needed
+from sparktrain.config import Job
+from sparktrain.launcher.environment_package import ENVIRONMENT, JARS, own_code, packaged
+from sparktrain.launcher.spark_options import SparkOptions, read_options
+from sparktrain.runs.finished import latest, resolve, summary_of
+from sparktrain.runs.run_id import new_run_id
+from sparktrain.storage import SUMMARY, StorageError, open_folder
+from sparktrain.storage.hadoop import asks_for_kerberos, default_file_system, hadoop_settings, user_name
+from sparktrain.usercode.packing import content, pack
+
+PACKAGES = "spark.sparktrain.packages"   # the folder that `sparktrain package --to` was given
+_DISCOVERY = "spark.executor.resource.gpu.discoveryScript"
+_DISCOVER = Path(__file__).resolve().parents[2] / "conf" / "discover-gpus.sh"   # where the project's folder is at hand
+_UNPACKED = "./environment"
+_JOB = "job"                             # where the YAML and the user's modules are unpacked on the cluster
+
+
+@dataclass(frozen=True)
+class SubmitCommand:
+    """A spark-submit command as it is run.
+
+    Attributes:
+        command: spark-submit, its options, the program and the program's arguments.
+        run: the run's id where the program runs on the cluster, so that the storage can be asked for its end; else None.
+        output: the URL under which that run is; else None.
+    """
+
+    command: list[str]
+    run: str | None = None
+    output: str | None = None
+
+
+def build_submit_command(command: Sequence[str], place: int, job: Job, options: Namespace, folders: Sequence[str],
+            folder: Path) -> SubmitCommand:
+    """Add to a job's spark-submit command what its cluster needs.
+
+    Args:
+        command: as it was typed: spark-submit, its options, the program, the program's arguments.
+        place: the program's index in it.
+        job: what the program's arguments stand for.
+        options: the program's arguments.
+        folders: where the user's modules are looked up.
+        folder: an empty one, which stays until spark-submit has ended.
+
+    Raises:
+        NotPackaged, StorageError, TooLarge: it can't be arranged.
+    """
+    typed = command[1:place]
+    if options.check or options.to is not None:
+        typed = [*typed, "--deploy-mode", "client"]   # a rehearsal shows, and rows are told of, here
+    spark = read_options(typed, os.environ.get("SPARK_CONF_DIR"), os.environ)
+    if spark.master.startswith("local"):
+        return SubmitCommand(list(command))
+    arguments, run, output = list(command[place + 1:]), None, None
+    settings, lists = _environment(spark, folder)
+    if OVERHEAD not in spark.settings and (spark.master == "yarn" or spark.master.startswith("k8s:")):
+        settings[OVERHEAD] = f"{overhead_needed(job.cluster.worker_memory or _memory_of_last_run(job), spark.settings)}m"
+    if spark.in_cluster:
+        run = options.run_id or new_run_id()
+        lists["archives"].append(f"{_packed_job(job, options, folders, folder)}#{_JOB}")
+        output = output_there(job, spark.settings.get("spark.kerberos.principal"))
+        arguments = _arguments_there(options, run, output)
+        # A program that has ended with an error would only end so again; a run whose driver was lost is resumed by its id.
+        settings["spark.yarn.maxAppAttempts"] = "1"
+    return SubmitCommand([command[0], *spark.command(settings, **lists), command[place], *arguments], run, output)
+
+
+def _memory_of_last_run(job: Job) -> str:
+    """What a worker is given where the job doesn't say: what the last run under its output took and a quarter more, at least 2g.
+
+    A training process with TensorFlow and a small model takes about 1 GB.
+    """
+    taken = 0
+    if job.output.path is not None:
+        try:
+            folder = open_folder(job.output.path).at_once()
+            taken = max((summary_of(folder, latest(folder)) or {}).get("peak_memory", [0]))
+        except (StorageError, ValueError):   # there is none, or the storage can be reached from the cluster alone
+            pass
+    return f"{max(2048, taken * 5 // 4 >> 20)}m"
+
+
+def _modules_of_parent(job: Job) -> list[str]:
+    """The modules of the run that is gone on from: what its model has of its own is loaded by them."""
+    if job.model.load is None:
+        return []
+    try:
+        return json.loads(open_folder(resolve(job.model.load)).at_once().read_text(SUMMARY)).get("modules", [])
+    except (StorageError, ValueError):   # the program on the cluster tells of it, or the storage can be reached from there alone
+        return []
+
+
+def build_doctor_command(command: Sequence[str], place: int, folder: Path) -> list[str]:
+    """The same for jobs/doctor.py, which runs here, for the one who asked, and examines what a job would get.
+
+    Raises:
+        NotPackaged, StorageError: it can't be arranged.
+    """
+    spark = read_options([*command[1:place], "--deploy-mode", "client"], os.environ.get("SPARK_CONF_DIR"), os.environ)
+    if spark.master.startswith("local"):
+        return list(command)
+    settings, lists = _environment(spark, folder)
+    return [command[0], *spark.command(settings, **lists), *command[place:]]
+
+
+def _environment(spark: SparkOptions, folder: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """What the executors are given whatever they run: the packaged environment, and a way to find their GPUs."""
+    settings: dict[str, str] = {}
+    lists: dict[str, list[str]] = {"archives": [], "py_files": [], "files": []}
+    if at := spark.settings.get(PACKAGES):
+        package = packaged(at)
+        lists["archives"].append(f"{package.url}/{ENVIRONMENT}#{Path(_UNPACKED).name}")
+        lists["py_files"].append(str(own_code(folder)))
+        settings["spark.pyspark.python"] = f"{_UNPACKED}/bin/python"
+        if not spark.in_cluster:
+            settings["spark.pyspark.driver.python"] = sys.executable
+        if spark.master == "yarn" and "spark.yarn.jars" not in spark.settings:
+            settings["spark.yarn.archive"] = f"{package.url}/{JARS}"
+    gpus = spark.settings.get("spark.executor.resource.gpu.amount", "0")
+    if spark.master == "yarn" and gpus != "0" and _DISCOVERY not in spark.settings and _DISCOVER.exists():
+        # YARN gives out a number of GPUs; which ones, each executor finds out on its node.
+        settings[_DISCOVERY] = f"./{_DISCOVER.name}"
+        settings["spark.executorEnv.SPARKTRAIN_GPUS"] = gpus
+        lists["files"].append(str(_DISCOVER))
+    return settings, lists
+
+
+def _packed_job(job: Job, options: Namespace, folders: Sequence[str], folder: Path) -> Path:
+    """The YAML and the user's modules as one archive, unpacked on the cluster as they lie here: side by side."""
+    named = (job.data.preprocess, job.model.build, job.training.callbacks, job.on_end)
+    modules = [name.partition(":")[0] for name in named if name is not None]
+    files = content([*modules, *job.model.modules, *_modules_of_parent(job)], folders, job.model.files)
+    archive = folder / "sparktrain_job.zip"
+    pack(archive, {**files, Path(options.config).name: Path(options.config)})
+    return archive
+
+
+def output_there(job: Job, principal: str | None = None) -> str:
+    """Where a program on the cluster is to write its runs: a URL that means the same here as there.
+
+    Args:
+        principal: as whom spark-submit signs in with Kerberos, where it is told so.
+
+    Raises:
+        StorageError: Hadoop's configuration can't be read, or the user has no name.
+    """
+    path = job.output.path
+    if "://" in path:
+        return path
+    settings = hadoop_settings()
+    if asks_for_kerberos(settings):
+        user = re.split("[/@]", principal or _ticket() or getpass.getuser())[0]
+    else:
+        user = user_name()
+    if not path.startswith("/"):
+        path = f"/user/{user}/{path}"
+    return f"{(default_file_system(settings) or 'hdfs://').rstrip('/')}{path}"
+
+
+def _ticket() -> str | None:
+    """The principal of the ticket that is at hand."""
+    try:
+        said = subprocess.run(["klist"], capture_output=True, text=True, timeout=30).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.search(r"principal: *(\S+)", said, re.IGNORECASE)
+    return found[1] if found else None
+
+
+def _arguments_there(options: Namespace, run: str, output: str) -> list[str]:
+    """The program's arguments as they are on the cluster; the line is written into a file here, and not there."""
+    arguments = ["--config", f"{_JOB}/{Path(options.config).name}", "--run-id", run]
+    for each in (*options.set, f"output.path={json.dumps(output)}"):
+        arguments += ["--set", each]
+    return arguments

@@ -1,0 +1,81 @@
+"""A job program's command line, and what of it can be checked without Spark."""
+
+from __future__ import annotations
+
+import argparse
+import posixpath
+import sys
+from typing import NoReturn
+
+from sparktrain.config import ConfigError, Job, load
+from sparktrain.config.names import check_name, check_run_id
+from sparktrain.display.result_line import say
+from sparktrain.runs.result import Result, exit_status
+from sparktrain.runs.run_id import new_run_id
+from sparktrain.usercode.lookup import check_function, check_module, search_folders
+from sparktrain.usercode.packing import data_files
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Refuse a command line as every other configuration that can't work is: with the JSON line."""
+        self.print_usage(sys.stderr)
+        refused = Result(run=new_run_id(), status="refused", reason=message)
+        say(refused)
+        self.exit(exit_status(refused), f"{self.prog}: {message}\n")
+
+
+PREPARE = "prepare.py"
+
+
+def arguments(program: str = "train.py") -> argparse.ArgumentParser:
+    """What a program of the project's takes: jobs/train.py and what runs a job like it, or jobs/prepare.py."""
+    prepares = program == PREPARE
+    parser = _Parser(
+        prog=PREPARE if prepares else "train.py",
+        description="Prepare a job's rows once, for data.prepared." if prepares else
+        "Train a Keras model on rows that Spark prepares.",
+    )
+    parser.add_argument("--config", required=True, metavar="YAML", help="the job; docs/configuration.md has every key")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="training.epochs=3, say; repeatable")
+    if prepares:
+        parser.add_argument("--to", required=True, metavar="URL", help="the folder to be made, such as hdfs:///prepared/may")
+        parser.set_defaults(run_id=None, check=False)
+    else:
+        parser.add_argument("--run-id", metavar="ID", help="the run's name; a finished one answers with its result")
+        parser.add_argument("--check", action="store_true", help="a rehearsal: one step on a few rows, nothing kept")
+        parser.set_defaults(to=None)
+    parser.add_argument("--result", metavar="PATH", help="write the JSON line into a file too")
+    return parser
+
+
+def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
+    """The job of a command line, with everything checked that needs no Spark.
+
+    Raises:
+        ConfigError: it can't work.
+    """
+    check_run_id(options.run_id)
+    if options.to is not None:
+        check_name("--to", name_of(options))
+    job = load(options.config, options.set)
+    folders = search_folders(options.config)
+    # Where rows are only prepared, the rest of the user's code need not be
+    named = [("data.preprocess", job.data.preprocess)] if options.to is not None else [
+        ("data.preprocess", job.data.preprocess),
+        ("model.build", job.model.build),
+        ("training.callbacks", job.training.callbacks),
+        ("on_end", job.on_end),
+    ]
+    problems = [check_function(key, name, folders) for key, name in named if name is not None]
+    if options.to is None:
+        data_files(job.model.files, folders)
+        problems += [check_module("model.modules", name, folders) for name in job.model.modules]
+    if any(problems):
+        raise ConfigError([problem for problem in problems if problem is not None], options.config)
+    return job, folders
+
+
+def name_of(options: argparse.Namespace) -> str:
+    """What a command line's run goes by: its id, a new one if none was given, or the name of the folder to be made."""
+    return posixpath.basename(options.to.rstrip("/")) if options.to is not None else options.run_id or new_run_id()

@@ -1,0 +1,1 @@
+"""Keras models as objects and as files, whatever trains them."""

@@ -1,0 +1,198 @@
+"""A model's own classes and functions, which Keras calls custom objects: named by a saved model, found when it is loaded."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import FunctionType
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+
+from sparktrain.models.by_value import SCRIPT
+from sparktrain.models.errors import TrainingError
+
+_FRAMEWORKS = ("keras", "tensorflow", "builtins")
+_OF_KERAS = ("losses", "metrics", "activations", "initializers", "regularizers", "constraints")   # whose functions go by name
+
+
+@dataclass(frozen=True)
+class CustomObject:
+    """A class or a function that isn't Keras's own.
+
+    Attributes:
+        name: by which Keras looks it up: "package>Name" where it is registered, else its own name.
+        module: that defines it; SCRIPT for a script or a notebook; empty for a function, of which a model's file doesn't say.
+        attribute: its own name.
+    """
+
+    name: str
+    module: str
+    attribute: str
+
+    def __str__(self) -> str:
+        if not self.module:
+            return f"the function {self.attribute}"
+        return f"{self.attribute} of {'a script or a notebook' if self.module == SCRIPT else f'module {self.module}'}"
+
+
+def named_in(path: Path) -> list[CustomObject]:
+    """The custom objects that a saved model needs.
+
+    Args:
+        path: a `.keras` file, or the folder that it was unpacked to.
+
+    Raises:
+        ValueError: it is no saved model.
+    """
+    if path.is_dir():
+        text = (path / "config.json").read_bytes()
+    else:
+        with zipfile.ZipFile(path) as archive:
+            text = archive.read("config.json")
+    return list(dict.fromkeys(_named(json.loads(text))))
+
+
+def _named(config: Any) -> Iterator[CustomObject]:
+    if isinstance(config, list):
+        for each in config:
+            yield from _named(each)
+    if not isinstance(config, dict):
+        return
+    if {"class_name", "registered_name", "module"} <= config.keys():
+        module = config["module"] or SCRIPT   # Keras writes null for __main__
+        if config["class_name"] == "function":
+            if isinstance(config["config"], str) and not _is_keras_own(config["config"]):
+                yield CustomObject(config["config"], "", config["config"].rpartition(">")[2])
+        elif module.partition(".")[0] not in _FRAMEWORKS:
+            yield CustomObject(config["registered_name"] or config["class_name"], module, config["class_name"])
+    for each in config.values():
+        yield from _named(each)
+
+
+def _is_keras_own(function: str) -> bool:
+    import keras
+
+    return any(hasattr(getattr(keras, module), function) for module in _OF_KERAS)
+
+
+def load_model(path: Path, modules: Sequence[str], given: Mapping[str, Any] = {}, url: str = "") -> Any:
+    """Load a saved model with its custom objects.
+
+    They are looked for among what is registered with Keras, in `given`, in the modules that this process has imported, `modules`
+    among them, and in this process's script or notebook.
+
+    Args:
+        path: a `.keras` file, or the folder that it was unpacked to.
+        modules: imported before.
+        given: custom objects by the names that Keras looks them up by.
+        url: where the model lies, for errors.
+
+    Raises:
+        TrainingError: a custom object is nowhere; the message names it, and what to do.
+    """
+    import keras
+
+    wanted = named_in(path)
+    failed = {}
+    for module in modules if wanted else ():
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            failed[module] = error
+    places = [*modules, *(each.module for each in wanted if each.module)]
+    found = {each.name: value for each in wanted if (value := find(each, places, given)) is not None}
+    try:
+        with keras.saving.custom_object_scope(found):
+            return keras.models.load_model(path)
+    except Exception as error:
+        missing = [each for each in wanted if each.name not in found]
+        if not missing:
+            raise
+        raise TrainingError(_where_to_look(missing, failed, url or str(path))) from error
+
+
+def find(wanted: CustomObject, modules: Sequence[str] = (), given: Mapping[str, Any] = {}) -> Any:
+    """The class or the function that a saved model names; None where it isn't at hand.
+
+    Args:
+        modules: that this process has imported, to look into beside its own.
+        given: by the names that Keras looks them up by.
+    """
+    import keras
+
+    registered = keras.saving.get_registered_object(wanted.name)
+    if registered is not None:
+        return registered
+    if wanted.name in given:
+        return given[wanted.name]
+    for name in (wanted.module or SCRIPT, *modules):
+        value = getattr(sys.modules.get(name), wanted.attribute, None)
+        # What a file names is not to reach what a layer or a loss can't be, such as subprocess.call
+        fits = isinstance(value, FunctionType) or (isinstance(value, type) and hasattr(value, "from_config"))
+        if fits and name.partition(".")[0] not in sys.stdlib_module_names:
+            return value
+    return None
+
+
+def _where_to_look(missing: Sequence[CustomObject], failed: Mapping[str, ImportError], url: str) -> str:
+    lines = [f"{url} can't be loaded, as it has classes or functions of its own that are not at hand: {', '.join(map(str, missing[:5]))}."]
+    for module in dict.fromkeys(each.module for each in missing):
+        names = ", ".join(dict.fromkeys(each.attribute for each in missing if each.module == module))
+        if not module:
+            lines.append(f"Import {names} before the model is loaded; a job imports the modules that model.modules names.")
+        elif module == SCRIPT:
+            lines.append(f"Define {names} in this program, or import it there, before the model is loaded. For other programs and jobs move "
+                         "it into a module, and train the model with that.")
+        elif module in failed:
+            lines.append(f"The module {module} can't be imported ({failed[module]}): let it lie in the current folder, beside the job's YAML "
+                         "or on PYTHONPATH.")
+        elif module in sys.modules:
+            lines.append(f"{sys.modules[module].__file__} defines no {names} at its top, where it can be found: move the definition there.")
+        else:
+            lines.append(f"Import {module} before the model is loaded; a job imports what model.modules names: [{module}].")
+    return " ".join(lines)
+
+
+def of_model(model: Any, wanted: Iterable[CustomObject]) -> dict[str, Any]:
+    """The classes and functions behind a model that lives in this process, by the names that Keras looks them up by.
+
+    Args:
+        wanted: what its saved form names; what isn't found is left out.
+    """
+    from sparktrain.models.parts import parts
+
+    held = [each for part in parts(model) for each in (type(part), part, *(getattr(part, name, None) for name in ("fn", "_fn", "activation")))]
+    alive = {(each.__module__, each.__name__): each for each in held if isinstance(each, (type, FunctionType))}
+    functions = {name: each for (_, name), each in alive.items() if isinstance(each, FunctionType)}
+    found = {}
+    for each in wanted:
+        value = alive.get((each.module, each.attribute)) or (None if each.module else functions.get(each.attribute)) or find(each)
+        if value is not None:
+            found[each.name] = value
+    return found
+
+
+def recorded(model: Any, path: Path, builder: str | None) -> dict[str, str]:
+    """What a run's record says of its model's custom objects: the names that Keras looks them up by, to the modules they are in.
+
+    Args:
+        path: where the model was saved to.
+        builder: the module that it was built by, where what isn't found otherwise is looked for.
+    """
+    wanted = named_in(path)
+    found = of_model(model, wanted) if wanted else {}
+    return {each.name: getattr(found.get(each.name), "__module__", None) or each.module or builder or SCRIPT for each in wanted}
+
+
+def in_program(function: Callable[[], Any]) -> Any:
+    """Call a function that unpickles a model, with the classes of this process's script or notebook at hand."""
+    keras = sys.modules.get("keras")
+    if keras is None:
+        return function()
+    own = {name: value for name, value in vars(sys.modules[SCRIPT]).items()
+           if isinstance(value, (type, FunctionType)) and value.__module__ == SCRIPT and not _is_keras_own(name)}
+    with keras.saving.custom_object_scope(own):
+        return function()

@@ -1,0 +1,18 @@
+"""What a model is made of."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator
+
+import keras
+
+from sparktrain.models.optimizers import optimizers_of
+
+
+def parts(model: keras.Model) -> Iterator[Any]:
+    """What a model is made of that is saved with it: layers, optimizers, losses, metrics."""
+    # What a layer holds comes behind it
+    yield from reversed(list(model._flatten_layers(include_self=False)))
+    yield from optimizers_of(model)
+    yield from (loss for loss in keras.tree.flatten(model.loss) if loss is not None)
+    yield from (inner for metric in model.metrics for inner in getattr(metric, "metrics", [metric]))

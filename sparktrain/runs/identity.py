@@ -1,0 +1,75 @@
+"""What must be the same for a run to be resumed: its configuration, code and input."""
+
+from __future__ import annotations
+
+import json
+from types import MappingProxyType
+from typing import Any, Mapping
+
+from sparktrain.runs.folder import RunFolder, RunTaken
+from sparktrain.runs.json_text import write_json
+from sparktrain.runs.paths import IDENTITY
+
+_MAY_DIFFER = {"training": ("workers", "time_limit", "max_failures", "gpus_per_worker"), "output": ("path",)}
+
+
+class NotTheSame(RunTaken):
+    """A run can only be resumed with the configuration, code and input that it started with."""
+
+
+def identity(
+    configuration: Mapping[str, Any], code: Mapping[str, str], inputs: list[dict[str, Any]],
+    given: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return what must be the same for a run to be resumed: its configuration but for what may differ, code and input.
+
+    Args:
+        configuration: the job's sections, as JSON can hold them.
+        code: the SHA-256 of each file of code.
+        inputs: the files that are read.
+        given: fingerprints of what a program hands over (driver.fingerprint).
+    """
+    config = {
+        section: {name: value for name, value in content.items() if name not in _MAY_DIFFER.get(section, ())}
+        if isinstance(content, Mapping) else content
+        for section, content in configuration.items() if section != "cluster"
+    }
+    return json.loads(json.dumps({"configuration": config, "code": dict(code), "input": inputs, "given": dict(given)}, default=str))
+
+
+def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
+    """Hold a run against what it was begun as; write that down where it begins now.
+
+    Raises:
+        NotTheSame: naming what differs.
+    """
+    if not folder.staged.exists(IDENTITY):
+        write_json(folder.staged, IDENTITY, mine)
+        return
+    begun = json.loads(folder.staged.read_text(IDENTITY))
+    # Keys that the version which began the run did not know have no other value there
+    known = {name: value if name != "configuration" else {
+        section: {key: each for key, each in content.items() if key in begun[name][section]} if isinstance(content, dict) else content
+        for section, content in value.items() if section in begun[name]} for name, value in mine.items() if name in begun}
+    differing = [each for name in known for each in _differing(name, begun[name], known[name])]
+    if differing:
+        raise NotTheSame(
+            f"run {folder.run!r} was begun otherwise, and can't be gone on with: {'; '.join(differing[:5])}. Undo that, or give "
+            f"this one another --run-id (or remove {folder.staged.url})"
+        )
+
+
+def _differing(name: str, begun: Any, now: Any) -> list[str]:
+    if begun == now:
+        return []
+    if isinstance(begun, dict) and isinstance(now, dict):
+        return [each for key in sorted({*begun, *now}) for each in _differing(f"{name} {key}", begun.get(key), now.get(key))]
+    if name == "input":
+        old, new = ({file["path"]: file for file in files} for files in (begun, now))
+        changed = sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
+        return [f"{len(changed)} input files differ, {changed[0]} among them"]
+    if name.startswith("given "):
+        what = {"given frame": "its plan (sources, conditions, functions, columns)", "given pipeline": "a stage, or a parameter of one,"}.get(
+            name, "its code, or what that refers to,")
+        return [f"the {name.removeprefix('given ')} that the program hands over is another: {what} has changed"]
+    return [f"{name} was {begun!r} and is {now!r}"]

@@ -1,0 +1,37 @@
+"""Records as JSON text."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import datetime, timezone
+from typing import Any, Mapping
+
+from sparktrain.storage import Folder
+
+
+def now() -> str:
+    """The time, ISO 8601, UTC, to the millisecond."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def as_json(content: Any) -> str:
+    """Text of JSON, which knows no NaN and no infinity: they are null."""
+    return json.dumps(_finite(content), indent=2, default=str, allow_nan=False) + "\n"
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {name: _finite(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def write_json(folder: Folder, name: str, content: Any) -> None:
+    folder.write_text(name, as_json(content))
+
+
+def finite(value: float | None) -> float | None:
+    """A number as JSON has it, which knows no NaN."""
+    return value if value is not None and math.isfinite(value) else None

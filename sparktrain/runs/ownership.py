@@ -1,0 +1,62 @@
+"""Taking over a run whose driver is dead."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Mapping
+
+from sparktrain.runs.claimant import process_is_gone
+from sparktrain.runs.folder import RunFolder
+from sparktrain.runs.paths import STATUS
+from sparktrain.storage import NotFound, claims
+
+SILENT = 180.0   # seconds; a driver gives a sign every minute
+_LOOK = 5.0      # seconds between looks at another driver's signs
+
+
+def take_over(folder: RunFolder, who: Mapping[str, Any], note: Callable[[str], object] = lambda text: None,
+              silent: float = SILENT) -> str | None:
+    """Claim a run whose driver is dead.
+
+    A driver on this machine is dead when its process is gone. Any other is watched: dead is one that gives no sign of life
+    on the storage for so long by this process's own clock, whatever its host's clock says.
+
+    Args:
+        who: this process, as `RunFolder.claim` writes it down.
+        note: told that it waits, and for whom.
+        silent: seconds to watch for a sign of life.
+
+    Returns:
+        The new claim's token; None where the other driver is alive, or another process was quicker.
+
+    Raises:
+        StorageError: the storage fails.
+    """
+    found = claims.owner(folder.staged)
+    if found is None:   # it has ended meanwhile
+        return claims.take(folder.staged, who)
+    number, other = found
+    dead = process_is_gone(other)
+    if dead is None:
+        note(f"run {folder.run} belongs to {other.get('application')} on {other.get('host')}, begun {other.get('since')}: waiting up to "
+             f"{silent:.0f} s for a sign of life of it")
+        dead = _stays_silent(folder, silent)
+    return claims.take(folder.staged, who, after=number) if dead else None
+
+
+def _stays_silent(folder: RunFolder, seconds: float) -> bool:
+    begun, before = time.monotonic(), _signs(folder)
+    while time.monotonic() - begun < seconds:
+        time.sleep(min(_LOOK, seconds / 10))
+        if _signs(folder) != before:
+            return False
+    return True
+
+
+def _signs(folder: RunFolder) -> tuple[Any, str]:
+    """What a driver that lives changes from time to time."""
+    try:
+        status = folder.staged.read_text(STATUS)
+    except NotFound:
+        status = ""
+    return claims.owner(folder.staged), status

@@ -1,0 +1,11 @@
+"""The ids of runs."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timezone
+
+
+def new_run_id() -> str:
+    """Sorts by time, and never comes twice."""
+    return datetime.now(timezone.utc).strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)

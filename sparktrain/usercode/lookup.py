@@ -1,0 +1,145 @@
+"""The user's functions: found where the job looks for them, and handed to the child by name or by value."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+import json
+import os
+import sys
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from typing import Any, Callable, Iterable, Sequence
+
+from sparktrain.config import ConfigError, Problem
+from sparktrain.interfaces.messages import Source
+from sparktrain.models.by_value import by_value
+
+
+def search_folders(config_file: str | Path | None = None) -> list[str]:
+    """Where `module:function` is looked up: the YAML's own folder, the current folder, PYTHONPATH."""
+    folders = [str(Path(config_file).resolve().parent)] if config_file is not None else []
+    folders += [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    return list(dict.fromkeys(str(Path(folder).resolve()) for folder in folders if Path(folder).exists()))
+
+
+def own_folders(functions: Iterable[Any]) -> list[str]:
+    """The folders that the modules of functions given by a program were imported from; of a script's, the script's own."""
+    found = []
+    for function in functions:
+        module = sys.modules.get(getattr(function, "__module__", None) or "")
+        file = getattr(module, "__file__", None)
+        if file is not None:
+            depth = module.__name__.count(".") + (Path(file).name == "__init__.py")
+            found.append(str(Path(file).resolve().parents[depth]))
+    return list(dict.fromkeys(found))
+
+
+def find_module(name: str, folders: Sequence[str]) -> ModuleSpec | None:
+    """A module's spec, without importing it: from the folders first, then from what is installed."""
+    path: Sequence[str] = [*folders, *sys.path]
+    spec = None
+    parts = name.split(".")
+    for depth in range(len(parts)):
+        spec = PathFinder.find_spec(".".join(parts[: depth + 1]), list(path))
+        if spec is None:
+            return None
+        path = spec.submodule_search_locations or []
+    return spec
+
+
+def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | None:
+    """See that `module:function` is there, without importing it (a builder's module imports TensorFlow).
+
+    Returns:
+        None where it is, else where it was looked for and what the module does define.
+    """
+    module, _, function = name.partition(":")
+    missing = check_module(key, module, folders, f"{name}: ")
+    if missing is not None:
+        return missing
+    spec = find_module(module, folders)
+    if spec.origin is None or not spec.origin.endswith(".py"):
+        return None   # compiled, or a package without a file: only an import can tell
+    try:
+        body = ast.parse(Path(spec.origin).read_bytes(), spec.origin).body
+    except (SyntaxError, ValueError) as error:
+        return Problem(key, f"{name}: {spec.origin} can't be imported: {error}", "a module of Python")
+    names = {name for node in body for name in _bound(node)}
+    if function in names or "*" in names:
+        return None
+    defined = [node.name for node in body if isinstance(node, ast.FunctionDef)]
+    nearest = difflib.get_close_matches(function, defined, n=1)
+    return Problem(
+        key,
+        f"{name}: there is no function {function!r} in {spec.origin}",
+        f"one of {', '.join(defined)}" if defined else "a function",
+        f"did you mean {module}:{nearest[0]}?" if nearest else "",
+    )
+
+
+def check_module(key: str, name: str, folders: Sequence[str], what: str = "") -> Problem | None:
+    """See that a module is there, without importing it.
+
+    Args:
+        what: what asks for it, to begin the message with.
+    """
+    if find_module(name, folders) is not None:
+        return None
+    expected = "a module in the YAML's folder, the current folder or on PYTHONPATH"
+    return Problem(key, f"{what}there is no module {name!r}", expected, f"looked in {', '.join(folders)}")
+
+
+def _bound(node: ast.stmt) -> list[str]:
+    """The names that a statement at a module's top binds."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [alias.asname or alias.name for alias in node.names]
+    if isinstance(node, (ast.Assign, ast.AnnAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return [target.id for target in targets if isinstance(target, ast.Name)]
+    inside = [inner for block in ("body", "orelse", "finalbody") for inner in getattr(node, block, ())]
+    inside += [inner for handler in getattr(node, "handlers", ()) for inner in handler.body]
+    return [name for inner in inside for name in _bound(inner)]
+
+
+def resolve(name: str, folders: Sequence[str]) -> Callable[..., Any]:
+    """Import `module:function`."""
+    module, _, function = name.partition(":")
+    for folder in reversed(folders):
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+    return getattr(importlib.import_module(module), function)
+
+
+def goes_by_name(function: Any) -> bool:
+    """Whether its module and name lead back to it: not of a script's, a bound method, what a decorator replaced, functools.partial."""
+    module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
+    return module != "__main__" and getattr(sys.modules.get(module), name, None) is function
+
+
+def source(function: str | Callable[..., Any], args: dict[str, Any] | None = None, modules: Sequence[str] = ()) -> Source:
+    """What the child needs to load a function.
+
+    A function of a module that can be imported goes by its name, one of a script or a notebook by value.
+
+    Args:
+        modules: that the child is to import before.
+
+    Raises:
+        ConfigError: its arguments can't travel.
+    """
+    args = args or {}
+    for name, value in args.items():
+        try:
+            json.dumps(value)
+        except (TypeError, ValueError) as error:
+            kind = f"{name}, a {type(value).__name__}"
+            raise ConfigError([Problem("model.args", kind, "what JSON can hold", str(error))]) from error
+    if isinstance(function, str):
+        return Source(function=function, args=args, modules=tuple(modules))
+    if goes_by_name(function):
+        return Source(function=f"{function.__module__}:{function.__qualname__}", args=args, modules=tuple(modules))
+    return Source(pickle=by_value(function), args=args, modules=tuple(modules))

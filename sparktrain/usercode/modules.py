@@ -1,0 +1,44 @@
+"""Which modules a run needs on the executors and in the workers."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, Callable, Iterable, Mapping, Sequence
+
+from sparktrain.config import Job
+from sparktrain.models.by_value import SCRIPT
+
+
+def modules_of(job: Job, functions: Iterable[Any]) -> list[str]:
+    """List the modules whose functions a run calls on the executors or in the workers.
+
+    Args:
+        functions: that a program passes in place of names in the configuration; None for one that it doesn't.
+    """
+    named = [job.data.preprocess, job.model.build, job.training.callbacks]
+    modules = [*(name.partition(":")[0] for name in named if name is not None), *job.model.modules]
+    for function in functions:
+        if hasattr(function, "__qualname__"):
+            modules += _modules_behind(function)
+    return list(dict.fromkeys(modules))
+
+
+def modules_needed(custom_objects: Mapping[str, str], named: Sequence[str]) -> list[str]:
+    """The modules that a saved model's own classes and functions are in; of a script or a notebook there is none.
+
+    Args:
+        custom_objects: to their modules.
+        named: by the job, which are needed where there are any.
+    """
+    if not custom_objects:
+        return []
+    return [name for name in dict.fromkeys([*named, *custom_objects.values()]) if name != SCRIPT]
+
+
+def _modules_behind(function: Callable[..., Any]) -> list[str]:
+    """A function's own module; of a script's or a notebook's, which goes by value, those of all that it may refer to."""
+    if function.__module__ != "__main__":
+        return [function.__module__]
+    names = (getattr(value, "__name__" if isinstance(value, ModuleType) else "__module__", None)
+             for value in getattr(function, "__globals__", {}).values())
+    return [name for name in names if isinstance(name, str) and name not in ("__main__", "builtins")]

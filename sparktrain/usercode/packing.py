@@ -1,0 +1,140 @@
+"""The user's modules and files in one zip: what they import from the user's own folders, too."""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+import zipfile
+from importlib.machinery import PathFinder
+from pathlib import Path
+from typing import Iterable, Iterator, Mapping, Sequence
+
+from sparktrain.config import ConfigError, Problem
+
+_LARGEST = 64 << 20   # bytes; more is data, and belongs on the storage
+_INSTALLED = ("site-packages", "dist-packages")
+
+
+class TooLarge(ValueError):
+    """What the user's modules need is too large to be code."""
+
+
+def own_modules(modules: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
+    """The top-level modules and packages in the folders that the given modules need, themselves included.
+
+    Imports are read from the source, also those inside functions, so nothing is imported to find them.
+
+    Args:
+        modules: names such as `jobs.flights`.
+        folders: where the user's own code lies; what is installed is on the executors already.
+
+    Returns:
+        From each top-level name to its file or folder.
+    """
+    found: dict[str, Path] = {}
+    waiting = [name.split(".")[0] for name in modules]
+    while waiting:
+        name = waiting.pop()
+        if name in found or name == "sparktrain" or name in sys.stdlib_module_names:
+            continue
+        path = _own_path(name, folders)
+        if path is None:
+            continue
+        found[name] = path
+        for file in [path] if path.is_file() else _python_files(path):
+            waiting.extend(_imports(file))
+    return found
+
+
+def _own_path(name: str, folders: Sequence[str]) -> Path | None:
+    spec = PathFinder.find_spec(name, list(folders))
+    if spec is None:
+        return None
+    if spec.submodule_search_locations is not None:
+        path = Path(next(iter(spec.submodule_search_locations)))
+    elif spec.origin is not None and spec.origin.endswith(".py"):
+        path = Path(spec.origin)
+    else:
+        return None
+    # What lies in a zip on PYTHONPATH is there by Spark's own doing (--py-files), on the executors, too.
+    return None if any(part in _INSTALLED for part in path.parts) or not path.exists() else path
+
+
+def _python_files(folder: Path) -> Iterator[Path]:
+    return (file for file in _files(folder) if file.suffix == ".py")
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name == "__pycache__":
+            continue
+        if path.is_dir():
+            yield from _files(path)
+        else:
+            yield path
+
+
+def _imports(file: Path) -> Iterator[str]:
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except (SyntaxError, ValueError):
+        return   # an old script beside the code: what can't be parsed can't be imported either
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.module.split(".")[0]
+
+
+def data_files(paths: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
+    """The files that `model.files` names, by their names in a zip: as they are written, or without their folder where that is a path
+    of this machine's.
+
+    Raises:
+        ConfigError: one is nowhere.
+    """
+    found, missing = {}, []
+    for path in paths:
+        name = path if not os.path.isabs(path) and ".." not in Path(path).parts else Path(path).name
+        # A path of the submitting machine's is packed under its name for a driver on the cluster
+        places = [Path(folder, each) for each in dict.fromkeys((path, name)) for folder in folders]
+        place = next((each for each in places if each.exists()), None)
+        if place is None:
+            missing.append(Problem("model.files", f"{path} is not there", "a file or a folder", f"looked in {', '.join(folders)}"))
+            continue
+        for file in [place] if place.is_file() else _files(place):
+            found[os.path.normpath(Path(name, file.relative_to(place)))] = file
+    if missing:
+        raise ConfigError(missing)
+    return found
+
+
+def content(modules: Iterable[str], folders: Sequence[str], files: Iterable[str] = ()) -> dict[str, Path]:
+    """The files of the modules and of what they need of the user's own, by their names in a zip, and data files beside them.
+
+    Raises:
+        ConfigError: a data file is nowhere.
+        TooLarge: they hold more than 64 MiB.
+    """
+    found = data_files(files, folders)
+    for path in own_modules(modules, folders).values():
+        for file in [path] if path.is_file() else _files(path):
+            found[str(file.relative_to(path.parent))] = file
+    size = sum(file.stat().st_size for file in found.values())
+    if size > _LARGEST:
+        largest = max(found.values(), key=lambda file: file.stat().st_size)
+        raise TooLarge(
+            f"the modules {', '.join(sorted(modules))}, what lies beside them and model.files hold {size / 1e6:.0f} MB, and at most "
+            f"{_LARGEST / 1e6:.0f} MB of code is shipped (the largest file is {largest}): move data to the storage"
+        )
+    return found
+
+
+def pack(target: Path, files: Mapping[str, Path]) -> None:
+    """Write files into a zip, by their names in it."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for folder in sorted({str(parent) for name in files for parent in Path(name).parents if str(parent) != "."}):
+            archive.mkdir(folder)   # a package without __init__.py is found in a zip only by its folder's entry
+        for name, file in sorted(files.items()):
+            archive.write(file, name)

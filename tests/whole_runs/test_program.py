@@ -1,0 +1,79 @@
+"""The programs in jobs/ by their command lines, in this process and on the session's Spark, but for which all is as submitted."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+
+import pytest
+from pyspark.sql import SparkSession
+
+from sparktrain.cli import main, prepare_main
+from sparktrain.runs.snapshot import final_result
+from sparktrain.storage import open_folder
+
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]
+
+
+@pytest.fixture
+def run(home, spark, monkeypatch, capfd):
+    """Runs a program in the user's folder; its exit status, its JSON line, and all that it showed."""
+    monkeypatch.chdir(home)
+    monkeypatch.syspath_prepend(str(home))
+    monkeypatch.setattr(SparkSession, "stop", lambda session: None)   # other tests go on with it
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+    def program(program, *words: str) -> tuple[int, dict, str]:
+        status = program(["--config", "job.yaml", *words])
+        shown = capfd.readouterr()
+        return status, json.loads(shown.out.strip().splitlines()[-1]), shown.out + shown.err
+
+    yield program
+    for name in ("mine", "words"):
+        sys.modules.pop(name, None)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def test_a_rehearsal_tells_shapes_counts_steps_and_leaves_nothing(run, home):
+    status, end, shown = run(main, "--check")
+    assert status == 0 and end["status"] == "checked" and end["rows"] == 120
+    for word in ("input flight", "(1,)", "class near", "60", "steps an epoch", "disk a worker"):
+        assert word in shown, shown[-3000:]
+    assert not [path for path in (home / "models").rglob("*") if path.is_file()]
+
+
+def test_rows_that_cannot_be_trained_on_fail_with_exit_status_one(run, home):
+    status, end, _ = run(main, "--set", "data.label={column: where, classes: [near, away]}", "--set", "data.sample=null")
+    assert status == 1 and end["status"] == "failed"
+    assert "far" in end["reason"] and "where" in end["reason"]
+    assert not list((home / "models").glob("[!_]*")) and not list((home / "models").glob("_runs/*"))
+    assert final_result(open_folder(home / "models"), end["run"]).to_dict() == end
+    [record] = [json.loads(path.read_text()) for path in (home / "models").glob("_ended/*/end.json")]
+    assert record == end | {name: record[name] for name in ("finished", "traceback", "user", "application", "resumable")}
+
+
+def test_a_table_that_is_not_there_is_refused(run):
+    status, end, _ = run(main, "--set", "data.path=null", "--set", "data.table=warehouse.flights")
+    assert (status, end["status"]) == (2, "refused") and "warehouse.flights" in end["reason"], end
+
+
+@pytest.mark.parametrize("key", ["data.path", "output.path"])
+def test_an_hdfs_that_spark_has_no_configuration_of_is_refused_with_what_to_do(run, key):
+    status, end, shown = run(main, "--set", f"{key}=hdfs://no-such-nameservice/nowhere")
+    assert status == 2 and end["status"] == "refused", end
+    assert "HADOOP_CONF_DIR" in end["reason"] and "sparktrain.sandbox start" in end["reason"]
+    assert "Traceback" not in shown
+
+
+def test_a_preparation_tells_its_end_by_line_and_status(run, home):
+    module = home / "mine.py"
+    module.write_text(module.read_text().partition("def build_model")[0])   # the builder isn't here, nor asked for
+    url = f"file://{home}/prepared/may"
+    status, line, shown = run(prepare_main, "--to", url, "--result", "end.json")
+    assert (status, line["status"], line["run"], line["output"]) == (0, "finished", "may", url), shown[-3000:]
+    assert json.loads((home / "end.json").read_text()) == line
+    assert line["rows"] == 120 and json.loads((home / "prepared/may/summary.json").read_text())["validation_rows"] > 0
+    status, line, _ = run(prepare_main, "--to", url)
+    assert (status, line["status"], line["output"]) == (2, "refused", None) and "something is at" in line["reason"]
