@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -49,8 +50,12 @@ def _room(file: Path) -> str:
     return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def _imports() -> list[tuple[str, str, str]]:
-    """(room, file, imported module) of every import statement, those inside functions too."""
+def _imports(with_names: bool = False) -> list[tuple[str, str, str]]:
+    """(room, file, imported module) of every import statement, those inside functions too.
+
+    Args:
+        with_names: whether `from a import b` counts as a.b.
+    """
     found = []
     for file in sorted(PACKAGE.rglob("*.py")):
         if file == PACKAGE / "__init__.py":
@@ -60,7 +65,8 @@ def _imports() -> list[tuple[str, str, str]]:
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{file}: a relative import"
-                names = [node.module] + [f"{node.module}.{alias.name}" for alias in node.names if node.module == "sparktrain"]
+                names = [f"{node.module}.{alias.name}" for alias in node.names] if with_names else [
+                    node.module, *(f"{node.module}.{alias.name}" for alias in node.names if node.module == "sparktrain")]
             else:
                 continue
             found += [(_room(file), str(file), name) for name in names]
@@ -88,9 +94,26 @@ def test_frameworks_stay_in_their_rooms():
     (["sparktrain.cluster.task", "sparktrain.engines.horovod.launch", "sparktrain.engines.single.launch",
       "sparktrain.engines.tensorflowonspark.cluster"], "tensorflow"),
     (["sparktrain.driver.training_run", "sparktrain.cli.job_program"], "tensorflow"),
-    (["sparktrain.driver.request", "sparktrain.display.tables", "sparktrain.runs.follow"], "pyspark"),
+    (["sparktrain.launcher.submit", "sparktrain.launcher.cluster_application", "sparktrain.cli.command",
+      "sparktrain.display.tables", "sparktrain.runs.follow"], "pyspark"),
     (["sparktrain.engines.horovod.launch"], "sparktrain.engines.horovod.collective"),
 ])
 def test_a_process_loads_nothing_that_is_not_its_own(modules, never):
     code = f"import sys, {', '.join(modules)}; sys.exit({never!r} in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=PACKAGE.parent)
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    """Circles are told file by file; imports for types alone, and those inside functions, count as well."""
+    module_of = {".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): file
+                 for file in PACKAGE.rglob("*.py")}
+    name_of = {str(file): name for name, file in module_of.items()}
+    imported: dict[str, set[str]] = {name: set() for name in module_of}
+    for _, file, name in _imports(with_names=True):
+        target = next((each for each in (name, name.rpartition(".")[0]) if each in module_of), None)
+        if target is not None and target != name_of[file]:
+            imported[name_of[file]].add(target)
+    try:
+        graphlib.TopologicalSorter(imported).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))

@@ -7,9 +7,10 @@ from typing import Any, Mapping, Sequence, TypeVar
 
 from pydantic import ValidationError
 
-from sparktrain.config import describe, rules
+from sparktrain.config import describe
 from sparktrain.config.errors import ConfigError, Problem, show
 from sparktrain.config.kinds import TAGS, Section
+from sparktrain.config.rule import broken
 from sparktrain.config.yamltext import dotted
 
 Parts = tuple[Any, ...]
@@ -50,7 +51,7 @@ def validate(model: type[J], mapping: Any, *, whole: bool, places: Mapping[str, 
                 wrong.update({dotted("", parts[0]), *(f"{parts[0]}.{part}" for part in parts[1:2])})
         partial = job if job is not None else _partial(model, raw, wrong)
         if partial is not None:
-            problems += rules.broken(partial, wrong, whole)
+            problems += broken(partial, wrong, whole)
     if problems or job is None:
         raise ConfigError([one if one.place else one._replace(place=_place(one.key, places or {}))
                            for one in problems], source)

@@ -8,7 +8,7 @@ from typing import Any
 __all__ = ["SuppliedObjects", "Result", "run_function", "run_job", "train", "write_prepared"]
 
 _WHERE = {
-    "SuppliedObjects": "driver.supplied",
+    "SuppliedObjects": "driver.supplied_objects",
     "Result": "runs.result",
     "run_function": "driver.api",
     "run_job": "driver.training_run",

@@ -12,9 +12,10 @@ from pyspark.sql import functions as F
 from sparktrain.config import ConfigError, Problem
 from sparktrain.config.keywords import job_of_words
 from sparktrain.display.console import RunDisplay
-from sparktrain.driver.function_run import FunctionRun
+from sparktrain.driver.function_run import call_in_workers
+from sparktrain.driver.run_context import RunContext
 from sparktrain.driver.stage_tasks import count_tasks
-from sparktrain.driver.supplied import SuppliedObjects
+from sparktrain.driver.supplied_objects import SuppliedObjects
 from sparktrain.driver.training_run import run_job
 from sparktrain.runs.result import Result
 from sparktrain.runs.run_id import new_run_id
@@ -191,6 +192,5 @@ def run_function(
     job = job_of_words(sections, name, seed)
     folders = [*search_folders(), *own_folders([function])]
     with RunDisplay(partial(count_tasks, spark.sparkContext)) as display:
-        own = FunctionRun(spark, job, new_run_id(), False, SuppliedObjects(frame=frame, model=function), folders, display)
-        own.args, own.has_rows, own.labelled = dict(args or {}), data is not None, label is not None
-        return own.call()
+        run = RunContext.of_job(spark, job, new_run_id(), SuppliedObjects(frame=frame, model=function), folders, display)
+        return call_in_workers(run, args or {}, has_rows=data is not None, labelled=label is not None)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Callable
+from dataclasses import dataclass
+from typing import Callable
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -18,20 +19,43 @@ from sparktrain.cluster.task import Task
 from sparktrain.cluster.work_folder import submitted_files
 from sparktrain.data import VALIDATION, Prepared, deal, explain, pack
 from sparktrain.driver.retry_policy import Kind, RetryPolicy, kind_of
+from sparktrain.driver.run_context import RunContext
 from sparktrain.driver.worker_spec import layout, rows_of_each
 from sparktrain.engines import bring_up
 from sparktrain.feed import NoRows
 from sparktrain.interfaces.checkpoints import CHECKPOINTS, Checkpoint, read, to_go_on_from
 from sparktrain.interfaces.launch import Launch
-from sparktrain.interfaces.messages import Finished, Source
+from sparktrain.interfaces.messages import Finished, Fit, Message, Source
 from sparktrain.storage import Folder, NotFound
 
-if TYPE_CHECKING:
-    from sparktrain.driver.training_run import Run
+
+@dataclass(frozen=True)
+class Work:
+    """What the attempts of a run do.
+
+    Attributes:
+        model: for the child: what builds the model, or the user's own function.
+        code: the archive of the user's modules and files, by its name among Spark's files.
+        fit: how an attempt trains, by the rows a step of each worker and the checkpoint that it resumes from.
+        gather: waits for room for the workers.
+        notice: told each message of each part's worker.
+    """
+
+    model: Source
+    code: str | None
+    fit: Callable[[tuple[int, ...], Checkpoint | None], Fit]
+    gather: Callable[[], Slots]
+    notice: Callable[[int, Message], object]
 
 
-def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Finished]:
+def train(run: RunContext, prepared: Prepared, slots: Slots, work: Work) -> list[Finished]:
     """Train, again where what was lost may not be lost again: at most `training.max_failures` times.
+
+    Args:
+        slots: for the first attempt.
+
+    Returns:
+        How each part's worker ended.
 
     Raises:
         AttemptFailed, StageFailed, LaunchFailed: the last attempt's.
@@ -42,9 +66,9 @@ def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Fin
         run.timeline.begin_attempt()
         try:
             with _engine(run, slots) as launch:
-                return _attempt(run, prepared, model, slots, launch, last=policy.exhausted)
+                return _attempt(run, prepared, slots, work, launch, last=policy.exhausted)
         except (AttemptFailed, StageFailed) as error:
-            retry = policy.after(_kind(error), _checkpoint(run.folder.staged, run.job.training.workers)) if not run.check else None
+            retry = policy.after(_kind(error), _checkpoint(run.folder.staged, run.job.training.workers)) if not run.rehearsal else None
             if retry is None:
                 raise
             run.display.note(f"attempt {run.timeline.attempts} failed: {error}")
@@ -54,7 +78,7 @@ def train(run: Run, prepared: Prepared, model: Source, slots: Slots) -> list[Fin
         time.sleep(retry.pause)
         run.folder.check()
         run.timeline.again()
-        slots = run.slots()
+        slots = work.gather()
 
 
 def _kind(error: AttemptFailed | StageFailed) -> Kind:
@@ -67,14 +91,14 @@ def _kind(error: AttemptFailed | StageFailed) -> Kind:
     return kind_of(str(error))
 
 
-def _engine(run: Run, slots: Slots) -> AbstractContextManager[Callable[[], Launch]]:
+def _engine(run: RunContext, slots: Slots) -> AbstractContextManager[Callable[[], Launch]]:
     """What the engine needs on the executors while the workers train; it makes each task's own part of it."""
     executors = ApplicationExecutors(run.spark.sparkContext, slots, run.job.training.workers)
     return bring_up(run.job.training.engine, executors, run.job.cluster.slots_timeout, run.display.note)
 
 
 def _attempt(
-    run: Run, prepared: Prepared, model: Source, slots: Slots, launch: Callable[[], Launch], last: bool
+    run: RunContext, prepared: Prepared, slots: Slots, work: Work, launch: Callable[[], Launch], last: bool
 ) -> list[Finished]:
     training = run.job.training
     parts = training.workers
@@ -83,20 +107,20 @@ def _attempt(
     if checkpoint is not None or run.timeline.attempts > 1:
         run.display.note(f"going on from {checkpoint or 'the beginning'}")
     repeated = None
-    if not run.check and parts > 1:
+    if not run.rehearsal and parts > 1:
         begun = time.monotonic()
         run.display.step("looking for rows that are there very often")
         try:
-            repeated = prepared.repeated(parts, run.whole)
+            repeated = prepared.repeated(parts, run.all_rows_each)
         except (PySparkException, Py4JError) as error:
             raise StageFailed(spark_cause(error)) from error
         run.timeline.seconds["prepare"] += time.monotonic() - begun
     frame = prepared.frame
-    if run.check:
+    if run.rehearsal:
         # Validation rows too: early stopping and `save: best` look at their metrics.
         few = sum(sizes)
         frame = frame.where(f"NOT {VALIDATION}").limit(few).unionAll(frame.where(VALIDATION).limit(few))
-    dealt, sent = pack(deal(frame, parts, run.job.seed, run.whole, repeated))
+    dealt, sent = pack(deal(frame, parts, run.job.seed, run.all_rows_each, repeated))
     task = Task(
         run=run.id,
         engine=training.engine,
@@ -104,17 +128,17 @@ def _attempt(
         driver=("", 0),
         secret=b"",
         layout=layout(run.job.data, prepared.classes, sent).to_json(),
-        model=model,
-        fit=run.fit(sizes, prepared, checkpoint),
+        model=work.model,
+        fit=work.fit(sizes, checkpoint),
         seed=run.job.seed,
         output=run.folder.staged.url,
-        hadoop=run.hadoop,
+        hadoop=dict(run.hadoop),
         threads=slots.threads(parts),
         spare=spare_of(run.spark.sparkContext, run.job.cluster.spare_disk),
         gpus=worker_gpus(training.gpus_per_worker, slots),
-        rows=None if run.check else rows_of_each(prepared, parts, run.whole),
+        rows=None if run.rehearsal else rows_of_each(prepared, parts, run.all_rows_each),
         token=run.folder.token,
-        code=run.shipped.archive,
+        code=work.code,
         files=submitted_files(run.spark.sparkContext),
     )
     run.display.step("filling")
@@ -123,7 +147,7 @@ def _attempt(
     def release(tag: str) -> None:
         """Give the disks back what is not read again: each attempt shuffles anew, and the last one reads no rows twice."""
         run.display.tidy(lambda: remove_shuffle_files(run.spark.sparkContext, tag), "the shuffle's files are still on the executors' disks")
-        if last and not run.check:
+        if last and not run.rehearsal:
             run.display.tidy(prepared.release, "the prepared rows are still kept")
 
     attempt = Attempt(
@@ -131,7 +155,7 @@ def _attempt(
         task,
         slots,
         parts,
-        run.message,
+        work.notice,
         port=run.job.cluster.driver_port,
         stall_timeout=run.job.cluster.stall_timeout,
         on_filled=release,

@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.ml import Pipeline, PipelineModel
 from pyspark.sql import DataFrame
 
-from sparktrain.driver.supplied import SuppliedObjects
+from sparktrain.driver.supplied_objects import SuppliedObjects
 from sparktrain.usercode.fingerprint import of_function
 from sparktrain.usercode.lookup import goes_by_name
 

@@ -4,49 +4,63 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from typing import Any
+from typing import Any, Mapping
 
 from sparktrain.cluster.slots import check_application
-from sparktrain.data import Prepared
-from sparktrain.driver.attempts import train
+from sparktrain.driver.attempts import Work, train
+from sparktrain.driver.rows import rows_of
+from sparktrain.driver.run_context import RunContext
+from sparktrain.driver.run_lifecycle import RunLifecycle
 from sparktrain.driver.shipping import ship
-from sparktrain.driver.training_run import Run
-from sparktrain.interfaces.checkpoints import Checkpoint
-from sparktrain.interfaces.messages import Fit, returned_name
+from sparktrain.driver.worker_slots import WorkerSlots
+from sparktrain.interfaces.messages import Fit, Message, returned_name
 from sparktrain.models.custom_objects import in_program
 from sparktrain.storage import Folder
 from sparktrain.usercode.lookup import source
 from sparktrain.usercode.modules import modules_of
 
 
-class FunctionRun(Run):
-    """A run whose workers call one function, and which leaves nothing but what that returns."""
+def call_in_workers(run: RunContext, args: Mapping[str, Any], has_rows: bool, labelled: bool) -> list[Any]:
+    """Call the function that a program passes in every worker; nothing is left of the run but what that returns.
 
-    args: dict[str, Any]
-    has_rows: bool
-    labelled: bool
+    Args:
+        run: whose supplied model is the function.
+        args: its keyword arguments.
+        has_rows: whether the workers have any rows.
+        labelled: whether those have a label.
 
-    def call(self) -> list[Any]:
-        context = self.spark.sparkContext
-        check_application(context)
-        function = source(self.supplied.model, self.args)
-        self.folder.claim(self.who)
-        prepared = None
-        try:
-            slots = self.slots()
-            self.shipped = ship(context, modules_of(self.job, self.supplied.functions), self.folders, self.job.model.files)
-            prepared = self._prepare(self.shipped.digests)
-            finished = train(self, prepared, function, slots)
-            digests = {self.timeline.joined[part].rank: each.returned_sha256 for part, each in enumerate(finished)}
-            return [unpickled(self.folder.staged, rank, digests[rank]) for rank in range(len(finished))]
-        finally:
-            if prepared is not None:
-                self.display.tidy(prepared.release, "the prepared rows are still kept")
-            self.display.tidy(self.folder.discard, "what the workers returned is still there")
-            self.display.tidy(self._give_back, "what the run had asked of the cluster is not given back")
+    Returns:
+        What the function returned in each worker, in the order of their ranks.
 
-    def fit(self, sizes: tuple[int, ...], prepared: Prepared, resume: Checkpoint | None) -> Fit:
-        return Fit(epochs=1, batch_sizes=sizes, own_loop=True, has_rows=self.has_rows, labelled=self.labelled)
+    Raises:
+        ConfigError: the arguments can't travel.
+        NotReturned: what a worker has written was changed.
+        See `sparktrain.run` for the others.
+    """
+    context = run.spark.sparkContext
+    check_application(context)
+    function = source(run.supplied.model, dict(args))
+    with RunLifecycle(run.folder, run.who, run.display) as life:
+        workers = WorkerSlots(run)
+        life.finally_do(workers.release, "what the run had asked of the cluster is not given back")
+        slots = workers.gather()
+        shipped = ship(context, modules_of(run.job, run.supplied.functions), run.search, run.job.model.files)
+        prepared = rows_of(run, shipped.digests, parent=None)
+        life.finally_do(prepared.release, "the prepared rows are still kept")
+
+        def notice(part: int, message: Message) -> None:
+            run.timeline.message(part, message)
+            run.display.message(part, message)
+
+        finished = train(run, prepared, slots, Work(
+            model=function,
+            code=shipped.archive,
+            fit=lambda sizes, resume: Fit(epochs=1, batch_sizes=sizes, own_loop=True, has_rows=has_rows, labelled=labelled),
+            gather=workers.gather,
+            notice=notice,
+        ))
+        digests = {run.timeline.joined[part].rank: each.returned_sha256 for part, each in enumerate(finished)}
+        return [unpickled(run.folder.staged, rank, digests[rank]) for rank in range(len(finished))]
 
 
 def unpickled(folder: Folder, rank: int, sha256: str) -> Any:

@@ -16,14 +16,12 @@ from sparktrain.driver.hadoop import hadoop_settings, qualified
 from sparktrain.driver.lineage import lineage
 from sparktrain.driver.parent_run import find_parent_run
 from sparktrain.driver.rows import prepare_rows, write_beside
+from sparktrain.driver.run_lifecycle import RunLifecycle
 from sparktrain.driver.shipping import ship
 from sparktrain.driver.stage_tasks import count_tasks
-from sparktrain.driver.supplied import SuppliedObjects
+from sparktrain.driver.supplied_objects import SuppliedObjects
 from sparktrain.runs.folder import RunFolder, RunTaken
-from sparktrain.runs.ownership import take_over
 from sparktrain.runs.result import Result
-from sparktrain.runs.status_writer import StatusWriter
-from sparktrain.storage import open_folder
 from sparktrain.storage.urls import parse
 from sparktrain.usercode.lookup import search_folders
 
@@ -64,23 +62,23 @@ def _write(spark: SparkSession, job: Job, to: str, supplied: SuppliedObjects, fo
     folder = RunFolder(str(place.parent), name, hadoop, option="--to")
     if folder.final.exists():
         raise RunTaken(f"--to: something is at {folder.final.url} already. Choose another name, or remove it")
-    folder.claim({"application": context.applicationId, "user": context.sparkUser()}, partial(take_over, note=display.note))
-    folder.clear()
-    prepared = None
 
     def status() -> dict[str, Any]:
         so_far = Result(run=name, status="running", seconds=time.monotonic() - begun)
         return {**so_far.to_dict(), **display.progress.content()}
 
-    try:
+    who = {"application": context.applicationId, "user": context.sparkUser()}
+    with RunLifecycle(folder, who, display) as life:
+        folder.clear()
         staged = folder.staged.url
-        with StatusWriter(open_folder(staged, hadoop), status, display.log, display.note, folder.token):
+        with life.reported(hadoop, status):
             parent = find_parent_run(spark, job.model.load, hadoop) if job.model.load is not None else None
             modules = [job.data.preprocess.partition(":")[0]] if job.data.preprocess is not None else []
             code = ship(context, modules, folders).digests
             prepared = prepare_rows(
                 spark, job, supplied, folders, display, parent=parent, counted=False, store_at=f"{staged}/{stored.ROWS}", trains=False
             )
+            life.finally_do(prepared.release, "the prepared rows are still kept")
             display.step("counting the rows")
             prepared.count(job.data.label_column, job.seed, again=True)   # of what was written
             if not prepared.rows:
@@ -89,13 +87,7 @@ def _write(spark: SparkSession, job: Job, to: str, supplied: SuppliedObjects, fo
             origin = lineage(name, job, prepared, classes, parent=parent, code=code, context=context)
             folder.staged.write_text("job.yaml", job.to_yaml())
             summary = write_beside(spark, job, prepared, folder.staged, origin, begun)
-        folder.complete(summary, display.log.text())
-        folder.publish()
-    finally:
-        if prepared is not None:
-            display.tidy(prepared.release, "the prepared rows are still kept")
-        # Published, there is nothing left to discard
-        display.tidy(folder.discard, "what was written is still there")
+        life.publish(summary)
     display.console.print(prepared_table(summary, classes, folder.final.url))
     return Result(
         run=name,

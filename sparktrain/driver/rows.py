@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
-from typing import Any, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Iterator, Mapping, Sequence
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -14,12 +16,68 @@ from sparktrain.config import Job
 from sparktrain.data import Prepared, explained, prepare, stored
 from sparktrain.display.console import RunDisplay
 from sparktrain.driver.artifacts import keep_fitted
+from sparktrain.driver.lineage import lineage
 from sparktrain.driver.parent_run import ParentRun, note_of_leak, refuse_other_pipeline
-from sparktrain.driver.supplied import SuppliedObjects
+from sparktrain.driver.run_context import RunContext
+from sparktrain.driver.supplied_objects import SuppliedObjects
 from sparktrain.driver.worker_spec import refuse_unfit_types, refuse_unvalidated
+from sparktrain.runs.identity import check_same
 from sparktrain.runs.json_text import now, write_json
+from sparktrain.runs.paths import KEPT
 from sparktrain.storage import SUMMARY, Folder
 from sparktrain.usercode.lookup import resolve
+
+
+def rows_of(run: RunContext, code: Mapping[str, str], parent: ParentRun | None) -> Prepared:
+    """Return a run's rows: those that a program passes, those that an earlier driver of the run has stored whole, else prepared now.
+
+    Args:
+        code: the SHA-256 of each of the user's files that were shipped.
+        parent: the run that is gone on from.
+
+    Raises:
+        NotTheSame: the stored rows are of a run that was begun otherwise.
+        ConfigError, InputError, StageFailed: see `prepare_rows`.
+    """
+    if run.supplied.prepared is not None:
+        return run.supplied.prepared
+    begun = time.monotonic()
+    stores = run.job.data.keep == "storage" and run.job.data.prepared is None   # whose rows are there already
+    at = run.folder.staged.join(KEPT)
+    if stores and at.exists(SUMMARY):
+        check_same(run.folder, run.identity(code, json.loads(at.read_text("lineage.json"))["inputs"]))
+        run.display.note("going on with the rows as they were prepared")
+        return kept_rows(run.spark, run.job, at, parent)
+    prepared = prepare_rows(
+        run.spark,
+        run.job,
+        run.supplied,
+        run.search,
+        run.display,
+        parent=parent,
+        # What each worker's disk has to hold is checked before it is written
+        counted=run.rehearsal or run.all_rows_each,
+        read_again=run.job.training.max_failures > 0,
+        store_at=f"{at.url}/{stored.ROWS}" if stores else None,
+    )
+    if stores:
+        classes, context = prepared.counts_after, run.spark.sparkContext
+        origin = lineage(run.id, run.job, prepared, classes, parent=parent, code=code, context=context)
+        keep_rows(run.spark, run.job, prepared, at, origin, begun)
+    run.timeline.seconds["prepare"] = time.monotonic() - begun
+    return prepared
+
+
+@contextmanager
+def releasing_on_error(display: RunDisplay) -> Iterator[list[Prepared]]:
+    """Yield a list for prepared rows; where an error ends what is done with them, they are no longer kept on the executors."""
+    rows: list[Prepared] = []
+    try:
+        yield rows
+    except BaseException:
+        for prepared in rows:
+            display.tidy(prepared.release, "the prepared rows are still kept")
+        raise
 
 
 def prepare_rows(

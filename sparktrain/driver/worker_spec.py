@@ -8,8 +8,10 @@ from pyspark.errors import PySparkException
 from pyspark.sql.types import StructType
 
 from sparktrain import feed
-from sparktrain.config import ConfigError, Data, Problem, Training
+from sparktrain.config import ConfigError, Data, Job, Problem, Training
 from sparktrain.data import ROW, VALIDATION, Prepared, UnfitColumn, arrow_type
+from sparktrain.interfaces.checkpoints import Checkpoint
+from sparktrain.interfaces.messages import Fit, Source
 
 
 def class_weights(training: Training, labels: Sequence | None) -> dict[int, float] | None:
@@ -108,3 +110,39 @@ def rows_of_each(prepared: Prepared, workers: int, whole: bool) -> int | None:
     if prepared.rows is None:
         return None
     return prepared.rows // (1 if whole else workers) + prepared.validation_rows // workers
+
+
+def fit_of(
+    job: Job, sizes: tuple[int, ...], labels: Sequence | None, resume: Checkpoint | None, callbacks: Source | None, since: float, rehearsal: bool
+) -> Fit:
+    """Return how an attempt trains.
+
+    Args:
+        sizes: rows a step of each worker.
+        labels: as for `class_weights`.
+        resume: the checkpoint to resume from.
+        callbacks: the user's, for the child to load.
+        since: when the first attempt began, in seconds since 1970.
+        rehearsal: whether one step is to be made, and nothing kept.
+    """
+    training, limit = job.training, job.training.limit
+    return Fit(
+        epochs=training.epochs_of_each(len(sizes)),
+        batch_sizes=sizes,
+        callbacks=callbacks,
+        warmup_epochs=training.scale_learning_rate.warmup_epochs if training.scale_learning_rate else None,
+        early_stopping=training.early_stopping.model_dump(exclude_none=True) if training.early_stopping else None,
+        save=training.save,
+        class_weight=class_weights(training, labels),
+        inputs_named=isinstance(job.data.features, dict),
+        label=job.data.label_column,
+        outputs=job.data.outputs,
+        average=training.average,
+        rehearsal=rehearsal,
+        keep_checkpoints=training.checkpoint.keep if training.checkpoint is not None and not rehearsal else 0,
+        checkpoint_steps=training.checkpoint.steps if training.checkpoint is not None else None,
+        resume=resume,
+        whole=training.split == "epochs",
+        ends_at=None if limit is None else since + 60 * limit.minutes,
+        then="save" if limit is None else limit.then,
+    )

@@ -15,7 +15,7 @@ from sparktrain.config.training import ONE_WORKER
 from sparktrain.data import prepare
 from sparktrain.display.figures import figure
 from sparktrain.driver.failure_report import failed
-from sparktrain.driver.supplied import SuppliedObjects
+from sparktrain.driver.supplied_objects import SuppliedObjects
 from sparktrain.driver.training_run import run_job
 from sparktrain.usercode.lookup import resolve, search_folders
 

@@ -18,7 +18,7 @@ _PACKAGES = {"TensorBoard": "tensorboard"}
 _KNOWN = ("sparktrain", "keras", "tensorflow", "numpy")   # looked for already, on every executor
 
 
-def needs(callbacks: str | Callable[..., Any] | None, folders: Sequence[str]) -> list[str]:
+def packages_needed(callbacks: str | Callable[..., Any] | None, folders: Sequence[str]) -> list[str]:
     """The installed packages that a function of callbacks imports, as far as its source says so.
 
     What is imported under `try` or `if` may be missing, and what lies in the user's own folders is shipped.

@@ -191,10 +191,10 @@ def test_a_run_is_gone_on_with_only_as_what_it_was_begun_as(folder):
     check_same(folder, mine)
     check_same(folder, mine)
     more = JOB | {"training": {"workers": 3, "batch_size": 8, "max_failures": 3}, "cluster": {"slots_timeout": 5}}
-    check_same(folder, identity(Job.from_mapping(more), {"mine.py": "aa"}, files, given))
+    check_same(folder, identity(Job.from_mapping(more).model_dump(mode="json"), {"mine.py": "aa"}, files, given))
     other = JOB | {"training": {"workers": 2, "batch_size": 4}}
     for differs, told in (
-        (identity(Job.from_mapping(other), {"mine.py": "aa"}, files, given), "configuration training batch_size was 8 and is 4"),
+        (identity(Job.from_mapping(other).model_dump(mode="json"), {"mine.py": "aa"}, files, given), "configuration training batch_size was 8 and is 4"),
         (identity(Job.from_mapping(JOB).model_dump(mode="json"), {"mine.py": "bb"}, files, given), "code mine.py was 'aa' and is 'bb'"),
         (identity(Job.from_mapping(JOB).model_dump(mode="json"), {"mine.py": "aa"}, files[:1], given), "1 input files differ, hdfs:///rows/b among them"),
         (identity(Job.from_mapping(JOB).model_dump(mode="json"), {"mine.py": "aa"}, files, given | {"model": "33"}), "the model that the program hands over is"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparktrain.cluster.executor_python import lacking
-from sparktrain.usercode.requirements import needs
+from sparktrain.usercode.requirements import packages_needed
 
 MODULE = """
 import json
@@ -44,7 +44,7 @@ def folders(tmp_path):
     ("plain", ["wandb"]),
 ])
 def test_what_callbacks_import_is_read_from_their_module(folders, name, expected):
-    assert needs(f"mine:{name}", folders) == expected
+    assert packages_needed(f"mine:{name}", folders) == expected
 
 
 def test_a_function_given_is_read_too_and_where_there_is_no_source_nothing_is_asked(folders):
@@ -56,10 +56,10 @@ def test_a_function_given_is_read_too_and_where_there_is_no_source_nothing_is_as
         return [keras.callbacks.TensorBoard(json.dumps("logs"))]
 
     callbacks.__module__ = "__main__"   # as a notebook's, of which there is the function alone
-    assert needs(callbacks, folders) == ["tensorboard"]
+    assert packages_needed(callbacks, folders) == ["tensorboard"]
     typed = eval("lambda: []")
     typed.__module__ = "__main__"
-    assert needs(typed, folders) == needs(None, folders) == needs("nowhere:callbacks", folders) == []
+    assert packages_needed(typed, folders) == packages_needed(None, folders) == packages_needed("nowhere:callbacks", folders) == []
 
 
 def test_what_an_executor_lacks_is_told_with_what_to_install():

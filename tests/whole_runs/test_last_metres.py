@@ -13,7 +13,7 @@ from sparktrain.cluster.stage import AttemptFailed, WorkerFailure
 from sparktrain.config import Job
 from sparktrain.data import Prepared
 from sparktrain.driver import training_run
-from sparktrain.driver.supplied import SuppliedObjects
+from sparktrain.driver.supplied_objects import SuppliedObjects
 from sparktrain.driver.training_run import run_job
 from sparktrain.interfaces.messages import Failure, Finished, Joined, Phase
 from sparktrain.runs.claimant import HELD_TOKENS

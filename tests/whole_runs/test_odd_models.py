@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 import sparktrain
 from sparktrain.cluster.stage import AttemptFailed
 from sparktrain.config import Job
-from sparktrain.driver.supplied import SuppliedObjects
+from sparktrain.driver.supplied_objects import SuppliedObjects
 from sparktrain.driver.training_run import run_job
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children", "small")]

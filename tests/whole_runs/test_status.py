@@ -13,7 +13,7 @@ import sparktrain
 from sparktrain.cli.command import main
 from sparktrain.cluster.stage import AttemptFailed
 from sparktrain.config import Job
-from sparktrain.driver.supplied import SuppliedObjects
+from sparktrain.driver.supplied_objects import SuppliedObjects
 from sparktrain.driver.training_run import run_job
 from sparktrain.runs import status_writer
 from sparktrain.runs.snapshot import final_result, read_run

@@ -1,0 +1,160 @@
+"""The rules of the section `data`."""
+
+from __future__ import annotations
+
+import difflib
+from math import prod
+from typing import Any, Iterator
+
+from sparktrain.config.data import Data
+from sparktrain.config.errors import Problem, show
+from sparktrain.config.inputs import Feature, Label
+from sparktrain.config.rule import among, once, rule
+
+
+@rule(Data, "path", "table", "sql", "prepared")
+def _one_source(data: Data) -> Iterator[Problem]:
+    yield from among("data", data, ("path", "table", "sql", "prepared"), needed=False)
+
+
+@rule(Data, "path", "table", "sql", "prepared", whole=True)
+def _some_source(data: Data) -> Iterator[Problem]:
+    if data.path is data.table is data.sql is data.prepared is None:
+        yield Problem("data.path", "nothing came", "exactly one of data.path, data.table, data.sql, data.prepared",
+                      "say where the rows are, such as hdfs:///data/flights")
+
+
+@rule(Data)
+def _already_prepared(data: Data) -> Iterator[Problem]:
+    """A prepared frame has its preparation behind it, and Spark wrote its files."""
+    if data.prepared is None:
+        return
+    for name in ("where", "preprocess", "args", "validation", "pipeline", "sample"):
+        if getattr(data, name):
+            yield Problem(f"data.{name}", "came with data.prepared, whose rows have it behind them",
+                          "it in the job that jobs/prepare.py is given, not here", "take it out (or set it to null)")
+    for name, said in (("format", data.format != "parquet"), ("options", data.options), ("schema", data.schema),
+                       ("corrupt", data.corrupt != "fail")):
+        if said:
+            yield Problem(f"data.{name}", "came with data.prepared", "data.path, whose files it is about", "take it out")
+
+
+@rule(Data, "path", "table", "sql", "prepared", "options", "schema", "format")
+def _reader(data: Data) -> Iterator[Problem]:
+    if data.prepared is not None:
+        return
+    elsewhere = "table" if data.table is not None else "sql" if data.sql is not None else ""
+    for name, value in (("options", data.options), ("schema", data.schema)):
+        if value and elsewhere:
+            yield Problem(f"data.{name}", f"came with data.{elsewhere}", "data.path, whose files it is about",
+                          "take it out")
+    if data.schema and not elsewhere and data.format in ("parquet", "orc", "avro"):
+        yield Problem("data.schema", f"came with data.format: {data.format}",
+                      "a format whose files don't bring their own", "take it out")
+
+
+_FORMATS = ("parquet", "orc", "avro", "csv", "json", "tfrecord", "text", "xml", "binaryFile", "image", "libsvm", "delta")
+
+
+@rule(Data, "format")
+def _format(data: Data) -> Iterator[Problem]:
+    """Spark knows more formats, so only what looks like a slip is refused here."""
+    name = data.format
+    if name == "jdbc":
+        yield Problem("data.format", "jdbc came, which has no files", "a table of a JDBC catalog",
+                      "name it in data.table, such as warehouse.sales.flights, with --conf spark.sql.catalog.warehouse="
+                      "org.apache.spark.sql.execution.datasources.v2.jdbc.JDBCTableCatalog and …warehouse.url")
+    known = {each.casefold(): each for each in _FORMATS}
+    close = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.75)
+    if name not in _FORMATS and close:
+        yield Problem("data.format", f"{show(name)} came", "a format that Spark has a reader for",
+                      f"did you mean {known[close[0]]}?")
+
+
+@rule(Data, "preprocess", "args", "prepared", whole=True)
+def _preprocess_args(data: Data) -> Iterator[Problem]:
+    if data.args and data.preprocess is None and data.prepared is None:
+        yield Problem("data.args", "came without data.preprocess", "data.preprocess, whose arguments they are",
+                      "name the function, or take them out")
+
+
+@rule(Data, "validation")
+def _validation(data: Data) -> Iterator[Problem]:
+    validation = data.validation
+    if validation is not None:
+        yield from among("data.validation", validation, ("fraction", "where", "path"), needed=True)
+        if validation.by is not None and validation.fraction is None:
+            yield Problem("data.validation.by", "came without data.validation.fraction",
+                          "data.validation.fraction", "say which share, such as fraction: 0.1")
+
+
+@rule(Data, "sample")
+def _sample(data: Data) -> Iterator[Problem]:
+    if data.sample is not None:
+        yield from among("data.sample", data.sample, ("fraction", "per_class", "fractions"), needed=True)
+
+
+@rule(Data, "features")
+def _features(data: Data) -> Iterator[Problem]:
+    features = data.features
+    if isinstance(features, list):
+        yield from once("data.features", [one.column if isinstance(one, Feature) else one for one in features])
+        for number, feature in enumerate(features):
+            if isinstance(feature, Feature):
+                yield from _sequence(f"data.features[{number}]", feature)
+        return
+    for name, feature in features.items():
+        key = f"data.features.{name}"
+        if isinstance(feature, list):
+            yield from once(key, feature)
+        elif isinstance(feature, Feature):
+            yield from _sequence(key, feature)
+
+
+def _sequence(key: str, feature: Feature) -> Iterator[Problem]:
+    if feature.length is None:
+        for name, value, default in (("pad", feature.pad, 0), ("side", feature.side, "pre")):
+            if value != default:
+                yield Problem(f"{key}.{name}", f"came without {key}.length", "length, which they belong to",
+                              "say how long the padded sequence is to be, such as length: 200")
+    elif feature.shape is not None and prod(feature.shape) % feature.length:
+        yield Problem(f"{key}.shape", f"{show(feature.shape)} came with length: {feature.length}",
+                      f"a shape of {feature.length} numbers, or of a multiple",
+                      "leave it out, and it is found from the data")
+
+
+@rule(Data, "label")
+def _classes(data: Data) -> Iterator[Problem]:
+    classes = data.classes
+    if classes is not None:
+        if len({type(one) for one in classes}) > 1:
+            yield Problem("data.label.classes", f"{show(classes)} came", "all integers, all strings or all booleans",
+                          "quote the strings, such as \"1\"")
+        else:
+            yield from once("data.label.classes", classes)
+
+
+@rule(Data, "label")
+def _several_labels(data: Data) -> Iterator[Problem]:
+    yield from once("data.label", list(data.labels))
+    for name in data.outputs or ():
+        meant = difflib.get_close_matches(name, Label.model_fields, n=1, cutoff=0.75)
+        if meant:
+            yield Problem(f"data.label.{name}", f"{show(name)} came as the name of an output", "the names of the model's outputs, or column "
+                          "and classes", f"did you mean {meant[0]}?")
+
+
+@rule(Data, "sample", "label")
+def _sampled_classes(data: Data) -> Iterator[Problem]:
+    if data.sample is not None and data.sample.fractions is not None:
+        yield from known_classes(data, "data.sample.fractions", data.sample.fractions)
+
+
+def known_classes(data: Data, key: str, named: dict[Any, float]) -> Iterator[Problem]:
+    """Yield each class of a mapping that isn't one of the label's."""
+    classes = data.classes
+    known = None if classes is None else [(type(one), one) for one in classes]
+    for label in named:
+        if known is not None and (type(label), label) not in known:
+            yield Problem(f"{key}.{str(label).lower() if isinstance(label, bool) else label}",
+                          f"no class {show(label)}", f"one of data.label.classes: {show(classes)}")

@@ -1,0 +1,82 @@
+"""What the parts of one run share: the job, its folder, its display, its timeline."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Mapping, Sequence
+
+from pyspark.sql import SparkSession
+
+from sparktrain.config import Job
+from sparktrain.display.console import RunDisplay
+from sparktrain.driver.fingerprint import of_supplied
+from sparktrain.driver.hadoop import hadoop_settings, qualified
+from sparktrain.driver.scratch import scratch_folder
+from sparktrain.driver.supplied_objects import SuppliedObjects
+from sparktrain.driver.timeline import RunTimeline
+from sparktrain.runs.folder import RunFolder
+from sparktrain.runs.identity import identity
+
+
+@dataclass
+class RunContext:
+    """The plain values of one run.
+
+    Attributes:
+        asked: the job as it was typed.
+        job: the same with the number of workers that the run has, once that is settled.
+        id: the run's id.
+        search: the folders where `module:function` is looked up.
+        hadoop: Hadoop's settings that the storage needs.
+        folder: that the run is made in.
+        rehearsal: whether one step is to be made, and nothing kept.
+    """
+
+    spark: SparkSession
+    asked: Job
+    job: Job
+    id: str
+    supplied: SuppliedObjects
+    search: Sequence[str]
+    display: RunDisplay
+    hadoop: Mapping[str, str]
+    folder: RunFolder
+    rehearsal: bool = False
+    timeline: RunTimeline = field(default_factory=RunTimeline)
+
+    @classmethod
+    def of_job(
+        cls, spark: SparkSession, job: Job, run_id: str, supplied: SuppliedObjects, search: Sequence[str], display: RunDisplay,
+        rehearsal: bool = False,
+    ) -> RunContext:
+        """Return the context of a run that is to begin.
+
+        Raises:
+            ConfigError: the scratch folder, where the job names no `output.path`, belongs to another user.
+        """
+        hadoop = hadoop_settings(spark)
+        output = qualified(spark, job.output.path) if job.output.path else scratch_folder(spark, job.name)
+        name = f"{run_id}.check-{secrets.token_hex(4)}" if rehearsal else run_id
+        return cls(spark, job, job, run_id, supplied, search, display, hadoop, RunFolder(output, name, hadoop), rehearsal)
+
+    @property
+    def who(self) -> dict[str, str]:
+        """The run's application and user, for others to read."""
+        context = self.spark.sparkContext
+        return {"application": context.applicationId, "user": context.sparkUser()}
+
+    @property
+    def all_rows_each(self) -> bool:
+        """Whether every worker has all training rows (`split: epochs`)."""
+        return self.job.training.split == "epochs"
+
+    def identity(self, code: Mapping[str, str], inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return what must be the same for the run to be resumed.
+
+        Args:
+            code: the SHA-256 of each of the user's files that were shipped.
+            inputs: the files that are read.
+        """
+        supplied = of_supplied(self.supplied, rows_kept=self.job.data.keep == "storage")
+        return identity(self.asked.model_dump(mode="json"), code, inputs, supplied)
