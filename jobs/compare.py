@@ -25,7 +25,7 @@ from rich.text import Text
 from sparktrain.config import Job, load
 from sparktrain.display.console import make_console
 from sparktrain.driver.failure_report import failed, show
-from sparktrain.engines import ENGINES
+from sparktrain.interfaces.engines import ENGINES
 from sparktrain.runs.result import exit_status
 from sparktrain.search.comparison import Failure, Outcome, compare, markdown, metric_of, picture, table_csv, variants
 
@@ -40,7 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--config", required=True, help="the job that all have in common, in YAML")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one key of it")
-    parser.add_argument("--engines", nargs="+", choices=ENGINES, default=["horovod", "tensorflowonspark"])
+    parser.add_argument("--engines", nargs="+", choices=tuple(ENGINES), default=["horovod", "tensorflowonspark"])
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--splits", nargs="+", choices=["rows", "epochs"], default=["rows", "epochs"])
     parser.add_argument("--averages", nargs="+", type=average, default=["step", "epoch"], help="step, epoch or numbers of steps")

@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "sparktrain"
 
 MAY_IMPORT = {
-    "config": set(),
+    "config": {"interfaces"},
     "storage": set(),
     "feed": set(),
     "interfaces": set(),
@@ -30,8 +30,8 @@ MAY_IMPORT = {
     "driver": {"cluster", "config", "data", "display", "engines", "feed", "interfaces", "models", "runs", "storage", "usercode"},
     "launcher": {"cluster", "config", "display", "runs", "storage", "usercode"},
     "doctor": {"cluster", "config", "data", "display", "driver", "engines", "feed", "interfaces", "launcher", "runs", "storage"},
-    "init": {"config", "data", "display", "storage"},
-    "search": {"config", "data", "display", "driver", "usercode"},
+    "init": {"config", "data", "display", "interfaces", "storage"},
+    "search": {"config", "data", "display", "driver", "interfaces", "usercode"},
     "cli": {"config", "display", "doctor", "driver", "init", "launcher", "runs", "sandbox", "storage", "usercode"},
 }
 _SPARK = {"cluster", "data", "driver", "doctor", "init", "search", "cli"}

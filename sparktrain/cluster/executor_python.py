@@ -17,10 +17,9 @@ from pyspark.errors import PySparkException
 
 import sparktrain
 from sparktrain.cluster.slots import ClusterRefused, Slots, executor_cores
+from sparktrain.interfaces.engines import packages_of
 
 _log = logging.getLogger(__name__)
-_NEEDED = ("sparktrain", "tensorflow", "keras", "numpy", "pyarrow", "psutil")
-_OF_ENGINE = {"horovod": ("horovod",), "tensorflowonspark": ("tensorflowonspark",)}
 _ALIKE = ("tensorflow", "keras")   # of all executors, or the workers of one run would compute with different code
 _FREE_SECONDS = 15.0    # in which an executor that is free begins a task
 _START_SECONDS = 120.0  # that a first Python may take from a slow disk
@@ -53,7 +52,7 @@ def check_python(context: SparkContext, slots: Slots, engine: str) -> None:
     keys = {(context.applicationId, each, engine) for each in executors}
     if keys <= _seen:
         return
-    needed = (*_NEEDED, *_OF_ENGINE.get(engine, ()))
+    needed = ("psutil", *packages_of(engine))   # that for the task beside the training process
     try:
         found = _look_everywhere(context, len(executors), needed)
     except (PySparkException, Py4JError) as error:

@@ -24,8 +24,7 @@ from sparktrain.config.kinds import (
     as_text,
     by_form,
 )
-
-ONE_WORKER = ("single", "mirrored")
+from sparktrain.interfaces.engines import ENGINES
 
 
 class Model(Section):
@@ -105,7 +104,7 @@ class TimeLimit(Section):
 class Training(Section):
     """How the model is trained."""
 
-    engine: Literal["horovod", "tensorflowonspark", "mirrored", "single"] = "horovod"
+    engine: Literal[tuple(ENGINES)] = "horovod"   # type: ignore[valid-type]   # said once, in interfaces
     """What brings the workers together and averages their gradients."""
     workers: Annotated[
         Annotated[Count, as_number] | Annotated[WorkerRange, as_mapping],
@@ -161,7 +160,7 @@ class Training(Section):
         values = dict(values)
         if values.get("batch_size") is None and values.get("global_batch_size") is None:
             values["batch_size"] = 64
-        if values.get("engine") in ONE_WORKER:
+        if values.get("engine") in ENGINES and ENGINES[values["engine"]].one_worker:
             values.setdefault("workers", 1)
         return values
 

@@ -6,7 +6,8 @@ from typing import Iterator
 
 from sparktrain.config.errors import Problem, show
 from sparktrain.config.rule import among, rule
-from sparktrain.config.training import ONE_WORKER, Model, Output, Training, WorkerRange
+from sparktrain.config.training import Model, Output, Training, WorkerRange
+from sparktrain.interfaces.engines import ENGINES
 
 
 @rule(Model, "build", "load")
@@ -30,7 +31,7 @@ def _model_args(model: Model) -> Iterator[Problem]:
 
 @rule(Training, "engine", "workers")
 def _one_worker(training: Training) -> Iterator[Problem]:
-    if training.engine in ONE_WORKER and training.workers != 1:
+    if ENGINES[training.engine].one_worker and training.workers != 1:
         workers = training.workers
         came = show(workers.model_dump() if isinstance(workers, WorkerRange) else workers)
         yield Problem("training.workers", f"{came} came with engine: {training.engine}",

@@ -12,10 +12,8 @@ from sparktrain.display.launcher_link import announce, hand_over
 from sparktrain.doctor.examination import Examination
 from sparktrain.doctor.finding import Finding, exit_status, leave, table
 from sparktrain.driver.failure_report import failed
-from sparktrain.engines import ENGINES
+from sparktrain.interfaces.engines import ENGINES
 from sparktrain.launcher.signals import take_signals
-
-_ALONE = ("single", "mirrored")   # engines of one worker
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,11 +25,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="doctor.py", description=__doc__.splitlines()[0])
     parser.add_argument("--output", metavar="URL", help="where runs are to be written; tried, and left as it was")
     parser.add_argument("--workers", type=int, help="how many average with each other; default: 2")
-    parser.add_argument("--engine", choices=ENGINES, default="horovod")
+    parser.add_argument("--engine", choices=tuple(ENGINES), default="horovod")
     parser.add_argument("--wait", type=float, default=120, metavar="SECONDS", help="for executors to come; default: 120")
     parser.add_argument("--json", metavar="PATH", help="write the report there, and not to standard output")
     options = parser.parse_args(argv)
-    workers = options.workers if options.workers is not None else 1 if options.engine in _ALONE else 2
+    workers = options.workers if options.workers is not None else 1 if ENGINES[options.engine].one_worker else 2
     if workers < 1:
         parser.error(f"--workers is {workers}; expected at least 1")
     announce()

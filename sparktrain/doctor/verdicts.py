@@ -14,10 +14,10 @@ from sparktrain.cluster.memory import OVERHEAD, overhead_given
 from sparktrain.cluster.slots import Slots
 from sparktrain.display.figures import counted
 from sparktrain.doctor.finding import Finding, Verdict
+from sparktrain.interfaces.engines import packages_of
 
 Facts = Mapping[str, Any]
 _TENSORFLOW = ("tensorflow", "tensorflow-cpu")   # one package under two names
-_NEEDED = {"horovod": ("horovod",), "tensorflowonspark": ("tensorflowonspark",)}
 _EXACT = 1e-5   # relative: float32 has 7 digits, and the tensors are sums of few whole numbers
 
 
@@ -35,7 +35,7 @@ def versions(driver: Facts, executors: Sequence[Facts], engine: str) -> Finding:
         kinds[tuple(sorted(_merged(each["versions"]).items()))].append(each["executor"])
     found = "\n".join(f"{len(names)} executor(s), {names[0]}{' …' if len(names) > 1 else ''}: {_told(dict(kind))}"
                       for kind, names in kinds.items())
-    needed = ("tensorflow", "keras", "numpy", "pyarrow", "sparktrain", *_NEEDED.get(engine, ()))
+    needed = packages_of(engine)
     lacking = {name: where for name in needed if (where := [at for kind, at in kinds.items() if name not in dict(kind)])}
     if lacking:
         what = ", ".join(f"{name} on {where[0][0]}" for name, where in lacking.items())

@@ -9,8 +9,6 @@ from typing import Callable
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.launch import Executors, Launch
 
-ENGINES = ("single", "mirrored", "horovod", "tensorflowonspark")
-
 
 def bring_up(
     engine: str, executors: Executors, timeout: float, note: Callable[[str], None]

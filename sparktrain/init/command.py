@@ -17,6 +17,7 @@ from sparktrain.display.next_command import training_command
 from sparktrain.init import templates
 from sparktrain.init.choices import Choices, InitError, choose
 from sparktrain.init.looking import Look, look
+from sparktrain.interfaces.engines import ENGINES
 from sparktrain.storage.urls import parse
 
 _SHOWN = 8   # names of one kind
@@ -111,7 +112,7 @@ def _identifier(text: str) -> str:
 
 
 def _installed_engine() -> str:
-    return next((name for name in ("horovod", "tensorflowonspark") if find_spec(name) is not None), "single")
+    return next((engine.name for engine in ENGINES.values() if engine.packages and all(map(find_spec, engine.packages))), "single")
 
 
 def _output(url: str, name: str, folder: Path) -> str:

@@ -9,11 +9,11 @@ from typing import Any, Callable, Mapping, Sequence
 
 from sparktrain.init.choices import Choices, Feature, Target
 from sparktrain.init.looking import Look
+from sparktrain.interfaces.engines import ENGINES
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _WORDS_OF_YAML = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 _WIDTH = 110   # characters of a line
-_ALONE = ("single", "mirrored")   # engines of one worker
 _MANY = 50_000   # rows from which on an epoch of small batches takes long
 
 
@@ -52,7 +52,7 @@ def yaml(choices: Choices, look: Look, name: str, output: str, engine: str) -> s
         f"model: {{build: {name}:build_model, args: {{units: 64}}}}", "",
         "training:",
         f"  engine: {engine}",
-        *(["  workers: 2                              # processes, one on each executor"] if engine not in _ALONE else []),
+        *(["  workers: 2                              # processes, one on each executor"] if not ENGINES[engine].one_worker else []),
         f"  batch_size: {_batch(look):<28}# rows a step of each worker",
         "  epochs: 5", "",
         f"output: {{path: {scalar(output)}}}",

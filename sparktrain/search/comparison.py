@@ -11,12 +11,12 @@ from typing import Any, Callable, Iterator, Sequence
 from pyspark.sql import SparkSession
 
 from sparktrain.config import Job
-from sparktrain.config.training import ONE_WORKER
 from sparktrain.data import prepare
 from sparktrain.display.figures import figure
 from sparktrain.driver.failure_report import failed
 from sparktrain.driver.supplied_objects import SuppliedObjects
 from sparktrain.driver.training_run import run_job
+from sparktrain.interfaces.engines import ENGINES
 from sparktrain.usercode.lookup import resolve, search_folders
 
 
@@ -68,8 +68,8 @@ def variants(
 ) -> list[Variant]:
     """Every way to train that makes a difference, one worker alone first: it has nothing to divide or to average."""
     found = [Variant("single", 1)]
-    found += [Variant(engine, 1) for engine in engines if engine in ONE_WORKER and engine != "single"]
-    many = [engine for engine in engines if engine not in ONE_WORKER]
+    found += [Variant(engine, 1) for engine in engines if ENGINES[engine].one_worker and engine != "single"]
+    many = [engine for engine in engines if not ENGINES[engine].one_worker]
     found += [Variant(*each) for each in product(many, [n for n in workers if n > 1], splits, averages)]
     return found
 

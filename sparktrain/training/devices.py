@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Iterator
 
 import tensorflow as tf
 
+from sparktrain.interfaces.engines import ENGINES
+
 if TYPE_CHECKING:
     import keras  # not before `split_cpu`
 
 _VIRTUAL = "SPARKTRAIN_VIRTUAL_CPUS"
-_ON_ONE = ("single",)   # engines that train on one device, whatever a worker has
 
 
 def split_cpu() -> None:
@@ -44,7 +45,7 @@ def tell_of_unseen_gpus() -> None:
 def over_devices(engine: str) -> tf.distribute.Strategy:
     """How a worker of an engine trains on its devices: mirrored over them where there are several."""
     found = devices()
-    if engine in _ON_ONE or len(found) == 1:
+    if ENGINES[engine].one_device or len(found) == 1:
         return tf.distribute.get_strategy()   # the default one, which changes nothing
     return _mirrored(found)
 
