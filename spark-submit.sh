@@ -38,7 +38,7 @@ fail() {
     if [[ -n $RUN_ID ]]; then run=$(json_string "$RUN_ID"); fi
     if [[ -n ${2:-} ]]; then status=stopped; fi
     local line='{"run": '$run', "output": null, "status": "'$status'", "rows": 0, "epochs": 0, "workers": 0, '
-    line=$line'"engine": null, "attempts": 0, "seconds": 0.0, "metrics": {}, "reason": '$(json_string "$1")'}'
+    line=$line'"engine": null, "attempts": 0, "seconds": 0.0, "metrics": {}, "reason": '$(json_string "$1")', "version": 1}'
     if [[ -n $RESULT_FILE ]]; then printf '%s\n' "$line" >"$RESULT_FILE" || true; fi
     printf '%s\n' "$line"
     exit 1

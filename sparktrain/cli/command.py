@@ -22,6 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     config = commands.add_parser("config", help="what a job's YAML may say")
     config.add_argument("--schema", action="store_true", help="as JSON Schema, for editors")
     config.add_argument("--reference", action="store_true", help="as Markdown: docs/configuration.md")
+    config.add_argument("--records", action="store_true", help="the records that runs write, as Markdown: docs/records.md")
     check = commands.add_parser(
         "validate", help="check a job's command line without Spark", add_help=False, prefix_chars="\0"
     )
@@ -85,9 +86,14 @@ def use_running_sandbox() -> None:
 def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from sparktrain.config import reference, schema
 
-    if options.schema == options.reference:
-        parser.error("config takes --schema or --reference")
-    print(json.dumps(schema(), indent=2) if options.schema else reference(), end="\n" if options.schema else "")
+    if options.schema + options.reference + options.records != 1:
+        parser.error("config takes one of --schema, --reference and --records")
+    if options.records:
+        from sparktrain.runs.records_page import records_page
+
+        print(records_page(), end="")
+    else:
+        print(json.dumps(schema(), indent=2) if options.schema else reference(), end="\n" if options.schema else "")
     return 0
 
 

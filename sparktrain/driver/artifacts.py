@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping
+from typing import Callable, Mapping
 
 from sparktrain.config import Job
 from sparktrain.data import Prepared, check_writable
@@ -10,7 +10,8 @@ from sparktrain.driver.model_source import GIVEN
 from sparktrain.driver.plots import curves
 from sparktrain.interfaces.messages import Finished
 from sparktrain.runs.json_text import write_json
-from sparktrain.runs.paths import KEPT, MODEL
+from sparktrain.runs.paths import KEPT, LINEAGE, MODEL
+from sparktrain.runs.records import Lineage
 from sparktrain.storage import Folder, NotFound
 
 
@@ -56,7 +57,7 @@ def check_model(staged: Folder, leader: Finished) -> None:
 
 
 def keep(
-    staged: Folder, history: Mapping[str, list[float]], origin: Mapping[str, Any], note: Callable[[str], object]
+    staged: Folder, history: Mapping[str, list[float]], origin: Lineage, note: Callable[[str], object]
 ) -> None:
     """Write beside the model what is known only after training, and remove what was of use only until then.
 
@@ -74,6 +75,6 @@ def keep(
         note(f"there is no history.png, as it can't be drawn: {type(error).__name__}: {error}")
     if picture is not None:
         staged.write_bytes("history.png", picture)
-    write_json(staged, "lineage.json", origin)
+    origin.write(staged, LINEAGE)
     staged.remove(KEPT, recursive=True)
     staged.remove(GIVEN)

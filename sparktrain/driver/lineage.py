@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import platform
 from typing import Any, Mapping
 
@@ -11,6 +12,7 @@ from pyspark import SparkContext
 from sparktrain.config import Job
 from sparktrain.data import Prepared
 from sparktrain.driver.parent_run import ParentRun
+from sparktrain.runs.records import Lineage
 
 
 def versions() -> dict[str, str]:
@@ -34,8 +36,8 @@ def lineage(
     parent: ParentRun | None,
     code: Mapping[str, str],
     context: SparkContext,
-) -> dict[str, Any]:
-    """What lineage.json holds: where a model comes from.
+) -> Lineage:
+    """Return where a model comes from.
 
     Args:
         run: its id, or the name of a prepared frame's folder.
@@ -43,23 +45,23 @@ def lineage(
         parent: the run that it goes on from.
         code: the SHA-256 of each of the user's files that were shipped.
     """
-    return {
-        "run": run,
-        "parent": parent.url if parent is not None else None,
-        "prepared": prepared.origin,
-        "inputs": prepared.inputs,
-        "classes_before_sampling": _by_name(prepared.counts_before if prepared.counts_before is not None else classes),
-        "classes_after_sampling": _by_name(classes),
-        "seed": job.seed,
-        "code": code,
-        "versions": {**versions(), "pyspark": context.version},   # of SPARK_HOME's, which may be another than is installed
-        "user": context.sparkUser(),
-        "application": context.applicationId,
-    }
+    return Lineage(
+        run=run,
+        parent=parent.url if parent is not None else None,
+        prepared=prepared.origin,
+        inputs=prepared.inputs,
+        classes_before_sampling=_by_name(prepared.counts_before if prepared.counts_before is not None else classes),
+        classes_after_sampling=_by_name(classes),
+        seed=job.seed,
+        code=dict(code),
+        versions={**versions(), "pyspark": context.version},   # of SPARK_HOME's, which may be another than is installed
+        user=context.sparkUser(),
+        application=context.applicationId,
+    )
 
 
-def _by_name(counts: Mapping[Any, int] | None) -> dict[Any, int] | None:
-    """With names that JSON takes: a label may be a decimal or a date."""
+def _by_name(counts: Mapping[Any, int] | None) -> dict[str, int] | None:
+    """With the names that JSON gives them as keys: a label may be a number, a boolean, a decimal or a date."""
     if counts is None:
         return None
-    return {name if isinstance(name, (str, int, float)) else str(name): rows for name, rows in counts.items()}
+    return {name if isinstance(name, str) else json.dumps(name, default=str).strip('"'): rows for name, rows in counts.items()}

@@ -88,7 +88,7 @@ def _write(spark: SparkSession, job: Job, to: str, supplied: SuppliedObjects, fo
             folder.staged.write_text("job.yaml", job.to_yaml())
             summary = write_beside(spark, job, prepared, folder.staged, origin, begun)
         life.publish(summary)
-    display.console.print(prepared_table(summary, classes, folder.final.url))
+    display.console.print(prepared_table(summary.content(), classes, folder.final.url))
     return Result(
         run=name,
         status="finished",
@@ -96,6 +96,6 @@ def _write(spark: SparkSession, job: Job, to: str, supplied: SuppliedObjects, fo
         rows=prepared.rows,
         attempts=1,
         seconds=time.monotonic() - begun,
-        summary=summary,
+        summary=summary.content(),
         hadoop=hadoop,
     )

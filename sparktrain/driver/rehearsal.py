@@ -14,6 +14,7 @@ from sparktrain.display.tables import add_classes
 from sparktrain.driver.worker_spec import rows_of_each
 from sparktrain.feed.spool import DISK
 from sparktrain.interfaces.messages import Joined
+from sparktrain.runs.records import Summary
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Rehearsal:
 
 
 def rehearsal(
-    prepared: Prepared, joined: Mapping[int, Joined], summary: Mapping[str, Any], whole: bool
+    prepared: Prepared, joined: Mapping[int, Joined], summary: Summary, whole: bool
 ) -> Rehearsal:
     """Scale up what the rehearsal's few rows took to the rows that a run would train on, which are counted.
 
@@ -63,8 +64,8 @@ def rehearsal(
         inputs=next(part.inputs for part in joined.values() if part.rank == 0),
         classes={str(label): count for label, count in prepared.counts_after.items()} if prepared.counts_after else None,
         # The parts differ by chance; an even deal is what to expect
-        steps_per_epoch=math.ceil(rows * (len(joined) if whole else 1) / summary["batch"]),
-        batch=summary["batch"],
+        steps_per_epoch=math.ceil(rows * (len(joined) if whole else 1) / summary.batch),
+        batch=summary.batch,
         disk_per_worker=math.ceil(DISK * size / max(1, seen) * rows_of_each(prepared, len(joined), whole)),
-        parameters=summary["parameters"],
+        parameters=summary.parameters,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Iterator, Mapping, Sequence
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -22,8 +22,9 @@ from sparktrain.driver.run_context import RunContext
 from sparktrain.driver.supplied_objects import SuppliedObjects
 from sparktrain.driver.worker_spec import refuse_unfit_types, refuse_unvalidated
 from sparktrain.runs.identity import check_same
-from sparktrain.runs.json_text import now, write_json
-from sparktrain.runs.paths import KEPT
+from sparktrain.runs.json_text import now
+from sparktrain.runs.paths import KEPT, LINEAGE
+from sparktrain.runs.records import Lineage, PreparedSummary
 from sparktrain.storage import SUMMARY, Folder
 from sparktrain.usercode.lookup import resolve
 
@@ -45,7 +46,7 @@ def rows_of(run: RunContext, code: Mapping[str, str], parent: ParentRun | None) 
     stores = run.job.data.keep == "storage" and run.job.data.prepared is None   # whose rows are there already
     at = run.folder.staged.join(KEPT)
     if stores and at.exists(SUMMARY):
-        check_same(run.folder, run.identity(code, json.loads(at.read_text("lineage.json"))["inputs"]))
+        check_same(run.folder, run.identity(code, json.loads(at.read_text(LINEAGE))["inputs"]))
         run.display.note("going on with the rows as they were prepared")
         return kept_rows(run.spark, run.job, at, parent)
     prepared = prepare_rows(
@@ -149,9 +150,9 @@ def prepare_rows(
     return prepared
 
 
-def keep_rows(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Mapping[str, Any], begun: float) -> None:
+def keep_rows(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Lineage, begun: float) -> None:
     """Write beside a run's stored rows what `kept_rows` needs to know them again."""
-    write_json(at, SUMMARY, write_beside(spark, job, prepared, at, origin, begun))
+    write_beside(spark, job, prepared, at, origin, begun).write(at, SUMMARY)
 
 
 def kept_rows(spark: SparkSession, job: Job, at: Folder, parent: ParentRun | None) -> Prepared:
@@ -164,15 +165,15 @@ def kept_rows(spark: SparkSession, job: Job, at: Folder, parent: ParentRun | Non
     return prepared
 
 
-def write_beside(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Mapping[str, Any],
-                  begun: float) -> dict[str, Any]:
+def write_beside(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Lineage,
+                  begun: float) -> PreparedSummary:
     """Write what belongs to rows that are stored in a folder, but for its summary, which is returned."""
     keep_fitted(at, prepared)
-    write_json(at, "lineage.json", origin)
-    return {
-        "prepared": now(),
-        "name": job.name,
+    origin.write(at, LINEAGE)
+    return PreparedSummary(
+        prepared=now(),
+        name=job.name,
         **stored.contents(spark, prepared, job.data, at.url),
-        "wall": round(time.monotonic() - begun, 3),
-        "notes": prepared.notes,
-    }
+        wall=round(time.monotonic() - begun, 3),
+        notes=prepared.notes,
+    )

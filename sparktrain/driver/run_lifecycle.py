@@ -11,6 +11,7 @@ from sparktrain.display.console import RunDisplay
 from sparktrain.runs.folder import RunFolder
 from sparktrain.runs.json_text import now
 from sparktrain.runs.ownership import take_over
+from sparktrain.runs.records import End, Record
 from sparktrain.runs.result import Result
 from sparktrain.runs.status_writer import StatusWriter
 from sparktrain.storage import ClaimLost, open_folder
@@ -80,7 +81,7 @@ class RunLifecycle:
         if self._status_writer is not None and self._status_writer.lost is not None:
             raise self._status_writer.lost
 
-    def publish(self, summary: Mapping[str, Any]) -> None:
+    def publish(self, summary: Record) -> None:
         """Complete the run's folder, and make it seen."""
         self._folder.complete(summary, self._display.log.text())
         self._folder.publish()
@@ -97,17 +98,17 @@ class RunLifecycle:
         self._display.log.add(f"{result.status}: {result.reason}" + (f"\n{details.rstrip()}" if details else ""))
         if self._rehearsal or isinstance(error, ClaimLost):   # what is there is the other process's by now
             return
-        record = {**result.to_dict(), "finished": now(), "traceback": details, **self._who}
+        record = End(**result.line().model_dump(), finished=now(), traceback=details, **self._who)
         self._display.tidy(lambda: self._leave(record), "how the run ended is not on the storage, or what it had written is still there")
 
-    def _leave(self, record: dict[str, Any]) -> None:
+    def _leave(self, record: End) -> None:
         folder = self._folder
         if folder.finished_summary() is not None:   # published, and then interrupted
             return
         folder.check()
-        record["resumable"] = folder.has_work()
-        folder.end(record, self._display.log.text())
-        if not record["resumable"]:
+        resumable = folder.has_work()
+        folder.end(record.model_copy(update={"resumable": resumable}), self._display.log.text())
+        if not resumable:
             folder.discard()
             return
         folder.release()

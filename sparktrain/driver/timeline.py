@@ -11,6 +11,7 @@ from sparktrain.data import Prepared, share_notes
 from sparktrain.feed import label_counts
 from sparktrain.interfaces.messages import Checkpointed, EpochEnd, Finished, Joined, Message, Phase
 from sparktrain.runs.json_text import now
+from sparktrain.runs.records import Summary
 from sparktrain.runs.result import Result
 from sparktrain.usercode.modules import modules_needed
 
@@ -110,8 +111,8 @@ class RunTimeline:
         """The part whose worker has rank 0."""
         return next(part for part, joined in self.joined.items() if joined.rank == 0)
 
-    def summary(self, run: str, job: Job, finished: Sequence[Finished], prepared: Prepared) -> dict[str, Any]:
-        """What summary.json holds of a run that has been trained.
+    def summary(self, run: str, job: Job, finished: Sequence[Finished], prepared: Prepared) -> Summary:
+        """Return the summary of a run that has been trained.
 
         Args:
             finished: how each part's worker ended.
@@ -124,37 +125,37 @@ class RunTimeline:
         self.seconds["save"] = last["end"] - saving
         leader = finished[self.leader()]
         chosen = leader.best_epoch if leader.best_epoch is not None else leader.epochs
-        return {
-            "run": run,
-            "name": job.name,
-            "status": "finished",
-            "finished": now(),
-            "rows": self.rows,
-            "validation_rows": sum(joined.validation_rows for joined in self.joined.values()),
-            "epochs": leader.epochs,
-            "workers": len(finished),
-            "engine": job.training.engine,
-            "attempts": self.attempts,
-            "metrics": {name: values[chosen - 1] for name, values in leader.history.items() if len(values) >= chosen},
-            "rows_per_second": sum(f.rows for f in finished) / max(self.seconds["train"], 1e-9),
-            "seconds": {name: round(seconds, 3) for name, seconds in self.seconds.items()},
-            "epoch_seconds": self._epoch_seconds,
-            "wall": round(self.elapsed, 3),
-            "checkpoints": self._checkpoint_costs(),
-            "held_back_by": held_back_by(self.seconds),
-            "steps_per_epoch": max(joined.steps for joined in self.joined.values()),
-            "batch": sum(job.training.batch_sizes(len(finished))),
-            "best_epoch": leader.best_epoch,
-            "stopped_early": leader.stopped_early,
-            "parameters": leader.parameters,
-            "custom_objects": leader.custom_objects,
-            "modules": modules_needed(leader.custom_objects, job.model.modules),
-            "peak_memory": [f.peak_memory for f in finished],
-            "disk": [self.joined[part].disk for part in range(len(finished))],
-            "notes": [*prepared.notes, *self._classes_without_rows(prepared.labels), *self._uneven(job), *leader.notes],
-        }
+        return Summary(
+            run=run,
+            name=job.name,
+            status="finished",
+            finished=now(),
+            rows=self.rows,
+            validation_rows=sum(joined.validation_rows for joined in self.joined.values()),
+            epochs=leader.epochs,
+            workers=len(finished),
+            engine=job.training.engine,
+            attempts=self.attempts,
+            metrics={name: values[chosen - 1] for name, values in leader.history.items() if len(values) >= chosen},
+            rows_per_second=sum(f.rows for f in finished) / max(self.seconds["train"], 1e-9),
+            seconds={name: round(seconds, 3) for name, seconds in self.seconds.items()},
+            epoch_seconds=self._epoch_seconds,
+            wall=round(self.elapsed, 3),
+            checkpoints=self._checkpoint_costs(),
+            held_back_by=held_back_by(self.seconds),
+            steps_per_epoch=max(joined.steps for joined in self.joined.values()),
+            batch=sum(job.training.batch_sizes(len(finished))),
+            best_epoch=leader.best_epoch,
+            stopped_early=leader.stopped_early,
+            parameters=leader.parameters,
+            custom_objects=leader.custom_objects,
+            modules=modules_needed(leader.custom_objects, job.model.modules),
+            peak_memory=[f.peak_memory for f in finished],
+            disk=[self.joined[part].disk for part in range(len(finished))],
+            notes=[*prepared.notes, *self._classes_without_rows(prepared.labels), *self._uneven(job), *leader.notes],
+        )
 
-    def _checkpoint_costs(self) -> dict[str, float] | None:
+    def _checkpoint_costs(self) -> dict[str, int | float] | None:
         """How many were written, the size of the last, and the seconds by which all held training up."""
         if not self._checkpoints:
             return None

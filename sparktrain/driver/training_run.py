@@ -34,6 +34,7 @@ from sparktrain.driver.worker_spec import fit_of
 from sparktrain.interfaces.messages import EpochEnd, Finished, Message
 from sparktrain.runs.identity import check_same
 from sparktrain.runs.paths import KEPT
+from sparktrain.runs.records import Summary
 from sparktrain.runs.result import Result
 from sparktrain.runs.run_id import new_run_id
 from sparktrain.storage import SUMMARY
@@ -116,8 +117,8 @@ class _TrainingRun:
                     if run.job.data.keep == "storage":
                         trained.prepared.release()   # where it was stored there is nothing left
                 life.publish(trained.summary)
-            run.display.tidy(lambda: show_end(run.display.console, trained.summary, run.folder.final.url), "no table is shown")
-            return self._finished(trained.summary, history, trained.prepared)
+            run.display.tidy(lambda: show_end(run.display.console, trained.summary.content(), run.folder.final.url), "no table is shown")
+            return self._finished(trained.summary.content(), history, trained.prepared)
 
     def _train(self, life: RunLifecycle, workers: WorkerSlots, rows: list[Prepared]) -> _Trained:
         run = self._run
@@ -201,7 +202,7 @@ class _TrainingRun:
         report = rehearsal(trained.prepared, self._run.timeline.joined, trained.summary, self._run.all_rows_each)
         self._run.display.console.print(report.table())
         trained.prepared.release()
-        shown = {**trained.summary, "status": "checked", "rows": report.rows, "epochs": 0, "metrics": {}}
+        shown = {**trained.summary.content(), "status": "checked", "rows": report.rows, "epochs": 0, "metrics": {}}
         result = Result.of_summary(shown, "")
         result.output = None
         result.summary = report.to_dict()
@@ -228,5 +229,5 @@ class _Trained:
 
     prepared: Prepared
     finished: list[Finished]
-    summary: dict[str, Any]
+    summary: Summary
     code: Mapping[str, str]

@@ -6,12 +6,12 @@ stays for as long in the folder that the run was made in.
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timedelta, timezone
-from typing import Any, Mapping
+from typing import Any
 
 from sparktrain.runs import finished
 from sparktrain.runs.finished import finished_at, record_at
+from sparktrain.runs.records import End
 from sparktrain.storage import Folder, NotFound
 
 ENDED = "_ended"
@@ -20,16 +20,15 @@ _RECORD = "end.json"   # written last: complete is what has it
 _KEPT = timedelta(days=30)
 
 
-def write(root: Folder, run: str, record: Mapping[str, Any], log: str) -> None:
+def write(root: Folder, run: str, record: End, log: str) -> None:
     """Keep how a run ended.
 
     Args:
         root: what output.path names.
-        record: the JSON line's content, and at least when it `finished`.
     """
     folder = root.join(ENDED, run)
     folder.write_text(LOG, log)
-    folder.write_text(_RECORD, json.dumps(record, indent=2, default=str) + "\n")
+    record.write(folder, _RECORD)
 
 
 def read(root: Folder, run: str) -> dict[str, Any] | None:

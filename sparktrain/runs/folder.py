@@ -14,8 +14,9 @@ from sparktrain.interfaces.checkpoints import CHECKPOINTS
 from sparktrain.interfaces.messages import WEIGHTS
 from sparktrain.runs import failures
 from sparktrain.runs.claimant import HELD_TOKENS, machine
-from sparktrain.runs.json_text import now, write_json
+from sparktrain.runs.json_text import now
 from sparktrain.runs.paths import IDENTITY, KEPT_LOG, LOG, MODEL, STAGED, STATUS
+from sparktrain.runs.records import End, Record
 from sparktrain.storage import SUMMARY, NotFound, StorageError, claims, open_folder
 from sparktrain.storage.retries import PERSISTENT
 
@@ -98,12 +99,12 @@ class RunFolder:
         """Whether all is there, and nothing but the publishing is left to do."""
         return self.staged.exists(SUMMARY)
 
-    def complete(self, summary: Mapping[str, Any], log: str) -> None:
+    def complete(self, summary: Record, log: str) -> None:
         """Write what is left: with summary.json, the last file, the run is complete."""
         self.check()
         staged = self.staged.persistent()
         staged.write_text(KEPT_LOG, log)
-        write_json(staged, SUMMARY, summary)
+        summary.write(staged, SUMMARY)
 
     def publish(self) -> None:
         """Make a complete run seen, whole, by one rename; it is done again by the same command where it is cut off.
@@ -131,7 +132,7 @@ class RunFolder:
                     raise
                 time.sleep(delay)
 
-    def end(self, record: Mapping[str, Any], log: str) -> None:
+    def end(self, record: End, log: str) -> None:
         """Keep how a run ended that left no model; of one that did, nothing is to be kept."""
         if self.finished_summary() is None:
             failures.write(self.root, self.run, record, log)

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Any, Mapping
 
 from sparktrain.runs.folder import RunFolder, RunTaken
-from sparktrain.runs.json_text import write_json
 from sparktrain.runs.paths import IDENTITY
+from sparktrain.runs.records import Identity
 
 _MAY_DIFFER = {"training": ("workers", "time_limit", "max_failures", "gpus_per_worker"), "output": ("path",)}
 
@@ -44,7 +44,7 @@ def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
         NotTheSame: naming what differs.
     """
     if not folder.staged.exists(IDENTITY):
-        write_json(folder.staged, IDENTITY, mine)
+        Identity(**mine).write(folder.staged, IDENTITY)
         return
     begun = json.loads(folder.staged.read_text(IDENTITY))
     # Keys that the version which began the run did not know have no other value there

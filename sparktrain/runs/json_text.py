@@ -17,14 +17,15 @@ def now() -> str:
 
 def as_json(content: Any) -> str:
     """Text of JSON, which knows no NaN and no infinity: they are null."""
-    return json.dumps(_finite(content), indent=2, default=str, allow_nan=False) + "\n"
+    return json.dumps(without_nan(content), indent=2, allow_nan=False) + "\n"
 
 
-def _finite(content: Any) -> Any:
+def without_nan(content: Any) -> Any:
+    """Return the same content with null for each number that JSON hasn't: NaN and infinity."""
     if isinstance(content, Mapping):
-        return {name: _finite(value) for name, value in content.items()}
+        return {name: without_nan(value) for name, value in content.items()}
     if isinstance(content, (list, tuple)):
-        return [_finite(value) for value in content]
+        return [without_nan(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 

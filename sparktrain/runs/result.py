@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from sparktrain.runs.json_text import finite
-
-_LINE = ("run", "output", "status", "rows", "epochs", "workers", "engine", "attempts", "seconds", "metrics", "reason")
+from sparktrain.runs.records import Line
 
 
 @dataclass
@@ -64,27 +63,22 @@ class Result:
     @classmethod
     def of_line(cls, content: Mapping[str, Any]) -> Result:
         """The result of a JSON line's content, whatever else is in it."""
-        return cls(**{name: content[name] for name in _LINE if name in content})
+        return cls(**{name: content[name] for name in Line.model_fields if name in content and name != "version"})
+
+    def line(self) -> Line:
+        """Return the run's JSON line."""
+        fields = {name: getattr(self, name) for name in Line.model_fields if name != "version"}
+        return Line(**{**fields, "seconds": round(self.seconds, 3), "metrics": {name: finite(value) for name, value in self.metrics.items()}})
 
     def to_dict(self) -> dict[str, Any]:
-        """The JSON line's content; `reason` is there only where the run did not finish."""
-        content = {
-            "run": self.run,
-            "output": self.output,
-            "status": self.status,
-            "rows": self.rows,
-            "epochs": self.epochs,
-            "workers": self.workers,
-            "engine": self.engine,
-            "attempts": self.attempts,
-            "seconds": round(self.seconds, 3),
-            "metrics": {name: finite(value) for name, value in self.metrics.items()},
-        }
-        if self.reason is not None:
-            content["reason"] = self.reason
+        """Return the JSON line's content; `reason` is there only where the run did not finish."""
+        content = self.line().content()
+        if self.reason is None:
+            del content["reason"]
         return content
 
     def to_json(self) -> str:
+        """Return the JSON line."""
         return json.dumps(self.to_dict())
 
     @property
@@ -100,7 +94,7 @@ class Result:
         with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
             path = Path(folder, "model.keras")
             open_folder(self.output, self.hadoop).download("model.keras", str(path))
-            return load_model(path, self.summary.get("modules", ()), url=f"{self.output}/model.keras")
+            return load_model(path, self.summary.get("modules") or (), url=f"{self.output}/model.keras")
 
     def delete(self) -> None:
         """Remove the run's folder and all that is in it."""

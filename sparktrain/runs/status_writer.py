@@ -6,9 +6,10 @@ import threading
 import time
 from typing import Any, Callable, Mapping
 
-from sparktrain.runs.json_text import as_json, now
+from sparktrain.runs.json_text import now
 from sparktrain.runs.log import RunLog
 from sparktrain.runs.paths import LOG, STATUS
+from sparktrain.runs.records import Status
 from sparktrain.storage import ClaimLost, Folder
 from sparktrain.storage.claims import check_claim
 
@@ -82,7 +83,7 @@ class StatusWriter:
         if lines != self._lines:
             self._folder.write_text(LOG, self._log.text())
             self._lines = lines
-        self._folder.write_text(STATUS, as_json({**status, "updated": now()}))
+        Status(**status, updated=now()).write(self._folder, STATUS)
         self._written, self._written_at = told, moment
 
 

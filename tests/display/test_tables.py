@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from sparktrain.runs.records import End, Summary
 from sparktrain.cli.command import main
 from sparktrain.runs import follow
 from sparktrain.runs.folder import RunFolder
@@ -45,12 +46,12 @@ def output(tmp_path, monkeypatch):
         folder = RunFolder(url, run, {})
         folder.claim({})
         write_json(folder.staged, "lineage.json", ORIGIN)
-        folder.complete({**SUMMARY, "run": run, "finished": finished}, "trained\n")
+        folder.complete(Summary(**{**SUMMARY, "run": run, "finished": finished}), "trained\n")
         folder.publish()
     bad = RunFolder(url, "bad", {})
     bad.claim({})
     record = {"finished": "2026-01-01T12:00:00+00:00", "traceback": "Traceback [1]", "application": "app-3"}
-    bad.end({**FAILED.to_dict(), **record}, "it began\nit failed\n")
+    bad.end(End(**FAILED.to_dict() | record), "it began\nit failed\n")
     bad.discard()
     RunFolder(url, "now", {}).claim({"application": "app-2", "user": "grace"})
     return url
@@ -199,10 +200,10 @@ def test_a_run_at_work_is_followed_line_by_line_until_it_ends(output, capsys, qu
             time.sleep(0.03)
         log.add("the last")
         if finishes:
-            run.complete({**SUMMARY, "run": "now", "finished": "2026-01-03T00:00:00+00:00"}, log.text())
+            run.complete(Summary(**{**SUMMARY, "run": "now", "finished": "2026-01-03T00:00:00+00:00"}), log.text())
             run.publish()
         else:
-            run.end({**FAILED.to_dict(), "finished": "2026-01-03T00:00:00+00:00"}, log.text())
+            run.end(End(**FAILED.to_dict(), finished="2026-01-03T00:00:00+00:00"), log.text())
             run.discard()
 
     worker = threading.Thread(target=work)

@@ -111,7 +111,7 @@ def test_a_summary_has_the_metrics_of_the_weights_that_are_kept():
     finished = [Finished({}, 30, 9, {}), Finished(history, 30, 9, {}, epochs=3, best_epoch=2)]
     job = Job.from_mapping({"data": {"features": ["x"], "label": "y"}, "training": {"workers": 2, "batch_size": 4}})
     summary = timeline.summary("a", job, finished, Prepared(frame=None, classes=["no", "yes"]))
-    assert summary["metrics"] == {"loss": 1.0} and summary["best_epoch"] == 2 and summary["epochs"] == 3
-    assert (summary["rows"], summary["validation_rows"], summary["batch"]) == (20, 4, 8)
-    assert summary["notes"] == ["class yes has no training rows"]
-    assert set(summary["seconds"]) == {"fill", "start workers", "train", "save"}
+    assert summary.metrics == {"loss": 1.0} and summary.best_epoch == 2 and summary.epochs == 3
+    assert (summary.rows, summary.validation_rows, summary.batch) == (20, 4, 8)
+    assert summary.notes == ["class yes has no training rows"]
+    assert set(summary.seconds) == {"fill", "start workers", "train", "save"}

@@ -12,6 +12,7 @@ from functools import partial
 
 import pytest
 
+from sparktrain.runs.records import End, Summary
 from sparktrain.config import Job
 from sparktrain.runs import claimant
 from sparktrain.runs.folder import RunFolder, RunTaken
@@ -23,6 +24,7 @@ from sparktrain.runs.paths import IDENTITY, STATUS
 from sparktrain.runs.status_writer import StatusWriter
 from sparktrain.storage import ClaimLost, claims
 
+SUMMARY = Summary(run="mine", status="finished", finished="2026-01-01T00:00:00+00:00", rows=1, epochs=1, workers=1, engine="single", attempts=1, metrics={})
 JOB = {"data": {"path": "hdfs:///rows", "features": ["x"], "label": "y"}, "model": {"build": "mine:build"},
        "training": {"workers": 2, "batch_size": 8}, "output": {"path": "hdfs:///models"}}
 
@@ -138,7 +140,7 @@ def test_who_was_taken_for_dead_and_is_not_touches_nothing(folder, gone):
     loser.staged.write_text("summary.json", "{}")
     folder.claim({"application": "app-2"}, take_over)
     folder.staged.write_text("model.keras", "the winner's")
-    for act in (loser.check, loser.publish, lambda: loser.complete({}, "")):
+    for act in (loser.check, loser.publish, lambda: loser.complete(SUMMARY, "")):
         with pytest.raises(ClaimLost, match="app-2"):
             act()
     loser.discard()
@@ -150,7 +152,7 @@ def test_who_was_taken_for_dead_and_is_not_touches_nothing(folder, gone):
             assert time.monotonic() < deadline
             time.sleep(0.01)
     assert isinstance(report.lost, ClaimLost) and not folder.staged.exists(STATUS)
-    folder.complete({"finished": "2026-01-01T00:00:00+00:00"}, "log")
+    folder.complete(SUMMARY, "log")
     folder.publish()
     assert folder.final.read_text("model.keras") == "the winner's" and not folder.staged.exists()
     assert sorted(folder.final.list()) == ["logs", "model.keras", "summary.json"]
@@ -171,7 +173,7 @@ def test_what_a_run_has_come_to_stays_for_who_resumes_it(folder):
     assert not folder.has_work()
     folder.staged.write_text("checkpoints/000001-0000000000-of-1.npz", "x")
     assert folder.has_work()
-    folder.end({"status": "stopped", "finished": "2026-01-01T00:00:00+00:00"}, "")
+    folder.end(End(run="mine", status="stopped", finished="2026-01-01T00:00:00+00:00"), "")
     folder.release()
     again = RunFolder(folder.root.url, "mine", {})
     assert again.claim({}) == "it stopped at 2026-01-01T00:00:00+00:00"
@@ -203,7 +205,7 @@ def test_a_run_is_gone_on_with_only_as_what_it_was_begun_as(folder):
         with pytest.raises(NotTheSame) as caught:
             check_same(folder, differs)
         assert told in str(caught.value) and "another --run-id" in str(caught.value)
-    assert json.loads(folder.staged.read_text(IDENTITY)) == mine
+    assert json.loads(folder.staged.read_text(IDENTITY)) == {**mine, "version": 1}
     older = json.loads(json.dumps(mine))   # as a version wrote it that had fewer keys
     del older["configuration"]["model"]["args"], older["configuration"]["seed"], older["given"]
     write_json(folder.staged, IDENTITY, older)

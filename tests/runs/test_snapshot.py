@@ -10,6 +10,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
+from sparktrain.runs.records import End, Summary
 from sparktrain.runs import failures
 from sparktrain.runs.folder import RunFolder, RunTaken
 from sparktrain.runs.json_text import write_json
@@ -40,7 +41,7 @@ def end(url, run="one", finished=None, application="app-1", result=FAILED):
     mine.staged.write_text("given.keras", "half a model")
     finished = finished or datetime.now(timezone.utc).isoformat()
     record = {"finished": finished, "traceback": "Traceback: mine", "application": application}
-    mine.end({**result.to_dict(), **record}, "a\nb\n")
+    mine.end(End(**result.to_dict() | record), "a\nb\n")
     mine.discard()
     return mine
 
@@ -50,11 +51,11 @@ def test_the_end_of_a_finished_run_is_its_line(url):
     assert final_result(mine.root, "one") is None
     mine.claim({"application": "app-1"})
     assert final_result(mine.root, "one") is None and read_run(mine.root, "one").content["application"] == "app-1"
-    mine.complete(SUMMARY, "the log\n")
+    mine.complete(Summary(**SUMMARY), "the log\n")
     mine.publish()
     told = final_result(mine.root, "one")
     line = {"run": "one", "output": mine.final.url, "status": "finished", "rows": 80_000, "epochs": 5, "workers": 2,
-            "engine": "horovod", "attempts": 2, "seconds": 66.617, "metrics": {"val_auc": 0.76668, "loss": None}}
+            "engine": "horovod", "attempts": 2, "seconds": 66.617, "metrics": {"val_auc": 0.76668, "loss": None}, "version": 1}
     assert json.loads(told.to_json()) == line and told.summary["seconds"] == {"train": 40.0}
     assert read_run(mine.root, "one").log() == "the log\n"
     assert set(mine.final.list()) == {"logs", "summary.json"}
@@ -77,7 +78,7 @@ def test_a_run_id_of_a_run_that_failed_is_free_and_one_of_a_run_that_lives_is_no
     assert final_result(root, "one") is None and not root.exists("_ended/one")
     with pytest.raises(RunTaken, match="alive or was killed"):
         folder(url).claim({"application": "app-3"})
-    again.complete(SUMMARY, "")
+    again.complete(Summary(**SUMMARY), "")
     again.publish()
     assert final_result(root, "one", application="app-2").status == "finished"
 
@@ -85,9 +86,9 @@ def test_a_run_id_of_a_run_that_failed_is_free_and_one_of_a_run_that_lives_is_no
 def test_a_failure_after_a_model_is_published_leaves_no_record(url):
     mine = folder(url)
     mine.claim({})
-    mine.complete(SUMMARY, "")
+    mine.complete(Summary(**SUMMARY), "")
     mine.publish()
-    mine.end({**FAILED.to_dict(), "finished": "2026-01-01T00:00:00+00:00"}, "")
+    mine.end(End(**FAILED.to_dict(), finished="2026-01-01T00:00:00+00:00"), "")
     assert final_result(mine.root, "one").status == "finished" and not mine.root.exists("_ended/one")
 
 

@@ -31,7 +31,7 @@ def claimed(tmp_path):
 
 
 def until(condition) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -64,7 +64,7 @@ def test_what_changed_is_written_once_and_nothing_after_the_end(claimed):
         def __getattr__(self, name):
             return getattr(self.folder, name)
 
-    status, log = {"phase": "reading", "seconds": 0.0}, RunLog()
+    status, log = {"run": "one", "status": "running", "phase": "reading", "seconds": 0.0}, RunLog()
     folder, token = claimed
     log.add("reading")
     with StatusWriter(Noted(folder), lambda: status | {"seconds": time.monotonic()}, log, pytest.fail, token):
@@ -79,7 +79,7 @@ def test_what_changed_is_written_once_and_nothing_after_the_end(claimed):
     assert not [thread for thread in threading.enumerate() if thread.name == "report"]
     written = json.loads(folder.read_text("status.json"))
     age = datetime.now(timezone.utc) - datetime.fromisoformat(written.pop("updated"))
-    assert written.pop("seconds") and written == {"phase": "train"} and 0 <= age.total_seconds() < 10
+    assert written.pop("seconds") and written == {"run": "one", "status": "running", "phase": "train", "version": 1} and 0 <= age.total_seconds() < 10
     assert folder.read_text("log.txt") == log.text()
 
 
@@ -88,7 +88,7 @@ def test_a_storage_that_is_away_is_told_once_and_tried_again(claimed, tmp_path):
     folder, token = claimed
     (tmp_path / "run").rename(tmp_path / "away")
     (tmp_path / "run").write_text("a file where the folder is to be")
-    with StatusWriter(folder, lambda: {"phase": "train"}, RunLog(), told.append, token):
+    with StatusWriter(folder, lambda: {"run": "one", "status": "running", "phase": "train"}, RunLog(), told.append, token):
         until(lambda: told)
         time.sleep(0.3)
         assert len(told) == 1 and str(tmp_path / "run") in told[0] and "tried again" in told[0]
