@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import itertools
 import json
 import math
 import os
@@ -52,9 +53,18 @@ def work(megabytes: int, keep: int, core: int, shard: str, epochs: int, output: 
     from sparktrain.training.keras import train
 
     order = Order(
-        run="checkpoints", engine="single", rank=0, size=1, part=0, environment={}, feed={},
+        run="checkpoints",
+        engine="single",
+        rank=0,
+        size=1,
+        part=0,
+        environment={},
+        feed={},
         model=Source(function="checkpoints:build", args={"megabytes": megabytes}),
-        fit=Fit(epochs=epochs, batch_sizes=(BATCH,), keep_checkpoints=keep), seed=7, output=f"file://{output}", hadoop={},
+        fit=Fit(epochs=epochs, batch_sizes=(BATCH,), keep_checkpoints=keep),
+        seed=7,
+        output=f"file://{output}",
+        hadoop={},
     )
 
     def told(message: Any) -> None:
@@ -73,8 +83,11 @@ def measure(megabytes: int, keep: int, core: int, shard: str, epochs: int) -> tu
     with tempfile.TemporaryDirectory(prefix="sparktrain-checkpoints-") as output:
         command = [sys.executable, __file__, "--work", str(megabytes), str(keep), str(core), shard, str(epochs), output]
         environment = {
-            **os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1", "TF_NUM_INTRAOP_THREADS": "1",
-            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",   # as a run gives its training processes
+            **os.environ,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "OMP_NUM_THREADS": "1",
+            "TF_NUM_INTRAOP_THREADS": "1",
+            "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # as a run gives its training processes
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parent), *filter(None, sys.path)]),
         }
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=1200)
@@ -82,7 +95,7 @@ def measure(megabytes: int, keep: int, core: int, shard: str, epochs: int) -> tu
     ends = [each["ended"] for each in told if "ended" in each]
     if len(ends) != epochs:
         raise SystemExit(f"the training failed:\n{done.stderr[-3000:]}")
-    return [end - before for before, end in zip(ends, ends[1:])], [each for each in told if "held" in each]
+    return [end - before for before, end in itertools.pairwise(ends)], [each for each in told if "held" in each]
 
 
 def main() -> None:
@@ -107,8 +120,10 @@ def main() -> None:
             written = 0.0
             for turn in range(options.repeats):
                 with concurrent.futures.ThreadPoolExecutor() as pool:
-                    both = {keep: pool.submit(measure, size, keep, core, shard, options.epochs)
-                            for keep, core in zip(seconds, (0, 1) if turn % 2 else (1, 0))}
+                    both = {
+                        keep: pool.submit(measure, size, keep, core, shard, options.epochs)
+                        for keep, core in zip(seconds, (0, 1) if turn % 2 else (1, 0))
+                    }
                 for keep, each in both.items():
                     took, checkpoints = each.result()
                     seconds[keep] += took

@@ -13,9 +13,8 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from pyspark.sql import SparkSession
-
 from feed import ROW_BYTES, WIDTH, WORKERS, row_feed, start_spark, write_rows
+from pyspark.sql import SparkSession
 from report import Measured, Target, report
 
 EPOCHS = 3
@@ -33,8 +32,16 @@ def train(spark: SparkSession, source: str, engine: str, rows: int) -> tuple[flo
     """Rows/s of a whole job, and of filling alone."""
     import sparktrain
 
-    result = sparktrain.train(spark.read.parquet(source), build, features=["x"], label="y", engine=engine,
-                              workers=WORKERS, batch_size=1024, epochs=EPOCHS)
+    result = sparktrain.train(
+        spark.read.parquet(source),
+        build,
+        features=["x"],
+        label="y",
+        engine=engine,
+        workers=WORKERS,
+        batch_size=1024,
+        epochs=EPOCHS,
+    )
     result.delete()
     seconds = result.summary["seconds"]
     whole = seconds["fill"] + seconds["start workers"] + seconds["train"]
@@ -55,7 +62,7 @@ def main() -> None:
         write_rows(some, options.fed_rows)
         spark = start_spark("engines", here)
         url = f"file://{source}"
-        train(spark, url, "horovod", options.rows)   # warm: code compiled, files cached
+        train(spark, url, "horovod", options.rows)  # warm: code compiled, files cached
         for _ in range(options.repeats):
             own.append(row_feed(spark, f"file://{some}", options.fed_rows) * 1e6 / ROW_BYTES)
             for engine in whole:
@@ -68,11 +75,19 @@ def main() -> None:
     measured.append(Measured("TensorFlowOnSpark fed its own way, a row at a time", "rows/s", own))
     by_name = {each.name: each.median for each in measured}
     fed = measured[-1].median
-    report("engines", f"Two workers, rows of {WIDTH} floats, {EPOCHS} epochs", measured, [
-        Target("a job by tensorflowonspark over TensorFlowOnSpark's own feed",
-               by_name["tensorflowonspark, a whole job"] / fed, 30),
-        Target("a job by horovod over TensorFlowOnSpark's own feed", by_name["horovod, a whole job"] / fed, 30),
-    ])
+    report(
+        "engines",
+        f"Two workers, rows of {WIDTH} floats, {EPOCHS} epochs",
+        measured,
+        [
+            Target(
+                "a job by tensorflowonspark over TensorFlowOnSpark's own feed",
+                by_name["tensorflowonspark, a whole job"] / fed,
+                30,
+            ),
+            Target("a job by horovod over TensorFlowOnSpark's own feed", by_name["horovod, a whole job"] / fed, 30),
+        ],
+    )
 
 
 if __name__ == "__main__":

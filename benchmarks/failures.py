@@ -1,7 +1,7 @@
 """What becomes of a run when something breaks? Each row of docs/failures.md is a test that breaks it; the times are that test's.
 
-    python benchmarks/failures.py                        # all of them, anew
-    python benchmarks/failures.py tests/training ...     # the rows of these tests alone; the others stay as they are
+python benchmarks/failures.py                        # all of them, anew
+python benchmarks/failures.py tests/training ...     # the rows of these tests alone; the others stay as they are
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "failures.md"
@@ -30,11 +30,14 @@ def main(tests: list[str]) -> None:
         renewed = {row["what"] for row in rows}
         rows = [row for row in written(PAGE.read_text(encoding="utf-8")) if row["what"] not in renewed] + rows
     lines = [
-        "# When something breaks", "",
+        "# When something breaks",
+        "",
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. Made by `python "
         "benchmarks/failures.py`, from tests that break a real run, or the part of one that notices it; seconds from what was done. Of all "
-        "rows, none is lost or trained on twice: where training goes on, the tests compare weights and history with an unbroken run's.", "",
-        "| what is done | what happens | noticed | training again | rows lost |", "| --- | --- | ---: | ---: | ---: |",
+        "rows, none is lost or trained on twice: where training goes on, the tests compare weights and history with an unbroken run's.",
+        "",
+        "| what is done | what happens | noticed | training again | rows lost |",
+        "| --- | --- | ---: | ---: | ---: |",
     ]
     # Those that training goes on from first
     rows.sort(key=lambda row: (row["again"] is None, "goes on" not in row["happens"]))
@@ -60,8 +63,13 @@ def written(page: str) -> list[dict]:
     for line in page.splitlines()[6:]:
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         row = dict(zip(COLUMNS, cells))
-        rows.append({**row, "noticed": float(row["noticed"]) if row["noticed"] else None,
-                     "again": float(row["again"]) if row["again"] else None})
+        rows.append(
+            {
+                **row,
+                "noticed": float(row["noticed"]) if row["noticed"] else None,
+                "again": float(row["again"]) if row["again"] else None,
+            }
+        )
     return rows
 
 

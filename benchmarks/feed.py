@@ -24,20 +24,18 @@ import numpy
 import pyarrow
 import pyarrow.parquet
 from pyspark.sql import SparkSession
-
 from report import Measured, Target, report
+
 from sparktrain import feed
 from sparktrain.config import Job
 from sparktrain.data import ROW, VALIDATION, deal, pack, prepare
 
-WIDTH = 784   # floats a row
+WIDTH = 784  # floats a row
 WORKERS = 2
 BATCH = 64
-WARM_UPS = 16   # by then the JVMs have compiled what matters; after 8, filling still became quicker with each run
+WARM_UPS = 16  # by then the JVMs have compiled what matters; after 8, filling still became quicker with each run
 ROW_BYTES = 4 * WIDTH
-LAYOUT = feed.Layout(
-    inputs=(feed.Input("x", (feed.Column("x"),)),), label="y", classes=None, weight=None, validation=VALIDATION
-)
+LAYOUT = feed.Layout(inputs=(feed.Input("x", (feed.Column("x"),)),), label="y", classes=None, weight=None, validation=VALIDATION)
 
 
 def write_rows(folder: Path, rows: int, files: int = 8) -> None:
@@ -48,10 +46,12 @@ def write_rows(folder: Path, rows: int, files: int = 8) -> None:
         count = rows // files
         values = random.random(count * WIDTH, dtype="float32")
         offsets = numpy.arange(0, count * WIDTH + 1, WIDTH, dtype="int32")
-        table = pyarrow.table({
-            "x": pyarrow.ListArray.from_arrays(offsets, values),
-            "y": random.integers(0, 10, count, dtype="int32"),
-        })
+        table = pyarrow.table(
+            {
+                "x": pyarrow.ListArray.from_arrays(offsets, values),
+                "y": random.integers(0, 10, count, dtype="int32"),
+            }
+        )
         pyarrow.parquet.write_table(table, folder / f"part-{file}.parquet", compression="none", use_dictionary=False)
 
 
@@ -117,9 +117,7 @@ def row_feed(spark: SparkSession, source: str, rows: int) -> float:
     """MB/s of TensorFlowOnSpark's InputMode.SPARK; its nodes are up before the time begins."""
     from tensorflowonspark import TFCluster
 
-    cluster = TFCluster.run(
-        spark.sparkContext, feed_node, {}, WORKERS, num_ps=0, input_mode=TFCluster.InputMode.SPARK
-    )
+    cluster = TFCluster.run(spark.sparkContext, feed_node, {}, WORKERS, num_ps=0, input_mode=TFCluster.InputMode.SPARK)
     took = seconds(lambda: cluster.train(spark.read.parquet(source).repartition(WORKERS).rdd.map(list), 1))
     cluster.shutdown()
     return rows * ROW_BYTES / 1e6 / took
@@ -130,14 +128,18 @@ def epochs(folder: Path, rows: int, repeats: int) -> tuple[list[float], list[flo
     writer = feed.SegmentWriter(folder / "segments", LAYOUT)
     random = numpy.random.default_rng(7)
     step = 10_000
-    for begin in range(0, rows, step):
+    for _begin in range(0, rows, step):
         values = random.random(step * WIDTH, dtype="float32")
         offsets = numpy.arange(0, step * WIDTH + 1, WIDTH, dtype="int32")
-        writer.write(pyarrow.RecordBatch.from_pydict({
-            "x": pyarrow.ListArray.from_arrays(offsets, values),
-            "y": numpy.zeros(step, "int32"),
-            VALIDATION: numpy.zeros(step, bool),
-        }))
+        writer.write(
+            pyarrow.RecordBatch.from_pydict(
+                {
+                    "x": pyarrow.ListArray.from_arrays(offsets, values),
+                    "y": numpy.zeros(step, "int32"),
+                    VALIDATION: numpy.zeros(step, bool),
+                }
+            )
+        )
     filled = writer.close()
     shard = feed.Shard(folder / "segments", filled, feed.agree([filled.to_json()]), part=0, seed=7, batch_sizes=(BATCH,))
     plain = folder / "plain.bin"
@@ -159,7 +161,7 @@ def epochs(folder: Path, rows: int, repeats: int) -> tuple[list[float], list[flo
             pass
 
     size = rows * ROW_BYTES / 1e6
-    read_plain(), read_shuffled(), read_ours(0)   # all from the page cache, as later epochs are
+    read_plain(), read_shuffled(), read_ours(0)  # all from the page cache, as later epochs are
     got_ours, got_shuffled, got_plain = [], [], []
     for repeat in range(repeats):
         got_plain.append(size / seconds(read_plain))
@@ -173,7 +175,8 @@ def start_spark(name: str, path: str = "") -> SparkSession:
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
     spark = (
-        SparkSession.builder.master(f"local-cluster[{WORKERS},1,2048]").appName(f"benchmark-{name}")
+        SparkSession.builder.master(f"local-cluster[{WORKERS},1,2048]")
+        .appName(f"benchmark-{name}")
         .config("spark.ui.enabled", "false")
         .config("spark.shuffle.compress", "false")
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", "4096")
@@ -207,7 +210,7 @@ def main() -> None:
         for _ in range(WARM_UPS):
             ours(spark, url), bare(spark, url)
         for repeat in range(options.repeats):
-            for way in ways[::(-1) ** repeat]:   # there and back, so that none always comes behind the same one
+            for way in ways[:: (-1) ** repeat]:  # there and back, so that none always comes behind the same one
                 take_memory(4 * options.rows * ROW_BYTES)
                 way()
         spark.stop()
@@ -220,11 +223,16 @@ def main() -> None:
         Measured("a bare memory-mapped reader, in file order", "MB/s of one worker", plain_epochs),
     ]
     filled, dropped, fed, ours_, shuffled, _ = (one.median for one in measured)
-    report("feed", f"Feeding rows of {WIDTH} floats to {WORKERS} workers", measured, [
-        Target("filling over the row feed", filled / fed, 30),
-        Target("filling over the bare stage", filled / dropped, 0.9),
-        Target("epochs over the bare reader in random order", ours_ / shuffled, 0.8),
-    ])
+    report(
+        "feed",
+        f"Feeding rows of {WIDTH} floats to {WORKERS} workers",
+        measured,
+        [
+            Target("filling over the row feed", filled / fed, 30),
+            Target("filling over the bare stage", filled / dropped, 0.9),
+            Target("epochs over the bare reader in random order", ours_ / shuffled, 0.8),
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 WIDTH = 1024
-_GIVE_BACK = "TF_ONEDNN_USE_SYSTEM_ALLOCATOR"   # else TensorFlow keeps what it has freed: once more a model after loading it
+_GIVE_BACK = "TF_ONEDNN_USE_SYSTEM_ALLOCATOR"  # else TensorFlow keeps what it has freed: once more a model after loading it
 
 
 def main() -> None:
@@ -49,15 +49,15 @@ def main() -> None:
     rows = numpy.random.default_rng(7).random((len(some), WIDTH), dtype="float32")
     model.get_layer("words").embeddings.value.scatter_update(tensorflow.IndexedSlices(rows, some))
     with tempfile.TemporaryDirectory(prefix="sparktrain-large-") as folder:
-        result = sparktrain.train(frame, model, features=["word"], label="label", engine=options.engine, workers=2,
-                                  epochs=1, output=f"file://{folder}")
+        result = sparktrain.train(
+            frame, model, features=["word"], label="label", engine=options.engine, workers=2, epochs=1, output=f"file://{folder}"
+        )
         first = model.get_layer("words").get_weights()[0]
         size = os.path.getsize(f"{result.output.removeprefix('file://')}/model.keras")
         print({name: result.summary[name] for name in ("seconds", "parameters", "peak_memory")})
         del model
         loaded = result.model.get_layer("words").get_weights()[0]
-        print(f"model.keras has {size / 2**30:.2f} GiB; its embedding is the one given: "
-              f"{numpy.array_equal(loaded, first)}")
+        print(f"model.keras has {size / 2**30:.2f} GiB; its embedding is the one given: {numpy.array_equal(loaded, first)}")
     spark.stop()
 
 

@@ -17,7 +17,6 @@ import tempfile
 from pathlib import Path
 
 import numpy
-
 from report import Measured, Target, report
 
 STEPS = WIDTH = 28
@@ -70,7 +69,10 @@ def worker(folder: Path, count: int, epochs: int) -> list[float]:
     x, y = rows(count)
     layout = feed.Layout(
         inputs=(feed.Input("x", (feed.Column("x", shape=(STEPS, WIDTH)),)),),
-        label="y", classes=None, weight=None, validation=None,
+        label="y",
+        classes=None,
+        weight=None,
+        validation=None,
     )
     writer = feed.SegmentWriter(folder / "segments", layout)
     offsets = numpy.arange(0, x.size + 1, STEPS * WIDTH, dtype="int32")
@@ -84,11 +86,22 @@ def worker(folder: Path, count: int, epochs: int) -> list[float]:
         lambda message: ended.append(message.seconds) if isinstance(message, EpochEnd) else None,
         str(folder),
     )
-    child.order(Order(
-        run="overhead", engine="single", rank=0, size=1, part=0, environment={}, feed=shard.to_json(),
-        model=Source(function="overhead:build"), fit=Fit(epochs=epochs, batch_sizes=(BATCH,)), seed=7,
-        output=f"file://{folder}/output", hadoop={},
-    ))
+    child.order(
+        Order(
+            run="overhead",
+            engine="single",
+            rank=0,
+            size=1,
+            part=0,
+            environment={},
+            feed=shard.to_json(),
+            model=Source(function="overhead:build"),
+            fit=Fit(epochs=epochs, batch_sizes=(BATCH,)),
+            seed=7,
+            output=f"file://{folder}/output",
+            hadoop={},
+        )
+    )
     outcome = child.wait()
     if not ended or len(ended) != epochs:
         raise SystemExit(f"the worker failed: {outcome}")
@@ -97,8 +110,13 @@ def worker(folder: Path, count: int, epochs: int) -> list[float]:
 
 def environment() -> dict[str, str]:
     threads = str(os.cpu_count())
-    return {**os.environ, "TF_NUM_INTRAOP_THREADS": threads, "TF_NUM_INTEROP_THREADS": threads,
-            "OMP_NUM_THREADS": threads, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return {
+        **os.environ,
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
 
 
 def main() -> None:
@@ -122,9 +140,14 @@ def main() -> None:
         Measured("sparktrain, one worker, from segments", "seconds an epoch", ours),
         Measured("plain Keras fit, from memory", "seconds an epoch", theirs),
     ]
-    report("overhead", f"LSTM(64), batch {BATCH}, {options.rows:,} rows", measured, [
-        Target("sparktrain over plain Keras", measured[0].median / measured[1].median, 1.05, at_most=True),
-    ])
+    report(
+        "overhead",
+        f"LSTM(64), batch {BATCH}, {options.rows:,} rows",
+        measured,
+        [
+            Target("sparktrain over plain Keras", measured[0].median / measured[1].median, 1.05, at_most=True),
+        ],
+    )
 
 
 if __name__ == "__main__":

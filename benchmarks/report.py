@@ -6,9 +6,9 @@ import os
 import platform
 import statistics
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -42,14 +42,22 @@ class Target:
 
 def report(name: str, question: str, measured: Sequence[Measured], targets: Sequence[Target]) -> None:
     """Print the table, and write `results/NAME.md` and `results/NAME.png`."""
-    lines = [f"# {question}", "", f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. "
-             f"Made by `{' '.join(['python', f'benchmarks/{name}.py', *sys.argv[1:]])}`; all of it in one run, the ways in "
-             "turn or side by side.", "",
-             "| way | median | lowest | highest | unit |", "| --- | ---: | ---: | ---: | --- |"]
+    lines = [
+        f"# {question}",
+        "",
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. "
+        f"Made by `{' '.join(['python', f'benchmarks/{name}.py', *sys.argv[1:]])}`; all of it in one run, the ways in "
+        "turn or side by side.",
+        "",
+        "| way | median | lowest | highest | unit |",
+        "| --- | ---: | ---: | ---: | --- |",
+    ]
     lines += [f"| {m.name} | {m.median:,.1f} | {min(m.values):,.1f} | {max(m.values):,.1f} | {m.unit} |" for m in measured]
     lines += ["", "| target | ratio of medians | bound | met |", "| --- | ---: | ---: | --- |"]
-    lines += [f"| {t.what} | {t.ratio:.2f} | {'at most' if t.at_most else 'at least'} {t.bound} | {'yes' if t.met else 'no'} |"
-              for t in targets]
+    lines += [
+        f"| {t.what} | {t.ratio:.2f} | {'at most' if t.at_most else 'at least'} {t.bound} | {'yes' if t.met else 'no'} |"
+        for t in targets
+    ]
     text = "\n".join(lines) + "\n"
     print(text)
     RESULTS.mkdir(exist_ok=True)
@@ -69,8 +77,11 @@ def _draw(path: Path, question: str, measured: Sequence[Measured]) -> None:
     panels = figure.subplots(len(units), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axes, unit in zip(panels, units):
         ways = [m for m in measured if m.unit == unit][::-1]
-        bars = axes.barh([m.name for m in ways], [m.median for m in ways],
-                         xerr=[[m.median - min(m.values) for m in ways], [max(m.values) - m.median for m in ways]])
+        bars = axes.barh(
+            [m.name for m in ways],
+            [m.median for m in ways],
+            xerr=[[m.median - min(m.values) for m in ways], [max(m.values) - m.median for m in ways]],
+        )
         axes.bar_label(bars, [f" {m.median:,.1f}" for m in ways], padding=12)
         axes.set_xlabel(unit)
         axes.margins(x=0.18)

@@ -19,12 +19,13 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 import numpy
-
-from overhead import STEPS, WIDTH, build as build_model, rows
+from overhead import STEPS, WIDTH, rows
+from overhead import build as build_model
 from report import Measured, Target, report
 
 BATCH = 64
@@ -59,8 +60,7 @@ def segments(folder: Path, count: int, parts: int) -> list[str]:
         writer.write(batch)
         filled.append(writer.close())
     agreement = feed.agree([each.to_json() for each in filled])
-    shards = [feed.Shard(folder / f"part-{part}", each, agreement, part, 7, (BATCH,) * parts)
-              for part, each in enumerate(filled)]
+    shards = [feed.Shard(folder / f"part-{part}", each, agreement, part, 7, (BATCH,) * parts) for part, each in enumerate(filled)]
     return [json.dumps(shard.to_json()) for shard in shards]
 
 
@@ -77,9 +77,18 @@ def work(kind: str, rank: int, size: int, shard: str, epochs: int) -> None:
         collective = engines.collective(kind if kind in ("horovod", "tensorflowonspark") else "single")
     with tempfile.TemporaryDirectory() as output:
         order = Order(
-            run="scaling", engine=kind, rank=rank, size=size, part=rank % size, environment={}, feed={},
-            model=Source(function="scaling:build"), fit=Fit(epochs=epochs, batch_sizes=(BATCH,) * size), seed=7,
-            output=f"file://{output}", hadoop={},
+            run="scaling",
+            engine=kind,
+            rank=rank,
+            size=size,
+            part=rank % size,
+            environment={},
+            feed={},
+            model=Source(function="scaling:build"),
+            fit=Fit(epochs=epochs, batch_sizes=(BATCH,) * size),
+            seed=7,
+            output=f"file://{output}",
+            hadoop={},
         )
 
         def told(message: Any) -> None:
@@ -112,7 +121,7 @@ def socket_collective(rank: int):
         sender = threading.Thread(target=peer.sendall, args=(own,)) if size > 1 << 16 else None
         if sender is None:
             peer.sendall(own)
-        else:   # more than the socket holds: both would wait for the other to read
+        else:  # more than the socket holds: both would wait for the other to read
             sender.start()
         while got < size:
             got += peer.recv_into(memoryview(theirs)[got:])
@@ -138,7 +147,7 @@ def socket_collective(rank: int):
 
         def gather(self, value: Any) -> list[Any]:
             own = pickle.dumps(value)
-            size, = struct.unpack("q", exchange(struct.pack("q", len(own)), 8))
+            (size,) = struct.unpack("q", exchange(struct.pack("q", len(own)), 8))
             both = [value, pickle.loads(exchange(own, size))]
             return both if rank == 0 else both[::-1]
 
@@ -178,21 +187,35 @@ def measure(kind: str, shards: list[str], epochs: int) -> list[float]:
         given, launches = _rendezvous(size)
     if kind == "tensorflowonspark":
         workers = [f"127.0.0.1:{free_port()}" for _ in range(size)]
-        given = [{"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": rank}})}
-                 for rank in range(size)]
+        given = [
+            {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": {"type": "worker", "index": rank}})}
+            for rank in range(size)
+        ]
     port = str(free_port())
     processes = []
     for rank in range(size):
         environment = {
-            **os.environ, **given[rank], "SCALING_PORT": port, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1",
-            "TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1",
+            **os.environ,
+            **given[rank],
+            "SCALING_PORT": port,
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            "OMP_NUM_THREADS": "1",
+            "TF_NUM_INTRAOP_THREADS": "1",
+            "TF_NUM_INTEROP_THREADS": "1",
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parent), *filter(None, sys.path)]),
         }
         of_one = kind in ("alone", "independent")
-        command = [sys.executable, __file__, "--work", kind, str(0 if kind == "alone" else rank),
-                   str(1 if of_one else size), shards[0 if of_one else rank], str(epochs)]
-        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                          text=True))
+        command = [
+            sys.executable,
+            __file__,
+            "--work",
+            kind,
+            str(0 if kind == "alone" else rank),
+            str(1 if of_one else size),
+            shards[0 if of_one else rank],
+            str(epochs),
+        ]
+        processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
     ended = []
     for process in processes:
         shown, errors = process.communicate(timeout=300)
@@ -251,16 +274,21 @@ def main() -> None:
                 seconds = measure(kind, one if kind in ("alone", "independent") else two, options.epochs)
                 workers = 1 if kind == "alone" else 2
                 got[kind] += [workers * options.rows / each for each in seconds]
-                print(kind, [f"{rate:,.0f}" for rate in got[kind][-len(seconds):]], flush=True)
+                print(kind, [f"{rate:,.0f}" for rate in got[kind][-len(seconds) :]], flush=True)
     if options.only != list(KINDS):
         return
     measured = [Measured(KINDS[kind], "rows/s of all workers", values) for kind, values in got.items()]
     median = {kind: each.median for kind, each in zip(got, measured)}
     better, other = sorted((median["horovod"], median["tensorflowonspark"]), reverse=True)
-    report("scaling", "LSTM(64), batch 64 a worker: two workers of one core each", measured, [
-        Target("the better engine over the ceiling", better / median["socket"], 0.9),
-        Target("the other engine over the ceiling", other / median["socket"], 0.8),
-    ])
+    report(
+        "scaling",
+        "LSTM(64), batch 64 a worker: two workers of one core each",
+        measured,
+        [
+            Target("the better engine over the ceiling", better / median["socket"], 0.9),
+            Target("the other engine over the ceiling", other / median["socket"], 0.8),
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -21,13 +21,13 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import numpy
 import psutil
-
 from report import RESULTS
+
 from sparktrain.sandbox import Sandbox
 
 ROWS, VALIDATION, BATCH, STEP_SECONDS, STALL = 6400, 0.2, 32, 0.5, 15.0
@@ -55,7 +55,7 @@ def slowly(folder: str):
         def on_train_batch_begin(self, batch, logs=None):
             if batch % 10 == 0:
                 Path(folder, f"new-{rank}").write_text(f"{os.getpid()}")
-                os.rename(f"{folder}/new-{rank}", f"{folder}/of-{rank}")   # whole, or not there
+                os.rename(f"{folder}/new-{rank}", f"{folder}/of-{rank}")  # whole, or not there
             time.sleep(STEP_SECONDS)
 
     return [Slowly()]
@@ -65,7 +65,7 @@ def is_worker(process: psutil.Process, run: str = "") -> bool:
     """Whether it trains, in a run of this id; its scratch folder has the run's name."""
     try:
         return "sparktrain.worker" in process.cmdline() and run in process.environ().get("TMPDIR", "")
-    except psutil.Error:   # it has ended
+    except psutil.Error:  # it has ended
         return False
 
 
@@ -99,7 +99,7 @@ class Harm(threading.Thread):
                 what = self._random.choice(list(self._ways))
                 try:
                     self._ways[what]()
-                except (FileNotFoundError, psutil.NoSuchProcess, IndexError):   # nobody trains: it is between two attempts
+                except (FileNotFoundError, psutil.NoSuchProcess, IndexError):  # nobody trains: it is between two attempts
                     continue
                 self.done[what] += 1
                 print(f"{time.strftime('%H:%M:%S')} {what}", flush=True)
@@ -115,7 +115,7 @@ class Harm(threading.Thread):
         rank = self._random.randrange(WORKERS)
         process = psutil.Process(int((self._folder / f"of-{rank}").read_text()))
         if not is_worker(process):
-            raise psutil.NoSuchProcess(process.pid)   # its number has gone to another
+            raise psutil.NoSuchProcess(process.pid)  # its number has gone to another
         return [process, *process.parents()]
 
     def _lose_datanode(self) -> None:
@@ -138,8 +138,8 @@ def main() -> None:
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    steps = int(ROWS * (1 - VALIDATION)) // (BATCH * WORKERS)   # of an epoch
-    epochs = math.ceil(options.minutes * 60 * 0.85 / STEP_SECONDS / steps)   # the rest goes into what is lost and begun again
+    steps = int(ROWS * (1 - VALIDATION)) // (BATCH * WORKERS)  # of an epoch
+    epochs = math.ceil(options.minutes * 60 * 0.85 / STEP_SECONDS / steps)  # the rest goes into what is lost and begun again
     with tempfile.TemporaryDirectory(prefix="sparktrain-soak-") as folder, Sandbox(Path(folder, "sandbox")) as sandbox:
         os.environ["HADOOP_CONF_DIR"] = str(sandbox.conf_dir)
         told, lines = run(Path(folder), sandbox, epochs, options)
@@ -153,9 +153,9 @@ def run(folder: Path, sandbox: Sandbox, epochs: int, options: argparse.Namespace
     """Both runs; what is wrong, if anything, and the table."""
     from pyspark.sql import SparkSession
     from pyspark.sql import functions as F
+    from soak import build, slowly  # by their module's name, so that they can be shipped
 
     import sparktrain
-    from soak import build, slowly   # by their module's name, so that they can be shipped
 
     spark = SparkSession.builder.master(f"local-cluster[{WORKERS},1,1024]").config("spark.ui.enabled", "false").getOrCreate()
     spark.sparkContext.setLogLevel("OFF")
@@ -163,13 +163,24 @@ def run(folder: Path, sandbox: Sandbox, epochs: int, options: argparse.Namespace
     rows = spark.range(ROWS).select(F.array(*values).alias("x"))
     rows = rows.withColumn("y", (F.expr("0.5 * x[0] - x[1] + 2 * x[2] + 0.3 * sin(1e4 * x[3])") > 0).cast("int"))
     rows.write.parquet(f"{sandbox.uri}/rows")
-    words = dict(features=["x"], label="y", workers=WORKERS, batch_size=BATCH, epochs=epochs, validation={"fraction": VALIDATION},
-                 checkpoint={"every": 20, "keep": 2}, max_failures=1000, cluster={"stall_timeout": STALL}, seed=options.seed)
+    words = dict(
+        features=["x"],
+        label="y",
+        workers=WORKERS,
+        batch_size=BATCH,
+        epochs=epochs,
+        validation={"fraction": VALIDATION},
+        checkpoint={"every": 20, "keep": 2},
+        max_failures=1000,
+        cluster={"stall_timeout": STALL},
+        seed=options.seed,
+    )
 
     def train(output: str, **more):
         began = time.monotonic()
-        result = sparktrain.train(spark.read.parquet(f"{sandbox.uri}/rows"), build, output=f"{sandbox.uri}/{output}",
-                                  **words, **more)
+        result = sparktrain.train(
+            spark.read.parquet(f"{sandbox.uri}/rows"), build, output=f"{sandbox.uri}/{output}", **words, **more
+        )
         return result, time.monotonic() - began
 
     unbroken, alone = train("unbroken")
@@ -178,7 +189,7 @@ def run(folder: Path, sandbox: Sandbox, epochs: int, options: argparse.Namespace
     where = str(folder)
     broken, took = train("broken", callbacks=lambda: slowly(where))
     harm.end()
-    run_id = broken.output.rstrip("/").rpartition("/")[2]   # whoever lost its parent is no child any more
+    run_id = broken.output.rstrip("/").rpartition("/")[2]  # whoever lost its parent is no child any more
     left = [each.pid for each in psutil.process_iter() if is_worker(each, run_id)]
     same = {name: numpy.array_equal(unbroken.history[name], broken.history[name]) for name in unbroken.history}
     weights = all(map(numpy.array_equal, unbroken.model.get_weights(), broken.model.get_weights()))
@@ -190,16 +201,21 @@ def run(folder: Path, sandbox: Sandbox, epochs: int, options: argparse.Namespace
     spark.stop()
     last = {name: values[-1] for name, values in broken.history.items()}
     lines = [
-        "# A run that loses something every minute", "",
+        "# A run that loses something every minute",
+        "",
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}. Made by "
-        f"`{' '.join(['python', 'benchmarks/soak.py', *sys.argv[1:]])}`.", "",
-        "| | unbroken | broken |", "| --- | ---: | ---: |",
+        f"`{' '.join(['python', 'benchmarks/soak.py', *sys.argv[1:]])}`.",
+        "",
+        "| | unbroken | broken |",
+        "| --- | ---: | ---: |",
         f"| minutes | {alone / 60:.1f} | {took / 60:.1f} |",
         f"| attempts | {unbroken.attempts} | {broken.attempts} |",
         f"| epochs | {len(unbroken.history['loss'])} | {len(broken.history['loss'])} |",
         *(f"| last {name} | {unbroken.history[name][-1]:.10g} | {value:.10g} |" for name, value in last.items()),
-        f"| all metrics of all epochs, and all weights | | {'the same, to the bit' if not wrong else '; '.join(wrong)} |", "",
-        "| what was done | times |", "| --- | ---: |",
+        f"| all metrics of all epochs, and all weights | | {'the same, to the bit' if not wrong else '; '.join(wrong)} |",
+        "",
+        "| what was done | times |",
+        "| --- | ---: |",
         *(f"| {what} | {times} |" for what, times in sorted(harm.done.items())),
     ]
     return "; ".join(wrong), lines

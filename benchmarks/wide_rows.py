@@ -15,12 +15,12 @@ import time
 
 import numpy
 import pyarrow
-
 from report import Measured, Target, report
+
 from sparktrain import feed
 
 WIDTHS = (1, 100, 1_000, 10_000)
-BATCH = 32 << 20   # bytes
+BATCH = 32 << 20  # bytes
 
 
 def fill(columns: int, megabytes: int) -> float:
@@ -35,8 +35,13 @@ def fill(columns: int, megabytes: int) -> float:
     random = numpy.random.default_rng(7)
     values = pyarrow.array(random.normal(size=rows))
     batch = pyarrow.RecordBatch.from_arrays(
-        [*[values] * columns, pyarrow.array(numpy.zeros(rows, "int32")), pyarrow.array(random.integers(-(1 << 63), (1 << 63) - 1, rows))],
-        [*names, "y", "key"])
+        [
+            *[values] * columns,
+            pyarrow.array(numpy.zeros(rows, "int32")),
+            pyarrow.array(random.integers(-(1 << 63), (1 << 63) - 1, rows)),
+        ],
+        [*names, "y", "key"],
+    )
     batches = max(1, megabytes * 1_000_000 // BATCH)
     with tempfile.TemporaryDirectory(prefix="sparktrain-wide-") as folder:
         begun = time.process_time()
@@ -56,13 +61,20 @@ def main() -> None:
     for columns in WIDTHS:
         fill(columns, 64)
     for repeat in range(options.repeats):
-        for columns in WIDTHS[::(-1) ** repeat]:   # there and back, so that none always comes behind the same one
+        for columns in WIDTHS[:: (-1) ** repeat]:  # there and back, so that none always comes behind the same one
             filled[columns].append(fill(columns, options.megabytes))
-    measured = [Measured(f"filling rows of {columns:,} column{'s' * (columns > 1)}", "MB of doubles a second of one core", values)
-                for columns, values in filled.items()]
-    report("wide_rows", "Filling rows of many columns", measured, [
-        Target("10,000 columns over 100 MB/s", measured[-1].median / 100, 1),
-    ])
+    measured = [
+        Measured(f"filling rows of {columns:,} column{'s' * (columns > 1)}", "MB of doubles a second of one core", values)
+        for columns, values in filled.items()
+    ]
+    report(
+        "wide_rows",
+        "Filling rows of many columns",
+        measured,
+        [
+            Target("10,000 columns over 100 MB/s", measured[-1].median / 100, 1),
+        ],
+    )
 
 
 if __name__ == "__main__":

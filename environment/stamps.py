@@ -16,10 +16,10 @@ from pathlib import Path
 from steps import LOG, PYTHON, ROOT, VENV, say
 
 INPUTS = (ROOT / "setup.py", ROOT / "constraints.txt", ROOT / "environment" / "install.py")
-MARK = VENV / "made-by-sparktrain"    # without it a .venv is someone else's, and is left alone
-STAMPS = VENV / "installed"           # a folder a layer: what it was made from
-WITHOUT_HOROVOD = STAMPS / "without-horovod"   # the reason, where Horovod is left out
-HOROVOD = STAMPS / "horovod"          # there while Horovod is installed, whole
+MARK = VENV / "made-by-sparktrain"  # without it a .venv is someone else's, and is left alone
+STAMPS = VENV / "installed"  # a folder a layer: what it was made from
+WITHOUT_HOROVOD = STAMPS / "without-horovod"  # the reason, where Horovod is left out
+HOROVOD = STAMPS / "horovod"  # there while Horovod is installed, whole
 
 
 class Busy(Exception):
@@ -36,7 +36,7 @@ def alone(wait: bool = True) -> Iterator[int]:
     Raises:
         Busy: another start holds it, and it isn't to be waited for.
     """
-    with open(ROOT / "constraints.txt", "r") as file:
+    with open(ROOT / "constraints.txt") as file:
         os.set_inheritable(file.fileno(), True)
         try:
             _lock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -22,11 +22,26 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 LOG = VENV / "install.log"
-HEARTBEAT = 30                        # seconds between signs of life where there is no terminal
+HEARTBEAT = 30  # seconds between signs of life where there is no terminal
 # Of the user's settings of pip, those that say how packages are reached. Others say where to install, or what (`user`,
 # `target`, `constraint`, `require-hashes`, …): those are for the user's own installations.
-KEPT_OF_PIP = ("index-url", "extra-index-url", "no-index", "find-links", "cert", "client-cert", "proxy", "trusted-host",
-               "timeout", "default-timeout", "retries", "cache-dir", "no-cache-dir", "keyring-provider", "use-feature")
+KEPT_OF_PIP = (
+    "index-url",
+    "extra-index-url",
+    "no-index",
+    "find-links",
+    "cert",
+    "client-cert",
+    "proxy",
+    "trusted-host",
+    "timeout",
+    "default-timeout",
+    "retries",
+    "cache-dir",
+    "no-cache-dir",
+    "keyring-provider",
+    "use-feature",
+)
 
 
 class StepFailed(Exception):
@@ -63,8 +78,15 @@ def step(name: str, command: Sequence[str], expected: str = "") -> None:
     with open(LOG, "ab", buffering=0) as log:
         log.write(f"\n$ {' '.join(command)}\n".encode())
         # Not in a session of its own: Ctrl-C at the terminal must reach the tool too.
-        process = subprocess.Popen(command, cwd=ROOT, env=_environment(PYTHON.exists()), stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, close_fds=False)
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=_environment(PYTHON.exists()),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            close_fds=False,
+        )
         said = relay(process, log, name, begun)
     if process.wait() != 0:
         raise StepFailed(f"{name}: ended with status {process.returncode}", cause(said))
@@ -138,9 +160,15 @@ def pip_settings(environment: Mapping[str, str], python: Path = PYTHON) -> dict[
         environment: where pip finds them: its variables, and its files.
         python: an interpreter with pip.
     """
-    listed = subprocess.run([python, "-m", "pip", "config", "list"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                            env={**clean_environment(environment, {}), **_of_pip(environment)}, check=False).stdout
-    found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}   # each counts more than those before it
+    listed = subprocess.run(
+        [python, "-m", "pip", "config", "list"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        env={**clean_environment(environment, {}), **_of_pip(environment)},
+        check=False,
+    ).stdout
+    found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}  # each counts more than those before it
     for line in listed.splitlines():
         key, _, value = line.partition("=")
         section, _, name = key.rpartition(".")

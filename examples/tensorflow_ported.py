@@ -1,15 +1,16 @@
 """Will a flight leave late? A TensorFlow loop for one machine, and beside it the same on the workers of a Spark job.
 
-    python examples/tensorflow_legacy.py flights.parquet
-    ./spark-submit.sh examples/tensorflow_ported.py hdfs:///data/flights.parquet
+python examples/tensorflow_legacy.py flights.parquet
+./spark-submit.sh examples/tensorflow_ported.py hdfs:///data/flights.parquet
 """
 
 import sys
 
 import keras
-import sparktrain
 import tensorflow as tf
 from pyspark.sql import SparkSession
+
+import sparktrain
 
 INPUTS = ["month", "hour", "distance"]
 

@@ -44,7 +44,11 @@ def main() -> int:
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--splits", nargs="+", choices=["rows", "epochs"], default=["rows", "epochs"])
     parser.add_argument("--averages", nargs="+", type=average, default=["step", "epoch"], help="step, epoch or numbers of steps")
-    parser.add_argument("--metric", default="auc", help="a metric of the model, by its name in the history; its first one if it has none of this name")
+    parser.add_argument(
+        "--metric",
+        default="auc",
+        help="a metric of the model, by its name in the history; its first one if it has none of this name",
+    )
     parser.add_argument("--to", default="comparison", help="where the table and the picture go, without an ending")
     options = parser.parse_args()
     console = make_console()
@@ -89,16 +93,21 @@ def leave(options: argparse.Namespace, job: Job, outcomes: list[Outcome], failur
     rows = f" of {outcomes[0].rows_per_epoch:,} rows" if outcomes else ""
     title = f"{job.name}: {job.training.epochs} epochs{rows}"
     metric = metric_of(outcomes[0], options.metric) if outcomes else options.metric
-    text = "\n".join([
-        f"# {title}", "",
-        f"Made by `{shlex.join(['./spark-submit.sh', 'jobs/compare.py', *sys.argv[1:]])}` on {os.cpu_count()} cores "
-        f"({platform.machine()}), Python {platform.python_version()}; one run after the other, on the same prepared rows, with "
-        "the same seed.", "",
-        "Seconds are those of training, speed-up is over one worker. A worker's batch is the same throughout, so N workers "
-        "with `average: step` take steps of N batches. A worker has "
-        f"the cores of one executor ({master}).", "",
-        markdown(outcomes, metric, failures),
-    ])
+    text = "\n".join(
+        [
+            f"# {title}",
+            "",
+            f"Made by `{shlex.join(['./spark-submit.sh', 'jobs/compare.py', *sys.argv[1:]])}` on {os.cpu_count()} cores "
+            f"({platform.machine()}), Python {platform.python_version()}; one run after the other, on the same prepared rows, with "
+            "the same seed.",
+            "",
+            "Seconds are those of training, speed-up is over one worker. A worker's batch is the same throughout, so N workers "
+            "with `average: step` take steps of N batches. A worker has "
+            f"the cores of one executor ({master}).",
+            "",
+            markdown(outcomes, metric, failures),
+        ]
+    )
     if outcomes:
         text += f"![loss and {metric} by time and by rows]({to.name}.png)\n"
         to.with_suffix(".csv").write_text(table_csv(outcomes))

@@ -14,16 +14,33 @@ if TYPE_CHECKING:
     from pyspark.ml import Pipeline
     from pyspark.sql import Column, DataFrame
 
-LATE = 15   # minutes after its time from which on a departure is late
-HOUR = "unix_seconds(time_hour) div 3600"   # hours since 1970, so that no time zone has a say
+LATE = 15  # minutes after its time from which on a departure is late
+HOUR = "unix_seconds(time_hour) div 3600"  # hours since 1970, so that no time zone has a say
 # What is known of every hour, each with a usual value and a spread by which it is scaled.
-WEATHER = {"temp": (55, 18), "dewp": (41, 19), "humid": (62, 19), "wind_speed": (10, 5.5), "precip": (0, 0.03),
-           "visib": (10, 2), "pressure": (1018, 7.5)}
+WEATHER = {
+    "temp": (55, 18),
+    "dewp": (41, 19),
+    "humid": (62, 19),
+    "wind_speed": (10, 5.5),
+    "precip": (0, 0.03),
+    "visib": (10, 2),
+    "pressure": (1018, 7.5),
+}
 DEPARTURES = {"departures": (20, 10), "mean_delay": (10, 25), "late_share": (0.2, 0.2)}
 HOURLY = WEATHER | DEPARTURES
 # What is known of a flight itself; the last three are shares of late flights, which the pipeline learns.
-FLIGHT = ["month_sin", "month_cos", "weekday_sin", "weekday_cos", "time_sin", "time_cos", "distance",
-          "origin_late", "carrier_late", "dest_late"]
+FLIGHT = [
+    "month_sin",
+    "month_cos",
+    "weekday_sin",
+    "weekday_cos",
+    "time_sin",
+    "time_cos",
+    "distance",
+    "origin_late",
+    "carrier_late",
+    "dest_late",
+]
 
 
 def prepare(frame: DataFrame, weather: str, hours: int = 8) -> DataFrame:
@@ -43,7 +60,12 @@ def prepare(frame: DataFrame, weather: str, hours: int = 8) -> DataFrame:
     flights = frame.withColumn("at", F.expr(HOUR)).withColumn("date", F.make_date("year", "month", "day"))
     history = _history(flights, frame.sparkSession.read.parquet(weather), hours)
     return flights.join(F.broadcast(history), ["origin", "at"]).select(
-        "history", "date", "origin", "carrier", "dest", (F.col("distance") / 1000).alias("distance"),
+        "history",
+        "date",
+        "origin",
+        "carrier",
+        "dest",
+        (F.col("distance") / 1000).alias("distance"),
         *_circle("month", F.col("month") / 12),
         *_circle("weekday", F.dayofweek("date") / 7),
         *_circle("time", (F.col("hour") + F.col("minute") / 60) / 24),
@@ -63,15 +85,15 @@ def _history(flights: DataFrame, weather: DataFrame, hours: int) -> DataFrame:
         F.avg("dep_delay").alias("mean_delay"),
         F.avg((F.col("dep_delay") > LATE).cast("int")).alias("late_share"),
     )
-    every_hour = flights.groupBy("origin").agg(
-        F.explode(F.sequence(F.min("at") - hours, F.max("at"))).alias("at"))
+    every_hour = flights.groupBy("origin").agg(F.explode(F.sequence(F.min("at") - hours, F.max("at"))).alias("at"))
     by_hour = Window.partitionBy("origin").orderBy("at")
     last_known = {name: F.last(name, ignorenulls=True).over(by_hour) for name in WEATHER}
-    scaled = [F.coalesce((last_known.get(name, F.col(name)) - usual) / spread, F.lit(0)).cast("float")
-              for name, (usual, spread) in HOURLY.items()]
+    scaled = [
+        F.coalesce((last_known.get(name, F.col(name)) - usual) / spread, F.lit(0)).cast("float")
+        for name, (usual, spread) in HOURLY.items()
+    ]
     return (
-        every_hour
-        .join(weather.select("origin", F.expr(HOUR).alias("at"), *WEATHER), ["origin", "at"], "left")
+        every_hour.join(weather.select("origin", F.expr(HOUR).alias("at"), *WEATHER), ["origin", "at"], "left")
         .join(departures, ["origin", "at"], "left")
         .select("origin", "at", F.array(*scaled).alias("hour"))
         .select("origin", "at", F.collect_list("hour").over(by_hour.rowsBetween(-hours, -1)).alias("history"))
@@ -92,12 +114,14 @@ def pipeline() -> Pipeline:
 
     names = ["origin", "carrier", "dest"]
     index, late = [f"{name}_index" for name in names], [f"{name}_late" for name in names]
-    return Pipeline(stages=[
-        StringIndexer(inputCols=names, outputCols=index, handleInvalid="keep"),
-        # Smoothing: what has few flights is taken to be late about as often as all are.
-        TargetEncoder(inputCols=index, outputCols=late, labelCol="late", handleInvalid="keep", smoothing=100.0),
-        VectorAssembler(inputCols=FLIGHT, outputCol="flight"),
-    ])
+    return Pipeline(
+        stages=[
+            StringIndexer(inputCols=names, outputCols=index, handleInvalid="keep"),
+            # Smoothing: what has few flights is taken to be late about as often as all are.
+            TargetEncoder(inputCols=index, outputCols=late, labelCol="late", handleInvalid="keep", smoothing=100.0),
+            VectorAssembler(inputCols=FLIGHT, outputCol="flight"),
+        ]
+    )
 
 
 def build_model(hours: int = 8, units: int = 64, learning_rate: float = 0.005) -> keras.Model:

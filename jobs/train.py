@@ -1,6 +1,6 @@
 """The main job: train a Keras model on rows that Spark reads and prepares.
 
-    ./spark-submit.sh jobs/train.py --config conf/quickstart.yaml [--set training.epochs=3] [--run-id ID] [--check]
+./spark-submit.sh jobs/train.py --config conf/quickstart.yaml [--set training.epochs=3] [--run-id ID] [--check]
 """
 
 import sys

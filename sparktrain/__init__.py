@@ -8,7 +8,7 @@ from typing import Any
 from sparktrain.cluster.application_end import stop_left_application
 
 __version__ = "0.1.0"
-__all__ = ["run", "scale_up", "train", "__version__"]
+__all__ = ["__version__", "run", "scale_up", "train"]
 
 
 atexit.register(stop_left_application)
@@ -32,4 +32,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})   # help() shows what is loaded only when asked for, too
+    return sorted({*globals(), *__all__})  # help() shows what is loaded only when asked for, too

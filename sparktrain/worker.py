@@ -31,7 +31,7 @@ from sparktrain.training.phases import Phases
 
 _PACKAGE = Path(__file__).resolve().parent
 _PR_SET_PDEATHSIG = 1
-_LONGEST = 1 << 18   # characters of what a failure says
+_LONGEST = 1 << 18  # characters of what a failure says
 
 
 class Events:
@@ -46,7 +46,7 @@ class Events:
         with self._lock:
             try:
                 while data:
-                    data = data[os.write(self._descriptor, data):]
+                    data = data[os.write(self._descriptor, data) :]
             except BrokenPipeError:
                 os._exit(1)
 
@@ -98,7 +98,7 @@ def main() -> None:
             )
         )
         status = 0
-    except BaseException as error:   # sys.exit() in the user's code is a failure, too
+    except BaseException as error:  # sys.exit() in the user's code is a failure, too
         events.send(failure(error, collective))
         status = 1
     sys.stdout.flush()
@@ -114,7 +114,7 @@ def _join(engine: str, every_step: bool) -> Collective:
         return engines.collective(engine, every_step)
     except ImportError:
         raise
-    except Exception as error:   # most often a peer was lost meanwhile, which then is the cause
+    except Exception as error:  # most often a peer was lost meanwhile, which then is the cause
         raise PeerLost(f"the workers did not come together: {error}") from error
 
 
@@ -123,7 +123,7 @@ def failure(error: BaseException, collective: Collective | None) -> Failure:
     message = _shortened(str(error)) + _about_files(error)
     if isinstance(error, BadInput):
         return Failure("input", type(error).__name__, message)
-    if isinstance(error, StorageError) and not isinstance(error, NotFound):   # it may be back by the next attempt
+    if isinstance(error, StorageError) and not isinstance(error, NotFound):  # it may be back by the next attempt
         return Failure("lost", type(error).__name__, message, _shortened(_trimmed(error)))
     echo = isinstance(error, PeerLost) or (collective is not None and collective.is_echo(error))
     cause = "echo" if echo else "code"
@@ -132,19 +132,24 @@ def failure(error: BaseException, collective: Collective | None) -> Failure:
 
 def _about_files(error: BaseException) -> str:
     """What to say where a file of the user's is missing; also of TensorFlow's and Keras's own words for that."""
-    missing = isinstance(error, FileNotFoundError) or type(error).__name__ == "NotFoundError" or (
-        isinstance(error, ValueError) and re.search(r"file .*does not exist", str(error), re.IGNORECASE))
+    missing = (
+        isinstance(error, FileNotFoundError)
+        or type(error).__name__ == "NotFoundError"
+        or (isinstance(error, ValueError) and re.search(r"file .*does not exist", str(error), re.IGNORECASE))
+    )
     if not missing or isinstance(error, StorageError):
         return ""
-    return (". Of the files of this machine, a worker has those that model.files names (files=[…] in a program): they lie beside your "
-            "modules and in its working folder, where spark-submit's --files are, too")
+    return (
+        ". Of the files of this machine, a worker has those that model.files names (files=[…] in a program): they lie beside your "
+        "modules and in its working folder, where spark-submit's --files are, too"
+    )
 
 
 def _shortened(text: str) -> str:
     """A text without its middle where it is very long: an exception may have printed a whole array."""
     if len(text) <= _LONGEST:
         return text
-    return f"{text[:_LONGEST // 2]}\n… {len(text) - _LONGEST:,} characters are left out …\n{text[-_LONGEST // 2:]}"
+    return f"{text[: _LONGEST // 2]}\n… {len(text) - _LONGEST:,} characters are left out …\n{text[-_LONGEST // 2 :]}"
 
 
 def _trimmed(error: BaseException) -> str:
@@ -164,7 +169,7 @@ def peak_memory() -> int:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     except OSError:
-        pass   # no Linux
+        pass  # no Linux
     # On Linux this would count what the process was forked from, too.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
@@ -188,7 +193,7 @@ def _listen(orders: SimpleQueue[bytes]) -> None:
 
 def _die_with_parent() -> None:
     if not sys.platform.startswith("linux"):
-        return   # the end of standard input says it there
+        return  # the end of standard input says it there
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -10,8 +10,8 @@ import signal
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import psutil
 import pytest
@@ -23,18 +23,21 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # For every JVM of a test, which runs each piece of code a few times: compiling it well costs more than it saves, and so
 # does verifying classes. (What is disabled is the warning of that.)
-os.environ["JAVA_TOOL_OPTIONS"] = ("-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions "
-                                   "-XX:-BytecodeVerificationRemote -Xlog:disable "
-                                   f"-XX:SharedArchiveFile={sys.prefix}/spark-classes.jsa")
+os.environ["JAVA_TOOL_OPTIONS"] = (
+    "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions "
+    "-XX:-BytecodeVerificationRemote -Xlog:disable "
+    f"-XX:SharedArchiveFile={sys.prefix}/spark-classes.jsa"
+)
 
-settings.register_profile("sparktrain", derandomize=True, deadline=None, max_examples=100,
-                          suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "sparktrain", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("sparktrain")
 
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:   # as in a script's `&`: what tests start would ignore Ctrl-C, too
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a script's `&`: what tests start would ignore Ctrl-C, too
     signal.signal(signal.SIGINT, signal.default_int_handler)
-if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:   # as under nohup
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # as under nohup
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A file with a test or a fixture that asks for the one Spark
@@ -46,7 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
     """Deal the tests to processes: those on the one Spark to one of them, the others by the file."""
     from xdist.scheduler import LoadFileScheduling
 
-    class OneSpark(LoadFileScheduling):   # loadgroup would read this off the tests, but not with pytest 9.2
+    class OneSpark(LoadFileScheduling):  # loadgroup would read this off the tests, but not with pytest 9.2
         def _split_scope(self, nodeid: str) -> str:
             file = super()._split_scope(nodeid)
             return "spark" if _on_spark(ROOT / file) else file
@@ -56,6 +59,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log):
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest first, or one process would wait for the other in the end."""
+
     def length(item: pytest.Item) -> int:
         return 0 if _on_spark(item.path) else 1 if item.get_closest_marker("clusters") else 2
 
@@ -72,7 +76,7 @@ def spark(hdfs):
     """A real cluster of three executors of one core each, on this machine, whose default file system is HDFS."""
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    os.environ["SPARKTRAIN_TEST_SESSION"] = str(os.getpid())   # so that a test knows this session's processes
+    os.environ["SPARKTRAIN_TEST_SESSION"] = str(os.getpid())  # so that a test knows this session's processes
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     from pyspark.sql import SparkSession
 
@@ -108,6 +112,7 @@ def hdfs(tmp_path_factory):
 @pytest.fixture
 def note_failure():
     """Notes what became of a failure, for benchmarks/failures.py, where that has asked for it."""
+
     def note(what: str, happens: str, noticed: float | None = None, again: float | None = None) -> None:
         """Seconds from what was done until it was noticed, and until a worker made a step again."""
         if "SPARKTRAIN_FAILURES" in os.environ:
@@ -133,7 +138,7 @@ def _node_processes() -> list[psutil.Process]:
                 if "pyspark.daemon" in grandparent.cmdline():
                     found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied, AttributeError):
-            continue   # ended meanwhile, or its parent has
+            continue  # ended meanwhile, or its parent has
     return found
 
 
@@ -141,8 +146,15 @@ def _node_processes() -> list[psutil.Process]:
 WEBHDFS_CLOSED = {"dfs.webhdfs.enabled": "false", "dfs.namenode.http-address": "localhost:9"}
 
 
-@pytest.fixture(params=["memory", "local", "copying", pytest.param("webhdfs", marks=pytest.mark.real),
-                        pytest.param("native hdfs", marks=pytest.mark.real)])
+@pytest.fixture(
+    params=[
+        "memory",
+        "local",
+        "copying",
+        pytest.param("webhdfs", marks=pytest.mark.real),
+        pytest.param("native hdfs", marks=pytest.mark.real),
+    ]
+)
 def reopen(request, tmp_path, monkeypatch) -> Callable[[], Folder]:
     """Opens the folder anew, as another program would. `copying`: a real disk without the use of its renames."""
     if request.param.endswith("hdfs"):
@@ -151,8 +163,11 @@ def reopen(request, tmp_path, monkeypatch) -> Callable[[], Folder]:
         settings = hadoop_settings() | ({} if request.param == "webhdfs" else WEBHDFS_CLOSED)
         url = f"{hdfs.uri}/storage-tests/{uuid.uuid4().hex}"
         return lambda: open_folder(url, settings)
-    url = {"memory": f"memory://tests/{uuid.uuid4().hex}", "local": str(tmp_path / "local store"),
-           "copying": f"local://{tmp_path}/copying"}[request.param]
+    url = {
+        "memory": f"memory://tests/{uuid.uuid4().hex}",
+        "local": str(tmp_path / "local store"),
+        "copying": f"local://{tmp_path}/copying",
+    }[request.param]
     return lambda: open_folder(url)
 
 

@@ -59,14 +59,17 @@ def _imports(with_names: bool = False) -> list[tuple[str, str, str]]:
     found = []
     for file in sorted(PACKAGE.rglob("*.py")):
         if file == PACKAGE / "__init__.py":
-            continue   # the package's face
+            continue  # the package's face
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{file}: a relative import"
-                names = [f"{node.module}.{alias.name}" for alias in node.names] if with_names else [
-                    node.module, *(f"{node.module}.{alias.name}" for alias in node.names if node.module == "sparktrain")]
+                names = (
+                    [f"{node.module}.{alias.name}" for alias in node.names]
+                    if with_names
+                    else [node.module, *(f"{node.module}.{alias.name}" for alias in node.names if node.module == "sparktrain")]
+                )
             else:
                 continue
             found += [(_room(file), str(file), name) for name in names]
@@ -88,16 +91,41 @@ def test_frameworks_stay_in_their_rooms():
 
 
 @pytest.mark.real
-@pytest.mark.parametrize("modules, never", [
-    (["sparktrain.worker", "sparktrain.training.keras", "sparktrain.engines.horovod.collective",
-      "sparktrain.engines.tensorflowonspark.collective"], "pyspark"),
-    (["sparktrain.cluster.task", "sparktrain.engines.horovod.launch", "sparktrain.engines.single.launch",
-      "sparktrain.engines.tensorflowonspark.cluster"], "tensorflow"),
-    (["sparktrain.driver.training_run", "sparktrain.cli.job_program"], "tensorflow"),
-    (["sparktrain.launcher.submit", "sparktrain.launcher.cluster_application", "sparktrain.cli.command",
-      "sparktrain.display.tables", "sparktrain.runs.follow"], "pyspark"),
-    (["sparktrain.engines.horovod.launch"], "sparktrain.engines.horovod.collective"),
-])
+@pytest.mark.parametrize(
+    "modules, never",
+    [
+        (
+            [
+                "sparktrain.worker",
+                "sparktrain.training.keras",
+                "sparktrain.engines.horovod.collective",
+                "sparktrain.engines.tensorflowonspark.collective",
+            ],
+            "pyspark",
+        ),
+        (
+            [
+                "sparktrain.cluster.task",
+                "sparktrain.engines.horovod.launch",
+                "sparktrain.engines.single.launch",
+                "sparktrain.engines.tensorflowonspark.cluster",
+            ],
+            "tensorflow",
+        ),
+        (["sparktrain.driver.training_run", "sparktrain.cli.job_program"], "tensorflow"),
+        (
+            [
+                "sparktrain.launcher.submit",
+                "sparktrain.launcher.cluster_application",
+                "sparktrain.cli.command",
+                "sparktrain.display.tables",
+                "sparktrain.runs.follow",
+            ],
+            "pyspark",
+        ),
+        (["sparktrain.engines.horovod.launch"], "sparktrain.engines.horovod.collective"),
+    ],
+)
 def test_a_process_loads_nothing_that_is_not_its_own(modules, never):
     code = f"import sys, {', '.join(modules)}; sys.exit({never!r} in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=PACKAGE.parent)
@@ -105,8 +133,10 @@ def test_a_process_loads_nothing_that_is_not_its_own(modules, never):
 
 def test_no_file_imports_itself_by_way_of_others():
     """Circles are told file by file; imports for types alone, and those inside functions, count as well."""
-    module_of = {".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): file
-                 for file in PACKAGE.rglob("*.py")}
+    module_of = {
+        ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): file
+        for file in PACKAGE.rglob("*.py")
+    }
     name_of = {str(file): name for name, file in module_of.items()}
     imported: dict[str, set[str]] = {name: set() for name in module_of}
     for _, file, name in _imports(with_names=True):

@@ -6,13 +6,13 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
-from typing import Sequence
 
 import sparktrain
 from sparktrain.launcher.validation import validate
 
-_PIPE_WIDTH = 240   # characters
+_PIPE_WIDTH = 240  # characters
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,15 +23,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     config.add_argument("--schema", action="store_true", help="as JSON Schema, for editors")
     config.add_argument("--reference", action="store_true", help="as Markdown: docs/configuration.md")
     config.add_argument("--records", action="store_true", help="the records that runs write, as Markdown: docs/records.md")
-    check = commands.add_parser(
-        "validate", help="check a job's command line without Spark", add_help=False, prefix_chars="\0"
-    )
+    check = commands.add_parser("validate", help="check a job's command line without Spark", add_help=False, prefix_chars="\0")
     check.add_argument("arguments", nargs="*")
     starting = commands.add_parser("init", help="write a job, YAML and Python, for the rows at a path")
     starting.add_argument("path", help="the rows: a file or folder, hdfs:///data/flights or one of this machine")
     starting.add_argument("--label", required=True, metavar="COLUMN", help="the column to be predicted")
     starting.add_argument("--engine", help="default: the first that is installed: horovod, tensorflowonspark, single")
-    starting.add_argument("--to", metavar="FOLDER/NAME", help="where to write NAME.yaml and NAME.py; default: the data's name, here")
+    starting.add_argument(
+        "--to", metavar="FOLDER/NAME", help="where to write NAME.yaml and NAME.py; default: the data's name, here"
+    )
     starting.add_argument("--format", help="of the files, one of parquet, orc, csv, json, avro, tfrecord; default: what they are")
     packing = commands.add_parser("package", help="put the environment and Spark's jars on the storage, for clusters")
     packing.add_argument("--to", required=True, metavar="URL", help="a folder for packages, such as hdfs:///envs")
@@ -48,10 +48,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     fetching = of_runs.add_parser("fetch", help="bring a finished run to this machine, with its model.keras")
     for each in (showing, tailing, fetching):
         each.add_argument("run", help="the run, output.path/RUN or output.path/latest")
-    tailing.add_argument("-f", "--follow", action="store_true",
-                         help="until the run has ended; then its JSON line, and exit status 0 if it is finished, else 1")
+    tailing.add_argument(
+        "-f",
+        "--follow",
+        action="store_true",
+        help="until the run has ended; then its JSON line, and exit status 0 if it is finished, else 1",
+    )
     fetching.add_argument("--to", metavar="DIR", help="the folder to be made; default: the run's id, in the current folder")
-    fetching.add_argument("--only", metavar="NAME", help="one file of the run, such as model.keras, into DIR or the current folder")
+    fetching.add_argument(
+        "--only", metavar="NAME", help="one file of the run, such as model.keras, into DIR or the current folder"
+    )
     removing = of_runs.add_parser("remove", help="remove a run: a finished one, or what is left of one that ended early")
     removing.add_argument("run", help="the run, output.path/RUN")
     removing.add_argument("--yes", action="store_true", help="a finished one, too, without asking")
@@ -184,7 +190,7 @@ def _tail(options: argparse.Namespace) -> int:
 
     try:
         end = tail(options.run, partial(print, flush=True), partial(print, file=sys.stderr, flush=True), options.follow)
-    except KeyboardInterrupt:   # who follows has seen enough
+    except KeyboardInterrupt:  # who follows has seen enough
         return 130
     if not options.follow:
         return 0

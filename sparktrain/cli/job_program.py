@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 import traceback
 from argparse import Namespace
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Callable, Sequence
 
 from pyspark.sql import SparkSession
 
@@ -43,13 +43,12 @@ def main(
     announce()
     options = arguments().parse_args(argv)
     run_id = name_of(options)
-    ends: list[tuple[Result, str]] = []   # of a run that began
+    ends: list[tuple[Result, str]] = []  # of a run that began
 
     def run(spark: SparkSession, job: Job, folders: list[str]) -> Result:
         if before is not None:
             before(spark, job)
-        return run_job(spark, job, run_id=run_id, check=options.check, folders=folders,
-                       ended=lambda *end: ends.append(end))
+        return run_job(spark, job, run_id=run_id, check=options.check, folders=folders, ended=lambda *end: ends.append(end))
 
     return _program(options, run_id, run, after, ends)
 
@@ -94,10 +93,10 @@ def _program(
     try:
         take_signals()
         job, folders = load_job(options)
-        if not under_launcher():   # which has said so
+        if not under_launcher():  # which has said so
             console.print("starting Spark (10 to 40 s)")
         spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
-        take_signals()   # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
+        take_signals()  # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
         result = action(spark, job, folders)
     except BaseException as error:
         # What the storage says of a run is what its line says
@@ -105,7 +104,7 @@ def _program(
         result, details = ends[-1] if ends else failed(error, run_id, job if trains else None, elapsed)
         _unless_it_fails("showing why", lambda: show(result, details, console))
     else:
-        if after is not None:   # a model that is on the storage is there, whatever a program does with it next
+        if after is not None:  # a model that is on the storage is there, whatever a program does with it next
             _unless_it_fails("what follows the run", partial(after, spark, job, result))
     if trains and job is not None and job.on_end is not None:
         call = partial(_call_on_end, job.on_end, search_folders(options.config), result)
@@ -124,5 +123,5 @@ def _unless_it_fails(what: str, action: Callable[[], object]) -> None:
     """Do what follows a run's end, which stands whatever becomes of this: a lost terminal, a JVM that is gone."""
     try:
         action()
-    except BaseException:   # sys.exit() in on_end and a second Ctrl-C, too
+    except BaseException:  # sys.exit() in on_end and a second Ctrl-C, too
         tell(f"{what} failed:\n{traceback.format_exc()}")

@@ -20,5 +20,5 @@ def stop_left_application() -> None:
         return
     try:
         context.stop()
-    except Exception:   # its JVM is gone, and there is nothing left to end
+    except Exception:  # its JVM is gone, and there is nothing left to end
         return

@@ -13,10 +13,11 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Callable
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import answer_challenge, deliver_challenge
 from queue import SimpleQueue
-from typing import Any, Callable
+from typing import Any
 
 from sparktrain.cluster import wire as limits
 from sparktrain.cluster.wire import LineTooLong, Wire, check_length
@@ -37,7 +38,7 @@ class _Peer:
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.outgoing: SimpleQueue[bytes | None] = SimpleQueue()
-        self.failed: OSError | None = None   # to send
+        self.failed: OSError | None = None  # to send
 
     def write(self) -> None:
         while (line := self.outgoing.get()) is not None:
@@ -45,7 +46,7 @@ class _Peer:
                 self.wire.send(line)
             except OSError as error:
                 self.failed = error
-                self.wire.shut()   # its listener sees the end of the connection and tells it
+                self.wire.shut()  # its listener sees the end of the connection and tells it
                 return
 
 
@@ -78,7 +79,7 @@ class Server:
         self._lock = threading.Lock()
         self._delivering = threading.Lock()
         self._peers: dict[int, _Peer] = {}
-        self._open: set[Wire] = set()   # those not yet trusted, too
+        self._open: set[Wire] = set()  # those not yet trusted, too
         self._gathers: dict[int, dict[int, str]] = {}
         self._threads: list[threading.Thread] = []
         self._stop_line: bytes | None = None
@@ -100,9 +101,9 @@ class Server:
         while True:
             try:
                 sock, peer = self._listener.accept()
-            except ConnectionError:   # that one gave up
+            except ConnectionError:  # that one gave up
                 continue
-            except OSError:   # closed
+            except OSError:  # closed
                 return
             self._start(self._serve, sock, peer)
 
@@ -213,9 +214,9 @@ class Server:
             wires, threads = list(self._open), list(self._threads)
         with socket.socket(fileno=socket.dup(self._listener.fileno())) as listener:
             try:
-                listener.shutdown(socket.SHUT_RDWR)   # closing alone wakes nobody who waits in accept
+                listener.shutdown(socket.SHUT_RDWR)  # closing alone wakes nobody who waits in accept
             except OSError:
-                pass   # not connected, which is no matter
+                pass  # not connected, which is no matter
         self._listener.close()
         for wire in wires:
             wire.shut()
@@ -238,14 +239,12 @@ class Client:
         OSError, EOFError, AuthenticationError: the driver can't be reached, or it is another's.
     """
 
-    def __init__(
-        self, address: tuple[str, int], secret: bytes, part: int, host: str, on_stop: Callable[[str], None]
-    ) -> None:
+    def __init__(self, address: tuple[str, int], secret: bytes, part: int, host: str, on_stop: Callable[[str], None]) -> None:
         self._on_stop = on_stop
         self._sending = threading.Lock()
         self._answers = threading.Condition()
         self._gathered: list[list[str]] = []
-        self._began = time.time() - time.monotonic()   # of this host's monotonic clock, by the driver's; at first by its own
+        self._began = time.time() - time.monotonic()  # of this host's monotonic clock, by the driver's; at first by its own
         self._stopped: str | None = None
         self._turn = 0
         self._leaving = False
@@ -280,14 +279,14 @@ class Client:
         except TimeoutError:
             reason = f"the driver is gone: its host has answered nothing for {limits.HOST_SECONDS:.0f} s"
         except (OSError, EOFError):
-            pass   # said by the reason
+            pass  # said by the reason
         with self._answers:
             if self._leaving:
                 return
             self._stopped = reason
             self._answers.notify_all()
         if gone:
-            self._wire.shut()   # for whoever waits to send
+            self._wire.shut()  # for whoever waits to send
         self._on_stop(reason)
 
     def by_monotonic_clock(self, moment: float) -> float:
@@ -314,7 +313,7 @@ class Client:
             try:
                 self._wire.send(line)
             except OSError:
-                pass   # the listener sees the end of the connection
+                pass  # the listener sees the end of the connection
 
     def gather(self, value: str) -> list[str]:
         """Hand every part's value to every part, in the order of the parts. All must call it equally often.

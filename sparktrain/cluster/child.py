@@ -13,21 +13,23 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import wait
-from typing import Callable, Iterator, Mapping
 
 from sparktrain.cluster.output_lines import OutputLines
 from sparktrain.interfaces.messages import Failure, Finished, Log, Message, Order, OutputCheck, decode, encode_check, encode_order
 
-EXITED = "WorkerExited"   # by itself, before it could say why
+EXITED = "WorkerExited"  # by itself, before it could say why
 _LAST_LINES = 40
-_AT_ONCE = 1 << 16   # bytes that are read from a pipe
-_PIPE = 1 << 20      # bytes that a pipe holds at most
+_AT_ONCE = 1 << 16  # bytes that are read from a pipe
+_PIPE = 1 << 20  # bytes that a pipe holds at most
 _EVENTS = "SPARKTRAIN_EVENTS"
 # What TensorFlow prints at every import, whatever its log level; and what Horovod does where another worker is gone, whose own
 # failure is the cause
-_CHATTER = re.compile(r"I0000 |WARNING: All log messages before absl::InitializeLog|"
-                      r".*Horovod background loop uncaught exception: .*(by peer|Broken pipe)")
+_CHATTER = re.compile(
+    r"I0000 |WARNING: All log messages before absl::InitializeLog|"
+    r".*Horovod background loop uncaught exception: .*(by peer|Broken pipe)"
+)
 
 
 class Child:
@@ -45,7 +47,7 @@ class Child:
         self._outcome: Finished | Failure | None = None
         self._killed: str | None = None
         events, events_in_child = os.pipe()
-        self._ended, self._end = os.pipe()   # closed at the process's end, which wakes both relays
+        self._ended, self._end = os.pipe()  # closed at the process's end, which wakes both relays
         try:
             self._process = self._start({**environment, _EVENTS: str(events_in_child)}, events_in_child, folder)
         finally:
@@ -66,7 +68,7 @@ class Child:
             pass_fds=[events],
             env=environment,
             cwd=folder,
-            start_new_session=True,   # its own process group: a kill reaches what the user's code has started, too
+            start_new_session=True,  # its own process group: a kill reaches what the user's code has started, too
         )
 
     @property
@@ -100,14 +102,14 @@ class Child:
 
     def _event(self, message: Message) -> None:
         if isinstance(message, (Finished, Failure)):
-            self._outcome = message   # told by `wait`, when the process has ended
+            self._outcome = message  # told by `wait`, when the process has ended
         else:
             self._on_message(message)
 
     def _read(self, descriptor: int) -> Iterator[bytes]:
         """What comes through a pipe, until its end. Something that the user's code has left running may hold it open: so once
         the process has ended, only what a pipe holds is still read."""
-        left: int | None = None   # bytes, once the process has ended
+        left: int | None = None  # bytes, once the process has ended
         while left is None or left > 0:
             ready = wait([descriptor] if left is not None else [descriptor, self._ended], timeout=None if left is None else 0)
             if self._ended in ready:
@@ -143,17 +145,17 @@ class Child:
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
-            pass   # it has ended by itself
+            pass  # it has ended by itself
 
     def wait(self) -> Finished | Failure:
         """Wait for the child's end and say how it ended."""
         status = self._process.wait()
         try:
-            os.killpg(self._process.pid, signal.SIGKILL)   # what the user's code may have left running
+            os.killpg(self._process.pid, signal.SIGKILL)  # what the user's code may have left running
         except ProcessLookupError:
             pass
         os.close(self._end)
-        for thread in self._threads:   # to the end of what it has told, however slowly the driver takes it
+        for thread in self._threads:  # to the end of what it has told, however slowly the driver takes it
             thread.join()
         os.close(self._ended)
         self._process.stdin.close()

@@ -8,8 +8,9 @@ import secrets
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark import SparkContext, cloudpickle
@@ -20,16 +21,18 @@ from sparktrain.cluster.slots import ClusterRefused, Slots, executor_cores
 from sparktrain.interfaces.engines import packages_of
 
 _log = logging.getLogger(__name__)
-_ALIKE = ("tensorflow", "keras")   # of all executors, or the workers of one run would compute with different code
-_FREE_SECONDS = 15.0    # in which an executor that is free begins a task
+_ALIKE = ("tensorflow", "keras")  # of all executors, or the workers of one run would compute with different code
+_FREE_SECONDS = 15.0  # in which an executor that is free begins a task
 _START_SECONDS = 120.0  # that a first Python may take from a slow disk
 # Spark's own of a failed task, with a stack of Java for each try; the failure is told in one line
 _LOGGERS = ("org.apache.spark.scheduler.TaskSetManager", "org.apache.spark.executor.Executor")
-_ADVICE = ("set PYSPARK_PYTHON (spark.pyspark.python) to a Python with the driver's version and packages before the "
-           "SparkSession is made, or pack the environment (`sparktrain package`, docs/clusters.md)")
+_ADVICE = (
+    "set PYSPARK_PYTHON (spark.pyspark.python) to a Python with the driver's version and packages before the "
+    "SparkSession is made, or pack the environment (`sparktrain package`, docs/clusters.md)"
+)
 
 Facts = Mapping[str, Any]
-_seen: set[tuple[str, str, str]] = set()   # application, executor and engine that were found to fit
+_seen: set[tuple[str, str, str]] = set()  # application, executor and engine that were found to fit
 
 
 def check_python(context: SparkContext, slots: Slots, engine: str) -> None:
@@ -52,7 +55,7 @@ def check_python(context: SparkContext, slots: Slots, engine: str) -> None:
     keys = {(context.applicationId, each, engine) for each in executors}
     if keys <= _seen:
         return
-    needed = ("psutil", *packages_of(engine))   # that for the task beside the training process
+    needed = ("psutil", *packages_of(engine))  # that for the task beside the training process
     try:
         found = _look_everywhere(context, len(executors), needed)
     except (PySparkException, Py4JError) as error:
@@ -100,8 +103,10 @@ def lacking(found: Sequence[Facts], what: str) -> str | None:
     for each in found:
         if each["missing"]:
             names = ", ".join(each["missing"])
-            return (f"{what} needs {names}, and the Python of the executor on {each['host']}, {each['interpreter']} ({each['python']}), "
-                    f"has no such package: install it there (pip install {each['missing'][0]}), or leave it out")
+            return (
+                f"{what} needs {names}, and the Python of the executor on {each['host']}, {each['interpreter']} ({each['python']}), "
+                f"has no such package: install it there (pip install {each['missing'][0]}), or leave it out"
+            )
     return None
 
 
@@ -137,7 +142,9 @@ def _refuse_failed(context: SparkContext, text: str) -> None:
     lines = [line.strip() for line in text.splitlines()]
     if "PYTHON_VERSION_MISMATCH" in text:
         what = next(line for line in lines if "PYTHON_VERSION_MISMATCH" in line).partition("] ")[2]
-        raise ClusterRefused(f"the executors' Python ({context.pythonExec}) does not fit the driver's: {what.split('. ')[0]}: {_ADVICE}")
+        raise ClusterRefused(
+            f"the executors' Python ({context.pythonExec}) does not fit the driver's: {what.split('. ')[0]}: {_ADVICE}"
+        )
     for sign in ("Cannot run program", "Error from python worker", "No module named"):
         if sign in text:
             what = next(line for line in lines if sign in line)
@@ -149,10 +156,10 @@ def _look_everywhere(context: SparkContext, count: int, needed: Sequence[str]) -
     """What the executors that are free have: a task on each, as Spark deals out as many as there are."""
     tag, ended = f"sparktrain-python-{secrets.token_hex(4)}", threading.Event()
     outcome: list[list[Facts] | BaseException] = []
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])   # executors may not have it
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors may not have it
     try:
         tasks = context.parallelize(range(count), count).mapPartitions(_looking(needed))
-        tasks._jrdd   # pickles it
+        tasks._jrdd  # noqa: B018  # pickles it
     finally:
         cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
@@ -161,7 +168,7 @@ def _look_everywhere(context: SparkContext, count: int, needed: Sequence[str]) -
             context.addJobTag(tag)
             context.setLocalProperty("spark.job.description", "sparktrain: looking at the executors' Python")
             outcome.append(tasks.collect())
-        except BaseException as error:   # raised below
+        except BaseException as error:  # raised below
             outcome.append(error)
         finally:
             ended.set()
@@ -173,7 +180,7 @@ def _look_everywhere(context: SparkContext, count: int, needed: Sequence[str]) -
             waited = time.monotonic() - begun
             if waited > _START_SECONDS or (waited > _FREE_SECONDS and not _at_work(context, tag)):
                 context.cancelJobsWithTag(tag)
-                return []   # busy with something else, or so slow that only training itself can tell
+                return []  # busy with something else, or so slow that only training itself can tell
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     return outcome[0]
@@ -203,7 +210,7 @@ def _looking(needed: Sequence[str]) -> Callable[[Iterable[int]], Iterable[Facts]
         import socket
         import sys
 
-        list(numbers)   # to its end: Spark reuses no Python worker that left some of its input
+        list(numbers)  # to its end: Spark reuses no Python worker that left some of its input
         missing = [name for name in names if importlib.util.find_spec(name) is None]
         versions = {}
         for name in ("tensorflow", "tensorflow-cpu", "keras", "pyarrow"):
@@ -213,8 +220,15 @@ def _looking(needed: Sequence[str]) -> Callable[[Iterable[int]], Iterable[Facts]
                 continue
         if "sparktrain" not in missing:
             versions["sparktrain"] = importlib.import_module("sparktrain").__version__
-        return [{"host": socket.gethostname(), "interpreter": sys.executable, "python": platform.python_version(),
-                 "missing": missing, "versions": versions}]
+        return [
+            {
+                "host": socket.gethostname(),
+                "interpreter": sys.executable,
+                "python": platform.python_version(),
+                "missing": missing,
+                "versions": versions,
+            }
+        ]
 
     return look
 

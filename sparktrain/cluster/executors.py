@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Callable, Iterable
 
 from py4j.protocol import Py4JError
 from pyspark import SparkContext
@@ -58,5 +58,5 @@ class ApplicationExecutors(Executors):
 
 
 def _call(function: Callable[[int], Returned], numbers: Iterable[int]) -> Iterable[Returned]:
-    [number] = numbers   # read to its end: Spark reuses no Python worker that left some of its input
+    [number] = numbers  # read to its end: Spark reuses no Python worker that left some of its input
     return [function(number)]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable, Literal, Protocol
+from typing import Literal, Protocol
 
 from pyspark import SparkContext
 
 from sparktrain.cluster.slots import NoSlots, Slots, count_slots
 
-_PATIENCE = 5.0    # seconds in which executors come by themselves where there is room
-_SETTLED = 10.0    # seconds without a new executor after which no more are expected
-_LOOK = 0.2        # seconds
-_SAY = 10.0        # seconds between two notes of the same
+_PATIENCE = 5.0  # seconds in which executors come by themselves where there is room
+_SETTLED = 10.0  # seconds without a new executor after which no more are expected
+_LOOK = 0.2  # seconds
+_SAY = 10.0  # seconds between two notes of the same
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,7 @@ class Lease(Protocol):
         """This run has its executors: the next may gather."""
 
 
-def next_step(
-    room: int, bounds: Bounds, waited: float, quiet: float, turn: bool
-) -> Literal["train", "wait", "queue"]:
+def next_step(room: int, bounds: Bounds, waited: float, quiet: float, turn: bool) -> Literal["train", "wait", "queue"]:
     """What to do next.
 
     Args:
@@ -73,7 +72,7 @@ class Executors:
         self._context = context
         self._spark = context._jsc.sc()
         given = context.getConf().get("spark.executor.instances", None)
-        self._first = None if context.master.startswith(("spark:", "local-cluster")) else int(given or 2)   # YARN's default
+        self._first = None if context.master.startswith(("spark:", "local-cluster")) else int(given or 2)  # YARN's default
         self.target = self._first
 
     def count(self) -> Slots:
@@ -104,7 +103,10 @@ class Executors:
 
 
 def gather(
-    executors: Executors, bounds: Bounds, timeout: float, turn: Lease | None = None,
+    executors: Executors,
+    bounds: Bounds,
+    timeout: float,
+    turn: Lease | None = None,
     on_waiting: Callable[[str], None] = lambda text: None,
 ) -> Slots:
     """Wait until there is room for every worker, and ask for executors where there isn't.
@@ -135,14 +137,14 @@ def gather(
         step = "wait" if queued else next_step(room, bounds, now - since, now - changed, mine)
         if step == "train":
             if room < bounds.max:
-                executors.keep(room)   # else those asked for come later, and only hold what others could use
+                executors.keep(room)  # else those asked for come later, and only hold what others could use
             if turn is not None:
                 turn.done()
             return slots
         if now - begun > timeout:
             raise _too_few(slots, bounds, timeout, turn)
         if step == "queue" or queued or (mine and turn is not None):
-            had, mine = mine, turn.take()   # of its own turn a run gives a sign so
+            had, mine = mine, turn.take()  # of its own turn a run gives a sign so
             if not mine and not queued:
                 executors.keep(0)
             elif mine and not had:

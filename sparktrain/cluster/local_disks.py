@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping, Sequence
 
 import psutil
 from pyspark import SparkContext
 
 from sparktrain.cluster.memory import mebibytes
 
-_LEAST = 256             # MiB: a full disk would hurt Spark itself and the node's other tenants
+_LEAST = 256  # MiB: a full disk would hurt Spark itself and the node's other tenants
 _HEALTH = "yarn.nodemanager.disk-health-checker."
-_YARN_LIMIT = 90.0       # percent, YARN's default; where a disk is fuller, YARN gives it up and ends what runs on it
-_KUBERNETES_LIMIT = 90.0   # percent, at which a kubelet evicts pods by default
-_MORE = 1.2              # times what such a limit leaves free: others write meanwhile
+_YARN_LIMIT = 90.0  # percent, YARN's default; where a disk is fuller, YARN gives it up and ends what runs on it
+_KUBERNETES_LIMIT = 90.0  # percent, at which a kubelet evicts pods by default
+_MORE = 1.2  # times what such a limit leaves free: others write meanwhile
 
 
 @dataclass(frozen=True)

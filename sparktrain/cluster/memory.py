@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Mapping
+from collections.abc import Mapping
 
 OVERHEAD = "spark.executor.memoryOverhead"
 _HEAP, _FACTOR, _LEAST = "spark.executor.memory", "spark.executor.memoryOverheadFactor", "spark.executor.minMemoryOverhead"
-_UNITS = {"": 1, "k": 1 / 1024, "m": 1, "g": 1024, "t": 1 << 20}   # in MiB; Spark takes a plain number for MiB
+_UNITS = {"": 1, "k": 1 / 1024, "m": 1, "g": 1024, "t": 1 << 20}  # in MiB; Spark takes a plain number for MiB
 
 
 def mebibytes(text: str) -> int:

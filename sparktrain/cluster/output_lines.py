@@ -5,11 +5,11 @@ from __future__ import annotations
 import codecs
 import re
 import time
-from typing import Callable, Iterator
+from collections.abc import Callable, Iterator
 
-LONGEST = 64 << 10      # characters of a line; what is longer goes on in the next
-BAR_SECONDS = 5.0       # between two states that are relayed of a line that is printed over and over
-_END = re.compile(r"\r\n|\n|\r(?!\Z)")   # a \r at the end may be half of a \r\n
+LONGEST = 64 << 10  # characters of a line; what is longer goes on in the next
+BAR_SECONDS = 5.0  # between two states that are relayed of a line that is printed over and over
+_END = re.compile(r"\r\n|\n|\r(?!\Z)")  # a \r at the end may be half of a \r\n
 
 
 class OutputLines:
@@ -26,7 +26,7 @@ class OutputLines:
         self._clock = clock
         self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
         self._pending = ""
-        self._bar: str | None = None   # its newest state that was not handed on
+        self._bar: str | None = None  # its newest state that was not handed on
         self._bar_at = float("-inf")
 
     def add(self, data: bytes, final: bool = False) -> Iterator[str]:
@@ -38,7 +38,7 @@ class OutputLines:
         text = self._pending + self._decode(data, final)
         start = 0
         for end in _END.finditer(text):
-            yield from self._line(text[start:end.start()], over=end[0] == "\r")
+            yield from self._line(text[start : end.start()], over=end[0] == "\r")
             start = end.end()
         text = text[start:]
         while len(text) > LONGEST:
@@ -54,9 +54,9 @@ class OutputLines:
             self._bar = None
 
     def _line(self, text: str, over: bool) -> Iterator[str]:
-        pieces = [text[start:start + LONGEST] for start in range(0, len(text), LONGEST)] or [""]
+        pieces = [text[start : start + LONGEST] for start in range(0, len(text), LONGEST)] or [""]
         if not over:
-            if not text and self._bar is not None:   # a bar that is done ends with an empty line
+            if not text and self._bar is not None:  # a bar that is done ends with an empty line
                 pieces = [self._bar]
             self._bar = None
             yield from pieces

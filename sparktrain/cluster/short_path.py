@@ -8,10 +8,10 @@ import tempfile
 import time
 from pathlib import Path
 
-_LONGEST = 60      # bytes: a socket's path has 107, of which multiprocessing's own names in a temporary folder take 32
+_LONGEST = 60  # bytes: a socket's path has 107, of which multiprocessing's own names in a temporary folder take 32
 _ROOT = Path("/tmp")
 _PREFIX = "sparktrain-tmp-"
-_OLD = 86_400.0    # seconds after which a name that leads nowhere is nobody's any more
+_OLD = 86_400.0  # seconds after which a name that leads nowhere is nobody's any more
 
 
 def shorten(folder: Path) -> Path:
@@ -30,10 +30,10 @@ def shorten(folder: Path) -> Path:
         return folder
     try:
         _forget_old()
-        link = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_ROOT), "t")   # 0700, so nobody else can change where it leads
+        link = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_ROOT), "t")  # 0700, so nobody else can change where it leads
         link.symlink_to(folder, target_is_directory=True)
         return link
-    except OSError:   # sockets in a long folder fail for the few who need them, with their own words
+    except OSError:  # sockets in a long folder fail for the few who need them, with their own words
         return folder
 
 
@@ -51,4 +51,4 @@ def _forget_old() -> None:
             if known.st_uid == os.getuid() and time.time() - known.st_mtime > _OLD and not link.exists():
                 shutil.rmtree(link.parent, ignore_errors=True)
         except OSError:
-            continue   # another task was first
+            continue  # another task was first

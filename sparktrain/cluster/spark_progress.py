@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Hashable
+from collections.abc import Callable, Hashable
 
 from py4j.protocol import Py4JError
 from pyspark import SparkContext
 
-_LOOK = 1.0   # seconds
-_TASK_THREAD = "Executor task launch worker for task"   # how Spark's executors name the threads of tasks that run
+_LOOK = 1.0  # seconds
+_TASK_THREAD = "Executor task launch worker for task"  # how Spark's executors name the threads of tasks that run
 
 
 class SparkProgress:
@@ -49,9 +49,7 @@ class SparkProgress:
         return False
 
 
-def watch_beginning(
-    progress: SparkProgress, limit: float, begun: threading.Event, on_stuck: Callable[[str], None]
-) -> None:
+def watch_beginning(progress: SparkProgress, limit: float, begun: threading.Event, on_stuck: Callable[[str], None]) -> None:
     """Wait until the tasks have begun, or for so long as nothing of Spark's comes further.
 
     Whatever takes long and lives is waited for: a preparation of hours before the tasks' stage, and another job that
@@ -76,7 +74,7 @@ def watch_beginning(
                 since = time.monotonic()
                 continue
         except Py4JError:
-            return   # the JVM is gone, which the stage's own end tells
+            return  # the JVM is gone, which the stage's own end tells
         on_stuck(
             f"Spark has done no task of this run for {waited:.0f} s (cluster.stall_timeout is {limit:.0f}), and the executors say "
             "that they run none of this application: it can't start the training's tasks, or its scheduler is stuck. Look whether "

@@ -5,8 +5,8 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Callable
 
 from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame
@@ -20,15 +20,15 @@ from sparktrain.cluster.stalls import Stalls
 from sparktrain.cluster.task import ExecutorGone, Task
 from sparktrain.interfaces.messages import Failure, Finished, Joined, Message
 
-_ECHO_GRACE = 1.0      # seconds in which a worker's own failure may still arrive after its peers' echoes of it
-_WORD_GRACE = 3.0      # seconds in which a worker may still say why, after Spark's end of the stage by an error
-_STOP_GRACE = 2.0      # seconds that the tasks have to end by themselves before Spark cancels them
+_ECHO_GRACE = 1.0  # seconds in which a worker's own failure may still arrive after its peers' echoes of it
+_WORD_GRACE = 3.0  # seconds in which a worker may still say why, after Spark's end of the stage by an error
+_STOP_GRACE = 2.0  # seconds that the tasks have to end by themselves before Spark cancels them
 _VERDICT_GRACE = 10.0  # the same where an executor is gone: why, Spark learns from the cluster manager
-_TELL_GRACE = 30.0     # seconds in which what the workers told may still arrive after Spark's end of the stage
+_TELL_GRACE = 30.0  # seconds in which what the workers told may still arrive after Spark's end of the stage
 _TASK_LOST = "TaskLost"
 _GONE = (_TASK_LOST, ExecutorGone.__name__)
-_TOOK_TOO_MUCH = ("beyond the 'PHYSICAL' memory limit", "exceeding physical memory limits", "OOMKilled")   # YARN, Spark, k8s
-_CAUSES = ("code", "input", "lost", "echo")   # the likeliest root cause first
+_TOOK_TOO_MUCH = ("beyond the 'PHYSICAL' memory limit", "exceeding physical memory limits", "OOMKilled")  # YARN, Spark, k8s
+_CAUSES = ("code", "input", "lost", "echo")  # the likeliest root cause first
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class WorkerFailure:
     """The one failure that ended an attempt."""
 
     part: int
-    rank: int | None   # None: it failed before all workers were there, so no ranks were given
+    rank: int | None  # None: it failed before all workers were there, so no ranks were given
     host: str
     failure: Failure
 
@@ -119,8 +119,8 @@ class Attempt:
         self._failures: list[WorkerFailure] = []
         self._finished: dict[int, Finished] = {}
         self._stalls: Stalls
-        self._begun = threading.Event()      # a task has told something, or nobody waits for that any more
-        self._stuck: str | None = None       # why none ever will
+        self._begun = threading.Event()  # a task has told something, or nobody waits for that any more
+        self._stuck: str | None = None  # why none ever will
         self._stage_error: Exception | None = None
         self._observer_error: BaseException | None = None
         self._stage_ended = False
@@ -150,8 +150,12 @@ class Attempt:
                 f"the workers' control channel can't listen on {address}, port {self._port} (cluster.driver_port; 0 is "
                 f"any free one): {error}. Choose another port, or set spark.driver.host to an address of this machine"
             ) from error
-        task = replace(self._task, driver=(host, self._server.port), secret=secret,
-                       omp_threads=conf.get("spark.executorEnv.OMP_NUM_THREADS", None))
+        task = replace(
+            self._task,
+            driver=(host, self._server.port),
+            secret=secret,
+            omp_threads=conf.get("spark.executorEnv.OMP_NUM_THREADS", None),
+        )
         stage = threading.Thread(
             target=inheritable_thread_target(self._frame.sparkSession)(self._run_stage),
             args=(task,),
@@ -198,7 +202,7 @@ class Attempt:
             self._context.addJobTag(self._tag)
             self._context.setLocalProperty("spark.job.description", f"sparktrain: training {task.run}")
             self._frame.mapInArrow(task, "part int", barrier=True, profile=self._slots.profile(self._task.gpus)).collect()
-        except Exception as error:   # raised by `run`
+        except Exception as error:  # raised by `run`
             self._stage_error = error
         finally:
             with self._changed:
@@ -230,7 +234,7 @@ class Attempt:
             self._changed.notify_all()
         try:
             self._on_message(part, message)
-        except BaseException as error:   # the channel's thread has nobody to tell
+        except BaseException as error:  # the channel's thread has nobody to tell
             with self._changed:
                 self._observer_error = self._observer_error or error
                 self._changed.notify_all()
@@ -255,7 +259,7 @@ class Attempt:
                 return
             if self._stage_ended and not self._failures and self._stage_error is None:
                 if not self._server.hosts:
-                    return   # no task has run
+                    return  # no task has run
                 self._changed.wait_for(lambda: self._failures or len(self._finished) == self._parts, _TELL_GRACE)
                 return
             # Of a lost executor Spark may know before its worker has said what that broke, which tells more
@@ -287,12 +291,17 @@ class Attempt:
     def _with_missing(self, echo: WorkerFailure) -> WorkerFailure:
         """Of a collective call that has failed for no worker's own failure: who had not come to it."""
         told = {failure.part for failure in self._failures} | set(self._finished)
-        missing = [WorkerFailure(part, self._rank(part), self._server.hosts.get(part, "an unknown host"), echo.failure)
-                   for part in range(self._parts) if part not in told]
+        missing = [
+            WorkerFailure(part, self._rank(part), self._server.hosts.get(part, "an unknown host"), echo.failure)
+            for part in range(self._parts)
+            if part not in told
+        ]
         if not missing:
             return echo
-        message = (f"{echo.failure.message}. No worker has failed by itself; {', '.join(map(str, missing[:4]))} had not come to the "
-                   "collective call in which this one waited")
+        message = (
+            f"{echo.failure.message}. No worker has failed by itself; {', '.join(map(str, missing[:4]))} had not come to the "
+            "collective call in which this one waited"
+        )
         return replace(echo, failure=replace(echo.failure, message=message))
 
     def _spark_knows(self) -> bool:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from sparktrain.interfaces.messages import Alive, EpochEnd, Filling, Message, Phase, Progress
 
-_SILENT = 5.0     # seconds without a sign of life that are no delay any more
-_IMPORTS = 60.0   # seconds that the import of a framework may hold up a process's signs, on a slow or busy disk
+_SILENT = 5.0  # seconds without a sign of life that are no delay any more
+_IMPORTS = 60.0  # seconds that the import of a framework may hold up a process's signs, on a slow or busy disk
 _COMPILES = 60.0  # seconds that the first step may take, in which the framework compiles it, on a slow or busy machine
 _HELD_UP = "it was stopped or is held up in native code, or its node is"
 
@@ -30,9 +30,9 @@ class _Worker:
     """What is known of one part's worker; times are seconds of one clock."""
 
     phase: str
-    since: float             # when the phase began, or last came further
-    heard: float             # when it last told anything
-    waiting: float = 0.0     # seconds that it had waited in a collective when it last gave a sign of life
+    since: float  # when the phase began, or last came further
+    heard: float  # when it last told anything
+    waiting: float = 0.0  # seconds that it had waited in a collective when it last gave a sign of life
 
 
 class Stalls:
@@ -49,8 +49,8 @@ class Stalls:
         self._limit = limit
         self._workers: dict[int, _Worker] = {}
         self._ended: set[int] = set()
-        self._joined_at = now   # when the last of the tasks has come
-        self._step = now        # when any worker made a step
+        self._joined_at = now  # when the last of the tasks has come
+        self._step = now  # when any worker made a step
         self._compiled = False  # whether any worker has made a step since training began
 
     @property
@@ -68,7 +68,7 @@ class Stalls:
         if isinstance(message, Alive):
             worker.waiting = message.waiting
         if isinstance(message, Phase):
-            if message.name != "start":   # which the training process tells while its task fills
+            if message.name != "start":  # which the training process tells while its task fills
                 worker.phase, worker.since = message.name, now
         elif isinstance(message, Filling):
             worker.since = now
@@ -83,8 +83,13 @@ class Stalls:
     def find(self, now: float) -> Stall | None:
         """The worker that is waited for in vain, if there is one."""
         at_work = {part: worker for part, worker in self._workers.items() if part not in self._ended}
-        return (self._missing(now) or self._in_training(at_work, now) or self._silent(at_work, now)
-                or self._without_rows(at_work, now) or self._in_collective(at_work))
+        return (
+            self._missing(now)
+            or self._in_training(at_work, now)
+            or self._silent(at_work, now)
+            or self._without_rows(at_work, now)
+            or self._in_collective(at_work)
+        )
 
     def _missing(self, now: float) -> Stall | None:
         missing = [part for part in range(self._parts) if part not in self._workers]
@@ -92,8 +97,10 @@ class Stalls:
         if not self._workers or not missing or waited <= self._limit:
             return None
         return self._stall(
-            missing[0], f"{len(missing)} of {self._parts} tasks have not begun {waited:.0f} s after the others",
-            "Spark starts all at once, so their executors' Python is held up or can't reach the driver: see their logs")
+            missing[0],
+            f"{len(missing)} of {self._parts} tasks have not begun {waited:.0f} s after the others",
+            "Spark starts all at once, so their executors' Python is held up or can't reach the driver: see their logs",
+        )
 
     def _in_training(self, at_work: dict[int, _Worker], now: float) -> Stall | None:
         training = [part for part, worker in at_work.items() if worker.phase == "train"]
@@ -102,24 +109,35 @@ class Stalls:
             return None
         part = min(training, key=lambda part: at_work[part].heard)
         silent = now - at_work[part].heard
-        why = (f"this one has given no sign of life for {silent:.0f} s: {_HELD_UP}" if silent > _SILENT else
-               "all still give signs of life, so one of them waits for what never comes")
+        why = (
+            f"this one has given no sign of life for {silent:.0f} s: {_HELD_UP}"
+            if silent > _SILENT
+            else "all still give signs of life, so one of them waits for what never comes"
+        )
         return self._stall(part, f"no worker has made a step for {waited:.0f} s", why, "if a step may take that long")
 
     def _silent(self, at_work: dict[int, _Worker], now: float) -> Stall | None:
         for part, worker in at_work.items():
             silent = now - worker.heard
             if silent > (max(self._limit, _IMPORTS) if worker.phase in ("start", "fill") else self._limit):
-                return self._stall(part, f"this worker has given no sign of life for {silent:.0f} s in its phase "
-                                   f"{worker.phase!r}", _HELD_UP, "if native code may hold it up for that long")
+                return self._stall(
+                    part,
+                    f"this worker has given no sign of life for {silent:.0f} s in its phase {worker.phase!r}",
+                    _HELD_UP,
+                    "if native code may hold it up for that long",
+                )
         return None
 
     def _without_rows(self, at_work: dict[int, _Worker], now: float) -> Stall | None:
         for part, worker in at_work.items():
             waited = now - worker.since
             if worker.phase == "fill" and waited > self._limit:
-                return self._stall(part, f"no rows have come to this worker for {waited:.0f} s",
-                                   "Spark's executor gives no more of them: see its log", "if rows may take that long")
+                return self._stall(
+                    part,
+                    f"no rows have come to this worker for {waited:.0f} s",
+                    "Spark's executor gives no more of them: see its log",
+                    "if rows may take that long",
+                )
         return None
 
     def _in_collective(self, at_work: dict[int, _Worker]) -> Stall | None:
@@ -131,14 +149,19 @@ class Stalls:
         waited = min(running[part].waiting for part in waiting)
         part = min(running, key=lambda part: running[part].waiting)
         if part in waiting:
-            return self._stall(part, f"all workers have waited for each other for {waited:.0f} s",
-                               "they are in different collective calls, or one has returned without its part in them; all must "
-                               "make the same ones in the same order")
+            return self._stall(
+                part,
+                f"all workers have waited for each other for {waited:.0f} s",
+                "they are in different collective calls, or one has returned without its part in them; all must "
+                "make the same ones in the same order",
+            )
         return self._stall(
-            part, f"{len(waiting)} worker(s) have waited for {waited:.0f} s in a collective call (average, broadcast, gather, "
+            part,
+            f"{len(waiting)} worker(s) have waited for {waited:.0f} s in a collective call (average, broadcast, gather, "
             "adapt, distribute, or a distributed model's fit, evaluate or train_on_batch)",
             "this one is alive and does not make that call; all workers must make the same ones in the same order",
-            "if it may come that late")
+            "if it may come that late",
+        )
 
     def _stall(self, part: int, what: str, why: str, unless: str | None = None) -> Stall:
         advice = "" if unless is None else f". Raise the limit {unless}"

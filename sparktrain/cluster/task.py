@@ -16,9 +16,10 @@ import threading
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import psutil
 import pyarrow
@@ -34,10 +35,10 @@ from sparktrain.cluster.work_folder import make_work_folder
 from sparktrain.interfaces.launch import Launch, LaunchFailed
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, OutputCheck, Phase, Source
 
-_ENDING = 2.0   # seconds in which an executor's JVM follows its container's files
+_ENDING = 2.0  # seconds in which an executor's JVM follows its container's files
 # What comes where they are: an interpreter that starts without them can't say anything
 _FILES_ARE_GONE = ("FileNotFoundError", "ModuleNotFoundError", "ImportError", EXITED)
-_TELL_EVERY = 0.5   # seconds
+_TELL_EVERY = 0.5  # seconds
 
 
 @dataclass(frozen=True)
@@ -46,23 +47,23 @@ class Task:
 
     run: str
     engine: str
-    launch: Callable[[], Launch]   # the engine's Spark side
+    launch: Callable[[], Launch]  # the engine's Spark side
     driver: tuple[str, int]
     secret: bytes
-    layout: dict[str, Any]      # feed.Layout.to_json
+    layout: dict[str, Any]  # feed.Layout.to_json
     model: Source
     fit: Fit
     seed: int
     output: str
     hadoop: dict[str, str]
     threads: int
-    spare: Spare                # of each local disk, that segments leave free
-    gpus: int = 0               # that each worker is pinned to
-    rows: int | None = None     # of each part, about; None where they were not counted
-    token: str = ""             # of the driver's claim on the output folder
-    code: str | None = None     # the archive of the user's modules and files, by its name among Spark's files
-    files: tuple[str, ...] = ()   # that spark-submit's --files has named
-    omp_threads: str | None = None   # OMP_NUM_THREADS as the user has set it (spark.executorEnv)
+    spare: Spare  # of each local disk, that segments leave free
+    gpus: int = 0  # that each worker is pinned to
+    rows: int | None = None  # of each part, about; None where they were not counted
+    token: str = ""  # of the driver's claim on the output folder
+    code: str | None = None  # the archive of the user's modules and files, by its name among Spark's files
+    files: tuple[str, ...] = ()  # that spark-submit's --files has named
+    omp_threads: str | None = None  # OMP_NUM_THREADS as the user has set it (spark.executorEnv)
 
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
         _Attempt(self, BarrierTaskContext.get()).run(batches)
@@ -79,11 +80,11 @@ class _Attempt:
         # Executors advertise the address by which others reach them; a task's own host name may resolve to nothing.
         hosts = [info.address.rsplit(":", 1)[0] for info in context.getTaskInfos()]
         self._host = hosts[self._part]
-        self._before = hosts[:self._part].count(self._host)   # workers of this host with a lower part
+        self._before = hosts[: self._part].count(self._host)  # workers of this host with a lower part
         remove_left(local_dirs())
         name = f"sparktrain-{task.run}-{self._part}-{secrets.token_hex(4)}-pid{os.getpid()}"
-        self._folders = make_folders(name, local_dirs())   # on each local disk
-        self._folder = self._folders[self._before % len(self._folders)]   # for all but the segments
+        self._folders = make_folders(name, local_dirs())  # on each local disk
+        self._folder = self._folders[self._before % len(self._folders)]  # for all but the segments
         self._temporary = shorten(self._folder)
         self._executor = _parents()
         self._child: Child | None = None
@@ -105,7 +106,7 @@ class _Attempt:
             shard = self._fill(batches, self._disks())
             self._train(shard, engine)
         except (Stopped, WorkerFailed):
-            raise   # the driver knows
+            raise  # the driver knows
         except BaseException as error:
             client.send(self._blamed(_failure(error, self._folders)))
             raise
@@ -132,15 +133,15 @@ class _Attempt:
         threads = str(self._task.threads)
         work = make_work_folder(self._folder, self._task.code, self._task.files)
         environment = {
-            "TF_CPP_MIN_LOG_LEVEL": "2",   # its notices of the processor and the like
+            "TF_CPP_MIN_LOG_LEVEL": "2",  # its notices of the processor and the like
             "TF_NUM_INTRAOP_THREADS": threads,
             "TF_NUM_INTEROP_THREADS": threads,
-            **os.environ,   # a user's own settings of those win
+            **os.environ,  # a user's own settings of those win
             "GLIBC_TUNABLES": _huge_pages(os.environ.get("GLIBC_TUNABLES", "")),
             # With what Spark shipped, which it names relative to the executor's folder
             "PYTHONPATH": os.pathsep.join([str(work), *(os.path.abspath(path) for path in sys.path if path)]),
             "CUDA_VISIBLE_DEVICES": ",".join(self._gpus),
-            "OMP_NUM_THREADS": self._task.omp_threads or threads,   # Spark sets it itself, to the cores of a task of any kind
+            "OMP_NUM_THREADS": self._task.omp_threads or threads,  # Spark sets it itself, to the cores of a task of any kind
             "TMPDIR": str(self._temporary),
         }
         with self._starting:
@@ -162,7 +163,7 @@ class _Attempt:
         """A failure's cause is the executor's end, where that came first: a cluster manager removes its files at once."""
         if not isinstance(outcome, Failure) or outcome.cause == "echo":
             return outcome
-        if outcome.error in _FILES_ARE_GONE:   # maybe those of a container that is being ended, JVM and all
+        if outcome.error in _FILES_ARE_GONE:  # maybe those of a container that is being ended, JVM and all
             until = time.monotonic() + _ENDING
             while time.monotonic() < until and _parents() == self._executor:
                 time.sleep(0.1)
@@ -201,7 +202,7 @@ class _Attempt:
             self._look()
 
         def between() -> None:
-            self._client.send(Filling(rows, size, whole))   # also a sign that it goes on
+            self._client.send(Filling(rows, size, whole))  # also a sign that it goes on
             self._look()
 
         filled = writer.close(between)
@@ -241,10 +242,21 @@ class _Attempt:
             return [by_rank[rank] for rank in range(len(values))]
 
         # Of all workers the same, and long where there are many columns
-        inputs = {name: [list(shape), feed.dtype_name(dtype)] for name, (shape, dtype) in shard.inputs.items()} if place.rank == 0 else {}
+        inputs = (
+            {name: [list(shape), feed.dtype_name(dtype)] for name, (shape, dtype) in shard.inputs.items()}
+            if place.rank == 0
+            else {}
+        )
         self._client.send(
-            Joined(place.rank, shard.rows, shard.validation_rows, shard.filled.bytes, shard.schedule.steps, inputs,
-                   shard.filled.label_counts)
+            Joined(
+                place.rank,
+                shard.rows,
+                shard.validation_rows,
+                shard.filled.bytes,
+                shard.schedule.steps,
+                inputs,
+                shard.filled.label_counts,
+            )
         )
         fit = self._task.fit
         if fit.ends_at is not None:
@@ -291,7 +303,9 @@ def _received(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.Record
         except StopIteration:
             return
         except (pyarrow.ArrowException, EOFError, OSError) as error:
-            raise ExecutorGone(f"the executor's JVM broke off while it sent the rows ({type(error).__name__}: {error})") from error
+            raise ExecutorGone(
+                f"the executor's JVM broke off while it sent the rows ({type(error).__name__}: {error})"
+            ) from error
         yield batch
 
 

@@ -7,9 +7,9 @@ import struct
 import sys
 from multiprocessing.connection import Connection
 
-LARGEST_LINE = 64 << 20   # bytes
-HOST_SECONDS = 60.0       # after which a host whose kernel answers nothing counts as lost
-_FULL = 5                 # times as long where what the kernels can hold is full
+LARGEST_LINE = 64 << 20  # bytes
+HOST_SECONDS = 60.0  # after which a host whose kernel answers nothing counts as lost
+_FULL = 5  # times as long where what the kernels can hold is full
 _LINUX = sys.platform.startswith("linux")
 # Bytes into Linux's struct tcp_info: what was sent again, or asked, since the other host's last acknowledgement, and the
 # milliseconds since that
@@ -46,12 +46,12 @@ class Wire:
     """
 
     def __init__(self, sock: socket.socket, seconds: float) -> None:
-        self._socket = socket.socket(fileno=socket.dup(sock.fileno()))   # its options, also from other threads
+        self._socket = socket.socket(fileno=socket.dup(sock.fileno()))  # its options, also from other threads
         sock.settimeout(None)
         self._wait_at_most(seconds, seconds)
         _keep_alive(sock)
         self.connection = Connection(sock.detach())
-        self._full = False   # whether the kernel takes no more to send
+        self._full = False  # whether the kernel takes no more to send
 
     def _wait_at_most(self, receiving: float, sending: float) -> None:
         # The kernel's own time-outs leave the descriptor blocking, which Connection needs; settimeout would not.
@@ -66,7 +66,7 @@ class Wire:
             sending: seconds after which a write fails of which the other side has taken nothing; 0: never.
         """
         self._wait_at_most(0, sending)
-        if sending and _LINUX:   # also what the kernel holds for a host that is gone
+        if sending and _LINUX:  # also what the kernel holds for a host that is gone
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * sending))
 
     def send(self, line: bytes) -> None:
@@ -75,7 +75,7 @@ class Wire:
         Raises:
             OSError: the other side is gone, or takes nothing.
         """
-        self._full = True   # unless the kernel takes the line
+        self._full = True  # unless the kernel takes the line
         self.connection.send_bytes(line)
         self._full = False
 
@@ -93,7 +93,7 @@ class Wire:
         try:
             return self.connection.recv_bytes(LARGEST_LINE)
         except OSError as error:
-            if str(error) == "bad message length":   # the standard library has no class of its own for it
+            if str(error) == "bad message length":  # the standard library has no class of its own for it
                 raise LineTooLong(f"a line of more than {LARGEST_LINE / 1e6:,.0f} MB came") from error
             raise
 
@@ -114,7 +114,7 @@ class Wire:
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass   # the other side was first
+            pass  # the other side was first
 
     def close(self) -> None:
         """Close it, once nobody reads or writes any more."""
@@ -126,5 +126,9 @@ def _keep_alive(sock: socket.socket) -> None:
     """Have the kernel ask an idle connection's other host whether it is there, and end the connection where it isn't."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if _LINUX:
-        for option, value in ((socket.TCP_KEEPIDLE, HOST_SECONDS / 3), (socket.TCP_KEEPINTVL, HOST_SECONDS / 6), (socket.TCP_KEEPCNT, 4)):
+        for option, value in (
+            (socket.TCP_KEEPIDLE, HOST_SECONDS / 3),
+            (socket.TCP_KEEPINTVL, HOST_SECONDS / 6),
+            (socket.TCP_KEEPCNT, 4),
+        ):
             sock.setsockopt(socket.IPPROTO_TCP, option, max(1, int(value)))

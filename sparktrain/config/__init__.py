@@ -9,6 +9,26 @@ from sparktrain.config.job import Job, schema
 from sparktrain.config.manual import reference
 from sparktrain.config.training import Checkpoint, Cluster, EarlyStopping, Model, Output, ScaleLearningRate, Training, WorkerRange
 
-__all__ = ["Checkpoint", "Cluster", "ColumnSpec", "ConfigError", "Data", "EarlyStopping", "Feature", "InputSpec", "Job",
-           "Label", "Model", "Output", "Problem", "Sample", "ScaleLearningRate", "Training", "Validation",
-           "WorkerRange", "load", "reference", "schema"]
+__all__ = [
+    "Checkpoint",
+    "Cluster",
+    "ColumnSpec",
+    "ConfigError",
+    "Data",
+    "EarlyStopping",
+    "Feature",
+    "InputSpec",
+    "Job",
+    "Label",
+    "Model",
+    "Output",
+    "Problem",
+    "Sample",
+    "ScaleLearningRate",
+    "Training",
+    "Validation",
+    "WorkerRange",
+    "load",
+    "reference",
+    "schema",
+]

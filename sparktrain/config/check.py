@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, Mapping, Sequence, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,8 +20,15 @@ _STAND_INS = {"data": {"features": ["-"], "label": "-"}}  # for required keys th
 _UNKNOWN = {"extra_forbidden", "invalid_key"}
 
 
-def validate(model: type[J], mapping: Any, *, whole: bool, places: Mapping[str, str] | None = None,
-             source: str = "the job", found: Sequence[Problem] = ()) -> J:
+def validate(
+    model: type[J],
+    mapping: Any,
+    *,
+    whole: bool,
+    places: Mapping[str, str] | None = None,
+    source: str = "the job",
+    found: Sequence[Problem] = (),
+) -> J:
     """The job that a mapping describes.
 
     Args:
@@ -38,8 +46,7 @@ def validate(model: type[J], mapping: Any, *, whole: bool, places: Mapping[str, 
     job = None
     raw = _plain(mapping)
     if not isinstance(raw, dict):
-        problems.append(Problem(source, f"{show(raw)} came", "a mapping with the keys "
-                                f"{', '.join(model.model_fields)}"))
+        problems.append(Problem(source, f"{show(raw)} came", f"a mapping with the keys {', '.join(model.model_fields)}"))
     else:
         raw = {key: {} if value is None and key in _sections(model) else value for key, value in raw.items()}
         wrong: set[str] = set()
@@ -53,8 +60,7 @@ def validate(model: type[J], mapping: Any, *, whole: bool, places: Mapping[str, 
         if partial is not None:
             problems += broken(partial, wrong, whole)
     if problems or job is None:
-        raise ConfigError([one if one.place else one._replace(place=_place(one.key, places or {}))
-                           for one in problems], source)
+        raise ConfigError([one if one.place else one._replace(place=_place(one.key, places or {})) for one in problems], source)
     return job
 
 
@@ -65,8 +71,11 @@ def _plain(value: Any) -> Any:
 
 
 def _sections(model: type[Section]) -> list[str]:
-    return [name for name, field in model.model_fields.items()
-            if isinstance(field.annotation, type) and issubclass(field.annotation, Section)]
+    return [
+        name
+        for name, field in model.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+    ]
 
 
 def _partial(model: type[J], raw: dict[str, Any], wrong: set[str]) -> J | None:
@@ -74,8 +83,10 @@ def _partial(model: type[J], raw: dict[str, Any], wrong: set[str]) -> J | None:
     for section in _sections(model):
         values = raw.get(section, {})
         values = values if isinstance(values, dict) else {}
-        kept[section] = {**_STAND_INS.get(section, {}),
-                         **{key: value for key, value in values.items() if dotted(section, key) not in wrong}}
+        kept[section] = {
+            **_STAND_INS.get(section, {}),
+            **{key: value for key, value in values.items() if dotted(section, key) not in wrong},
+        }
     try:
         return model.model_validate(kept)
     except ValidationError:  # what is wrong lies deeper than one key; it has been told
@@ -88,7 +99,7 @@ def _translate(model: type[Section], raw: dict[str, Any], error: ValidationError
     for one in error.errors(include_url=False):
         # A union's tag and a mapping's key are pydantic's own parts of a location.
         marked = [part for part in one["loc"] if part not in TAGS]
-        parts = tuple(marked[:marked.index("[key]")] if "[key]" in marked else marked)
+        parts = tuple(marked[: marked.index("[key]")] if "[key]" in marked else marked)
         key = _name(raw, parts)
         if parts in problems:
             continue
@@ -101,12 +112,16 @@ def _translate(model: type[Section], raw: dict[str, Any], error: ValidationError
             kind = "a string" if one["type"].startswith("string") else "an integer, a string or a boolean"
             problems[parts] = Problem(key, f"{show(one['input'])} came as a key", kind, "quotes make it a string")
         elif one["type"] == "value_error":
-            problems[parts] = Problem(key, f"{came}: {one['ctx']['error']}",
-                                      "numbers, strings, booleans, null, and lists and mappings of them by strings",
-                                      "arguments travel to the workers as JSON")
+            problems[parts] = Problem(
+                key,
+                f"{came}: {one['ctx']['error']}",
+                "numbers, strings, booleans, null, and lists and mappings of them by strings",
+                "arguments travel to the workers as JSON",
+            )
         else:
-            problems[parts] = Problem(key, came, describe.allowed(schema, node),
-                                      _nearest_word(describe.words(schema, node), one["input"]))
+            problems[parts] = Problem(
+                key, came, describe.allowed(schema, node), _nearest_word(describe.words(schema, node), one["input"])
+            )
     return problems
 
 
@@ -134,8 +149,9 @@ def _unknown(schema: describe.Node, parts: Parts, key: str, came: Any) -> Proble
             leaves.setdefault(known.name.rpartition(".")[2], known.name)
         near = get_close_matches(wrong, leaves, 1, cutoff=0.75)
         meant = leaves[near[0]] if near else ""
-    return Problem(key, f"no such key ({show(came)} came)", f"one of {', '.join(here)}",
-                   f"did you mean {meant}?" if meant else "")
+    return Problem(
+        key, f"no such key ({show(came)} came)", f"one of {', '.join(here)}", f"did you mean {meant}?" if meant else ""
+    )
 
 
 def _nearest_word(words: list[str], came: Any) -> str:

@@ -69,7 +69,8 @@ class Data(Section):
     """The URL of a saved Spark ML Pipeline, fitted on the training rows, or of a fitted PipelineModel."""
     keep: Literal["disk", "storage", "none"] = "disk"
     """Where the prepared frame is kept: on the executors' disks, if it is read more than once (a pipeline to be fitted,
-    a sample, several workers to be dealt to) and reading its source again would take longer; on the output's storage, as Parquet, while the run goes on; or nowhere."""
+    a sample, several workers to be dealt to) and reading its source again would take longer; on the output's storage,
+    as Parquet, while the run goes on; or nowhere."""
     corrupt: Literal["fail", "skip"] = "fail"
     """What to do with files and records that can't be read: fail, or skip and count them."""
     sample: Sample | None = None
@@ -123,6 +124,5 @@ class Data(Section):
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns that training needs: of the inputs, the labels and the weight, each once."""
-        needed = [spec.column for one in self.inputs for spec in one.columns] + [
-            self.label_column, *self.more_labels]
+        needed = [spec.column for one in self.inputs for spec in one.columns] + [self.label_column, *self.more_labels]
         return tuple(dict.fromkeys(needed if self.weight is None else [*needed, self.weight]))

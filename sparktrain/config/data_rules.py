@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from math import prod
-from typing import Any, Iterator
+from typing import Any
 
 from sparktrain.config.data import Data
 from sparktrain.config.errors import Problem, show
@@ -20,8 +21,12 @@ def _one_source(data: Data) -> Iterator[Problem]:
 @rule(Data, "path", "table", "sql", "prepared", whole=True)
 def _some_source(data: Data) -> Iterator[Problem]:
     if data.path is data.table is data.sql is data.prepared is None:
-        yield Problem("data.path", "nothing came", "exactly one of data.path, data.table, data.sql, data.prepared",
-                      "say where the rows are, such as hdfs:///data/flights")
+        yield Problem(
+            "data.path",
+            "nothing came",
+            "exactly one of data.path, data.table, data.sql, data.prepared",
+            "say where the rows are, such as hdfs:///data/flights",
+        )
 
 
 @rule(Data)
@@ -31,10 +36,18 @@ def _already_prepared(data: Data) -> Iterator[Problem]:
         return
     for name in ("where", "preprocess", "args", "validation", "pipeline", "sample"):
         if getattr(data, name):
-            yield Problem(f"data.{name}", "came with data.prepared, whose rows have it behind them",
-                          "it in the job that jobs/prepare.py is given, not here", "take it out (or set it to null)")
-    for name, said in (("format", data.format != "parquet"), ("options", data.options), ("schema", data.schema),
-                       ("corrupt", data.corrupt != "fail")):
+            yield Problem(
+                f"data.{name}",
+                "came with data.prepared, whose rows have it behind them",
+                "it in the job that jobs/prepare.py is given, not here",
+                "take it out (or set it to null)",
+            )
+    for name, said in (
+        ("format", data.format != "parquet"),
+        ("options", data.options),
+        ("schema", data.schema),
+        ("corrupt", data.corrupt != "fail"),
+    ):
         if said:
             yield Problem(f"data.{name}", "came with data.prepared", "data.path, whose files it is about", "take it out")
 
@@ -46,11 +59,11 @@ def _reader(data: Data) -> Iterator[Problem]:
     elsewhere = "table" if data.table is not None else "sql" if data.sql is not None else ""
     for name, value in (("options", data.options), ("schema", data.schema)):
         if value and elsewhere:
-            yield Problem(f"data.{name}", f"came with data.{elsewhere}", "data.path, whose files it is about",
-                          "take it out")
+            yield Problem(f"data.{name}", f"came with data.{elsewhere}", "data.path, whose files it is about", "take it out")
     if data.schema and not elsewhere and data.format in ("parquet", "orc", "avro"):
-        yield Problem("data.schema", f"came with data.format: {data.format}",
-                      "a format whose files don't bring their own", "take it out")
+        yield Problem(
+            "data.schema", f"came with data.format: {data.format}", "a format whose files don't bring their own", "take it out"
+        )
 
 
 _FORMATS = ("parquet", "orc", "avro", "csv", "json", "tfrecord", "text", "xml", "binaryFile", "image", "libsvm", "delta")
@@ -61,21 +74,30 @@ def _format(data: Data) -> Iterator[Problem]:
     """Spark knows more formats, so only what looks like a slip is refused here."""
     name = data.format
     if name == "jdbc":
-        yield Problem("data.format", "jdbc came, which has no files", "a table of a JDBC catalog",
-                      "name it in data.table, such as warehouse.sales.flights, with --conf spark.sql.catalog.warehouse="
-                      "org.apache.spark.sql.execution.datasources.v2.jdbc.JDBCTableCatalog and …warehouse.url")
+        yield Problem(
+            "data.format",
+            "jdbc came, which has no files",
+            "a table of a JDBC catalog",
+            "name it in data.table, such as warehouse.sales.flights, with --conf spark.sql.catalog.warehouse="
+            "org.apache.spark.sql.execution.datasources.v2.jdbc.JDBCTableCatalog and …warehouse.url",
+        )
     known = {each.casefold(): each for each in _FORMATS}
     close = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.75)
     if name not in _FORMATS and close:
-        yield Problem("data.format", f"{show(name)} came", "a format that Spark has a reader for",
-                      f"did you mean {known[close[0]]}?")
+        yield Problem(
+            "data.format", f"{show(name)} came", "a format that Spark has a reader for", f"did you mean {known[close[0]]}?"
+        )
 
 
 @rule(Data, "preprocess", "args", "prepared", whole=True)
 def _preprocess_args(data: Data) -> Iterator[Problem]:
     if data.args and data.preprocess is None and data.prepared is None:
-        yield Problem("data.args", "came without data.preprocess", "data.preprocess, whose arguments they are",
-                      "name the function, or take them out")
+        yield Problem(
+            "data.args",
+            "came without data.preprocess",
+            "data.preprocess, whose arguments they are",
+            "name the function, or take them out",
+        )
 
 
 @rule(Data, "validation")
@@ -84,8 +106,12 @@ def _validation(data: Data) -> Iterator[Problem]:
     if validation is not None:
         yield from among("data.validation", validation, ("fraction", "where", "path"), needed=True)
         if validation.by is not None and validation.fraction is None:
-            yield Problem("data.validation.by", "came without data.validation.fraction",
-                          "data.validation.fraction", "say which share, such as fraction: 0.1")
+            yield Problem(
+                "data.validation.by",
+                "came without data.validation.fraction",
+                "data.validation.fraction",
+                "say which share, such as fraction: 0.1",
+            )
 
 
 @rule(Data, "sample")
@@ -115,12 +141,19 @@ def _sequence(key: str, feature: Feature) -> Iterator[Problem]:
     if feature.length is None:
         for name, value, default in (("pad", feature.pad, 0), ("side", feature.side, "pre")):
             if value != default:
-                yield Problem(f"{key}.{name}", f"came without {key}.length", "length, which they belong to",
-                              "say how long the padded sequence is to be, such as length: 200")
+                yield Problem(
+                    f"{key}.{name}",
+                    f"came without {key}.length",
+                    "length, which they belong to",
+                    "say how long the padded sequence is to be, such as length: 200",
+                )
     elif feature.shape is not None and prod(feature.shape) % feature.length:
-        yield Problem(f"{key}.shape", f"{show(feature.shape)} came with length: {feature.length}",
-                      f"a shape of {feature.length} numbers, or of a multiple",
-                      "leave it out, and it is found from the data")
+        yield Problem(
+            f"{key}.shape",
+            f"{show(feature.shape)} came with length: {feature.length}",
+            f"a shape of {feature.length} numbers, or of a multiple",
+            "leave it out, and it is found from the data",
+        )
 
 
 @rule(Data, "label")
@@ -128,8 +161,12 @@ def _classes(data: Data) -> Iterator[Problem]:
     classes = data.classes
     if classes is not None:
         if len({type(one) for one in classes}) > 1:
-            yield Problem("data.label.classes", f"{show(classes)} came", "all integers, all strings or all booleans",
-                          "quote the strings, such as \"1\"")
+            yield Problem(
+                "data.label.classes",
+                f"{show(classes)} came",
+                "all integers, all strings or all booleans",
+                'quote the strings, such as "1"',
+            )
         else:
             yield from once("data.label.classes", classes)
 
@@ -140,8 +177,12 @@ def _several_labels(data: Data) -> Iterator[Problem]:
     for name in data.outputs or ():
         meant = difflib.get_close_matches(name, Label.model_fields, n=1, cutoff=0.75)
         if meant:
-            yield Problem(f"data.label.{name}", f"{show(name)} came as the name of an output", "the names of the model's outputs, or column "
-                          "and classes", f"did you mean {meant[0]}?")
+            yield Problem(
+                f"data.label.{name}",
+                f"{show(name)} came as the name of an output",
+                "the names of the model's outputs, or column and classes",
+                f"did you mean {meant[0]}?",
+            )
 
 
 @rule(Data, "sample", "label")
@@ -156,5 +197,8 @@ def known_classes(data: Data, key: str, named: dict[Any, float]) -> Iterator[Pro
     known = None if classes is None else [(type(one), one) for one in classes]
     for label in named:
         if known is not None and (type(label), label) not in known:
-            yield Problem(f"{key}.{str(label).lower() if isinstance(label, bool) else label}",
-                          f"no class {show(label)}", f"one of data.label.classes: {show(classes)}")
+            yield Problem(
+                f"{key}.{str(label).lower() if isinstance(label, bool) else label}",
+                f"no class {show(label)}",
+                f"one of data.label.classes: {show(classes)}",
+            )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any, Iterator, Mapping, NamedTuple, Sequence
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -11,8 +12,12 @@ from sparktrain.config.kinds import FUNCTION, MODULE, NAME, SIZE
 from sparktrain.config.yamltext import dotted
 
 Node = Mapping[str, Any]
-_NAMED = {FUNCTION: "module:function", SIZE: "a size such as 800m, 8g or 1t",
-          MODULE: "a module's name", NAME: "a name of letters, digits, ., _ and -"}
+_NAMED = {
+    FUNCTION: "module:function",
+    SIZE: "a size such as 800m, 8g or 1t",
+    MODULE: "a module's name",
+    NAME: "a name of letters, digits, ., _ and -",
+}
 _BOUNDS = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
 ITEM = "NAME"
 
@@ -31,7 +36,7 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
     """A model's JSON Schema."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
     for part in [schema, *schema["$defs"].values()]:
-        for name, node in part.get("properties", {}).items():
+        for node in part.get("properties", {}).values():
             node.pop("title", None)
             if "$ref" in node:  # pydantic leaves out a description that the section has itself
                 node.setdefault("description", _alternatives(schema, node)[0]["description"])
@@ -88,8 +93,7 @@ def names(schema: Node, node: Node) -> list[str]:
 
 def words(schema: Node, node: Node) -> list[str]:
     """The words that a value may be, where it is one of a few."""
-    return [word for part in _alternatives(schema, node)
-            for word in part.get("enum", [part["const"]] if "const" in part else [])]
+    return [word for part in _alternatives(schema, node) for word in part.get("enum", [part["const"]] if "const" in part else [])]
 
 
 def allowed(schema: Node, node: Node) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Sequence
 
 from sparktrain.config import check, yamltext
 from sparktrain.config import overrides as settings
@@ -45,5 +45,4 @@ def _unreadable(path: Path, error: OSError | UnicodeDecodeError) -> Problem:
     others = [str(other) for other in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
     near = get_close_matches(str(path), others, 1)
     said = error.strerror if isinstance(error, OSError) else f"not UTF-8: {error.reason} at byte {error.start}"
-    return Problem(str(path), said or str(error), "a job's YAML, in UTF-8",
-                   f"did you mean {near[0]}?" if near else "")
+    return Problem(str(path), said or str(error), "a job's YAML, in UTF-8", f"did you mean {near[0]}?" if near else "")

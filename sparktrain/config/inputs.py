@@ -54,7 +54,9 @@ def _label_form(value: Any) -> str:
 
 
 LabelForm = Annotated[
-    Annotated[Text, as_text] | Annotated[Labels, as_list] | Annotated[Label, as_mapping]
+    Annotated[Text, as_text]
+    | Annotated[Labels, as_list]
+    | Annotated[Label, as_mapping]
     | Annotated[dict[Text, Text], Field(min_length=1), as_names],
     Discriminator(_label_form),
 ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
-from typing import Annotated, Any, Mapping, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from collections.abc import Iterator
 
 from sparktrain.config.data_rules import known_classes
 from sparktrain.config.errors import Problem, show
@@ -13,8 +13,12 @@ from sparktrain.config.rule import rule
 @rule(Job, "training.class_weight", "data.label")
 def _weighted_outputs(job: Job) -> Iterator[Problem]:
     if job.training.class_weight is not None and job.data.more_labels:
-        yield Problem("training.class_weight", f"came with {len(job.data.labels)} labels",
-                      "one label, whose classes it weighs", "take it out, or weigh the rows by data.weight")
+        yield Problem(
+            "training.class_weight",
+            f"came with {len(job.data.labels)} labels",
+            "one label, whose classes it weighs",
+            "take it out, or weigh the rows by data.weight",
+        )
 
 
 @rule(Job, "training.class_weight", "data.label", "data.prepared", "model.load")
@@ -25,21 +29,32 @@ def _weighted_classes(job: Job) -> Iterator[Problem]:
     if job.data.classes is not None:
         yield from known_classes(job.data, "training.class_weight", weights)
     elif job.model.load is job.data.prepared is None and any(isinstance(label, str) for label in weights):
-        yield Problem("training.class_weight", f"names classes by strings: {show(list(weights))}",
-                      "data.label with its classes, in the order of the model's outputs",
-                      f"label: {{column: {job.data.label_column}, classes: […]}}")
+        yield Problem(
+            "training.class_weight",
+            f"names classes by strings: {show(list(weights))}",
+            "data.label with its classes, in the order of the model's outputs",
+            f"label: {{column: {job.data.label_column}, classes: […]}}",
+        )
 
 
-@rule(Job, "training.early_stopping", "data.validation", "data.prepared")   # whether a prepared frame has any it says itself
+@rule(Job, "training.early_stopping", "data.validation", "data.prepared")  # whether a prepared frame has any it says itself
 def _monitored(job: Job) -> Iterator[Problem]:
     stop = job.training.early_stopping
     if stop is not None and stop.monitor.startswith("val_") and job.data.validation is job.data.prepared is None:
-        yield Problem("training.early_stopping.monitor", f"{stop.monitor} came without data.validation",
-                      "validation rows to measure it on", "set data.validation: {fraction: 0.1}, or monitor: loss")
+        yield Problem(
+            "training.early_stopping.monitor",
+            f"{stop.monitor} came without data.validation",
+            "validation rows to measure it on",
+            "set data.validation: {fraction: 0.1}, or monitor: loss",
+        )
 
 
 @rule(Job, "training.save", "data.validation", "data.prepared")
 def _best(job: Job) -> Iterator[Problem]:
     if job.training.save == "best" and job.data.validation is job.data.prepared is None:
-        yield Problem("training.save", "best came without data.validation", "validation rows to tell the best epoch by",
-                      "set data.validation: {fraction: 0.1}, or save: last")
+        yield Problem(
+            "training.save",
+            "best came without data.validation",
+            "validation rows to tell the best epoch by",
+            "set data.validation: {fraction: 0.1}, or save: last",
+        )

@@ -28,8 +28,14 @@ def reference() -> str:
     sections = list(dict.fromkeys(key.section for key in keys))
     lines = [_INTRODUCTION]
     for section in sections:
-        lines += [f"## `{section}`" if section else "## At the top", "", describe.about(tree, section), "",
-                  "| key | type | default | meaning |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"## `{section}`" if section else "## At the top",
+            "",
+            describe.about(tree, section),
+            "",
+            "| key | type | default | meaning |",
+            "| --- | --- | --- | --- |",
+        ]
         for key in (key for key in keys if key.section == section):
             a_section = not section and key.name in sections
             kind = "a section of its own" if a_section else describe.allowed(tree, key.node)

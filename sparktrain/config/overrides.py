@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from sparktrain.config.errors import Problem, show
 from sparktrain.config.yamltext import dotted, parse, scalar
@@ -29,13 +30,15 @@ def apply(mapping: dict[str, Any], places: dict[str, str], overrides: Sequence[s
         dotted_key, equals, text = override.partition("=")
         parts = _parts(dotted_key)
         if not equals or parts is None:
-            problems.append(Problem(place, "not of the form key=value", "a dotted key, = and a value as YAML",
-                                    "such as --set training.epochs=3"))
+            problems.append(
+                Problem(
+                    place, "not of the form key=value", "a dotted key, = and a value as YAML", "such as --set training.epochs=3"
+                )
+            )
             continue
         value, _, wrong = parse(text, place)
         if wrong:
-            problems.extend(Problem(dotted_key, problem.came, "a value as YAML", "quote the value", place)
-                            for problem in wrong)
+            problems.extend(Problem(dotted_key, problem.came, "a value as YAML", "quote the value", place) for problem in wrong)
             continue
         problem = _put(mapping, places, parts, value, place)
         if problem is not None:
@@ -63,11 +66,16 @@ def _put(mapping: dict[str, Any], places: dict[str, str], parts: list[Any], valu
             at[part] = {}
             places[key] = place
         if not isinstance(at[part], dict):
-            return Problem(key, f"{show(at[part])} stands there, which has no keys of its own", "a mapping there",
-                           f"set the whole of it: --set '{key}={{…}}'", place)
+            return Problem(
+                key,
+                f"{show(at[part])} stands there, which has no keys of its own",
+                "a mapping there",
+                f"set the whole of it: --set '{key}={{…}}'",
+                place,
+            )
         at[part] = dict(at[part])  # a YAML alias may share it
         at = at[part]
-    if value is None and len(parts) == 2:   # as if the key were not there: its default
+    if value is None and len(parts) == 2:  # as if the key were not there: its default
         at.pop(parts[-1], None)
     else:
         at[parts[-1]] = value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from typing import Any, Callable, Collection, Iterable, Iterator, NamedTuple, TypeVar
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 from sparktrain.config.errors import Problem, show
 from sparktrain.config.kinds import Section
@@ -20,7 +21,9 @@ class _Rule(NamedTuple):
 _RULES: dict[type[Section], list[_Rule]] = defaultdict(list)
 
 
-def rule(section: type[S], *keys: str, whole: bool = False) -> Callable[[Callable[[S], Iterable[Problem]]], Callable[[S], Iterable[Problem]]]:
+def rule(
+    section: type[S], *keys: str, whole: bool = False
+) -> Callable[[Callable[[S], Iterable[Problem]]], Callable[[S], Iterable[Problem]]]:
     """Register a function that yields what is wrong between keys of a section.
 
     Args:
@@ -61,8 +64,7 @@ def among(prefix: str, values: Any, names: tuple[str, ...], needed: bool) -> Ite
     given = [f"{prefix}.{name}" for name in names if getattr(values, name) is not None]
     one = f"exactly one of {', '.join(f'{prefix}.{name}' for name in names)}"
     if len(given) > 1:
-        yield Problem(given[0], f"came together with {', '.join(given[1:])}", one,
-                      "take out all but one (or set it to null)")
+        yield Problem(given[0], f"came together with {', '.join(given[1:])}", one, "take out all but one (or set it to null)")
     elif needed and not given:
         yield Problem(prefix, f"none of {', '.join(names)} came", one)
 

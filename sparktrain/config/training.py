@@ -104,7 +104,7 @@ class TimeLimit(Section):
 class Training(Section):
     """How the model is trained."""
 
-    engine: Literal[tuple(ENGINES)] = "horovod"   # type: ignore[valid-type]   # said once, in interfaces
+    engine: Literal[tuple(ENGINES)] = "horovod"  # type: ignore[valid-type]   # said once, in interfaces
     """What brings the workers together and averages their gradients."""
     workers: Annotated[
         Annotated[Count, as_number] | Annotated[WorkerRange, as_mapping],
@@ -145,10 +145,13 @@ class Training(Section):
     """When the state of training is written, to go on from after a failure; null: never."""
     max_failures: Annotated[Whole, Field(ge=0)] = 3
     """How many times a run goes on after losing a worker."""
-    time_limit: Annotated[
-        Annotated[Positive, as_number] | Annotated[TimeLimit, as_mapping],
-        by_form,
-    ] | None = None
+    time_limit: (
+        Annotated[
+            Annotated[Positive, as_number] | Annotated[TimeLimit, as_mapping],
+            by_form,
+        ]
+        | None
+    ) = None
     """Minutes that training may take, after which what there is is saved. It is looked at after each epoch: training ends
     where another one, as long as the last, would be over it. Without it, there is no limit."""
 

@@ -7,15 +7,18 @@ and people mean 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema).
 from __future__ import annotations
 
 import re
-from typing import Any, Hashable
+from collections.abc import Hashable
+from typing import Any
 
 import yaml
 
 from sparktrain.config.errors import Problem
 
 _TAG = "tag:yaml.org,2002:"
-_FLOAT = re.compile(r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)"
-                    r"|\.(?:nan|NaN|NAN))$")
+_FLOAT = re.compile(
+    r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)"
+    r"|\.(?:nan|NaN|NAN))$"
+)
 _INT = re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$")
 _SCALARS = [
     ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""]),
@@ -88,14 +91,24 @@ def parse(text: str, source: str) -> tuple[Any, dict[str, str], list[Problem]]:
         place = source if mark is None else f"{source}:{mark.line + 1}"
         said = " ".join(part for part in (getattr(error, "context", None), getattr(error, "problem", None)) if part)
         column = "" if mark is None else f" (column {mark.column + 1})"
-        return None, places, [Problem(source, f"not YAML: {said or error}{column}", "a mapping of keys to values",
-                                      "tabs can't indent, and a value with ': ' or ' #' in it needs quotes", place)]
+        return (
+            None,
+            places,
+            [
+                Problem(
+                    source,
+                    f"not YAML: {said or error}{column}",
+                    "a mapping of keys to values",
+                    "tabs can't indent, and a value with ': ' or ' #' in it needs quotes",
+                    place,
+                )
+            ],
+        )
     except (ValueError, KeyError, RecursionError) as error:  # a tag that doesn't fit its value; an alias inside itself
         return None, places, [Problem(source, f"not YAML: {error}", "a mapping of keys to values", "", source)]
 
 
-def _walk(loader: _Loader, node: yaml.Node, key: str, source: str, places: dict[str, str],
-          problems: list[Problem]) -> None:
+def _walk(loader: _Loader, node: yaml.Node, key: str, source: str, places: dict[str, str], problems: list[Problem]) -> None:
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             inner = dotted(key, index, item=True)
@@ -110,8 +123,9 @@ def _walk(loader: _Loader, node: yaml.Node, key: str, source: str, places: dict[
             inner = dotted(key, part)
             place = f"{source}:{name.start_mark.line + 1}"
             if part in seen:
-                problems.append(Problem(inner, "the key stands twice", "each key once",
-                                        f"it stands at {seen[part]} too; take one out", place))
+                problems.append(
+                    Problem(inner, "the key stands twice", "each key once", f"it stands at {seen[part]} too; take one out", place)
+                )
             seen.setdefault(part, place)
             places.setdefault(inner, place)
             _walk(loader, value, inner, source, places, problems)

@@ -5,17 +5,18 @@ Catalyst's expressions are built by hand, as no SQL function gives an array's me
 
 from __future__ import annotations
 
-from typing import Mapping, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.types import ArrayType, DataType, DoubleType, FloatType, IntegerType, LongType
 
 
 class _Element(NamedTuple):
-    name: str      # in the names of Java's methods
-    boxed: str     # Java's class
-    rare: str      # a value; where an array holds it, its hash takes longer
-    dtype: str     # NumPy's
+    name: str  # in the names of Java's methods
+    boxed: str  # Java's class
+    rare: str  # a value; where an array holds it, its hash takes longer
+    dtype: str  # NumPy's
 
 
 _ELEMENTS: dict[type[DataType], _Element] = {
@@ -25,7 +26,7 @@ _ELEMENTS: dict[type[DataType], _Element] = {
     LongType: _Element("Long", "Long", str(-(1 << 63)), "int64"),
 }
 _UNSAFE = "org.apache.spark.sql.catalyst.expressions.UnsafeArrayData"
-_HASHES = "org.apache.datasketches.memory.XxHash"   # which Spark's own sketches use, so every Spark has it
+_HASHES = "org.apache.datasketches.memory.XxHash"  # which Spark's own sketches use, so every Spark has it
 
 
 def is_flat(kind: DataType) -> bool:
@@ -45,7 +46,7 @@ def array_hashes(arrays: Mapping[str, ArrayType]) -> list[Column]:
     spark = SparkSession.active()
     jvm, parse = spark._jvm, spark._jsparkSession.sessionState().sqlParser().parseExpression
     catalyst, types = jvm.org.apache.spark.sql.catalyst.expressions, jvm.org.apache.spark.sql.types
-    invoke, invoke_static, choose = catalyst.objects.Invoke, catalyst.objects.StaticInvoke, getattr(catalyst, "If")
+    invoke, invoke_static, choose = catalyst.objects.Invoke, catalyst.objects.StaticInvoke, catalyst.If
     column_of, sequence = jvm.org.apache.spark.sql.classic.ExpressionUtils.column, jvm.PythonUtils.toSeq
     hashes, long, zero = jvm.java.lang.Class.forName(_HASHES), types.DataTypes.LongType, parse("0L")
     none, no_function = sequence([]), jvm.scala.Option.empty()
@@ -58,8 +59,9 @@ def array_hashes(arrays: Mapping[str, ArrayType]) -> list[Column]:
         element = _ELEMENTS[type(kind.elementType)]
         array = invoke(parse(value), f"to{element.name}Array", primitives[element], none, none, True, True, True)
         length = parse(f"cast(size({value}) AS bigint)")
-        whole = invoke_static(hashes, long, f"hash{element.name}Arr", sequence([array, zero, length, zero]), none, True, True,
-                              True, no_function)
+        whole = invoke_static(
+            hashes, long, f"hash{element.name}Arr", sequence([array, zero, length, zero]), none, True, True, True, no_function
+        )
         # True only where no element is null; what lies in memory in a null's place means nothing.
         without_nulls = f"NOT array_contains({value}, cast('{element.rare}' AS {kind.elementType.simpleString()}))"
         # The mark and -1 keep the two ways apart, and a null's place in the hash

@@ -6,7 +6,8 @@ import io
 import struct
 import uuid
 import zlib
-from typing import Any, BinaryIO, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
 
 import fastavro
 from fastavro.schema import SchemaParseException
@@ -16,14 +17,38 @@ from sparktrain.data.errors import InputError
 from sparktrain.data.records import Damage
 
 # What fastavro raises over bytes that are not what the schema says.
-_DAMAGE = (ValueError, EOFError, IndexError, KeyError, struct.error, zlib.error, UnicodeDecodeError, OverflowError,
-           MemoryError, StopIteration, TypeError)
-_TYPES = {"boolean": T.BooleanType(), "int": T.IntegerType(), "long": T.LongType(), "float": T.FloatType(),
-          "double": T.DoubleType(), "bytes": T.BinaryType(), "string": T.StringType(), "enum": T.StringType(),
-          "fixed": T.BinaryType()}
-_LOGICAL = {"date": T.DateType(), "timestamp-millis": T.TimestampType(), "timestamp-micros": T.TimestampType(),
-            "local-timestamp-millis": T.TimestampNTZType(), "local-timestamp-micros": T.TimestampNTZType(),
-            "uuid": T.StringType()}
+_DAMAGE = (
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    struct.error,
+    zlib.error,
+    UnicodeDecodeError,
+    OverflowError,
+    MemoryError,
+    StopIteration,
+    TypeError,
+)
+_TYPES = {
+    "boolean": T.BooleanType(),
+    "int": T.IntegerType(),
+    "long": T.LongType(),
+    "float": T.FloatType(),
+    "double": T.DoubleType(),
+    "bytes": T.BinaryType(),
+    "string": T.StringType(),
+    "enum": T.StringType(),
+    "fixed": T.BinaryType(),
+}
+_LOGICAL = {
+    "date": T.DateType(),
+    "timestamp-millis": T.TimestampType(),
+    "timestamp-micros": T.TimestampType(),
+    "local-timestamp-millis": T.TimestampNTZType(),
+    "local-timestamp-micros": T.TimestampNTZType(),
+    "uuid": T.StringType(),
+}
 _UNREAD = ("time-millis", "time-micros", "duration", "timestamp-nanos", "local-timestamp-nanos")
 
 
@@ -36,7 +61,7 @@ def decode(stream: BinaryIO, path: str, schema: T.StructType) -> Iterator[dict[s
         for record in reader:
             yield {name: _plain(record[name]) for name in names if name in record}
             number += 1
-    except _DAMAGE as error:   # fastavro finds the records only one after the other
+    except _DAMAGE as error:  # fastavro finds the records only one after the other
         yield Damage(number, f"{type(error).__name__}: {error}", True)
 
 
@@ -50,8 +75,9 @@ def infer(start: bytes, path: str) -> T.StructType:
     try:
         described = fastavro.reader(io.BytesIO(start)).writer_schema
     except (*_DAMAGE, SchemaParseException) as error:
-        raise InputError(f"the columns can't be found from {path}: its header is no Avro file's "
-                         f"({type(error).__name__}: {error}).") from error
+        raise InputError(
+            f"the columns can't be found from {path}: its header is no Avro file's ({type(error).__name__}: {error})."
+        ) from error
     kind = spark_type(described, {}, path)
     if not isinstance(kind, T.StructType):
         raise InputError(f"{path} holds values of type {kind.simpleString()}; expected records with named fields.")
@@ -83,8 +109,9 @@ def spark_type(described: Any, named: dict[str, T.DataType], path: str) -> T.Dat
     elif logical in _LOGICAL:
         result = _LOGICAL[logical]
     elif kind in ("record", "error"):
-        result = T.StructType([T.StructField(field["name"], spark_type(field["type"], named, path))
-                               for field in described["fields"]])
+        result = T.StructType(
+            [T.StructField(field["name"], spark_type(field["type"], named, path)) for field in described["fields"]]
+        )
     elif kind == "array":
         result = T.ArrayType(spark_type(described["items"], named, path))
     elif kind == "map":
@@ -110,8 +137,7 @@ def _union(kinds: list[T.DataType], described: Any, path: str) -> T.DataType:
         return T.LongType()
     if distinct and all(isinstance(kind, (T.FloatType, T.DoubleType)) for kind in distinct):
         return T.DoubleType()
-    raise InputError(f"{path}: a column that may be any of {described} can't be read. Expected one type, or null and "
-                     "one type.")
+    raise InputError(f"{path}: a column that may be any of {described} can't be read. Expected one type, or null and one type.")
 
 
 def _plain(value: Any) -> Any:

@@ -15,9 +15,9 @@ from sparktrain.data.errors import InputError
 from sparktrain.data.identity import ROW, VALIDATION, column, derived_hash
 
 MAX_CLASSES = 10_000
-_LOOK = 20_000   # rows whose labels are looked at before all are grouped by them
-_FEW = 1_000     # different labels among those: more may be a measure's
-BITS = 10   # of the hash, that rows are counted by
+_LOOK = 20_000  # rows whose labels are looked at before all are grouped by them
+_FEW = 1_000  # different labels among those: more may be a measure's
+BITS = 10  # of the hash, that rows are counted by
 CLASS, HASH, BUCKET = "_sparktrain_class", "_sparktrain_hash", "_sparktrain_bucket"
 
 
@@ -76,8 +76,7 @@ def count(frame: DataFrame, label: str, seed: int, needs_classes: str | None) ->
     else:
         reason = f"is {kind.simpleString()}"
     if needs_classes:
-        raise InputError(f"{needs_classes} needs a label of classes, but column {label!r} {reason}. "
-                         "Use data.sample.fraction.")
+        raise InputError(f"{needs_classes} needs a label of classes, but column {label!r} {reason}. Use data.sample.fraction.")
     rows = rows.withColumn(CLASS, F.lit(0))
     buckets = _counted(rows)
     training, validation = _totals(buckets)
@@ -100,7 +99,7 @@ def _measure(rows: DataFrame, label: str) -> str | None:
     different, fractions = labels.limit(_LOOK).agg(F.count_distinct(CLASS), F.max(fraction)).first()
     if fractions:
         return _FRACTION
-    if different > _FEW:   # of which the estimate is off by a twentieth
+    if different > _FEW:  # of which the estimate is off by a twentieth
         different = max(different, labels.agg(F.approx_count_distinct(CLASS)).first()[0] / 2)
     return _MANY if different > MAX_CLASSES else None
 
@@ -116,8 +115,10 @@ def _by_class(rows: DataFrame, label: str) -> Census | str:
     missing = sum(count for key, count in training.items() if key is None or key != key)
     if missing:
         buckets.unpersist()
-        raise InputError(f"the label column {label!r} is null or NaN in {missing} training rows. Leave them out with "
-                         f"data.where: \"{label} IS NOT NULL\", or fill them in data.preprocess.")
+        raise InputError(
+            f"the label column {label!r} is null or NaN in {missing} training rows. Leave them out with "
+            f'data.where: "{label} IS NOT NULL", or fill them in data.preprocess.'
+        )
     counts = {key: training[key] for key in sorted(training)}
     return Census(counts, sum(counts.values()), validation, rows, buckets)
 
@@ -129,8 +130,9 @@ def _has_fraction(label: Any) -> bool:
 def _counted(rows: DataFrame) -> DataFrame:
     # Validation rows need no class, and their one bucket is null.
     training = ~column(VALIDATION)
-    counted = rows.groupBy(F.when(training, column(CLASS)).alias(CLASS),
-                           F.when(training, F.shiftright(column(HASH), 64 - BITS)).alias(BUCKET)).count()
+    counted = rows.groupBy(
+        F.when(training, column(CLASS)).alias(CLASS), F.when(training, F.shiftright(column(HASH), 64 - BITS)).alias(BUCKET)
+    ).count()
     # Spark would keep as many partitions as it shuffles to, 200, and start a task for each in every pass over the counts
     return counted.coalesce(rows.sparkSession.sparkContext.defaultParallelism).persist()
 
@@ -140,5 +142,4 @@ def _totals(buckets: DataFrame) -> tuple[dict[Any, int], int]:
     training = column(BUCKET).isNotNull()
     totals = buckets.groupBy(CLASS, training.alias("training")).agg(F.sum("count").alias("rows"))
     rows = totals.limit(MAX_CLASSES + 2).collect()
-    return ({row[CLASS]: row["rows"] for row in rows if row["training"]},
-            sum(row["rows"] for row in rows if not row["training"]))
+    return ({row[CLASS]: row["rows"] for row in rows if row["training"]}, sum(row["rows"] for row in rows if not row["training"]))

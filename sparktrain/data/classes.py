@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from sparktrain.data.errors import InputError, listed
 
@@ -21,17 +22,23 @@ def settled(
     Raises:
         InputError: the pipeline, the job or the frame would put classes in another order.
     """
-    for mine, what in ((names, "the pipeline numbers the label's classes"), (asked, "data.label.classes is"),
-                       (stored, "the frame at data.prepared has the classes")):
+    for mine, what in (
+        (names, "the pipeline numbers the label's classes"),
+        (asked, "data.label.classes is"),
+        (stored, "the frame at data.prepared has the classes"),
+    ):
         if mine is not None and loaded is not None and list(mine) != list(loaded):
-            raise InputError(f"{what} {listed(mine)}, but the loaded model's outputs stand for {listed(loaded)}, in "
-                             "this order: training on would teach it wrong classes. Take its run's own pipeline and "
-                             "classes (leave data.pipeline and data.label.classes out), or train a new model.")
-    for mine, what in ((names, "the pipeline numbers the label's classes"),
-                       (stored, "the frame at data.prepared has the classes")):
+            raise InputError(
+                f"{what} {listed(mine)}, but the loaded model's outputs stand for {listed(loaded)}, in "
+                "this order: training on would teach it wrong classes. Take its run's own pipeline and "
+                "classes (leave data.pipeline and data.label.classes out), or train a new model."
+            )
+    for mine, what in (
+        (names, "the pipeline numbers the label's classes"),
+        (stored, "the frame at data.prepared has the classes"),
+    ):
         if mine is not None and asked is not None and list(mine) != list(asked):
-            raise InputError(f"{what} {listed(mine)}, but data.label.classes is {listed(asked)}. Leave "
-                             "data.label.classes out.")
+            raise InputError(f"{what} {listed(mine)}, but data.label.classes is {listed(asked)}. Leave data.label.classes out.")
     if names is not None:
         return None
     chosen = next((each for each in (asked, stored, loaded) if each is not None), None)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -12,8 +13,8 @@ from sparktrain.data.census import BITS, BUCKET, CLASS, HASH, Census
 from sparktrain.data.identity import VALIDATION, column
 from sparktrain.data.sampling import Boundary, locate
 
-_BUCKETS = 1_000_000   # counts that are brought to the driver at most
-_EXACT = 1_000_000     # hashes, likewise; buckets at the cut with more rows are divided first
+_BUCKETS = 1_000_000  # counts that are brought to the driver at most
+_EXACT = 1_000_000  # hashes, likewise; buckets at the cut with more rows are divided first
 _CUT, _TIES, _NUMBER = "_sparktrain_cut", "_sparktrain_ties", "_sparktrain_number"
 
 
@@ -37,8 +38,12 @@ def cut(census: Census, targets: Mapping[Any, int]) -> DataFrame:
     if not cuts:
         return census.frame.drop(*helpers)
     rows = _beside(census.frame, cuts, f"{_CUT} bigint, {_TIES} boolean", "left")
-    kept = rows.where(column(VALIDATION) | column(_CUT).isNull() | (column(HASH) < column(_CUT)) |
-                      ((column(HASH) == column(_CUT)) & column(_TIES))).drop(*helpers)
+    kept = rows.where(
+        column(VALIDATION)
+        | column(_CUT).isNull()
+        | (column(HASH) < column(_CUT))
+        | ((column(HASH) == column(_CUT)) & column(_TIES))
+    ).drop(*helpers)
     split = {key: (at.bucket, at.need) for key, at in last.items() if at.need < at.count}
     if not split:
         return kept
@@ -56,15 +61,18 @@ def _boundaries(census: Census, needs: Mapping[Any, int]) -> dict[Any, Boundary]
     while len(needs) << bits > _BUCKETS and bits > 1:
         bits -= 1
     counted = census.buckets.where(column(BUCKET).isNotNull())
-    found = _locate(counted.groupBy(CLASS, F.shiftright(column(BUCKET), BITS - bits).alias(BUCKET)).agg(
-        F.sum("count").alias("count")), needs)
+    found = _locate(
+        counted.groupBy(CLASS, F.shiftright(column(BUCKET), BITS - bits).alias(BUCKET)).agg(F.sum("count").alias("count")), needs
+    )
     while bits < 64:
         few = sum(at.count for at in found.values()) <= _EXACT
         finer = 64 if few else min(64, bits + BITS)
         inside = _beside(_training(census), {key: (at.bucket,) for key, at in found.items()}, f"{_CUT} bigint", "inner")
         inside = inside.where(F.shiftright(column(HASH), 64 - bits) == column(_CUT))
-        found = _locate(inside.groupBy(CLASS, F.shiftright(column(HASH), 64 - finer).alias(BUCKET)).count(),
-                        {key: at.need for key, at in found.items()})
+        found = _locate(
+            inside.groupBy(CLASS, F.shiftright(column(HASH), 64 - finer).alias(BUCKET)).count(),
+            {key: at.need for key, at in found.items()},
+        )
         bits = finer
     return found
 

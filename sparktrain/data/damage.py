@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable
+from collections.abc import Iterable
 from urllib.parse import quote, unquote
 
 from py4j.protocol import Py4JJavaError
@@ -53,8 +53,10 @@ def set_aside(frame: DataFrame, tolerant: DataFrame | None) -> tuple[DataFrame, 
                 raise
             bad[file] = str(explain(error))
             if len(bad) > _MOST_FILES:
-                raise InputError(f"more than {_MOST_FILES} files can't be read, so something is wrong with all of "
-                                 f"them. The first: {next(iter(bad.values()))}") from error
+                raise InputError(
+                    f"more than {_MOST_FILES} files can't be read, so something is wrong with all of "
+                    f"them. The first: {next(iter(bad.values()))}"
+                ) from error
     kept = frame.where(~_is_in(bad)) if bad else frame
     if text:
         # Always true, but Spark does not know it, and so parses all columns: what is damaged must not depend on which
@@ -70,7 +72,7 @@ def _suspects(frame: DataFrame, tolerant: DataFrame, content: Column) -> list[st
     Those that have no rows are among them. So only these few are read once for each that is damaged.
     """
     file = F.col("_metadata.file_path")
-    said = dict(tolerant.groupBy(file).count().collect())   # without a column, rows are counted in the footers
+    said = dict(tolerant.groupBy(file).count().collect())  # without a column, rows are counted in the footers
     read = {name: rows for name, rows, _ in tolerant.groupBy(file).agg(F.count("*"), F.bit_xor(content)).collect()}
     whole = {normal(unquote(name)) for name, rows in said.items() if read.get(name) == rows}
     return [each.path for each in files_behind(frame) if normal(each.path) not in whole]
@@ -79,7 +81,8 @@ def _suspects(frame: DataFrame, tolerant: DataFrame, content: Column) -> list[st
 def _counted(rows: DataFrame, content: Column) -> dict[str, int]:
     """The records of each file that can't be parsed."""
     counted = rows.groupBy(F.col("_metadata.file_path").alias("file")).agg(
-        F.count(column(CORRUPT_RECORD)).alias("broken"), F.bit_xor(content).alias("content"))
+        F.count(column(CORRUPT_RECORD)).alias("broken"), F.bit_xor(content).alias("content")
+    )
     return {row.file: row.broken for row in counted.where("broken > 0 AND content IS NOT NULL").collect()}
 
 
@@ -88,8 +91,10 @@ def _told(bad: dict[str, str], records: dict[str, int]) -> list[str]:
         return []
     lines = [f"left out whole: {why.partition(' Repair or remove')[0]}" for why in bad.values()]
     lines += [f"{file}: {count} records that can't be parsed were skipped" for file, count in sorted(records.items())]
-    return [f"data.corrupt: skip left out {len(bad)} files, and {sum(records.values())} records of {len(records)} "
-            "other files", *lines[:100]]
+    return [
+        f"data.corrupt: skip left out {len(bad)} files, and {sum(records.values())} records of {len(records)} other files",
+        *lines[:100],
+    ]
 
 
 def _is_in(files: Iterable[str]) -> Column:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Mapping, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -11,9 +12,9 @@ from pyspark.sql import functions as F
 from sparktrain.data.identity import ROW, VALIDATION, column, derived_hash, only
 
 _PART, _COPIES, _RANGE = "_sparktrain_part", "_sparktrain_copies", "_sparktrain_range"
-_SHARE = 64      # a row that makes up more than this part of a worker's rows is spread over all of them
-_LEAST = 16      # rows that are not worth spreading: a fraction of a step
-_TOGETHER = 1000   # copies of a row that travel as one
+_SHARE = 64  # a row that makes up more than this part of a worker's rows is spread over all of them
+_LEAST = 16  # rows that are not worth spreading: a fraction of a step
+_TOGETHER = 1000  # copies of a row that travel as one
 
 
 class Key(NamedTuple):
@@ -68,13 +69,18 @@ def find_repeated(frame: DataFrame, parts: int, whole: bool = False) -> dict[Key
     rows = frame.where(column(VALIDATION)) if whole else frame
     ranged = rows.select(ROW, VALIDATION, F.shiftright(column(ROW), 64 - bits).alias(_RANGE))
     counted = ranged.groupBy(VALIDATION, _RANGE).count().toArrow().to_pylist()
-    least = {side: max(_LEAST, sum(each["count"] for each in counted if each[VALIDATION] == side) / (_SHARE * parts))
-             for side in (False, True)}
+    least = {
+        side: max(_LEAST, sum(each["count"] for each in counted if each[VALIDATION] == side) / (_SHARE * parts))
+        for side in (False, True)
+    }
     heavy = [(each[VALIDATION], each[_RANGE]) for each in counted if each["count"] >= least[each[VALIDATION]]]
     if not heavy:
         return {}
-    some = ranged.join(F.broadcast(frame.sparkSession.createDataFrame(heavy, f"{VALIDATION} boolean, {_RANGE} bigint")),
-                       [VALIDATION, _RANGE], "left_semi")
+    some = ranged.join(
+        F.broadcast(frame.sparkSession.createDataFrame(heavy, f"{VALIDATION} boolean, {_RANGE} bigint")),
+        [VALIDATION, _RANGE],
+        "left_semi",
+    )
     limit = F.when(column(VALIDATION), least[True]).otherwise(least[False])
     found = some.groupBy(ROW, VALIDATION).count().where(column("count") >= limit).toArrow().to_pylist()
     return {Key(each[ROW], each[VALIDATION]): each["count"] for each in found}
@@ -82,8 +88,11 @@ def find_repeated(frame: DataFrame, parts: int, whole: bool = False) -> dict[Key
 
 def _spread(frame: DataFrame, parts: int, home: Column, whole: bool, repeated: Mapping[Key, int]) -> DataFrame:
     """Deal with one of each set of repeated rows, which is multiplied where it arrives."""
-    counts = F.broadcast(frame.sparkSession.createDataFrame(
-        [(*key, count) for key, count in repeated.items()], f"{ROW} bigint, {VALIDATION} boolean, {_COPIES} bigint"))
+    counts = F.broadcast(
+        frame.sparkSession.createDataFrame(
+            [(*key, count) for key, count in repeated.items()], f"{ROW} bigint, {VALIDATION} boolean, {_COPIES} bigint"
+        )
+    )
     keys = [ROW, VALIDATION]
     others = frame.join(counts.drop(_COPIES), keys, "left_anti")
     others = _to_every_part(others, parts, home) if whole else others.withColumn(_PART, home)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Iterable, Iterator, Sequence
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -62,8 +62,7 @@ def require_columns(needed: Sequence[str], there: Sequence[str], where: str) -> 
     missing = [name for name in needed if name not in there]
     if missing:
         hints = "".join(nearest(name, there) for name in missing)
-        raise MissingColumn(f"{where} has no column {listed(map(repr, missing))}.{hints} "
-                            f"Its columns are: {listed(there)}.")
+        raise MissingColumn(f"{where} has no column {listed(map(repr, missing))}.{hints} Its columns are: {listed(there)}.")
 
 
 def first_line(error: BaseException) -> str:

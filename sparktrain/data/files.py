@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Iterator, Sequence
+from typing import Any
 from urllib.parse import unquote
 
 from py4j.protocol import Py4JJavaError
@@ -13,10 +14,12 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparktrain.data.errors import InputError, first_line
 
-_SLASHES = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):/+(?=/)")   # file:///x and file:/x are one place
+_SLASHES = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):/+(?=/)")  # file:///x and file:/x are one place
 # As Hadoop writes a FileStatus down
-_STATUS = re.compile(r"FileStatus\{path=(.+?); isDirectory=false; length=(\d+); replication=\d+; blocksize=\d+; "
-                     r"modification_time=(\d+);")
+_STATUS = re.compile(
+    r"FileStatus\{path=(.+?); isDirectory=false; length=(\d+); replication=\d+; blocksize=\d+; "
+    r"modification_time=(\d+);"
+)
 _OTHER_SCANS = ("BatchScanExec", "HiveTableScanExec")
 
 
@@ -94,8 +97,10 @@ def files_behind(frame: DataFrame) -> list[InputFile]:
             if kind == "FileSourceScanExec":
                 listing = _listing(leaf)
                 # One text for all: each call to the JVM takes a third of a millisecond
-                files = (InputFile(path, int(length), int(modified)) for path, length, modified in
-                         _STATUS.findall(listing.mkString("\n")))
+                files = (
+                    InputFile(path, int(length), int(modified))
+                    for path, length, modified in _STATUS.findall(listing.mkString("\n"))
+                )
                 found |= {file.path: file for file in files}
             elif kind == "InMemoryTableScanExec":
                 plans.append(leaf.relation().cachedPlan())
@@ -115,7 +120,7 @@ def _listing(scan: Any) -> Any:
     files, conditions = scan.relation().location(), scan.partitionFilters()
     try:
         return files.listFiles(conditions, scan.dataFilters())
-    except Py4JJavaError:   # a condition that only the other side of a join settles, once it runs
+    except Py4JJavaError:  # a condition that only the other side of a join settles, once it runs
         return files.listFiles(conditions.take(0), conditions.take(0))
 
 
@@ -130,8 +135,14 @@ def summarised(files: Sequence[InputFile], most: int = 10_000) -> tuple[list[dic
     if not others:
         return listed, []
     digest = hashlib.sha256("".join(f"{file}\n" for file in others).encode()).hexdigest()
-    listed.append({"path": f"{len(others)} more files", "length": sum(file.length for file in others),
-                   "modified": max(file.modified for file in others), "sha256": digest})
+    listed.append(
+        {
+            "path": f"{len(others)} more files",
+            "length": sum(file.length for file in others),
+            "modified": max(file.modified for file in others),
+            "sha256": digest,
+        }
+    )
     return listed, [f"the lineage names {most} of {len(files)} input files"]
 
 

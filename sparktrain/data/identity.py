@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable
+from collections.abc import Iterable
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -95,10 +95,16 @@ def _array_parts(value: str, kind: ArrayType, arrays: dict[str, ArrayType] | Non
     # -1 keeps the ways apart
     if not isinstance(kind.elementType, ArrayType):
         # Spark compiles a look for a text that is never there, which is null where an element is
-        nulls = (f"array_contains({value}, '\uFFFE') IS DISTINCT FROM false" if isinstance(kind.elementType, StringType)
-                 else f"exists({value}, item -> item IS NULL)")
+        nulls = (
+            f"array_contains({value}, '\ufffe') IS DISTINCT FROM false"
+            if isinstance(kind.elementType, StringType)
+            else f"exists({value}, item -> item IS NULL)"
+        )
         return [f"CASE WHEN {nulls} THEN xxhash64(-1, {item}) ELSE xxhash64(array_size({value}), {value}) END"]
     # Of arrays of arrays the lengths and all elements in a row; there is no such row where one of them is null
     flat = f"flatten({value})"
-    return [f"transform({value}, item -> array_size(item))", *_parts(flat, kind.elementType, arrays),
-            f"CASE WHEN {flat} IS NULL THEN xxhash64(-1, {item}) END"]
+    return [
+        f"transform({value}, item -> array_size(item))",
+        *_parts(flat, kind.elementType, arrays),
+        f"CASE WHEN {flat} IS NULL THEN xxhash64(-1, {item}) END",
+    ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
@@ -25,7 +25,7 @@ def meant(name: str, kind: StructType) -> str | None:
         outer = meant(name[:at], kind)
         field = next((field for field in kind.fields if quoted(field.name) == outer), None)
         if field is not None and isinstance(field.dataType, StructType):
-            inner = meant(name[at + 1:], field.dataType)
+            inner = meant(name[at + 1 :], field.dataType)
             if inner is not None:
                 return f"{outer}.{inner}"
     return None

@@ -30,8 +30,10 @@ def load(spark: SparkSession, url: str) -> Estimator | Transformer:
     try:
         return DefaultParamsReader.loadParamsInstance(url, spark)
     except (AnalysisException, IllegalArgumentException, Py4JJavaError, AttributeError, ImportError) as error:
-        raise InputError(f"data.pipeline: {url} can't be loaded as a Spark ML Pipeline or PipelineModel: "
-                         f"{first_line(error)} Save one with pipeline.write().overwrite().save({url!r}).") from error
+        raise InputError(
+            f"data.pipeline: {url} can't be loaded as a Spark ML Pipeline or PipelineModel: "
+            f"{first_line(error)} Save one with pipeline.write().overwrite().save({url!r})."
+        ) from error
 
 
 def columns_after(stages: Estimator | Transformer, frame: DataFrame) -> list[str] | None:
@@ -49,8 +51,9 @@ def columns_after(stages: Estimator | Transformer, frame: DataFrame) -> list[str
         # Not every estimator tells the columns that it will make (Spark's TargetEncoder doesn't): fitting will.
         if any(f"`{name}`" in first_line(error) for part in parts for name in _made(part)):
             return None
-        raise MissingColumn(f"data.pipeline can't be applied: {first_line(error)} "
-                            f"The columns before it are: {', '.join(frame.columns)}.") from error
+        raise MissingColumn(
+            f"data.pipeline can't be applied: {first_line(error)} The columns before it are: {', '.join(frame.columns)}."
+        ) from error
     return told + [name for part in parts for name in _made(part) if name not in told]
 
 
@@ -75,10 +78,14 @@ def applied(model: PipelineModel, frame: DataFrame) -> DataFrame:
     try:
         result = model.transform(frame)
     except (IllegalArgumentException, AnalysisException, Py4JJavaError) as error:
-        raise MissingColumn(f"the pipeline can't be applied: {first_line(error)} "
-                            f"The columns before it are: {', '.join(frame.columns)}.") from error
-    require_columns([ROW, VALIDATION], result.columns,
-                    "the pipeline must pass on all columns (in an SQLTransformer: SELECT *, …); what it gives")
+        raise MissingColumn(
+            f"the pipeline can't be applied: {first_line(error)} The columns before it are: {', '.join(frame.columns)}."
+        ) from error
+    require_columns(
+        [ROW, VALIDATION],
+        result.columns,
+        "the pipeline must pass on all columns (in an SQLTransformer: SELECT *, …); what it gives",
+    )
     return result
 
 
@@ -116,6 +123,6 @@ def _content(spark: SparkSession, url: str) -> dict[str, Any]:
         elif folder.rpartition("/")[2] == "metadata":
             about = json.loads(read_file(spark, file.path))
             found[folder] = {key: value for key, value in about.items() if key not in _OF_A_SAVING}
-        else:   # a stage that writes in a way of its own
+        else:  # a stage that writes in a way of its own
             found[name] = read_file(spark, file.path)
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from pyspark import StorageLevel
@@ -29,10 +30,20 @@ if TYPE_CHECKING:
 Accept = Callable[[StructType, "Sequence[Any] | None"], None]
 
 
-def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | None = None,
-            preprocess: Callable[..., DataFrame] | None = None, columns: Sequence[str] | None = None,
-            pipeline: Estimator | Transformer | None = None, classes: Sequence[Any] | None = None, read_again: bool = False,
-            accept: Accept = lambda schema, classes: None, progress: Callable[[str], None] = lambda line: None) -> Prepared:
+def prepare(
+    spark: SparkSession,
+    data: Data,
+    *,
+    seed: int,
+    frame: DataFrame | None = None,
+    preprocess: Callable[..., DataFrame] | None = None,
+    columns: Sequence[str] | None = None,
+    pipeline: Estimator | Transformer | None = None,
+    classes: Sequence[Any] | None = None,
+    read_again: bool = False,
+    accept: Accept = lambda schema, classes: None,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Prepared:
     """Read, `where`, preprocess, mark validation rows, fit the pipeline on training rows, apply it, sample.
 
     What the rows' columns are is checked before any row is read. Rows are read here only where something asks for
@@ -64,7 +75,7 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
             prepared = stored.read(spark, data, needed, classes)
         accept(_of(prepared.frame, needed), prepared.classes)
         return prepared
-    prepared = Prepared(frame=None)   # type: ignore[arg-type]   # set at the end
+    prepared = Prepared(frame=None)  # type: ignore[arg-type]   # set at the end
     try:
         with explained():
             marked = _marked(spark, data, seed, frame, preprocess, prepared, progress)
@@ -74,16 +85,23 @@ def prepare(spark: SparkSession, data: Data, *, seed: int, frame: DataFrame | No
         prepared.release()
         raise
     prepared.frame = only(prepared.frame, [*needed, ROW, VALIDATION])
-    kept = frame is not None and (frame.storageLevel.useDisk or frame.storageLevel.useMemory)   # by the caller
+    kept = frame is not None and (frame.storageLevel.useDisk or frame.storageLevel.useMemory)  # by the caller
     from_columns = frame is None and data.path is not None and data.format in ("parquet", "orc")
-    prepared._costly = data.keep != "none" and not kept and not (
-        from_columns and preprocess is None and prepared.pipeline is None)
+    prepared._costly = (
+        data.keep != "none" and not kept and not (from_columns and preprocess is None and prepared.pipeline is None)
+    )
     return prepared
 
 
-def _marked(spark: SparkSession, data: Data, seed: int, frame: DataFrame | None,
-            preprocess: Callable[..., DataFrame] | None, prepared: Prepared,
-            progress: Callable[[str], None]) -> DataFrame:
+def _marked(
+    spark: SparkSession,
+    data: Data,
+    seed: int,
+    frame: DataFrame | None,
+    preprocess: Callable[..., DataFrame] | None,
+    prepared: Prepared,
+    progress: Callable[[str], None],
+) -> DataFrame:
     """The preprocessed rows with ROW and VALIDATION, kept as the job says."""
     source = _source(spark, data, frame, progress)
     rows = _shaped(source, data, preprocess, prepared._steps)
@@ -91,13 +109,19 @@ def _marked(spark: SparkSession, data: Data, seed: int, frame: DataFrame | None,
     validation = data.validation
     mark = F.lit(False)
     if validation is not None and validation.path is not None:
-        held_out = read_files(spark, _paths(validation.path), data.format, options=data.options, schema=data.schema,
-                              skip=data.corrupt == "skip", key="data.validation.path")
+        held_out = read_files(
+            spark,
+            _paths(validation.path),
+            data.format,
+            options=data.options,
+            schema=data.schema,
+            skip=data.corrupt == "skip",
+            key="data.validation.path",
+        )
         prepared._sources.append(held_out)
         others = _shaped(held_out, data, preprocess, [])
         require_columns(rows.columns, others.columns, "data.validation.path: the frame after data.preprocess")
-        rows = _identified(rows, seed, F.lit(False)).unionByName(
-            _identified(only(others, rows.columns), seed, F.lit(True)))
+        rows = _identified(rows, seed, F.lit(False)).unionByName(_identified(only(others, rows.columns), seed, F.lit(True)))
     else:
         if validation is not None and validation.where is not None:
             mark = splitting.by_condition(validation.where, rows)
@@ -121,8 +145,10 @@ def _identified(rows: DataFrame, seed: int, mark: Any) -> DataFrame:
 
 def _source(spark: SparkSession, data: Data, frame: DataFrame | None, progress: Callable[[str], None]) -> Source:
     if data.corrupt == "skip" and (frame is not None or data.path is None):
-        raise InputError("data.corrupt: skip is for files that data.path names: of a table, a query or a frame given "
-                         "it isn't known which files are read. Remove it, or name the files.")
+        raise InputError(
+            "data.corrupt: skip is for files that data.path names: of a table, a query or a frame given "
+            "it isn't known which files are read. Remove it, or name the files."
+        )
     if frame is not None:
         if not isinstance(frame, DataFrame):
             raise InputError(f"the rows to train on are a {type(frame).__name__}; expected a Spark DataFrame.")
@@ -132,12 +158,14 @@ def _source(spark: SparkSession, data: Data, frame: DataFrame | None, progress: 
     if data.path is None:
         return read_table(spark, data.table, data.sql)
     progress(f"reading {data.format} files")
-    return read_files(spark, _paths(data.path), data.format, options=data.options, schema=data.schema,
-                      skip=data.corrupt == "skip")
+    return read_files(
+        spark, _paths(data.path), data.format, options=data.options, schema=data.schema, skip=data.corrupt == "skip"
+    )
 
 
-def _shaped(source: Source, data: Data, preprocess: Callable[..., DataFrame] | None,
-            steps: list[tuple[str, DataFrame]]) -> DataFrame:
+def _shaped(
+    source: Source, data: Data, preprocess: Callable[..., DataFrame] | None, steps: list[tuple[str, DataFrame]]
+) -> DataFrame:
     rows = source.frame
     steps.append((source.key, rows))
     if data.where is not None:
@@ -146,24 +174,39 @@ def _shaped(source: Source, data: Data, preprocess: Callable[..., DataFrame] | N
     if preprocess is not None:
         rows = preprocess(rows, **data.args)
         if not isinstance(rows, DataFrame):
-            raise InputError(f"data.preprocess: {getattr(preprocess, '__name__', preprocess)} returned a "
-                             f"{type(rows).__name__}; expected a Spark DataFrame.")
+            raise InputError(
+                f"data.preprocess: {getattr(preprocess, '__name__', preprocess)} returned a "
+                f"{type(rows).__name__}; expected a Spark DataFrame."
+            )
         steps.append(("data.preprocess", rows))
     ours = [name for name in rows.columns if name.startswith("_sparktrain_")]
     if ours:
-        raise InputError(f"the frame has columns {listed(map(repr, ours))}: names that begin with _sparktrain_ are "
-                         "kept for sparktrain. Rename them in data.preprocess.")
+        raise InputError(
+            f"the frame has columns {listed(map(repr, ours))}: names that begin with _sparktrain_ are "
+            "kept for sparktrain. Rename them in data.preprocess."
+        )
     names = [name.casefold() for name in rows.columns]
     twice = sorted({name for name in rows.columns if names.count(name.casefold()) > 1})
     if twice:
-        raise InputError(f"the frame has columns of the same name (Spark does not tell upper from lower case): "
-                         f"{listed(map(repr, twice))}. Drop or rename one in data.preprocess.")
+        raise InputError(
+            f"the frame has columns of the same name (Spark does not tell upper from lower case): "
+            f"{listed(map(repr, twice))}. Drop or rename one in data.preprocess."
+        )
     return rows
 
 
-def _transform(spark: SparkSession, data: Data, rows: DataFrame, needed: list[str], loaded: Estimator | Transformer | None,
-               classes: Sequence[Any] | None, read_again: bool, prepared: Prepared, accept: Accept,
-               progress: Callable[[str], None]) -> None:
+def _transform(
+    spark: SparkSession,
+    data: Data,
+    rows: DataFrame,
+    needed: list[str],
+    loaded: Estimator | Transformer | None,
+    classes: Sequence[Any] | None,
+    read_again: bool,
+    prepared: Prepared,
+    accept: Accept,
+    progress: Callable[[str], None],
+) -> None:
     """Fit the pipeline where there is one to be fitted, apply it, and settle the classes."""
     chosen: Any = loaded
     if loaded is not None and data.pipeline is not None:
@@ -205,8 +248,11 @@ def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str],
     sample = data.sample
     if sample is None:
         return
-    needs = None if sample.fraction is not None else (
-        "data.sample.per_class" if sample.per_class is not None else "data.sample.fractions")
+    needs = (
+        None
+        if sample.fraction is not None
+        else ("data.sample.per_class" if sample.per_class is not None else "data.sample.fractions")
+    )
     progress("counting the rows of each class")
     census = counting.count(prepared.frame, data.label_column, seed, needs)
     try:

@@ -15,7 +15,7 @@ from sparktrain.data.errors import InputError, explained
 from sparktrain.data.reading import Source
 from sparktrain.data.writing import write_rows
 
-REPORTED_CLASSES = 1000   # more different labels are a measure, not classes
+REPORTED_CLASSES = 1000  # more different labels are a measure, not classes
 
 
 @dataclass
@@ -51,8 +51,8 @@ class Prepared:
     _sources: list[Source] = field(default_factory=list)
     _steps: list[tuple[str, DataFrame]] = field(default_factory=list)
     _kept: list[DataFrame] = field(default_factory=list)
-    _computed: DataFrame | None = None   # what `store` has written
-    _costly: bool = False                # whether reading the rows again takes longer than writing them to the disk
+    _computed: DataFrame | None = None  # what `store` has written
+    _costly: bool = False  # whether reading the rows again takes longer than writing them to the disk
     _repeated: dict[tuple[int, bool], dict[Key, int]] = field(default_factory=dict)
 
     @property

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkException
@@ -18,9 +19,9 @@ from sparktrain.data.files import InputFile, list_files, read_start
 from sparktrain.data.records import read_records, told
 
 _TEXT = ("csv", "json")
-_COUNTED = ("parquet", "orc")   # whose files say how many rows they have
-_PROBED = 100       # files that are asked for their columns, one by one
-_START = 32 << 20   # bytes in which an Avro file's header must lie
+_COUNTED = ("parquet", "orc")  # whose files say how many rows they have
+_PROBED = 100  # files that are asked for their columns, one by one
+_START = 32 << 20  # bytes in which an Avro file's header must lie
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,23 @@ def read_table(spark: SparkSession, table: str | None, sql: str | None) -> Sourc
     except (AnalysisException, ParseException) as error:
         hint = ""
         if error.getCondition() == "TABLE_OR_VIEW_NOT_FOUND" and spark.conf.get("spark.sql.catalogImplementation") != "hive":
-            hint = (" This session doesn't look into a Hive metastore. For a table that is there, submit with --conf "
-                    "spark.sql.catalogImplementation=hive and the cluster's hive-site.xml in SPARK_CONF_DIR or HADOOP_CONF_DIR.")
+            hint = (
+                " This session doesn't look into a Hive metastore. For a table that is there, submit with --conf "
+                "spark.sql.catalogImplementation=hive and the cluster's hive-site.xml in SPARK_CONF_DIR or HADOOP_CONF_DIR."
+            )
         raise MissingSource(f"{key}: {table or sql!r} can't be read: {first_line(error)}{hint}") from error
 
 
-def read_files(spark: SparkSession, paths: Sequence[str], format: str, *, options: Mapping[str, Any] | None = None,
-               schema: str | None = None, skip: bool = False, key: str = "data.path") -> Source:
+def read_files(
+    spark: SparkSession,
+    paths: Sequence[str],
+    format: str,
+    *,
+    options: Mapping[str, Any] | None = None,
+    schema: str | None = None,
+    skip: bool = False,
+    key: str = "data.path",
+) -> Source:
     """The rows of files.
 
     Args:
@@ -89,8 +100,10 @@ def _about(spark: SparkSession, paths: Sequence[str], format: str, key: str, err
     """Which file it was whose columns can't be found: ORC's errors don't tell."""
     reason = f"can't be read as {format}: {first_line(error)}"
     if "[DATA_SOURCE_NOT_FOUND]" in str(error):
-        return MissingSource(f"data.format: Spark has no reader for {format!r}. Expected parquet, orc, avro, csv, json, tfrecord, or "
-                             "a format whose package was submitted, such as --packages io.delta:delta-spark_2.13:VERSION.")
+        return MissingSource(
+            f"data.format: Spark has no reader for {format!r}. Expected parquet, orc, avro, csv, json, tfrecord, or "
+            "a format whose package was submitted, such as --packages io.delta:delta-spark_2.13:VERSION."
+        )
     if isinstance(error, AnalysisException) or format in _TEXT:
         return InputError(f"{key}: {', '.join(paths)} {reason}")
     for file in list_files(spark, paths)[:_PROBED]:
@@ -105,12 +118,15 @@ def _parsed(schema: str) -> StructType:
     try:
         return StructType.fromDDL(schema)
     except (PySparkException, Py4JJavaError) as error:
-        raise InputError(f"data.schema: {schema!r} is no list of columns and types: {first_line(error)} "
-                         "Expected Spark's DDL, such as 'id BIGINT, text STRING'.") from error
+        raise InputError(
+            f"data.schema: {schema!r} is no list of columns and types: {first_line(error)} "
+            "Expected Spark's DDL, such as 'id BIGINT, text STRING'."
+        ) from error
 
 
-def _read_native(spark: SparkSession, paths: list[str], format: str, options: dict[str, Any],
-                 schema: StructType | None, skip: bool, key: str) -> Source:
+def _read_native(
+    spark: SparkSession, paths: list[str], format: str, options: dict[str, Any], schema: StructType | None, skip: bool, key: str
+) -> Source:
     if format in _TEXT and not skip:
         options.setdefault("mode", "FAILFAST")
     if format == "csv" and schema is None:
@@ -150,11 +166,19 @@ def _found_schema(spark: SparkSession, load: Callable[..., DataFrame], paths: li
         raise error
 
 
-def _read_records(spark: SparkSession, paths: Sequence[str], format: str, options: Mapping[str, Any],
-                  schema: StructType | None, skip: bool, key: str) -> Source:
+def _read_records(
+    spark: SparkSession,
+    paths: Sequence[str],
+    format: str,
+    options: Mapping[str, Any],
+    schema: StructType | None,
+    skip: bool,
+    key: str,
+) -> Source:
     if options:
-        raise InputError(f"data.options: there are none for {format}; what came is {dict(options)}. "
-                         "Files whose names end in .gz are unpacked.")
+        raise InputError(
+            f"data.options: there are none for {format}; what came is {dict(options)}. Files whose names end in .gz are unpacked."
+        )
     files = list_files(spark, paths)
     reader = avro if format == "avro" else tfrecord
     if schema is None:

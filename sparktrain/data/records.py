@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 import os
 import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Callable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 from pyspark.accumulators import Accumulator, AccumulatorParam
@@ -19,8 +20,8 @@ from sparktrain.data.errors import InputError
 from sparktrain.data.files import InputFile
 from sparktrain.storage import hadoop_settings, open_folder
 
-_ROWS = 1024                # of a batch at most
-_BATCH_BYTES = 16 << 20     # of its values, unless a single record has more
+_ROWS = 1024  # of a batch at most
+_BATCH_BYTES = 16 << 20  # of its values, unless a single record has more
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,9 @@ class Tally(AccumulatorParam):
         return value1 | value2
 
 
-def read_records(spark: SparkSession, files: Sequence[InputFile], schema: StructType, decode: Decode,
-                 skip: bool) -> tuple[DataFrame, Accumulator]:
+def read_records(
+    spark: SparkSession, files: Sequence[InputFile], schema: StructType, decode: Decode, skip: bool
+) -> tuple[DataFrame, Accumulator]:
     """The records of files as a frame. Nothing is read yet.
 
     Args:
@@ -92,8 +94,10 @@ def intact(records: Iterator[dict[str, Any] | Damage], path: str, tally: Accumul
             yield record
             continue
         if tally is None:
-            raise InputError(f"{path}, record {record.number}, can't be read: {record.reason}. Repair or remove the "
-                             "file, or set data.corrupt: skip to train without what is damaged.")
+            raise InputError(
+                f"{path}, record {record.number}, can't be read: {record.reason}. Repair or remove the "
+                "file, or set data.corrupt: skip to train without what is damaged."
+            )
         passed += not record.rest
         rest = record.number if record.rest else 0
     if passed or rest:
@@ -132,11 +136,15 @@ def to_batch(records: list[dict[str, Any]], schema: pa.Schema, path: str) -> pa.
         try:
             array = pa.array([record.get(field.name) for record in records], field.type)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
-            raise InputError(f"{path}: column {field.name!r} can't be read as {field.type}: {error}. "
-                             "Give the columns and types with data.schema.") from error
+            raise InputError(
+                f"{path}: column {field.name!r} can't be read as {field.type}: {error}. "
+                "Give the columns and types with data.schema."
+            ) from error
         if isinstance(array, pa.ChunkedArray):
-            raise InputError(f"{path}: column {field.name!r} has more than 2 GiB in one record, which Arrow and Spark can't "
-                             "hold. Divide such records.")
+            raise InputError(
+                f"{path}: column {field.name!r} has more than 2 GiB in one record, which Arrow and Spark can't "
+                "hold. Divide such records."
+            )
         arrays.append(array)
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -145,13 +153,19 @@ def told(passed: Mapping[str, tuple[int, int]]) -> list[str]:
     """What the user is to be told of a tally, a line a file and one for all."""
     if not passed:
         return []
-    lines = [f"{path}: {count} damaged records were skipped" if not rest else
-             f"{path}: unreadable from record {rest} on, the rest of the file was skipped" +
-             (f", and {count} damaged records before" if count else "")
-             for path, (count, rest) in sorted(passed.items())]
+    lines = [
+        f"{path}: {count} damaged records were skipped"
+        if not rest
+        else f"{path}: unreadable from record {rest} on, the rest of the file was skipped"
+        + (f", and {count} damaged records before" if count else "")
+        for path, (count, rest) in sorted(passed.items())
+    ]
     cut = sum(1 for _, rest in passed.values() if rest)
-    return [f"data.corrupt: skip passed over {sum(count for count, _ in passed.values())} damaged records in "
-            f"{len(passed)} files, {cut} of which could not be read to their end", *lines[:100]]
+    return [
+        f"data.corrupt: skip passed over {sum(count for count, _ in passed.values())} damaged records in "
+        f"{len(passed)} files, {cut} of which could not be read to their end",
+        *lines[:100],
+    ]
 
 
 @contextmanager

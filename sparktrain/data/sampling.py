@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Hashable, Iterable, Mapping, TypeVar
+from typing import Any, TypeVar
 
 from sparktrain.data.errors import InputError, listed, nearest
 
@@ -55,7 +56,7 @@ def apportion(total: int, counts: Mapping[Key, int]) -> dict[Key, int]:
     taken = {key: max(1, int(quota)) for key, quota in quotas.items()}
     spare = total - sum(taken.values())
     # Sorted is stable: of equal claims, the classes that come first are served first.
-    for key in sorted(quotas, key=lambda key: taken[key] - quotas[key])[:max(0, spare)]:
+    for key in sorted(quotas, key=lambda key: taken[key] - quotas[key])[: max(0, spare)]:
         taken[key] += 1
     while spare < 0 and any(count > 1 for count in taken.values()):
         key = max((key for key, count in taken.items() if count > 1), key=lambda key: taken[key] - quotas[key])
@@ -69,15 +70,20 @@ def of_fraction(fraction: float, counts: Mapping[Key, int]) -> tuple[dict[Key, i
     total = rounded(fraction, sum(counts.values()))
     taken = apportion(total, counts)
     more = sum(taken.values()) - total
-    notes = [f"data.sample.fraction {fraction} makes {total} rows; {more} more are taken, so that each of the "
-             f"{sum(1 for count in counts.values() if count)} classes keeps a row"] if more > 0 else []
+    notes = (
+        [
+            f"data.sample.fraction {fraction} makes {total} rows; {more} more are taken, so that each of the "
+            f"{sum(1 for count in counts.values() if count)} classes keeps a row"
+        ]
+        if more > 0
+        else []
+    )
     return taken, notes
 
 
 def of_per_class(rows: int, counts: Mapping[Key, int]) -> tuple[dict[Key, int], list[str]]:
     """How many rows of each class there are of at most `rows`, and what the user is to be told."""
-    notes = [f"class {key} has {count} rows, fewer than the {rows} asked for" for key, count in counts.items()
-             if count < rows]
+    notes = [f"class {key} has {count} rows, fewer than the {rows} asked for" for key, count in counts.items() if count < rows]
     if len(notes) > 20:
         notes = [f"{len(notes)} classes have fewer rows than the {rows} asked for, such as {listed(notes, 3)}"]
     return {key: min(rows, count) for key, count in counts.items()}, notes
@@ -108,5 +114,7 @@ def find_class(named: Any, counts: Mapping[Key, int]) -> Key:
     for key in counts:
         if str(key).casefold() == str(named).casefold():
             return key
-    raise InputError(f"data.sample.fractions names the class {named!r}, of which there are no training rows."
-                     f"{nearest(named, counts)} The classes there are: {listed(counts)}.")
+    raise InputError(
+        f"data.sample.fractions names the class {named!r}, of which there are no training rows."
+        f"{nearest(named, counts)} The classes there are: {listed(counts)}."
+    )

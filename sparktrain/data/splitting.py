@@ -45,8 +45,10 @@ def share_notes(asked: float | None, rows: int, validation_rows: int) -> list[st
     share = validation_rows / (rows + validation_rows)
     if asked is None or abs(share - asked) <= asked / 5:
         return []
-    return [f"data.validation.fraction is {asked}, and {validation_rows:,} of {rows + validation_rows:,} rows ({share:.1%}) are "
-            "kept aside: equal rows, and rows with the same value of `by`, stay together, and few rows differ by chance"]
+    return [
+        f"data.validation.fraction is {asked}, and {validation_rows:,} of {rows + validation_rows:,} rows ({share:.1%}) are "
+        "kept aside: equal rows, and rows with the same value of `by`, stay together, and few rows differ by chance"
+    ]
 
 
 def by_condition(condition: str, frame: DataFrame) -> Column:
@@ -64,5 +66,6 @@ def satisfying(frame: DataFrame, condition: str, key: str) -> DataFrame:
     try:
         return frame.where(condition)
     except (AnalysisException, ParseException) as error:
-        raise MissingColumn(f"{key}: {condition!r} can't be evaluated: {first_line(error)} "
-                            f"The columns there are: {', '.join(frame.columns)}.") from error
+        raise MissingColumn(
+            f"{key}: {condition!r} can't be evaluated: {first_line(error)} The columns there are: {', '.join(frame.columns)}."
+        ) from error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Sequence
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JJavaError
 from pyspark.ml import PipelineModel
@@ -38,7 +39,7 @@ def contents(spark: SparkSession, prepared: Prepared, data: Data, url: str) -> d
         "rows": prepared.rows,
         "validation_rows": prepared.validation_rows,
         "label": data.label_column,
-        "numbered": prepared.label_names is not None,   # whether the label column has the classes' numbers already
+        "numbered": prepared.label_names is not None,  # whether the label column has the classes' numbers already
         "pipeline": prepared.pipeline is not None,
         "columns": {field.name: field.dataType.simpleString() for field in prepared.frame.schema.fields},
         "files": len(files),
@@ -68,11 +69,15 @@ def read(spark: SparkSession, data: Data, needed: Sequence[str], loaded: Sequenc
     except Py4JJavaError as error:
         raise InputError(f"{_KEY}: {data.prepared} can't be read: {first_line(error)}") from error
     try:
-        require_columns(unknown(needed, source.frame.schema),
-                        [name for name in source.frame.columns if name not in (ROW, VALIDATION)], f"{_KEY}: the frame at {url}")
+        require_columns(
+            unknown(needed, source.frame.schema),
+            [name for name in source.frame.columns if name not in (ROW, VALIDATION)],
+            f"{_KEY}: the frame at {url}",
+        )
     except MissingColumn as error:
-        raise MissingColumn(f"{error} It has the columns of the job that prepared it: name more in that one's "
-                            "data.features, and prepare again.") from error
+        raise MissingColumn(
+            f"{error} It has the columns of the job that prepared it: name more in that one's data.features, and prepare again."
+        ) from error
     frame = select(source.frame, needed, ROW, VALIDATION)
     # Classes and counts are those of one column; of another label the job says them, as of any other frame
     same_label = summary["label"] == data.label_column
@@ -98,12 +103,16 @@ def read(spark: SparkSession, data: Data, needed: Sequence[str], loaded: Sequenc
 def _json(spark: SparkSession, url: str, name: str) -> dict[str, Any]:
     content = read_file(spark, f"{url}/{name}")
     if content is None:
-        raise InputError(f"{_KEY}: there is no whole prepared frame at {url}: it has no {name}. Expected a folder that "
-                         "jobs/prepare.py has written; check the path, or let it finish.")
+        raise InputError(
+            f"{_KEY}: there is no whole prepared frame at {url}: it has no {name}. Expected a folder that "
+            "jobs/prepare.py has written; check the path, or let it finish."
+        )
     found = json.loads(content)
     if name == "summary.json" and "prepared" not in found:
-        raise InputError(f"{_KEY}: {url} is no prepared frame, but a run's folder. Expected one that jobs/prepare.py "
-                         "has written; a run to go on from is named by model.load.")
+        raise InputError(
+            f"{_KEY}: {url} is no prepared frame, but a run's folder. Expected one that jobs/prepare.py "
+            "has written; a run to go on from is named by model.load."
+        )
     return found
 
 
@@ -112,10 +121,12 @@ def _refuse_parts(spark: SparkSession, url: str, summary: dict[str, Any]) -> Non
     files = files_under(spark, f"{url}/{ROWS}", _KEY).values()
     there, length = len(files), sum(file.length for file in files)
     if (there, length) != (summary["files"], summary["bytes"]):
-        raise InputError(f"{_KEY}: the rows at {url}/{ROWS} are not those that were written: {there} files with {length} "
-                         f"bytes, expected {summary['files']} with {summary['bytes']}. Copy or prepare them again.")
+        raise InputError(
+            f"{_KEY}: the rows at {url}/{ROWS} are not those that were written: {there} files with {length} "
+            f"bytes, expected {summary['files']} with {summary['bytes']}. Copy or prepare them again."
+        )
 
 
 def _pipeline(spark: SparkSession, url: str) -> PipelineModel:
-    list_files(spark, [f"{url}/pipeline"], _KEY)   # says what is missing, where Spark's own error is hard to read
+    list_files(spark, [f"{url}/pipeline"], _KEY)  # says what is missing, where Spark's own error is hard to read
     return PipelineModel.load(f"{url}/pipeline")

@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import io
 import zlib
-from typing import Any, BinaryIO, Iterator
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -34,9 +35,17 @@ from pyspark.sql.types import (
 from sparktrain.data.errors import InputError
 from sparktrain.data.records import Damage
 
-_KINDS = {BinaryType: "bytes_list", StringType: "bytes_list", FloatType: "float_list", DoubleType: "float_list",
-          ByteType: "int64_list", ShortType: "int64_list", IntegerType: "int64_list", LongType: "int64_list",
-          BooleanType: "int64_list"}
+_KINDS = {
+    BinaryType: "bytes_list",
+    StringType: "bytes_list",
+    FloatType: "float_list",
+    DoubleType: "float_list",
+    ByteType: "int64_list",
+    ShortType: "int64_list",
+    IntegerType: "int64_list",
+    LongType: "int64_list",
+    BooleanType: "int64_list",
+}
 
 
 def payloads(stream: BinaryIO) -> Iterator[bytes | Damage]:
@@ -49,13 +58,18 @@ def payloads(stream: BinaryIO) -> Iterator[bytes | Damage]:
             if not head:
                 return
             if len(head) < 12 or _masked(head[:8]) != int.from_bytes(head[8:], "little"):
-                yield Damage(number, "its length is cut off" if len(head) < 12 else
-                             "the checksum of its length is wrong, so this is no TFRecord file or it is damaged", True)
+                yield Damage(
+                    number,
+                    "its length is cut off"
+                    if len(head) < 12
+                    else "the checksum of its length is wrong, so this is no TFRecord file or it is damaged",
+                    True,
+                )
                 return
             length = int.from_bytes(head[:8], "little")
             body = stream.read(length)
             tail = stream.read(4)
-        except (EOFError, OSError, zlib.error) as error:   # a damaged .gz
+        except (EOFError, OSError, zlib.error) as error:  # a damaged .gz
             yield Damage(number, str(error), True)
             return
         if len(body) < length or len(tail) < 4:
@@ -84,8 +98,7 @@ def decode(stream: BinaryIO, path: str, schema: StructType) -> Iterator[dict[str
             yield Damage(number, "its bytes are no tf.train.Example")
             continue
         features = example.features.feature
-        yield {field.name: _value(features[field.name], field, path, number)
-               for field in schema.fields if field.name in features}
+        yield {field.name: _value(features[field.name], field, path, number) for field in schema.fields if field.name in features}
 
 
 def first_size(head: bytes) -> int:
@@ -119,8 +132,15 @@ def infer(start: bytes, path: str) -> StructType:
         values = getattr(feature, kind).value if kind else ()
         if not values:
             raise InputError(f"{path}, record 1: feature {name!r} is empty, so its type can't be found. {advice}")
-        one = (LongType() if kind == "int64_list" else FloatType() if kind == "float_list" else
-               StringType() if all(map(_is_text, values)) else BinaryType())
+        one = (
+            LongType()
+            if kind == "int64_list"
+            else FloatType()
+            if kind == "float_list"
+            else StringType()
+            if all(map(_is_text, values))
+            else BinaryType()
+        )
         fields.append(StructField(name, one if len(values) == 1 else ArrayType(one)))
     return StructType(fields)
 
@@ -129,9 +149,11 @@ def check_schema(schema: StructType) -> None:
     """Refuse columns that no feature of an Example can fill."""
     for field in schema.fields:
         if type(_element(field.dataType)) not in _KINDS:
-            raise InputError(f"data.schema: column {field.name!r} is {field.dataType.simpleString()}, which no feature "
-                             "of a tf.train.Example holds. There are integers, float, double, boolean, string and "
-                             "binary, and arrays of them.")
+            raise InputError(
+                f"data.schema: column {field.name!r} is {field.dataType.simpleString()}, which no feature "
+                "of a tf.train.Example holds. There are integers, float, double, boolean, string and "
+                "binary, and arrays of them."
+            )
 
 
 @functools.cache
@@ -139,25 +161,34 @@ def example_class() -> type:
     """The message tf.train.Example, described here so that it neither needs TensorFlow nor meets TensorFlow's own."""
     file = descriptor_pb2.FileDescriptorProto(name="sparktrain/example.proto", package="sparktrain", syntax="proto3")
     field = descriptor_pb2.FieldDescriptorProto
-    for name, kind in (("BytesList", field.TYPE_BYTES), ("FloatList", field.TYPE_FLOAT),
-                       ("Int64List", field.TYPE_INT64)):
+    for name, kind in (("BytesList", field.TYPE_BYTES), ("FloatList", field.TYPE_FLOAT), ("Int64List", field.TYPE_INT64)):
         file.message_type.add(name=name).field.add(name="value", number=1, type=kind, label=field.LABEL_REPEATED)
     feature = file.message_type.add(name="Feature")
     feature.oneof_decl.add(name="kind")
     for number, name in enumerate(("bytes", "float", "int64"), start=1):
-        feature.field.add(name=f"{name}_list", number=number, type=field.TYPE_MESSAGE, label=field.LABEL_OPTIONAL,
-                          type_name=f".sparktrain.{name.capitalize()}List", oneof_index=0)
+        feature.field.add(
+            name=f"{name}_list",
+            number=number,
+            type=field.TYPE_MESSAGE,
+            label=field.LABEL_OPTIONAL,
+            type_name=f".sparktrain.{name.capitalize()}List",
+            oneof_index=0,
+        )
     features = file.message_type.add(name="Features")
     entry = features.nested_type.add(name="FeatureEntry")
     entry.options.map_entry = True
     entry.field.add(name="key", number=1, type=field.TYPE_STRING, label=field.LABEL_OPTIONAL)
-    entry.field.add(name="value", number=2, type=field.TYPE_MESSAGE, label=field.LABEL_OPTIONAL,
-                    type_name=".sparktrain.Feature")
-    features.field.add(name="feature", number=1, type=field.TYPE_MESSAGE, label=field.LABEL_REPEATED,
-                       type_name=".sparktrain.Features.FeatureEntry")
+    entry.field.add(name="value", number=2, type=field.TYPE_MESSAGE, label=field.LABEL_OPTIONAL, type_name=".sparktrain.Feature")
+    features.field.add(
+        name="feature",
+        number=1,
+        type=field.TYPE_MESSAGE,
+        label=field.LABEL_REPEATED,
+        type_name=".sparktrain.Features.FeatureEntry",
+    )
     file.message_type.add(name="Example").field.add(
-        name="features", number=1, type=field.TYPE_MESSAGE, label=field.LABEL_OPTIONAL,
-        type_name=".sparktrain.Features")
+        name="features", number=1, type=field.TYPE_MESSAGE, label=field.LABEL_OPTIONAL, type_name=".sparktrain.Features"
+    )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("sparktrain.Example"))
@@ -175,13 +206,17 @@ def _value(feature: Any, field: StructField, path: str, number: int) -> Any:
     if kind is None:
         return None
     if kind != wanted and not (kind == "int64_list" and wanted == "float_list"):
-        raise InputError(f"{path}, record {number}: feature {field.name!r} is a {kind}, but its column is "
-                         f"{field.dataType.simpleString()}. Give its type with data.schema.")
+        raise InputError(
+            f"{path}, record {number}: feature {field.name!r} is a {kind}, but its column is "
+            f"{field.dataType.simpleString()}. Give its type with data.schema."
+        )
     values = list(getattr(feature, kind).value)
     if isinstance(element, StringType):
         if not all(map(_is_text, values)):
-            raise InputError(f"{path}, record {number}: feature {field.name!r} holds bytes that are no UTF-8 text. "
-                             "Give it the type binary with data.schema.")
+            raise InputError(
+                f"{path}, record {number}: feature {field.name!r} holds bytes that are no UTF-8 text. "
+                "Give it the type binary with data.schema."
+            )
         values = [value.decode() for value in values]
     elif isinstance(element, BooleanType):
         values = [bool(value) for value in values]
@@ -190,9 +225,11 @@ def _value(feature: Any, field: StructField, path: str, number: int) -> Any:
     if isinstance(field.dataType, ArrayType):
         return values
     if len(values) > 1:
-        raise InputError(f"{path}, record {number}: feature {field.name!r} has {len(values)} values, but its column is "
-                         f"a single {field.dataType.simpleString()}. Give it the type array<"
-                         f"{field.dataType.simpleString()}> with data.schema.")
+        raise InputError(
+            f"{path}, record {number}: feature {field.name!r} has {len(values)} values, but its column is "
+            f"a single {field.dataType.simpleString()}. Give it the type array<"
+            f"{field.dataType.simpleString()}> with data.schema."
+        )
     return values[0] if values else None
 
 

@@ -25,8 +25,10 @@ def check_writable(spark: SparkSession, url: str, what: str) -> None:
     try:
         place_of(spark, url)
     except Py4JJavaError as error:
-        raise InputError(f"{what} can't be written to {url}: {first_line(error)}. Expected a storage that Spark writes to, such "
-                         "as hdfs:///models.") from error
+        raise InputError(
+            f"{what} can't be written to {url}: {first_line(error)}. Expected a storage that Spark writes to, such "
+            "as hdfs:///models."
+        ) from error
 
 
 def write_rows(frame: DataFrame, url: str) -> DataFrame:
@@ -46,7 +48,7 @@ def write_rows(frame: DataFrame, url: str) -> DataFrame:
 
     def write() -> None:
         spark.sparkContext.addJobTag(tag)
-        frame.write.mode("overwrite").parquet(url)   # over what a write left that was killed
+        frame.write.mode("overwrite").parquet(url)  # over what a write left that was killed
 
     # In a thread of its own: one that is interrupted while it waits for the JVM could not wait for the end of the job
     with ThreadPoolExecutor(1, "write-rows") as pool:

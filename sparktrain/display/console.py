@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from rich.console import Console
 from rich.live import Live
@@ -17,7 +17,7 @@ from sparktrain.display.run_progress import RunProgress
 from sparktrain.interfaces.messages import EpochEnd, Log, Message
 from sparktrain.runs.log import RunLog
 
-_PLAIN_EVERY = 10.0   # seconds between plain lines of the same phase
+_PLAIN_EVERY = 10.0  # seconds between plain lines of the same phase
 
 
 def make_console() -> Console:
@@ -89,7 +89,7 @@ class RunDisplay:
         """
         try:
             action()
-        except Exception as error:   # of a storage or a JVM that is gone: it must not hide why the run ended
+        except Exception as error:  # of a storage or a JVM that is gone: it must not hide why the run ended
             self.note(f"{otherwise}: {error}")
 
     def message(self, part: int, message: Message) -> None:
@@ -116,7 +116,7 @@ class RunDisplay:
             step, since = preparing
             counted = self._tasks()
             if counted is None:
-                return   # the run itself tells of it
+                return  # the run itself tells of it
             done, total = counted
             tasks = f" · {done} of {total} tasks" if total else ""
             self._show(f"{step}{tasks} · {time.monotonic() - since:.0f} s")

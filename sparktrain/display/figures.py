@@ -12,14 +12,12 @@ def counted(number: int, noun: str) -> str:
 
 def figure(value: float | None) -> str:
     """A metric for a person: four decimals, or as many significant digits where those would hide a small one."""
-    if value is None:   # no number, which JSON doesn't have
+    if value is None:  # no number, which JSON doesn't have
         return "nan"
     return f"{value:.4f}" if value == 0 or abs(value) >= 0.1 or math.isnan(value) else f"{value:.4g}"
 
 
-def place(
-    epoch: int, of_epochs: int, step: int, of_steps: int, rows_per_second: float | None, loss: float | None
-) -> list[str]:
+def place(epoch: int, of_epochs: int, step: int, of_steps: int, rows_per_second: float | None, loss: float | None) -> list[str]:
     """Where training stands, in words."""
     told = [f"epoch {epoch}/{of_epochs}", f"step {step}/{of_steps}"]
     if rows_per_second is not None:

@@ -13,13 +13,14 @@ import json
 import os
 import socket
 import sys
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
-VARIABLE = "SPARKTRAIN_LAUNCHER"   # the folder that has the launcher's socket, in the program's environment
+VARIABLE = "SPARKTRAIN_LAUNCHER"  # the folder that has the launcher's socket, in the program's environment
 _SOCKET = "launcher"
-_ANSWER = 60.0                     # seconds that an answer may take; a launcher that has ended breaks the connection at once
-_LONGEST_NAME = 100                # bytes of a socket's name that every system takes
-_launcher: socket.socket | None = None   # open for as long as this process lives
+_ANSWER = 60.0  # seconds that an answer may take; a launcher that has ended breaks the connection at once
+_LONGEST_NAME = 100  # bytes of a socket's name that every system takes
+_launcher: socket.socket | None = None  # open for as long as this process lives
 
 
 def use_launchers_streams() -> None:
@@ -37,11 +38,11 @@ def announce() -> None:
         return
     try:
         _send(connection, {"pid": os.getpid()})
-    except OSError:   # it was killed: the line goes to standard output
+    except OSError:  # it was killed: the line goes to standard output
         connection.close()
         return
     _launcher = connection
-    os.register_at_fork(after_in_child=connection.close)   # a process that outlives the program isn't the program
+    os.register_at_fork(after_in_child=connection.close)  # a process that outlives the program isn't the program
 
 
 def under_launcher() -> bool:
@@ -59,14 +60,14 @@ def hand_over(line: str) -> bool:
         return False
     try:
         _send(_launcher, {"line": line})
-    except OSError:   # the launcher was killed
+    except OSError:  # the launcher was killed
         return False
     return True
 
 
 def _connect() -> socket.socket | None:
     """A connection to the launcher, after its streams have taken the place of this process's; None where there is none."""
-    folder = os.environ.pop(VARIABLE, None)   # what this process starts is not the program
+    folder = os.environ.pop(VARIABLE, None)  # what this process starts is not the program
     if folder is None:
         return None
     connection = socket.socket(socket.AF_UNIX)
@@ -75,7 +76,7 @@ def _connect() -> socket.socket | None:
         with socket_name(folder) as name:
             connection.connect(name)
         _, streams, _, _ = socket.recv_fds(connection, 1, 2)
-    except OSError:   # another machine's launcher, or another user's, or it was killed
+    except OSError:  # another machine's launcher, or another user's, or it was killed
         connection.close()
         return None
     for stream, number, file in zip(streams, (1, 2), (sys.stdout, sys.stderr)):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
-_ROOT = Path(__file__).resolve().parents[2]   # of a checkout
+_ROOT = Path(__file__).resolve().parents[2]  # of a checkout
 
 
 def training_command(arguments: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-_EVERY = 0.25   # seconds
+_EVERY = 0.25  # seconds
 
 
 def in_notebook() -> bool:

@@ -19,7 +19,7 @@ def say(result: Result, path: str | None = None) -> None:
     if path is not None:
         try:
             Path(path).write_text(line + "\n")
-        except OSError as error:   # the line itself still has to come
+        except OSError as error:  # the line itself still has to come
             tell(f"--result {path}: {error}")
     if not hand_over(line):
         print(line, flush=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from sparktrain.display.figures import place
 from sparktrain.interfaces.messages import Filling, Joined, Message, Phase, Progress
 from sparktrain.runs.json_text import finite
 
-_ORDER = ("start", "fill", "join", "build", "train", "run", "save", "done")   # of a worker's phases
+_ORDER = ("start", "fill", "join", "build", "train", "run", "save", "done")  # of a worker's phases
 
 
 class RunProgress:
@@ -107,5 +108,6 @@ def training_line(progress: Mapping[int, Progress], seconds: float) -> str:
     slowest, rate = _pace(progress, seconds)
     done = (slowest.epoch - 1 + slowest.step / max(1, slowest.steps)) / max(1, slowest.epochs)
     left = f"{seconds * (1 - done) / done:,.0f} s left" if done > 0 else ""
-    return " · ".join(filter(None, [*place(slowest.epoch, slowest.epochs, slowest.step, slowest.steps, rate,
-                                           slowest.logs.get("loss")), left]))
+    return " · ".join(
+        filter(None, [*place(slowest.epoch, slowest.epochs, slowest.step, slowest.steps, rate, slowest.logs.get("loss")), left])
+    )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import timezone
-from typing import Any, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from datetime import UTC
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -15,8 +16,8 @@ from sparktrain.display.figures import counted, figure, place
 from sparktrain.runs.finished import finished_at
 from sparktrain.runs.snapshot import SILENT, RunSnapshot, silence
 
-_REASON = 200   # characters of a reason in a list
-_WIDE = 150     # characters that a run's line takes, with room for how it went
+_REASON = 200  # characters of a reason in a list
+_WIDE = 150  # characters that a run's line takes, with room for how it went
 
 
 def table(runs: list[dict[str, Any]], url: str, width: int = _WIDE) -> Table | Group:
@@ -32,13 +33,25 @@ def table(runs: list[dict[str, Any]], url: str, width: int = _WIDE) -> Table | G
         shown.add_column(name, no_wrap=True)
     shown.add_column("how it goes or went", overflow="fold")
     for run in runs:
-        shown.add_row(Text(run["run"]), run["status"], _time(run), run.get("engine"), _number(run.get("workers")),
-                      _number(run.get("rows")), _number(run.get("epochs")), _number(_seconds(run)), Text(_how(run)))
+        shown.add_row(
+            Text(run["run"]),
+            run["status"],
+            _time(run),
+            run.get("engine"),
+            _number(run.get("workers")),
+            _number(run.get("rows")),
+            _number(run.get("epochs")),
+            _number(_seconds(run)),
+            Text(_how(run)),
+        )
     return shown
 
 
 def _lines(run: Mapping[str, Any]) -> Iterator[RenderableType]:
-    what = [run.get("engine"), *(counted(run[name], name.removesuffix("s")) for name in ("workers", "rows", "epochs") if run.get(name))]
+    what = [
+        run.get("engine"),
+        *(counted(run[name], name.removesuffix("s")) for name in ("workers", "rows", "epochs") if run.get(name)),
+    ]
     if _seconds(run):
         what.append(f"{_seconds(run):,.0f} s")
     yield Text.assemble((run["run"], "bold"), f"  {run['status']}  {_time(run)}")
@@ -50,11 +63,11 @@ def _lines(run: Mapping[str, Any]) -> Iterator[RenderableType]:
 def _time(run: Mapping[str, Any]) -> str:
     """When a run ended or, at work, since when it is; UTC."""
     time = run.get("since") if run["status"] == "running" else run["finished"]
-    return finished_at({"finished": time}).astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M:%S") if time else ""
+    return finished_at({"finished": time}).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if time else ""
 
 
 def _seconds(run: Mapping[str, Any]) -> float | None:
-    return run.get("wall", run.get("seconds"))   # a summary's `seconds` are those of each phase
+    return run.get("wall", run.get("seconds"))  # a summary's `seconds` are those of each phase
 
 
 def _how(run: Mapping[str, Any]) -> str:
@@ -129,7 +142,7 @@ def _told(origin: Mapping[str, Any]) -> dict[str, str]:
         "user": f"{origin['user']}, application {origin['application']}",
         "versions": ", ".join(f"{name} {version}" for name, version in origin["versions"].items()),
     }
-    if origin.get("prepared"):   # runs of earlier versions don't say
+    if origin.get("prepared"):  # runs of earlier versions don't say
         told["prepared at"] = f"{origin['prepared']['url']}, application {origin['prepared']['application']}"
     if origin["parent"]:
         told["goes on from"] = origin["parent"]
@@ -148,16 +161,18 @@ def end_table(summary: Mapping[str, object], output: str | None = None) -> Table
     """The table at a run's end; with where the run is, where that is given."""
     table = Table(show_header=False, title=f"run {summary['run']}", title_justify="left")
     table.add_column()
-    table.add_column(overflow="fold")   # a path is copied whole
+    table.add_column(overflow="fold")  # a path is copied whole
     table.add_row("rows", f"{summary['rows']:,} training, {summary['validation_rows']:,} validation")
-    table.add_row("training", f"{summary['rows_per_second']:,.0f} rows/s by {counted(summary['workers'], 'worker')}, {summary['engine']}")
+    table.add_row(
+        "training", f"{summary['rows_per_second']:,.0f} rows/s by {counted(summary['workers'], 'worker')}, {summary['engine']}"
+    )
     for phase, seconds in summary["seconds"].items():
         table.add_row(f"  {phase}", f"{seconds:.1f} s")
     table.add_row("held back by", str(summary["held_back_by"]))
     for name, value in summary["metrics"].items():
         table.add_row(Text(name), figure(value))
     for note in summary["notes"]:
-        table.add_row("note", Text(note))   # it may have brackets, which rich takes for markup
+        table.add_row("note", Text(note))  # it may have brackets, which rich takes for markup
     if output is not None:
         table.add_row("path", Text(output))
     return table
@@ -169,8 +184,9 @@ _SHOWN_CLASSES = 20
 def add_classes(table: Table, classes: Mapping[Any, int]) -> None:
     """A row of the table for each class with its training rows; where they are many, as those of a measure, one for all."""
     if len(classes) > _SHOWN_CLASSES:
-        table.add_row("label", f"{len(classes):,} values, each in {min(classes.values()):,} to "
-                      f"{max(classes.values()):,} training rows")
+        table.add_row(
+            "label", f"{len(classes):,} values, each in {min(classes.values()):,} to {max(classes.values()):,} training rows"
+        )
         return
     for label, count in classes.items():
         table.add_row(Text(f"class {label}"), f"{count:,} training rows")
@@ -179,7 +195,7 @@ def add_classes(table: Table, classes: Mapping[Any, int]) -> None:
 def prepared_table(summary: dict[str, Any], classes: dict[Any, int] | None, url: str) -> Table:
     table = Table(show_header=False, title="prepared rows", title_justify="left")
     table.add_column()
-    table.add_column(overflow="fold")   # a path is copied whole
+    table.add_column(overflow="fold")  # a path is copied whole
     table.add_row("rows", f"{summary['rows']:,} training, {summary['validation_rows']:,} validation")
     add_classes(table, classes or {})
     table.add_row("files", f"{summary['files']:,}, {summary['bytes'] / 1e6:,.1f} MB")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import numpy
 import psutil
@@ -28,19 +29,19 @@ def measure(worker: Any, megabytes: int, repeats: int) -> dict[str, Any]:
 
     def seconds(values: Any) -> float:
         begun = time.perf_counter()
-        averaged(values)[0].numpy()   # has to be there, on a GPU too
+        averaged(values)[0].numpy()  # has to be there, on a GPU too
         return time.perf_counter() - begun
 
     pattern = 1 + tf.cast(tf.range(megabytes * 1_000_000 // 4) % 1000, tf.float32)
     large, small = pattern * (worker.rank + 1), tf.constant([worker.rank + 1.0])
-    mean = (worker.size + 1) / 2   # of the ranks + 1
+    mean = (worker.size + 1) / 2  # of the ranks + 1
     errors = [numpy.abs(averaged(values) / (expected * mean) - 1).max() for values, expected in ((large, pattern), (small, 1))]
     return {
         "rank": worker.rank,
         "host": socket.gethostname(),
         "large": _repeated(lambda: seconds(large), repeats),
         "small": _repeated(lambda: seconds(small), 10 * repeats),
-        "error": float(numpy.max(errors)),   # NaN where one is
+        "error": float(numpy.max(errors)),  # NaN where one is
         "resident": psutil.Process().memory_info().rss,
         "gpus": [each.name for each in tf.config.list_physical_devices("GPU")],
     }

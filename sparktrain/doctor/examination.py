@@ -6,8 +6,9 @@ import os
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import Any, Callable, TypeVar
+from typing import Any, TypeVar
 
 from pyspark import inheritable_thread_target
 from pyspark.sql import SparkSession
@@ -28,15 +29,29 @@ from sparktrain.interfaces.launch import EngineRefused
 from sparktrain.storage import StorageError, open_folder
 
 Value = TypeVar("Value")
-_GRACE = 30.0        # seconds that a check has to end once it is cancelled
-_MEGABYTES = 64      # of the tensor that is averaged
-_SETTINGS = ("spark.executor.instances", "spark.executor.cores", "spark.executor.memory", "spark.executor.memoryOverhead",
-             "spark.executor.memoryOverheadFactor", "spark.executor.pyspark.memory", "spark.task.cpus",
-             "spark.dynamicAllocation.enabled", "spark.executor.resource.gpu.amount", "spark.task.resource.gpu.amount",
-             "spark.executor.resource.gpu.discoveryScript", "spark.local.dir", "spark.submit.deployMode",
-             "spark.sparktrain.packages", "spark.pyspark.python")
-_ENVIRONMENT = ("executors need the driver's Python version and its packages, at the same path (PYSPARK_PYTHON) or packed "
-                "(`sparktrain package`, spark.sparktrain.packages); an executor's own stderr says more")
+_GRACE = 30.0  # seconds that a check has to end once it is cancelled
+_MEGABYTES = 64  # of the tensor that is averaged
+_SETTINGS = (
+    "spark.executor.instances",
+    "spark.executor.cores",
+    "spark.executor.memory",
+    "spark.executor.memoryOverhead",
+    "spark.executor.memoryOverheadFactor",
+    "spark.executor.pyspark.memory",
+    "spark.task.cpus",
+    "spark.dynamicAllocation.enabled",
+    "spark.executor.resource.gpu.amount",
+    "spark.task.resource.gpu.amount",
+    "spark.executor.resource.gpu.discoveryScript",
+    "spark.local.dir",
+    "spark.submit.deployMode",
+    "spark.sparktrain.packages",
+    "spark.pyspark.python",
+)
+_ENVIRONMENT = (
+    "executors need the driver's Python version and its packages, at the same path (PYSPARK_PYTHON) or packed "
+    "(`sparktrain package`, spark.sparktrain.packages); an executor's own stderr says more"
+)
 _ADVICE = {
     "Spark": "Spark's own lines above say more",
     "settings": "Spark's own lines above say more",
@@ -44,8 +59,8 @@ _ADVICE = {
     "GPUs": "see what nvidia-smi says on that host, and that TensorFlow can be imported there",
     "storage": "name a folder with --output that this user may write to, on a storage that every node reaches",
     "averaging": "if workers did not come together: executors must reach each other and the driver on any port (the one to the "
-                 "driver can be fixed: cluster.driver_port). If an executor was ended for its memory: give it more by --conf "
-                 "spark.executor.memoryOverhead=2g. If a module is missing: " + _ENVIRONMENT,
+    "driver can be fixed: cluster.driver_port). If an executor was ended for its memory: give it more by --conf "
+    "spark.executor.memoryOverhead=2g. If a module is missing: " + _ENVIRONMENT,
     "feed": "rows cross between executors by Spark's shuffle: executors must reach each other, and their local dirs need room",
 }
 _VERSIONS = "versions on the executors"
@@ -73,18 +88,26 @@ class Examination:
         facts: what they go by.
     """
 
-    def __init__(self, spark: SparkSession, output: str | None, workers: int, engine: str, wait: float = 120,
-                 megabytes: int = 100, tell: Callable[[str], object] = lambda text: None) -> None:
+    def __init__(
+        self,
+        spark: SparkSession,
+        output: str | None,
+        workers: int,
+        engine: str,
+        wait: float = 120,
+        megabytes: int = 100,
+        tell: Callable[[str], object] = lambda text: None,
+    ) -> None:
         self.findings: list[Finding] = []
         self.facts: dict[str, Any] = {"asked": {"workers": workers, "engine": engine, "output": output}}
         self._spark, self._context, self._tell = spark, spark.sparkContext, tell
         self._workers, self._engine, self._wait, self._megabytes = workers, engine, wait, megabytes
         self._output = output or f"/tmp/sparktrain-{self._context.sparkUser()}/doctor"
         self._settings = dict(self._context.getConf().getAll())
-        self._unfit = ""   # the check that says that executors can't be used
+        self._unfit = ""  # the check that says that executors can't be used
         self._slots: Slots | None = None
         self._seen: list[dict[str, Any]] | None = None
-        self._resident: int | None = None   # bytes of a training process
+        self._resident: int | None = None  # bytes of a training process
 
     def go(self) -> list[Finding]:
         for check, seconds, make in (
@@ -109,7 +132,7 @@ class Examination:
                 finding = within(self._spark, seconds, make)
             except Exception as error:
                 result, details = failed(error, check, None, 0)
-                said = isinstance(error, (ClusterRefused, ConfigError, EngineRefused, NoSlots))   # what to do, too
+                said = isinstance(error, (ClusterRefused, ConfigError, EngineRefused, NoSlots))  # what to do, too
                 advice = next((text for start, text in _ADVICE.items() if check.startswith(start) and not said), "")
                 python = f" (their Python: {self._python})" if check == "executors" else ""
                 finding = Finding(check, f"{result.reason}{python}", "bad", advice)
@@ -139,8 +162,11 @@ class Examination:
         }
         self.facts["settings"] = {name: self._settings[name] for name in _SETTINGS if name in self._settings}
         here = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-        return Finding("Spark", f"master {about['master']}, driver on {about['host']}; Java {about['java']}, Hadoop client "
-                       f"{about['hadoop_client']}, {here}")
+        return Finding(
+            "Spark",
+            f"master {about['master']}, driver on {about['host']}; Java {about['java']}, Hadoop client "
+            f"{about['hadoop_client']}, {here}",
+        )
 
     def _application(self) -> Finding:
         try:
@@ -153,8 +179,9 @@ class Examination:
     def _executors(self) -> Finding:
         asked = int(self._settings.get("spark.executor.instances", "0"))
         try:
-            self._slots = gather(Executors(self._context), Bounds(self._workers, max(self._workers, asked)), self._wait,
-                                 on_waiting=self._tell)
+            self._slots = gather(
+                Executors(self._context), Bounds(self._workers, max(self._workers, asked)), self._wait, on_waiting=self._tell
+            )
         except NoSlots:
             self._slots = count_slots(self._context)
             if not self._slots.most:
@@ -168,8 +195,9 @@ class Examination:
         """The executors as Spark's own pages list them."""
         found = self._context._jsc.sc().statusStore().executorList(True)
         every = [found.apply(index) for index in range(found.size())]
-        return [{"id": each.id(), "address": each.hostPort(), "cores": each.totalCores()}
-                for each in every if each.id() != "driver"]
+        return [
+            {"id": each.id(), "address": each.hostPort(), "cores": each.totalCores()} for each in every if each.id() != "driver"
+        ]
 
     def _gpus(self) -> Finding:
         seen = self._everywhere(executor_probe.see_gpus) if any(each["gpus"] for each in self._seen) else []
@@ -190,7 +218,7 @@ class Examination:
         try:
             existed = root.exists()
             folder.write_text(shared, "from the driver")
-        except StorageError:   # told by the driver's own line; executors may do better
+        except StorageError:  # told by the driver's own line; executors may do better
             shared = None
         try:
             tried = self._everywhere(partial(executor_probe.use_storage, url=folder.url, hadoop=hadoop, shared=shared))
@@ -206,8 +234,14 @@ class Examination:
         return verdicts.feeding(measured)
 
     def _average(self) -> Finding:
-        measured = run_function(averaging_probe.measure, workers=self._workers, engine=self._engine, name="doctor",
-                                args={"megabytes": _MEGABYTES, "repeats": 10}, cluster={"slots_timeout": 10})
+        measured = run_function(
+            averaging_probe.measure,
+            workers=self._workers,
+            engine=self._engine,
+            name="doctor",
+            args={"megabytes": _MEGABYTES, "repeats": 10},
+            cluster={"slots_timeout": 10},
+        )
         self.facts["averaging"] = measured
         self._resident = max(each["resident"] for each in measured)
         return verdicts.averaging(self._engine, _MEGABYTES, measured)
@@ -229,10 +263,10 @@ def within(spark: SparkSession, seconds: float, action: Callable[[], Value]) -> 
     errors: list[BaseException] = []
 
     def work() -> None:
-        context.addJobTag(tag)   # every job of this thread, and of those that it starts, has it
+        context.addJobTag(tag)  # every job of this thread, and of those that it starts, has it
         try:
             values.append(action())
-        except BaseException as error:   # raised below
+        except BaseException as error:  # raised below
             errors.append(error)
 
     thread = threading.Thread(target=inheritable_thread_target(spark)(work), name="doctor-check", daemon=True)
@@ -241,7 +275,7 @@ def within(spark: SparkSession, seconds: float, action: Callable[[], Value]) -> 
         thread.join(seconds)
         if thread.is_alive():
             raise TookTooLong(f"not done after {seconds:.0f} s, and cancelled")
-    except BaseException:   # a stop from outside, too
+    except BaseException:  # a stop from outside, too
         context.cancelJobsWithTag(tag)
         thread.join(_GRACE)
         raise

@@ -8,7 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import psutil
 from pyspark import BarrierTaskContext
@@ -17,7 +18,7 @@ from sparktrain.doctor.storage_probe import try_storage
 from sparktrain.driver.lineage import versions
 from sparktrain.storage import StorageError, open_folder
 
-CHILD_SECONDS = 180   # TensorFlow's first import from a cold disk takes its time
+CHILD_SECONDS = 180  # TensorFlow's first import from a cold disk takes its time
 _SEES = """
 import json, tensorflow as tf
 seen = [each.name for each in tf.config.list_physical_devices("GPU")]
@@ -55,13 +56,14 @@ def tensorflow_sees(addresses: list[str]) -> dict[str, Any]:
     """
     environment = {
         **os.environ,
-        "TF_CPP_MIN_LOG_LEVEL": "1",   # warnings tell of libraries that are missing
+        "TF_CPP_MIN_LOG_LEVEL": "1",  # warnings tell of libraries that are missing
         "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path),
         "CUDA_VISIBLE_DEVICES": ",".join(addresses),
     }
     try:
-        done = subprocess.run([sys.executable, "-c", _SEES], env=environment, capture_output=True, text=True,
-                              timeout=CHILD_SECONDS)
+        done = subprocess.run(
+            [sys.executable, "-c", _SEES], env=environment, capture_output=True, text=True, timeout=CHILD_SECONDS
+        )
     except subprocess.TimeoutExpired:
         return {"seen": None, "cuda_build": None, "said": f"TensorFlow was not imported within {CHILD_SECONDS} s"}
     told = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"seen": None, "cuda_build": None}
@@ -87,7 +89,7 @@ def use_storage(number: int, url: str, hadoop: Mapping[str, str], shared: str | 
 
 def _who(number: int) -> dict[str, str]:
     """The executor: the address by which others reach its host, and a name."""
-    host = BarrierTaskContext.get().getTaskInfos()[number].address.rpartition(":")[0]   # the port is no name of anything
+    host = BarrierTaskContext.get().getTaskInfos()[number].address.rpartition(":")[0]  # the port is no name of anything
     return {"host": host, "executor": f"{host} #{number}"}
 
 

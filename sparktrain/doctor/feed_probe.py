@@ -6,10 +6,11 @@ import math
 import os
 import tempfile
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Iterable, Iterator
+from typing import Any
 
 import numpy
 import pyarrow
@@ -22,10 +23,10 @@ from sparktrain.config import Job
 from sparktrain.data import deal, pack, prepare
 from sparktrain.driver.worker_spec import layout
 
-_WIDTH = 256            # floats a row
+_WIDTH = 256  # floats a row
 _ROW_BYTES = 4 * _WIDTH
 _BATCH = 64
-_STEP = 4096            # rows of an Arrow batch that is made
+_STEP = 4096  # rows of an Arrow batch that is made
 _SEED = 7
 _WRITTEN = "rows bigint, reading double"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, Mapping, Sequence
+from typing import Any, Literal
 
 from rich.table import Table
 from rich.text import Text
@@ -20,7 +21,7 @@ _STYLE = {"ok": "green", "warning": "yellow", "bad": "bold red"}
 # What stands before a host may be a user and a password, what stands behind a `?` a token.
 _CREDENTIALS = re.compile(r"([a-zA-Z][\w+.-]*://)[^\s'\"]*@")
 _QUERY = re.compile(r"([a-zA-Z][\w+.-]*://[^\s'\"?]*)\?[^\s'\"]*")
-_MOST_LINES = 12   # of a reason in the table; the JSON has them all
+_MOST_LINES = 12  # of a reason in the table; the JSON has them all
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,7 @@ def table(findings: Sequence[Finding], title: str) -> Table:
 
 def report(findings: Sequence[Finding], facts: Mapping[str, Any]) -> str:
     """What an issue report needs, as JSON without credentials."""
-    content = {"verdict": worst(findings), "time": now(), "findings": [asdict(finding) for finding in findings],
-               "facts": facts}
+    content = {"verdict": worst(findings), "time": now(), "findings": [asdict(finding) for finding in findings], "facts": facts}
     return json.dumps(redacted(content), indent=1, default=str)
 
 
@@ -104,4 +104,4 @@ def _short(text: str) -> str:
     lines = text.splitlines()
     if len(lines) <= _MOST_LINES:
         return text
-    return "\n".join([lines[0], f"… {len(lines) - _MOST_LINES} lines are in the JSON …", *lines[1 - _MOST_LINES:]])
+    return "\n".join([lines[0], f"… {len(lines) - _MOST_LINES} lines are in the JSON …", *lines[1 - _MOST_LINES :]])

@@ -6,7 +6,8 @@ import getpass
 import os
 import re
 import secrets
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from sparktrain.doctor import verdicts
 from sparktrain.doctor.finding import Finding
@@ -16,7 +17,7 @@ from sparktrain.launcher.java import ask_version, find_java
 from sparktrain.storage import Folder, StorageError, hadoop_settings, open_folder
 from sparktrain.storage.hadoop import conf_folder, default_file_system
 
-JAVA = 17   # Spark 4 needs it
+JAVA = 17  # Spark 4 needs it
 _VARIABLES = ("JAVA_HOME", "SPARK_HOME", "SPARK_CONF_DIR", "HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_HOME", "PYSPARK_PYTHON")
 SUBMIT = "./spark-submit.sh [spark-submit's options] jobs/doctor.py [--output URL] [--workers N] [--engine NAME]"
 
@@ -36,8 +37,11 @@ def look_here(output: str | None) -> tuple[list[Finding], dict[str, Any]]:
         java(*_java_says()),
         hadoop,
         storage,
-        Finding("the cluster", "executors, their versions and disks, GPUs, averaging and the feed are not looked at: they "
-                "need Spark", advice=SUBMIT),
+        Finding(
+            "the cluster",
+            "executors, their versions and disks, GPUs, averaging and the feed are not looked at: they need Spark",
+            advice=SUBMIT,
+        ),
     ]
     return findings, {"driver": {"versions": here, "variables": variables}, "hadoop": settings, "storage": tried}
 
@@ -53,8 +57,12 @@ def java(said: str | None, status: int = 0) -> Finding:
     if said is None:
         return Finding("Java", "neither JAVA_HOME nor PATH leads to a java", "bad", advice)
     if status != 0:
-        return Finding("Java", f"`java -version` failed with exit status {status}: {said}", "bad",
-                       f"mend it, or {advice}; JAVA_TOOL_OPTIONS and limits of memory (ulimit -v) count for it, too")
+        return Finding(
+            "Java",
+            f"`java -version` failed with exit status {status}: {said}",
+            "bad",
+            f"mend it, or {advice}; JAVA_TOOL_OPTIONS and limits of memory (ulimit -v) count for it, too",
+        )
     # Other lines may stand before it: "Picked up JAVA_TOOL_OPTIONS: …". Java 8 calls itself 1.8.
     version = re.search(r'^.*version "(?:1\.)?(\d+).*$', said, re.MULTILINE)
     if version is None or int(version[1]) < JAVA:
@@ -104,8 +112,12 @@ def _hadoop() -> tuple[dict[str, str], Finding]:
     if folder is None:
         return settings, Finding(check, "none is named: paths without a scheme lie on this machine's disk")
     if not settings:
-        return settings, Finding(check, f"{folder} has no core-site.xml or hdfs-site.xml that says where HDFS is", "warning",
-                                 "set HADOOP_CONF_DIR to the folder that has them")
+        return settings, Finding(
+            check,
+            f"{folder} has no core-site.xml or hdfs-site.xml that says where HDFS is",
+            "warning",
+            "set HADOOP_CONF_DIR to the folder that has them",
+        )
     return settings, Finding(check, f"{folder}: fs.defaultFS is {default_file_system(settings) or 'not set'}")
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -40,12 +41,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         take_signals()
         spark = SparkSession.builder.appName("sparktrain doctor").getOrCreate()
-        take_signals()   # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
-        examination = Examination(spark, options.output, workers, options.engine, options.wait,
-                                  tell=lambda text: console.print(text, markup=False, highlight=False))
+        take_signals()  # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
+        examination = Examination(
+            spark,
+            options.output,
+            workers,
+            options.engine,
+            options.wait,
+            tell=lambda text: console.print(text, markup=False, highlight=False),
+        )
         findings, facts = examination.findings, examination.facts
         examination.go()
-    except BaseException as error:   # Spark that doesn't start, and a stop from outside: what was found is told all the same
+    except BaseException as error:  # Spark that doesn't start, and a stop from outside: what was found is told all the same
         result, details = failed(error, "doctor", None, 0)
         findings.append(Finding("the examination", result.reason, "bad", "start it again; Spark's own lines above say more"))
         facts["end"] = details

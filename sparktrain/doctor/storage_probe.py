@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from sparktrain.storage import SUMMARY, Folder, StorageError
 
-_SIZE = 1 << 20   # bytes written
+_SIZE = 1 << 20  # bytes written
 
 
 class Unfaithful(StorageError):
@@ -39,7 +40,7 @@ def try_storage(folder: Folder) -> dict[str, Any]:
         try:
             if make() is False:
                 raise Unfaithful(f"{folder.url}: {step} gave another answer than what was written before")
-        except Exception as error:   # the other executors' answers are to be heard as well
+        except Exception as error:  # the other executors' answers are to be heard as well
             reason = str(error) if isinstance(error, StorageError) else f"{type(error).__name__}: {error}"
             return {"milliseconds": milliseconds, "failed": step, "reason": reason + _tidied(folder, bool(milliseconds))}
         milliseconds[step] = round(1000 * (time.perf_counter() - begun), 1)

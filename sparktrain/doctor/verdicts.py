@@ -6,8 +6,9 @@ A number has a verdict only where there is a limit that nobody would dispute; sp
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 from sparktrain.cluster.local_disks import Spare
 from sparktrain.cluster.memory import OVERHEAD, overhead_given
@@ -17,8 +18,8 @@ from sparktrain.doctor.finding import Finding, Verdict
 from sparktrain.interfaces.engines import packages_of
 
 Facts = Mapping[str, Any]
-_TENSORFLOW = ("tensorflow", "tensorflow-cpu")   # one package under two names
-_EXACT = 1e-5   # relative: float32 has 7 digits, and the tensors are sums of few whole numbers
+_TENSORFLOW = ("tensorflow", "tensorflow-cpu")  # one package under two names
+_EXACT = 1e-5  # relative: float32 has 7 digits, and the tensors are sums of few whole numbers
 
 
 def versions(driver: Facts, executors: Sequence[Facts], engine: str) -> Finding:
@@ -30,21 +31,33 @@ def versions(driver: Facts, executors: Sequence[Facts], engine: str) -> Finding:
         engine: training.engine.
     """
     check = "versions on the executors"
-    kinds: dict[tuple, list[str]] = defaultdict(list)   # names of executors by what they have
+    kinds: dict[tuple, list[str]] = defaultdict(list)  # names of executors by what they have
     for each in executors:
         kinds[tuple(sorted(_merged(each["versions"]).items()))].append(each["executor"])
-    found = "\n".join(f"{len(names)} executor(s), {names[0]}{' …' if len(names) > 1 else ''}: {_told(dict(kind))}"
-                      for kind, names in kinds.items())
+    found = "\n".join(
+        f"{len(names)} executor(s), {names[0]}{' …' if len(names) > 1 else ''}: {_told(dict(kind))}"
+        for kind, names in kinds.items()
+    )
     needed = packages_of(engine)
     lacking = {name: where for name in needed if (where := [at for kind, at in kinds.items() if name not in dict(kind)])}
     if lacking:
         what = ", ".join(f"{name} on {where[0][0]}" for name, where in lacking.items())
-        return Finding(check, found, "bad", f"not installed: {what}. Install it in the executors' Python, or point "
-                       "PYSPARK_PYTHON (spark.pyspark.python) at one that has it, or `sparktrain package` the environment")
+        return Finding(
+            check,
+            found,
+            "bad",
+            f"not installed: {what}. Install it in the executors' Python, or point "
+            "PYSPARK_PYTHON (spark.pyspark.python) at one that has it, or `sparktrain package` the environment",
+        )
     apart = sorted({name for kind in kinds for name, _ in set(kind) ^ set(next(iter(kinds)))})
     if apart:
-        return Finding(check, found, "bad", f"executors differ in {', '.join(apart)}: workers of one run would compute "
-                       "with different code. Give all of them the same environment (`sparktrain package`)")
+        return Finding(
+            check,
+            found,
+            "bad",
+            f"executors differ in {', '.join(apart)}: workers of one run would compute "
+            "with different code. Give all of them the same environment (`sparktrain package`)",
+        )
     here, there = _merged(driver), dict(next(iter(kinds)))
     apart = sorted(name for name in here.keys() & there.keys() if here[name] != there[name])
     if not apart:
@@ -55,8 +68,9 @@ def versions(driver: Facts, executors: Sequence[Facts], engine: str) -> Finding:
     return Finding(check, found, verdict, f"driver and executors differ in {told}: give both the same versions")
 
 
-def executors(slots: Slots, listed: Sequence[Facts], looked: Sequence[Facts], settings: Mapping[str, str],
-              workers: int) -> Finding:
+def executors(
+    slots: Slots, listed: Sequence[Facts], looked: Sequence[Facts], settings: Mapping[str, str], workers: int
+) -> Finding:
     """What one worker an executor gives.
 
     Args:
@@ -74,17 +88,34 @@ def executors(slots: Slots, listed: Sequence[Facts], looked: Sequence[Facts], se
     heap, asked = settings.get("spark.executor.memory", "1g"), int(settings.get("spark.executor.instances", "0"))
     memory = min((each["node_memory"] for each in looked), default=0)
     nodes = len({each["host"] for each in looked})
-    found = (f"{len(listed)} up on {nodes} host(s), of {' or '.join(map(str, cores)) or 'no'} core(s) and a heap of {heap}; "
-             f"a host has at least {memory / 2**30:,.1f} GiB. One worker an executor: at most {len(listed)} workers")
+    found = (
+        f"{len(listed)} up on {nodes} host(s), of {' or '.join(map(str, cores)) or 'no'} core(s) and a heap of {heap}; "
+        f"a host has at least {memory / 2**30:,.1f} GiB. One worker an executor: at most {len(listed)} workers"
+    )
     if len(listed) < workers:
-        return Finding(check, found, "bad", f"{workers} workers are asked for: submit with --num-executors {workers}, or "
-                       f"free the cluster, or take training.workers: {max(1, len(listed))}")
+        return Finding(
+            check,
+            found,
+            "bad",
+            f"{workers} workers are asked for: submit with --num-executors {workers}, or "
+            f"free the cluster, or take training.workers: {max(1, len(listed))}",
+        )
     if len(cores) > 1:
-        return Finding(check, found, "warning", "all workers step together, so those with fewer cores hold up the others: "
-                       "submit with --executor-cores, the same for all")
+        return Finding(
+            check,
+            found,
+            "warning",
+            "all workers step together, so those with fewer cores hold up the others: "
+            "submit with --executor-cores, the same for all",
+        )
     if len(listed) < asked:
-        return Finding(check, found, "warning", f"{asked} were asked for (--num-executors): the cluster has no room for more "
-                       "now, or nodes refuse them; its cluster manager's pages say why")
+        return Finding(
+            check,
+            found,
+            "warning",
+            f"{asked} were asked for (--num-executors): the cluster has no room for more "
+            "now, or nodes refuse them; its cluster manager's pages say why",
+        )
     return Finding(check, found)
 
 
@@ -102,9 +133,14 @@ def memory(settings: Mapping[str, str], master: str, resident: int | None) -> Fi
     found = f"{given:,} MiB a container ({OVERHEAD}) for Java's own needs, Spark's Python and the worker; {took}".rstrip("; ")
     if size is None or size <= given:
         return Finding(check, found)
-    return Finding(check, found, "warning", "the cluster manager may end executors for it: set cluster.worker_memory in the "
-                   f"job (spark-submit.sh then asks for it), or submit with --conf {OVERHEAD}=…; the model, its optimizer "
-                   "and its batches come on top")
+    return Finding(
+        check,
+        found,
+        "warning",
+        "the cluster manager may end executors for it: set cluster.worker_memory in the "
+        f"job (spark-submit.sh then asks for it), or submit with --conf {OVERHEAD}=…; the model, its optimizer "
+        "and its batches come on top",
+    )
 
 
 def gpus(looked: Sequence[Facts], seen: Sequence[Facts]) -> Finding:
@@ -119,26 +155,40 @@ def gpus(looked: Sequence[Facts], seen: Sequence[Facts]) -> Finding:
         devices = max((each["nvidia_devices"] for each in looked), default=0)
         if not devices:
             return Finding(check, "Spark gives the executors none, and their hosts show none")
-        return Finding(check, f"Spark gives the executors none; a host has {devices} NVIDIA device(s)", "warning",
-                       "workers train on the CPU: submit with --conf spark.executor.resource.gpu.amount=1 --conf "
-                       "spark.executor.resource.gpu.discoveryScript=conf/discover-gpus.sh")
+        return Finding(
+            check,
+            f"Spark gives the executors none; a host has {devices} NVIDIA device(s)",
+            "warning",
+            "workers train on the CPU: submit with --conf spark.executor.resource.gpu.amount=1 --conf "
+            "spark.executor.resource.gpu.discoveryScript=conf/discover-gpus.sh",
+        )
     owners: dict[tuple[str, str], list[str]] = defaultdict(list)
     for each in looked:
         for address in each["gpus"]:
             owners[each["host"], address].append(each["executor"])
-    found = "\n".join(f"{each['executor']}: GPU {', '.join(each['gpus']) or 'none'}; TensorFlow sees "
-                      f"{'it fail' if each['seen'] is None else len(each['seen'])}" for each in seen)
+    found = "\n".join(
+        f"{each['executor']}: GPU {', '.join(each['gpus']) or 'none'}; TensorFlow sees "
+        f"{'it fail' if each['seen'] is None else len(each['seen'])}"
+        for each in seen
+    )
     twice = [f"GPU {address} of {host}" for (host, address), names in owners.items() if len(names) > 1]
     if twice:
-        return Finding(check, found, "bad", f"several executors have {', '.join(twice)}: the discovery script names the same "
-                       "ones to each. Take conf/discover-gpus.sh (spark.executor.resource.gpu.discoveryScript), or have the "
-                       "cluster manager isolate GPUs")
+        return Finding(
+            check,
+            found,
+            "bad",
+            f"several executors have {', '.join(twice)}: the discovery script names the same "
+            "ones to each. Take conf/discover-gpus.sh (spark.executor.resource.gpu.discoveryScript), or have the "
+            "cluster manager isolate GPUs",
+        )
     blind = [each for each in seen if each["seen"] is None or len(each["seen"]) < len(each["gpus"])]
     if blind:
         first = blind[0]
-        why = {False: "its TensorFlow is built without CUDA: install one with it there (pip install 'tensorflow[and-cuda]')",
-               True: "it is built with CUDA, so see that nvidia-smi works there, with a driver that fits",
-               None: "it failed"}[first["cuda_build"]]
+        why = {
+            False: "its TensorFlow is built without CUDA: install one with it there (pip install 'tensorflow[and-cuda]')",
+            True: "it is built with CUDA, so see that nvidia-smi works there, with a driver that fits",
+            None: "it failed",
+        }[first["cuda_build"]]
         said = f". It said:\n{first['said']}" if first["said"] else ""
         return Finding(check, found, "bad", f"on {first['executor']} TensorFlow does not see what Spark has given; {why}{said}")
     return Finding(check, found)
@@ -156,12 +206,21 @@ def storage(where: str, tried: Sequence[Facts], url: str) -> Finding:
     if failed:
         first = failed[0]
         count = f"{len(failed)} of {len(tried)} can't, {first['executor']}: " if "executor" in first else ""
-        return Finding(check, f"{url}\n{count}{first['failed']} failed: {first['reason']}", "bad",
-                       "name a folder with --output that this user may write to, on a storage that every node reaches")
+        return Finding(
+            check,
+            f"{url}\n{count}{first['failed']} failed: {first['reason']}",
+            "bad",
+            "name a folder with --output that this user may write to, on a storage that every node reaches",
+        )
     apart = [each["executor"] for each in tried if not each.get("sees_the_drivers_file", True)]
     if apart:
         found = f"{url}\n{len(apart)} of {len(tried)}, {apart[0]} first, do not see a file of the driver's"
-        return Finding(check, found, "bad", "each node has a folder of its own there: use HDFS, an object store or a mount that all nodes share")
+        return Finding(
+            check,
+            found,
+            "bad",
+            "each node has a folder of its own there: use HDFS, an object store or a mount that all nodes share",
+        )
     slowest = {step: max(each["milliseconds"][step] for each in tried) for step in tried[0]["milliseconds"]}
     many = f"slowest of {len(tried)}: " if len(tried) > 1 else ""
     return Finding(check, f"{url}\n{many}" + ", ".join(f"{step} {took:,.0f} ms" for step, took in slowest.items()))
@@ -177,22 +236,31 @@ def averaging(engine: str, megabytes: int, measured: Sequence[Facts]) -> Finding
     check, size = f"averaging, {engine}", len(measured)
     if size == 1:
         return Finding(check, "one worker came up; it has nobody to average with")
-    wrong = [each["error"] for each in measured if not each["error"] <= _EXACT]   # NaN is wrong, too
+    wrong = [each["error"] for each in measured if not each["error"] <= _EXACT]  # NaN is wrong, too
     # An average lasts until the last has it.
     large, small = (max(median(each[name]) for each in measured) for name in ("large", "small"))
-    found = (f"{size} workers on {len({each['host'] for each in measured})} host(s): {megabytes} MB in {1000 * large:,.0f} ms "
-             f"({megabytes / large:,.0f} MB/s), one number in {1000 * small:,.1f} ms")
+    found = (
+        f"{size} workers on {len({each['host'] for each in measured})} host(s): {megabytes} MB in {1000 * large:,.0f} ms "
+        f"({megabytes / large:,.0f} MB/s), one number in {1000 * small:,.1f} ms"
+    )
     if wrong:
-        return Finding(check, f"{found}; the means are wrong by {wrong[0]:.1g} of their value", "bad",
-                       f"the workers' sums can't be trusted: install {engine} anew, built for this TensorFlow")
+        return Finding(
+            check,
+            f"{found}; the means are wrong by {wrong[0]:.1g} of their value",
+            "bad",
+            f"the workers' sums can't be trusted: install {engine} anew, built for this TensorFlow",
+        )
     return Finding(check, f"{found}; the means are right")
 
 
 def feeding(measured: Facts) -> Finding:
     """How fast rows come to the workers."""
-    return Finding("feed", f"{measured['megabytes']:,.0f} MB to {counted(len(measured['rows']), 'worker')}: filling "
-                   f"{measured['filling']:,.0f} MB/s in all; shuffled batches from disk {min(measured['reading']):,.0f} MB/s "
-                   "a worker at least")
+    return Finding(
+        "feed",
+        f"{measured['megabytes']:,.0f} MB to {counted(len(measured['rows']), 'worker')}: filling "
+        f"{measured['filling']:,.0f} MB/s in all; shuffled batches from disk {min(measured['reading']):,.0f} MB/s "
+        "a worker at least",
+    )
 
 
 def disks(looked: Sequence[Facts], spare: Spare) -> Finding:
@@ -203,13 +271,17 @@ def disks(looked: Sequence[Facts], spare: Spare) -> Finding:
         spare: how much of each disk segments leave free.
     """
     check, advice = "local disks", "give Spark other local dirs (spark.local.dir, or YARN's local-dirs), or make room there"
-    broken = [f"{each['executor']}: {disk['path']}: {disk.get('failed', 'not writable')}"
-              for each in looked for disk in each["disks"] if "failed" in disk or not disk["writable"]]
+    broken = [
+        f"{each['executor']}: {disk['path']}: {disk.get('failed', 'not writable')}"
+        for each in looked
+        for disk in each["disks"]
+        if "failed" in disk or not disk["writable"]
+    ]
     if broken:
         return Finding(check, "\n".join(broken), "bad", advice)
     rooms = {}
     for each in looked:
-        of_executor = {disk["device"]: disk for disk in each["disks"]}.values()   # as a task takes them
+        of_executor = {disk["device"]: disk for disk in each["disks"]}.values()  # as a task takes them
         rooms[each["executor"]] = sum(max(0, disk["free"] - spare.of(disk["total"])) for disk in of_executor), of_executor
     name, (room, least) = min(rooms.items(), key=lambda item: item[1][0])
     told = ", ".join(f"{disk['path']} ({disk['free'] / 1e9:,.1f} GB of {disk['total'] / 1e9:,.1f} free)" for disk in least)

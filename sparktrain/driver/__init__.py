@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["SuppliedObjects", "Result", "run_function", "run_job", "train", "write_prepared"]
+__all__ = ["Result", "SuppliedObjects", "run_function", "run_job", "train", "write_prepared"]
 
 _WHERE = {
     "SuppliedObjects": "driver.supplied_objects",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Callable, Literal, Mapping, Sequence
+from typing import Any, Literal
 
 from pyspark.ml import Estimator, Transformer
 from pyspark.sql import DataFrame, SparkSession
@@ -90,14 +91,34 @@ def train(
         ...                           engine="horovod", workers=2, batch_size=64, epochs=5)   # doctest: +SKIP
     """
     sections: dict[str, dict[str, Any]] = {
-        "data": dict(features=features, label=label, weight=weight, validation=validation, sample=sample,
-                     pipeline=None if isinstance(pipeline, (Estimator, Transformer)) else pipeline, keep=keep),
+        "data": dict(
+            features=features,
+            label=label,
+            weight=weight,
+            validation=validation,
+            sample=sample,
+            pipeline=None if isinstance(pipeline, (Estimator, Transformer)) else pipeline,
+            keep=keep,
+        ),
         "model": dict(args=dict(args) if args else None, files=files),
-        "training": dict(engine=engine, workers=workers, batch_size=batch_size, global_batch_size=global_batch_size,
-                         epochs=epochs, split=split, average=average, scale_learning_rate=scale_learning_rate,
-                         early_stopping=early_stopping, save=save, class_weight=class_weight,
-                         callbacks=callbacks if isinstance(callbacks, str) else None, gpus_per_worker=gpus_per_worker,
-                         checkpoint=checkpoint, max_failures=max_failures, time_limit=time_limit),
+        "training": dict(
+            engine=engine,
+            workers=workers,
+            batch_size=batch_size,
+            global_batch_size=global_batch_size,
+            epochs=epochs,
+            split=split,
+            average=average,
+            scale_learning_rate=scale_learning_rate,
+            early_stopping=early_stopping,
+            save=save,
+            class_weight=class_weight,
+            callbacks=callbacks if isinstance(callbacks, str) else None,
+            gpus_per_worker=gpus_per_worker,
+            checkpoint=checkpoint,
+            max_failures=max_failures,
+            time_limit=time_limit,
+        ),
         "output": dict(path=output),
         "cluster": dict(cluster or {}),
     }
@@ -114,11 +135,11 @@ def train(
         ),
     )
     if result.prepared is not None:
-        result.prepared.release()   # a notebook trains many times in one application
+        result.prepared.release()  # a notebook trains many times in one application
     return result
 
 
-_NO_LABEL = "sparktrain_no_label"   # a column of zeros, which no user is shown
+_NO_LABEL = "sparktrain_no_label"  # a column of zeros, which no user is shown
 
 
 def run_function(
@@ -183,8 +204,13 @@ def run_function(
             came = f"none of the columns {frame.columns} is left beside label and weight"
             raise ConfigError([Problem("data.features", came, "a column at least")])
     sections: dict[str, dict[str, Any]] = {
-        "data": dict(features=features, label=label if label is not None else _NO_LABEL, weight=weight,
-                     validation=validation, sample=sample),
+        "data": dict(
+            features=features,
+            label=label if label is not None else _NO_LABEL,
+            weight=weight,
+            validation=validation,
+            sample=sample,
+        ),
         "model": dict(files=files),
         "training": dict(engine=engine, workers=workers),
         "cluster": dict(cluster or {}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from sparktrain.config import Job
 from sparktrain.data import Prepared, check_writable
@@ -56,9 +56,7 @@ def check_model(staged: Folder, leader: Finished) -> None:
         )
 
 
-def keep(
-    staged: Folder, history: Mapping[str, list[float]], origin: Lineage, note: Callable[[str], object]
-) -> None:
+def keep(staged: Folder, history: Mapping[str, list[float]], origin: Lineage, note: Callable[[str], object]) -> None:
     """Write beside the model what is known only after training, and remove what was of use only until then.
 
     Args:
@@ -70,7 +68,7 @@ def keep(
     write_json(staged, "history.json", history)
     try:
         picture = curves(history) if history else None
-    except Exception as error:   # of matplotlib, its fonts or its cache folder: the model is worth more than a picture of it
+    except Exception as error:  # of matplotlib, its fonts or its cache folder: the model is worth more than a picture of it
         picture = None
         note(f"there is no history.png, as it can't be drawn: {type(error).__name__}: {error}")
     if picture is not None:

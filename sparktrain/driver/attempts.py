@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Callable
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -68,7 +68,11 @@ def train(run: RunContext, prepared: Prepared, slots: Slots, work: Work) -> list
             with _engine(run, slots) as launch:
                 return _attempt(run, prepared, slots, work, launch, last=policy.exhausted)
         except (AttemptFailed, StageFailed) as error:
-            retry = policy.after(_kind(error), _checkpoint(run.folder.staged, run.job.training.workers)) if not run.rehearsal else None
+            retry = (
+                policy.after(_kind(error), _checkpoint(run.folder.staged, run.job.training.workers))
+                if not run.rehearsal
+                else None
+            )
             if retry is None:
                 raise
             run.display.note(f"attempt {run.timeline.attempts} failed: {error}")
@@ -146,7 +150,9 @@ def _attempt(
 
     def release(tag: str) -> None:
         """Give the disks back what is not read again: each attempt shuffles anew, and the last one reads no rows twice."""
-        run.display.tidy(lambda: remove_shuffle_files(run.spark.sparkContext, tag), "the shuffle's files are still on the executors' disks")
+        run.display.tidy(
+            lambda: remove_shuffle_files(run.spark.sparkContext, tag), "the shuffle's files are still on the executors' disks"
+        )
         if last and not run.rehearsal:
             run.display.tidy(prepared.release, "the prepared rows are still kept")
 
@@ -165,13 +171,13 @@ def _attempt(
     except AttemptFailed as error:
         if error.failure.failure.error == NoRows.__name__:
             raise prepared.why_empty() from error
-        if error.failure.failure.error == "NotShared":   # training's, which the driver doesn't import
+        if error.failure.failure.error == "NotShared":  # training's, which the driver doesn't import
             raise ClusterRefused(f"{error.failure}: {error.failure.failure.message}") from error
         raise
     except NoTasks as error:
         raise prepared.why_empty() from error
     except StageFailed as error:
-        known = explain(error.__cause__)   # a file or a record that can't be read
+        known = explain(error.__cause__)  # a file or a record that can't be read
         raise known or error from error.__cause__
     run.timeline.mark("end")
     return finished

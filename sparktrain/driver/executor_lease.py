@@ -12,15 +12,16 @@ import hashlib
 import json
 import re
 import time
-from typing import Any, Callable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pyspark.sql import SparkSession
 
 from sparktrain.driver.hadoop import qualified
 from sparktrain.storage import Folder, NotFound, StorageError, open_folder
 
-_SIGN = 3.0    # seconds between two signs of the one whose turn it is
-_DEAD = 30.0   # seconds without a sign after which it counts as dead
+_SIGN = 3.0  # seconds between two signs of the one whose turn it is
+_DEAD = 30.0  # seconds without a sign after which it counts as dead
 GATHERING, TRAINING = "gathers its executors", "has its executors"
 
 
@@ -35,14 +36,20 @@ class ExecutorLease:
         clock: seconds.
     """
 
-    def __init__(self, folder: Folder, cluster: str, who: Mapping[str, Any], note: Callable[[str], None],
-                 clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        folder: Folder,
+        cluster: str,
+        who: Mapping[str, Any],
+        note: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._folder, self._who, self._note, self._clock = folder, dict(who), note, clock
         self._prefix = f".sparktrain-turn-{hashlib.sha256(cluster.encode()).hexdigest()[:10]}-"
-        self._mine: int | None = None      # the number of this run's turn, or of its last one
-        self._gathers = False              # whether it is still its turn, as far as it knows
+        self._mine: int | None = None  # the number of this run's turn, or of its last one
+        self._gathers = False  # whether it is still its turn, as far as it knows
         self._signs, self._signed = 0, 0.0
-        self._seen: tuple[Any, float] = (None, 0.0)   # the other's last sign, and when it was first seen
+        self._seen: tuple[Any, float] = (None, 0.0)  # the other's last sign, and when it was first seen
         self._other: dict[str, Any] | None = None
         self._broken = False
 
@@ -90,7 +97,7 @@ class ExecutorLease:
             return False
         claimed = self._folder.claim(self._name(number + 1), self._record(GATHERING))
         if claimed:
-            if self._mine is not None:   # of an earlier turn
+            if self._mine is not None:  # of an earlier turn
                 self._folder.remove(self._name(self._mine))
             self._mine, self._gathers, self._signed = number + 1, True, self._clock()
         return claimed
@@ -114,7 +121,7 @@ class ExecutorLease:
             try:
                 return number, json.loads(self._folder.read_text(self._name(number)))
             except NotFound:
-                continue   # its run has ended meanwhile
+                continue  # its run has ended meanwhile
         return 0, None
 
     def _write(self, state: str) -> None:

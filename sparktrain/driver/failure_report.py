@@ -29,7 +29,7 @@ def stopped(error: BaseException | None) -> bool:
 
 
 _REFUSED = (ConfigError, ClusterRefused, EngineRefused, RunTaken, TooLarge, MissingColumn, MissingSource, NoFileSystem)
-_SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, StageFailed, StorageError)   # their messages say it all
+_SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, StageFailed, StorageError)  # their messages say it all
 
 
 def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -> tuple[Result, str]:
@@ -47,13 +47,13 @@ def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -
         status, reason = "refused" if isinstance(error, _REFUSED) else "failed", str(error)
     else:
         details = "".join(traceback.format_exception(error))
-        if hasattr(error, "java_exception"):   # whose message is the JVM's whole stack
+        if hasattr(error, "java_exception"):  # whose message is the JVM's whole stack
             reason = f"{type(error).__name__}: {first_line(error)}"
     workers = job.training.workers if job is not None else 0
     result = Result(
         run=run_id,
         status=status,
-        workers=workers if isinstance(workers, int) else 0,   # of {min, max} it never came to a number
+        workers=workers if isinstance(workers, int) else 0,  # of {min, max} it never came to a number
         engine=job.training.engine if job is not None else None,
         attempts=int(isinstance(error, (AttemptFailed, StageFailed))),
         seconds=seconds,

@@ -14,7 +14,7 @@ from sparktrain.driver.supplied_objects import SuppliedObjects
 from sparktrain.usercode.fingerprint import of_function
 from sparktrain.usercode.lookup import goes_by_name
 
-_NUMBERED = re.compile(r"#\d+L?|\bplan_id=\d+")   # Spark numbers a plan's columns anew in each application
+_NUMBERED = re.compile(r"#\d+L?|\bplan_id=\d+")  # Spark numbers a plan's columns anew in each application
 
 
 def of_supplied(supplied: SuppliedObjects, *, rows_kept: bool) -> dict[str, str]:
@@ -46,6 +46,7 @@ def of_model(model: Any) -> str:
 
 def of_pipeline(pipeline: Any) -> str:
     """SHA-256 of a Spark ML Pipeline's or PipelineModel's stages with their parameters; not of what a fitted stage has learned."""
+
     def said(stage: Any) -> list[Any]:
         inner = stage.getStages() if isinstance(stage, Pipeline) else stage.stages if isinstance(stage, PipelineModel) else []
         set_to = {param.name: str(value) for param, value in stage.extractParamMap().items() if param.name != "stages"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from sparktrain.cluster.slots import check_application
 from sparktrain.driver.attempts import Work, train
@@ -52,13 +53,18 @@ def call_in_workers(run: RunContext, args: Mapping[str, Any], has_rows: bool, la
             run.timeline.message(part, message)
             run.display.message(part, message)
 
-        finished = train(run, prepared, slots, Work(
-            model=function,
-            code=shipped.archive,
-            fit=lambda sizes, resume: Fit(epochs=1, batch_sizes=sizes, own_loop=True, has_rows=has_rows, labelled=labelled),
-            gather=workers.gather,
-            notice=notice,
-        ))
+        finished = train(
+            run,
+            prepared,
+            slots,
+            Work(
+                model=function,
+                code=shipped.archive,
+                fit=lambda sizes, resume: Fit(epochs=1, batch_sizes=sizes, own_loop=True, has_rows=has_rows, labelled=labelled),
+                gather=workers.gather,
+                notice=notice,
+            ),
+        )
         digests = {run.timeline.joined[part].rank: each.returned_sha256 for part, each in enumerate(finished)}
         return [unpickled(run.folder.staged, rank, digests[rank]) for rank in range(len(finished))]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from pyspark import SparkContext
 
@@ -18,12 +19,21 @@ from sparktrain.runs.records import Lineage
 def versions() -> dict[str, str]:
     """Of what the result depends on, as installed with the driver."""
     found = {"python": platform.python_version()}
-    for name in ("sparktrain", "pyspark", "keras", "tensorflow", "tensorflow-cpu", "horovod", "tensorflowonspark",
-                 "pyarrow", "numpy"):
+    for name in (
+        "sparktrain",
+        "pyspark",
+        "keras",
+        "tensorflow",
+        "tensorflow-cpu",
+        "horovod",
+        "tensorflowonspark",
+        "pyarrow",
+        "numpy",
+    ):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            continue   # not every engine's packages are everywhere
+            continue  # not every engine's packages are everywhere
     return found
 
 
@@ -54,7 +64,7 @@ def lineage(
         classes_after_sampling=_by_name(classes),
         seed=job.seed,
         code=dict(code),
-        versions={**versions(), "pyspark": context.version},   # of SPARK_HOME's, which may be another than is installed
+        versions={**versions(), "pyspark": context.version},  # of SPARK_HOME's, which may be another than is installed
         user=context.sparkUser(),
         application=context.applicationId,
     )

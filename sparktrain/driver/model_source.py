@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any
 
 from sparktrain.config import ConfigError, Job, Problem
 from sparktrain.data import UnfitColumn
@@ -17,7 +18,7 @@ from sparktrain.models.custom_objects import CustomObject, find, named_in, of_mo
 from sparktrain.storage import Folder
 from sparktrain.usercode.lookup import find_module, own_folders, source
 
-GIVEN = "given.keras"   # under the run's folder, of a compiled model that a program hands over
+GIVEN = "given.keras"  # under the run's folder, of a compiled model that a program hands over
 
 
 @dataclass(frozen=True)
@@ -86,23 +87,31 @@ def from_parent(parent: ParentRun, job: Job, folders: Sequence[str]) -> ModelSou
     lost = [module for module in modules if find_module(module, folders) is None]
     if lost:
         names = sorted(name for name, module in parent.custom_objects.items() if module in lost)
-        raise ConfigError([Problem(
-            "model.load",
-            f"the model of {parent.url} has classes or functions of its own ({', '.join(names[:5])}), and there is no module "
-            f"{', '.join(map(repr, lost))}",
-            "their modules in the YAML's folder, the current folder or on PYTHONPATH",
-            f"looked in {', '.join(folders)}",
-        )])
+        raise ConfigError(
+            [
+                Problem(
+                    "model.load",
+                    f"the model of {parent.url} has classes or functions of its own ({', '.join(names[:5])}), and there is no module "
+                    f"{', '.join(map(repr, lost))}",
+                    "their modules in the YAML's folder, the current folder or on PYTHONPATH",
+                    f"looked in {', '.join(folders)}",
+                )
+            ]
+        )
     scripts = [name for name, module in parent.custom_objects.items() if module == SCRIPT]
     own = {name: find(CustomObject(name, SCRIPT, name.rpartition(">")[2])) for name in scripts}
     missing = [name for name, value in own.items() if value is None]
     if missing:
-        raise ConfigError([Problem(
-            "model.load",
-            f"the model of {parent.url} has classes or functions of a script or a notebook, which are not at hand: {', '.join(missing[:5])}",
-            "classes and functions of a module",
-            "move them into a module and name that in model.modules",
-        )])
+        raise ConfigError(
+            [
+                Problem(
+                    "model.load",
+                    f"the model of {parent.url} has classes or functions of a script or a notebook, which are not at hand: {', '.join(missing[:5])}",
+                    "classes and functions of a module",
+                    "move them into a module and name that in model.modules",
+                )
+            ]
+        )
     objects = by_value(own) if own else None
     return ModelSource(Source(file=f"{parent.url}/model.keras", modules=tuple(modules), objects=objects), modules)
 

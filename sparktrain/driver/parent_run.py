@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import yaml
 from pyspark.ml import PipelineModel
@@ -80,8 +81,10 @@ def note_of_leak(parent: ParentRun, job: Job) -> str | None:
         changed.append(f"data.validation.fraction was {then.get('fraction')} and is {now.fraction}")
     if not changed:
         return None
-    return (f"rows that are validated now may have been trained on by {parent.url}, and so look better than they are "
-            f"(of rows that both runs have): {'; '.join(changed)}. Keep seed and data.validation as they were")
+    return (
+        f"rows that are validated now may have been trained on by {parent.url}, and so look better than they are "
+        f"(of rows that both runs have): {'; '.join(changed)}. Keep seed and data.validation as they were"
+    )
 
 
 def refuse_other_pipeline(spark: SparkSession, parent: str, prepared: str) -> None:
@@ -95,9 +98,13 @@ def refuse_other_pipeline(spark: SparkSession, parent: str, prepared: str) -> No
         ConfigError: the pipelines of the two are not the same.
     """
     if not same_pipelines(spark, f"{parent}/pipeline", f"{prepared}/pipeline"):
-        raise ConfigError([Problem(
-            "model.load",
-            f"the pipeline of {parent} is not the one of data.prepared, {prepared}, so the model would see other values",
-            "the same fitted pipeline in both, or none in both",
-            "prepare the rows by jobs/prepare.py with the same model.load, or train a new model",
-        )])
+        raise ConfigError(
+            [
+                Problem(
+                    "model.load",
+                    f"the pipeline of {parent} is not the one of data.prepared, {prepared}, so the model would see other values",
+                    "the same fitted pipeline in both, or none in both",
+                    "prepare the rows by jobs/prepare.py with the same model.load, or train a new model",
+                )
+            ]
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Mapping
+from collections.abc import Mapping
 
 
 def curves(history: Mapping[str, list[float]]) -> bytes:

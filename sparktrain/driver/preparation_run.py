@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
-from typing import Any, Sequence
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -27,7 +28,13 @@ from sparktrain.usercode.lookup import search_folders
 
 
 def write_prepared(
-    spark: SparkSession, job: Job, to: str, *, supplied: SuppliedObjects = SuppliedObjects(), folders: Sequence[str] | None = None, display: RunDisplay | None = None
+    spark: SparkSession,
+    job: Job,
+    to: str,
+    *,
+    supplied: SuppliedObjects = SuppliedObjects(),
+    folders: Sequence[str] | None = None,
+    display: RunDisplay | None = None,
 ) -> Result:
     """Prepare a job's rows and write them, after sampling, with what belongs to them: what `data.prepared` reads.
 
@@ -54,7 +61,9 @@ def write_prepared(
         return _write(spark, job, qualified(spark, to), supplied, list(folders or search_folders()), shown)
 
 
-def _write(spark: SparkSession, job: Job, to: str, supplied: SuppliedObjects, folders: Sequence[str], display: RunDisplay) -> Result:
+def _write(
+    spark: SparkSession, job: Job, to: str, supplied: SuppliedObjects, folders: Sequence[str], display: RunDisplay
+) -> Result:
     begun = time.monotonic()
     context, hadoop = spark.sparkContext, hadoop_settings(spark)
     place = parse(to)
@@ -76,11 +85,19 @@ def _write(spark: SparkSession, job: Job, to: str, supplied: SuppliedObjects, fo
             modules = [job.data.preprocess.partition(":")[0]] if job.data.preprocess is not None else []
             code = ship(context, modules, folders).digests
             prepared = prepare_rows(
-                spark, job, supplied, folders, display, parent=parent, counted=False, store_at=f"{staged}/{stored.ROWS}", trains=False
+                spark,
+                job,
+                supplied,
+                folders,
+                display,
+                parent=parent,
+                counted=False,
+                store_at=f"{staged}/{stored.ROWS}",
+                trains=False,
             )
             life.finally_do(prepared.release, "the prepared rows are still kept")
             display.step("counting the rows")
-            prepared.count(job.data.label_column, job.seed, again=True)   # of what was written
+            prepared.count(job.data.label_column, job.seed, again=True)  # of what was written
             if not prepared.rows:
                 raise prepared.why_empty()
             classes = prepared.counts_after

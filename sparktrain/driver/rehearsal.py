@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Mapping
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -47,9 +48,7 @@ class Rehearsal:
         return table
 
 
-def rehearsal(
-    prepared: Prepared, joined: Mapping[int, Joined], summary: Summary, whole: bool
-) -> Rehearsal:
+def rehearsal(prepared: Prepared, joined: Mapping[int, Joined], summary: Summary, whole: bool) -> Rehearsal:
     """Scale up what the rehearsal's few rows took to the rows that a run would train on, which are counted.
 
     Args:

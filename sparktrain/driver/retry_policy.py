@@ -11,7 +11,7 @@ from sparktrain.interfaces.checkpoints import Checkpoint
 # the cluster manager took away, for another application or with its node, which is nobody's fault.
 Kind = Literal["final", "lost", "taken"]
 
-_PAUSES = (1.0, 5.0, 15.0, 30.0, 60.0)   # seconds before the next attempt, after so many in a row that came no further
+_PAUSES = (1.0, 5.0, 15.0, 30.0, 60.0)  # seconds before the next attempt, after so many in a row that came no further
 # As Spark words the end of an executor that the cluster manager took away.
 _TAKEN = ("unrelated to the running tasks", "decommission", "preempt")
 _LOST = ("ExecutorLostFailure", "executor loss", "Could not recover from a failed barrier", "FetchFailed", "worker lost")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Iterator, Mapping, Sequence
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -43,7 +43,7 @@ def rows_of(run: RunContext, code: Mapping[str, str], parent: ParentRun | None) 
     if run.supplied.prepared is not None:
         return run.supplied.prepared
     begun = time.monotonic()
-    stores = run.job.data.keep == "storage" and run.job.data.prepared is None   # whose rows are there already
+    stores = run.job.data.keep == "storage" and run.job.data.prepared is None  # whose rows are there already
     at = run.folder.staged.join(KEPT)
     if stores and at.exists(SUMMARY):
         check_same(run.folder, run.identity(code, json.loads(at.read_text(LINEAGE))["inputs"]))
@@ -122,7 +122,9 @@ def prepare_rows(
         pipeline=parent.pipeline if parent is not None else supplied.pipeline,
         classes=parent.classes if parent is not None else None,
         read_again=(counted or read_again) and store_at is None,
-        accept=(lambda schema, classes: refuse_unfit_types(job.data, schema, classes)) if trains else lambda schema, classes: None,
+        accept=(lambda schema, classes: refuse_unfit_types(job.data, schema, classes))
+        if trains
+        else lambda schema, classes: None,
         progress=display.step,
     )
     try:
@@ -159,14 +161,13 @@ def kept_rows(spark: SparkSession, job: Job, at: Folder, parent: ParentRun | Non
     """The rows that `keep_rows` has described."""
     data = job.data.model_copy(update={"prepared": at.url})
     prepared = stored.read(spark, data, job.data.columns, parent.classes if parent is not None else None)
-    prepared.origin = None   # they are the run's own
+    prepared.origin = None  # they are the run's own
     if parent is not None and (leak := note_of_leak(parent, job)) is not None:
         prepared.note(leak)
     return prepared
 
 
-def write_beside(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Lineage,
-                  begun: float) -> PreparedSummary:
+def write_beside(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Lineage, begun: float) -> PreparedSummary:
     """Write what belongs to rows that are stored in a folder, but for its summary, which is returned."""
     keep_fitted(at, prepared)
     origin.write(at, LINEAGE)

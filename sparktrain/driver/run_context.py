@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -47,7 +48,13 @@ class RunContext:
 
     @classmethod
     def of_job(
-        cls, spark: SparkSession, job: Job, run_id: str, supplied: SuppliedObjects, search: Sequence[str], display: RunDisplay,
+        cls,
+        spark: SparkSession,
+        job: Job,
+        run_id: str,
+        supplied: SuppliedObjects,
+        search: Sequence[str],
+        display: RunDisplay,
         rehearsal: bool = False,
     ) -> RunContext:
         """Return the context of a run that is to begin.

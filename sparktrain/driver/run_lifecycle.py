@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from types import TracebackType
-from typing import Any, Callable, Mapping
+from typing import Any
 
 from sparktrain.display.console import RunDisplay
 from sparktrain.runs.folder import RunFolder
@@ -16,7 +17,7 @@ from sparktrain.runs.result import Result
 from sparktrain.runs.status_writer import StatusWriter
 from sparktrain.storage import ClaimLost, open_folder
 
-Ending = Callable[[BaseException], tuple[Result, str]]   # how a run ended by an error, and what more there is to show of it
+Ending = Callable[[BaseException], tuple[Result, str]]  # how a run ended by an error, and what more there is to show of it
 
 
 class RunLifecycle:
@@ -37,7 +38,12 @@ class RunLifecycle:
     """
 
     def __init__(
-        self, folder: RunFolder, who: Mapping[str, str], display: RunDisplay, ending: Ending | None = None, rehearsal: bool = False
+        self,
+        folder: RunFolder,
+        who: Mapping[str, str],
+        display: RunDisplay,
+        ending: Ending | None = None,
+        rehearsal: bool = False,
     ) -> None:
         self._folder, self._who, self._display, self._ending, self._rehearsal = folder, who, display, ending, rehearsal
         self._last = ExitStack()
@@ -68,7 +74,7 @@ class RunLifecycle:
             hadoop: Hadoop's settings that the storage needs.
             status: asked for the status.
         """
-        folder = open_folder(self._folder.staged.url, hadoop)   # for that thread alone
+        folder = open_folder(self._folder.staged.url, hadoop)  # for that thread alone
         self._status_writer = StatusWriter(folder, status, self._display.log, self._display.note, self._folder.token)
         return self._status_writer
 
@@ -90,20 +96,22 @@ class RunLifecycle:
         with self._last:
             if error is not None and self._ending is not None:
                 self._end(error, self._ending)
-            if self._rehearsal or self._ending is None:   # of what was published nothing is left here
+            if self._rehearsal or self._ending is None:  # of what was published nothing is left here
                 self._display.tidy(self._folder.discard, "what the run had written is still there")
 
     def _end(self, error: BaseException, ending: Ending) -> None:
         result, details = ending(error)
         self._display.log.add(f"{result.status}: {result.reason}" + (f"\n{details.rstrip()}" if details else ""))
-        if self._rehearsal or isinstance(error, ClaimLost):   # what is there is the other process's by now
+        if self._rehearsal or isinstance(error, ClaimLost):  # what is there is the other process's by now
             return
         record = End(**result.line().model_dump(), finished=now(), traceback=details, **self._who)
-        self._display.tidy(lambda: self._leave(record), "how the run ended is not on the storage, or what it had written is still there")
+        self._display.tidy(
+            lambda: self._leave(record), "how the run ended is not on the storage, or what it had written is still there"
+        )
 
     def _leave(self, record: End) -> None:
         folder = self._folder
-        if folder.finished_summary() is not None:   # published, and then interrupted
+        if folder.finished_summary() is not None:  # published, and then interrupted
             return
         folder.check()
         resumable = folder.has_work()

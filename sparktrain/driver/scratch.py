@@ -31,8 +31,16 @@ def scratch_folder(spark: SparkSession, name: str) -> str:
     folder = url.rpartition("/")[0]
     owner = _made_on_this_machine(folder.removeprefix("file://")) if folder.startswith("file://") else _made(spark, folder)
     if owner is not None:
-        raise ConfigError([Problem("output.path", f"nothing came, and the scratch folder {folder} belongs to {owner}",
-                                   "a folder of your own", "set output.path")])
+        raise ConfigError(
+            [
+                Problem(
+                    "output.path",
+                    f"nothing came, and the scratch folder {folder} belongs to {owner}",
+                    "a folder of your own",
+                    "set output.path",
+                )
+            ]
+        )
     return url
 
 
@@ -53,9 +61,9 @@ def _made(spark: SparkSession, url: str) -> str | None:
     place = hadoop.fs.Path(url)
     system = place.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
     mode = hadoop.fs.permission.FsPermission(f"{_MINE_ALONE:o}")
-    system.mkdirs(place, mode)   # one that is there stays as it is
+    system.mkdirs(place, mode)  # one that is there stays as it is
     owner, me = system.getFileStatus(place).getOwner(), hadoop.security.UserGroupInformation.getCurrentUser().getShortUserName()
-    if owner not in (me, ""):   # object stores know no owners
+    if owner not in (me, ""):  # object stores know no owners
         return owner
     system.setPermission(place, mode)
     return None

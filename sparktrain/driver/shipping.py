@@ -6,10 +6,10 @@ import atexit
 import hashlib
 import shutil
 import tempfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Iterable, Sequence
 
 from pyspark import SparkContext
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from typing import Any, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from sparktrain.config import Job
 from sparktrain.data import Prepared, share_notes
@@ -40,8 +41,8 @@ class RunTimeline:
         self.joined: dict[int, Joined] = {}
         self._started = time.monotonic()
         self._epoch_seconds: list[float] = []
-        self._metrics: dict[str, float] = {}   # of the last epoch
-        self._moments: dict[str, float] = {}   # when each was last seen
+        self._metrics: dict[str, float] = {}  # of the last epoch
+        self._moments: dict[str, float] = {}  # when each was last seen
 
     def begin_attempt(self) -> None:
         self.attempts += 1
@@ -118,7 +119,7 @@ class RunTimeline:
             finished: how each part's worker ended.
         """
         last = self._moments
-        saving = last.get("save", last["end"])   # a rehearsal saves nothing
+        saving = last.get("save", last["end"])  # a rehearsal saves nothing
         self.seconds["fill"] = last["joined"] - last["stage"]
         self.seconds["start workers"] = last["train"] - last["joined"]
         self.seconds["train"] = saving - last["train"]
@@ -166,7 +167,7 @@ class RunTimeline:
         rows = [joined.training_rows for joined in self.joined.values()]
         notes = uneven_notes(rows)
         validation = job.data.validation
-        if validation is not None and job.data.sample is None:   # of a sample it was told before the rows were taken
+        if validation is not None and job.data.sample is None:  # of a sample it was told before the rows were taken
             notes += share_notes(validation.fraction, self.rows, sum(each.validation_rows for each in self.joined.values()))
         return notes
 
@@ -184,8 +185,10 @@ def uneven_notes(rows: Sequence[int]) -> list[str]:
     mean = sum(rows) / len(rows)
     if max(rows) <= 1.3 * mean:
         return []
-    return [f"the workers' training rows are uneven: the largest has {max(rows):,}, {max(rows) / mean:.2f} times the mean of "
-            f"{mean:,.0f}, and an epoch takes as many steps as its rows do"]
+    return [
+        f"the workers' training rows are uneven: the largest has {max(rows):,}, {max(rows) / mean:.2f} times the mean of "
+        f"{mean:,.0f}, and an epoch takes as many steps as its rows do"
+    ]
 
 
 _MEANING = {

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -115,9 +116,11 @@ class _TrainingRun:
                     run.display.step("keeping the run")
                     history = self._keep(trained)
                     if run.job.data.keep == "storage":
-                        trained.prepared.release()   # where it was stored there is nothing left
+                        trained.prepared.release()  # where it was stored there is nothing left
                 life.publish(trained.summary)
-            run.display.tidy(lambda: show_end(run.display.console, trained.summary.content(), run.folder.final.url), "no table is shown")
+            run.display.tidy(
+                lambda: show_end(run.display.console, trained.summary.content(), run.folder.final.url), "no table is shown"
+            )
             return self._finished(trained.summary.content(), history, trained.prepared)
 
     def _train(self, life: RunLifecycle, workers: WorkerSlots, rows: list[Prepared]) -> _Trained:
@@ -140,14 +143,26 @@ class _TrainingRun:
             if not (isinstance(message, EpochEnd) and run.rehearsal):
                 run.display.message(part, message)
 
-        finished = train(run, prepared, slots, Work(
-            model=model.source,
-            code=shipped.archive,
-            fit=lambda sizes, resume: fit_of(run.job, sizes, prepared.labels, resume, source(callbacks) if callbacks is not None else None,
-                                             run.timeline.since, run.rehearsal),
-            gather=workers.gather,
-            notice=notice,
-        ))
+        finished = train(
+            run,
+            prepared,
+            slots,
+            Work(
+                model=model.source,
+                code=shipped.archive,
+                fit=lambda sizes, resume: fit_of(
+                    run.job,
+                    sizes,
+                    prepared.labels,
+                    resume,
+                    source(callbacks) if callbacks is not None else None,
+                    run.timeline.since,
+                    run.rehearsal,
+                ),
+                gather=workers.gather,
+                notice=notice,
+            ),
+        )
         summary = run.timeline.summary(run.id, run.job, finished, prepared)
         return _Trained(prepared, finished, summary, shipped.digests)
 
@@ -172,7 +187,7 @@ class _TrainingRun:
     def _resume(self, earlier: str) -> None:
         """Go on with what an earlier driver of this run has left."""
         staged = self._run.folder.staged
-        if not staged.exists(f"{KEPT}/{SUMMARY}"):   # half written, and prepared again
+        if not staged.exists(f"{KEPT}/{SUMMARY}"):  # half written, and prepared again
             staged.remove(KEPT, recursive=True)
         self._run.display.note(f"going on with run {self._run.id}: {earlier}")
 

@@ -34,7 +34,7 @@ class WorkerSlots:
         run.job = run.job.model_copy(update={"training": run.job.training.model_copy(update={"workers": workers})})
         run.timeline.workers, run.timeline.copies = workers, workers if run.all_rows_each else 1
         run.timeline.seconds["slots"] += time.monotonic() - begun
-        worker_gpus(run.job.training.gpus_per_worker, slots)   # refused before any row is read
+        worker_gpus(run.job.training.gpus_per_worker, slots)  # refused before any row is read
         check_python(run.spark.sparkContext, slots, run.job.training.engine)
         return slots
 

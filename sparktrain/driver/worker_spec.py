@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pyspark.errors import PySparkException
 from pyspark.sql.types import StructType
@@ -27,8 +27,9 @@ def class_weights(training: Training, labels: Sequence | None) -> dict[int, floa
     if training.class_weight is None:
         return None
     known = {label: index for index, label in enumerate(labels or ())}
-    unknown = [label for label in training.class_weight
-               if (label not in known if labels is not None else not isinstance(label, int))]
+    unknown = [
+        label for label in training.class_weight if (label not in known if labels is not None else not isinstance(label, int))
+    ]
     if unknown:
         allowed = f"labels among {list(known)}" if labels is not None else "whole numbers, as the label column has"
         raise ConfigError([Problem("training.class_weight", f"came with {unknown}", allowed)])
@@ -93,8 +94,10 @@ def refuse_unfit_types(data: Data, schema: StructType, classes: Sequence | None)
         try:
             kinds[field.name] = arrow_type(field.dataType)
         except PySparkException as error:
-            raise UnfitColumn(f"column {field.name!r} ({field.dataType.simpleString()}): Spark can't hand this type to Python. "
-                              "Turn it into numbers in data.preprocess.") from error
+            raise UnfitColumn(
+                f"column {field.name!r} ({field.dataType.simpleString()}): Spark can't hand this type to Python. "
+                "Turn it into numbers in data.preprocess."
+            ) from error
     try:
         feed.check_types(layout(data, classes, {}), kinds)
     except feed.BadInput as error:
@@ -113,7 +116,13 @@ def rows_of_each(prepared: Prepared, workers: int, whole: bool) -> int | None:
 
 
 def fit_of(
-    job: Job, sizes: tuple[int, ...], labels: Sequence | None, resume: Checkpoint | None, callbacks: Source | None, since: float, rehearsal: bool
+    job: Job,
+    sizes: tuple[int, ...],
+    labels: Sequence | None,
+    resume: Checkpoint | None,
+    callbacks: Source | None,
+    since: float,
+    rehearsal: bool,
 ) -> Fit:
     """Return how an attempt trains.
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from importlib import import_module
-from typing import Callable
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.launch import Executors, Launch

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-_BRANCHES = ("CondBranchFuncGraph", "WhileBodyFuncGraph", "WhileCondFuncGraph")   # TensorFlow's, of tf.cond and loops
+_BRANCHES = ("CondBranchFuncGraph", "WhileBodyFuncGraph", "WhileCondFuncGraph")  # TensorFlow's, of tf.cond and loops
 
 
 class Numbering:

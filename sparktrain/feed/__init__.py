@@ -15,6 +15,22 @@ from sparktrain.feed.strings import dtype_name
 from sparktrain.feed.types import check_types
 
 __all__ = [
-    "MORE_LABEL", "BadInput", "Batch", "Column", "Disk", "Disks", "Filled", "Input", "Layout", "NoRows", "Schedule",
-    "SegmentWriter", "Shard", "agree", "agree_through", "check_types", "dtype_name", "label_counts",
+    "MORE_LABEL",
+    "BadInput",
+    "Batch",
+    "Column",
+    "Disk",
+    "Disks",
+    "Filled",
+    "Input",
+    "Layout",
+    "NoRows",
+    "Schedule",
+    "SegmentWriter",
+    "Shard",
+    "agree",
+    "agree_through",
+    "check_types",
+    "dtype_name",
+    "label_counts",
 ]

@@ -7,13 +7,14 @@ import hashlib
 import json
 import zlib
 from collections import Counter
-from typing import Any, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from sparktrain.feed.errors import BadInput, NoRows
 from sparktrain.feed.filled import Filled
 from sparktrain.feed.labels import MOST_CLASSES
 
-_SHOWN = 4   # descriptions that are compared, and parts that an error names, of each kind
+_SHOWN = 4  # descriptions that are compared, and parts that an error names, of each kind
 
 
 def agree(filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -60,8 +61,7 @@ def agree_through(gather: Callable[[str], list[str]], part: int, filled: Filled)
         return _agreement(summaries, {first[0]: _description(filled)})
     packed = base64.b64encode(zlib.compress(_dumped(_description(filled)))).decode() if part in first else ""
     texts = gather(packed)
-    return _agreement(
-        summaries, {number: json.loads(zlib.decompress(base64.b64decode(texts[number]))) for number in first})
+    return _agreement(summaries, {number: json.loads(zlib.decompress(base64.b64decode(texts[number]))) for number in first})
 
 
 def _summary(filled: Filled) -> dict[str, Any]:
@@ -151,9 +151,7 @@ def label_counts(counts: Sequence[list[list[int]] | None]) -> list[list[int]] | 
     return [[label, rows] for label, rows in sorted(total.items())] if len(total) <= MOST_CLASSES else None
 
 
-def _check_same(
-    known: Sequence[tuple[dict[str, Any], list[int]]], look: Callable[[dict[str, Any]], dict[str, Any]]
-) -> None:
+def _check_same(known: Sequence[tuple[dict[str, Any], list[int]]], look: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     """Refuse a column, which `look` finds in a description, that isn't the same in all of them."""
     first = look(known[0][0])
     kinds: dict[str, list[int]] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -99,6 +99,7 @@ def runs(kinds: Sequence[pa.DataType], shapes: Sequence[tuple[int, ...]]) -> tup
     Returns:
         (first, one past the last) of each group, in order; a column that is none of these is a group of its own.
     """
+
     def alike(kind: pa.DataType, shape: tuple[int, ...]) -> bool:
         return shape == () and (pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
@@ -198,7 +199,10 @@ def dense(array: pa.Array, column: Column, shape: tuple[int, ...]) -> np.ndarray
         raise _ragged(0, list(came), len(converted), list(shape))
     if math.prod(came) != math.prod(shape):
         raise Fault(
-            0, f"a row of shape {list(came)}", len(converted), f"where shape {list(shape)} is asked for",
+            0,
+            f"a row of shape {list(came)}",
+            len(converted),
+            f"where shape {list(shape)} is asked for",
             "Correct data.features, or the column in data.preprocess.",
         )
     return converted.reshape(len(converted), *shape)
@@ -228,15 +232,18 @@ def _rows(array: pa.Array) -> np.ndarray:
     if len(other):
         raise _ragged(int(other[0]), [int(lengths[other[0]])], len(other), [length])
     if len(lengths) and not length:
-        raise Fault(0, "an array without elements", len(lengths), "can't be trained on",
-                    "Drop such rows with data.where, or give the column a `length` to pad it to.")
+        raise Fault(
+            0,
+            "an array without elements",
+            len(lengths),
+            "can't be trained on",
+            "Drop such rows with data.where, or give the column a `length` to pad it to.",
+        )
     elements = _of_elements(array, np.arange(len(array) + 1) * length)
     return elements.reshape(len(array), length, *elements.shape[1:])
 
 
-def _padded_elements(
-    array: pa.Array, column: Column, shape: tuple[int, ...], dtype: np.dtype
-) -> tuple[np.ndarray, np.ndarray]:
+def _padded_elements(array: pa.Array, column: Column, shape: tuple[int, ...], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     check_padding(column, array.type)
     if dtype == strings.DTYPE and column.pad:
         raise BadInput(
@@ -278,14 +285,22 @@ def _not_finite(rows: np.ndarray, converted: np.ndarray, offsets: np.ndarray | N
     if offsets is not None:
         indices = np.unique(np.searchsorted(offsets, indices, side="right") - 1)
     if np.isfinite(value):
-        return Fault(int(indices[0]), f"{value}", len(indices), "is larger than float32 can hold",
-                     "Scale the column in data.preprocess or data.pipeline.")
+        return Fault(
+            int(indices[0]),
+            f"{value}",
+            len(indices),
+            "is larger than float32 can hold",
+            "Scale the column in data.preprocess or data.pipeline.",
+        )
     return Fault(int(indices[0]), f"{value}", len(indices), "can't be trained on", _DROP_OR_FILL)
 
 
 def _ragged(row: int, came: list[int], count: int, first: list[int]) -> Fault:
     return Fault(
-        row, f"an array of shape {came}", count, f"where the first has {first}",
+        row,
+        f"an array of shape {came}",
+        count,
+        f"where the first has {first}",
         "All rows must have one shape: give the column a `length` to pad or cut it to, "
         "or make its arrays equal in data.preprocess.",
     )

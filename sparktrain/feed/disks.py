@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
 
 
 def choose(size: int, free: Sequence[int], written: Sequence[int], workers: Sequence[int], first: int) -> int | None:
@@ -25,6 +25,7 @@ def choose(size: int, free: Sequence[int], written: Sequence[int], workers: Sequ
     Returns:
         The disk's number, or None where no disk has room.
     """
+
     def used(disk: int) -> tuple[float, int]:
         share = free[disk] / workers[disk] + written[disk]
         return written[disk] / max(1.0, share), (disk - first) % len(free)
@@ -84,8 +85,13 @@ class Disks:
         Raises:
             OSError: ENOSPC, no disk has room for it.
         """
-        disk = choose(size, [disk.free for disk in self._disks], [disk.written for disk in self._disks],
-                      [disk.workers for disk in self._disks], self._first)
+        disk = choose(
+            size,
+            [disk.free for disk in self._disks],
+            [disk.written for disk in self._disks],
+            [disk.workers for disk in self._disks],
+            self._first,
+        )
         if disk is None:
             raise OSError(errno.ENOSPC, f"no disk has room for {size:,} bytes more")
         self._disks[disk].written += size

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,11 +22,11 @@ from sparktrain.feed.row_condition import row_condition
 from sparktrain.feed.spool import DISK
 from sparktrain.feed.store import INPUT, LABEL, ORDER, WEIGHT, Field, Store
 
-_CHUNK_BYTES = 1 << 20        # converted at once: stays in the processor's cache from check to copy
-_CHUNK_ROWS = 1 << 12         # of wide rows, up to
+_CHUNK_BYTES = 1 << 20  # converted at once: stays in the processor's cache from check to copy
+_CHUNK_ROWS = 1 << 12  # of wide rows, up to
 _WIDE_CHUNK_BYTES = 16 << 20  # of them: each chunk costs some microseconds a column
-_EXACT = 1 << 24              # up to it float32 has every whole number
-_MOST_ROWS = 1 << 18          # of a segment: bounds the row numbers that reading shuffles
+_EXACT = 1 << 24  # up to it float32 has every whole number
+_MOST_ROWS = 1 << 18  # of a segment: bounds the row numbers that reading shuffles
 
 
 class SegmentWriter:
@@ -62,8 +63,8 @@ class SegmentWriter:
         self._fields: list[Field] | None = None
         self._undecided: list[pa.RecordBatch] = []
         self._rows = 0
-        self._content = 0   # bytes of strings that came
-        self._label_ranges: dict[str, tuple[float, float]] = {}   # by the label's field
+        self._content = 0  # bytes of strings that came
+        self._label_ranges: dict[str, tuple[float, float]] = {}  # by the label's field
         self._label_counts = LabelCounts()
         self._digest = 0
         self._training: Store | None = None
@@ -116,7 +117,9 @@ class SegmentWriter:
             inputs={source.name: told[INPUT + source.name] for source in self._layout.inputs} if told else None,
             label=told[LABEL]["columns"][0] if told else None,
             label_range=list(self._label_ranges[LABEL]) if self._label_ranges else None,
-            more_label_ranges={name.removeprefix(INPUT): list(told) for name, told in self._label_ranges.items() if name != LABEL},
+            more_label_ranges={
+                name.removeprefix(INPUT): list(told) for name, told in self._label_ranges.items() if name != LABEL
+            },
             label_counts=self._label_counts.told(),
             weighted=self._layout.weight is not None,
             segments=self._training.segments if self._training else [],
@@ -142,7 +145,9 @@ class SegmentWriter:
             if None in shapes:
                 return
             shape, dtype = joined(list(zip(shapes, dtypes)), source.columns[0].shape is not None)
-            fields.append(Field(INPUT + source.name, source.columns, tuple(shapes), tuple(dtypes), shape, dtype, runs(kinds, shapes)))
+            fields.append(
+                Field(INPUT + source.name, source.columns, tuple(shapes), tuple(dtypes), shape, dtype, runs(kinds, shapes))
+            )
         kind = self._column(batch, layout.label).type
         dtype = label_dtype(layout.label, kind, layout.classes)
         label = Column(layout.label)
@@ -221,13 +226,16 @@ class SegmentWriter:
                 store.append(chosen, int(kept.sum()))
         self._rows += batch.num_rows
         self._content += sum(
-            strings.content(part) for field in self._fields if field.dtype == strings.DTYPE for part in rows[field.name])
+            strings.content(part) for field in self._fields if field.dtype == strings.DTYPE for part in rows[field.name]
+        )
 
     def _converted(self, batch: pa.RecordBatch, field: Field) -> Iterator[np.ndarray]:
         """The field's columns, or several at once, as arrays [n, ...]."""
         for first, stop in field.runs:
             columns = field.columns[first:stop]
-            together = numbers(batch.select([column.name for column in columns]), field.dtypes[first]) if stop - first > 1 else None
+            together = (
+                numbers(batch.select([column.name for column in columns]), field.dtypes[first]) if stop - first > 1 else None
+            )
             if together is not None:
                 yield together
                 continue
@@ -256,7 +264,9 @@ class SegmentWriter:
                 name = names[before + place]
                 with _Told(name, self._column(batch, name), self._rows):
                     raise Fault(
-                        row, str(flat[row, place]), int(((flat > _EXACT) | (flat < -_EXACT)).any(axis=1).sum()),
+                        row,
+                        str(flat[row, place]),
+                        int(((flat > _EXACT) | (flat < -_EXACT)).any(axis=1).sum()),
                         f"loses digits as float32, which input {field.name.removeprefix(INPUT)!r} has as there are floats beside it",
                         "Give the column an input of its own, or cast it to float in data.preprocess if that is meant.",
                     )

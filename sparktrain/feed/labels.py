@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,7 @@ from sparktrain.feed.columns import dense, element_dtype, refuse_nulls
 from sparktrain.feed.errors import BadInput, Fault
 from sparktrain.feed.layout import Column
 
-MOST_CLASSES = 1000   # that are counted: more different labels are a measure, not classes
+MOST_CLASSES = 1000  # that are counted: more different labels are a measure, not classes
 _NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 _STRINGS = (pa.types.is_string, pa.types.is_large_string)
 
@@ -66,7 +67,10 @@ def labels(array: pa.Array, column: str, classes: Sequence[Any] | None, shape: t
     if found.null_count:
         first = int(np.argmin(found.is_valid().to_numpy(zero_copy_only=False)))
         raise Fault(
-            first, repr(array[first].as_py()), found.null_count, f"is none of the classes {list(classes)!r}",
+            first,
+            repr(array[first].as_py()),
+            found.null_count,
+            f"is none of the classes {list(classes)!r}",
             "Correct `classes` in data.label, drop such rows with data.where, or map them in data.preprocess.",
         )
     return np.array(numbers, np.int32)[found.to_numpy(zero_copy_only=False)] if len(array) else np.empty(0, np.int32)
@@ -90,8 +94,13 @@ def weights(array: pa.Array, column: str) -> np.ndarray:
     values = dense(array, Column(column), ()).astype(np.float32, copy=False)
     below = np.flatnonzero(values < 0)
     if len(below):
-        raise Fault(int(below[0]), f"{values[below[0]]}", len(below), "is no weight: weights are at least 0",
-                    "Correct the column in data.preprocess.")
+        raise Fault(
+            int(below[0]),
+            f"{values[below[0]]}",
+            len(below),
+            "is no weight: weights are at least 0",
+            "Correct the column in data.preprocess.",
+        )
     return values
 
 
@@ -110,7 +119,7 @@ class LabelCounts:
             return
         low = labels.min()
         # As Python's integers: the labels' own dtype may be too small for the difference.
-        if int(labels.max()) - int(low) < MOST_CLASSES:   # much faster than sorting them
+        if int(labels.max()) - int(low) < MOST_CLASSES:  # much faster than sorting them
             counts = np.bincount((labels - low).astype(np.intp))
             found = np.flatnonzero(counts)
             self._counts.update({int(low) + int(step): int(counts[step]) for step in found})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any
 
-MORE_LABEL = "label:"   # no input's name of a model's own begins so
+MORE_LABEL = "label:"  # no input's name of a model's own begins so
 
 
 @dataclass(frozen=True)

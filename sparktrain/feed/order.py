@@ -9,14 +9,14 @@ one. Which rows are neighbours moves with every epoch.
 
 from __future__ import annotations
 
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 _SEED_MASK = (1 << 64) - 1
-_CACHE_BYTES = 16 << 20    # up to here memory's ways don't matter
-_RUN_BYTES = 64 << 10      # from here on memory is read at nearly its sequential speed
-_RUNS_OF_A_BATCH = 8       # a batch comes from at least so many places
+_CACHE_BYTES = 16 << 20  # up to here memory's ways don't matter
+_RUN_BYTES = 64 << 10  # from here on memory is read at nearly its sequential speed
+_RUNS_OF_A_BATCH = 8  # a batch comes from at least so many places
 
 
 def windows(segments: int, size: int, *, seed: int, part: int, epoch: int) -> list[list[int]]:
@@ -51,9 +51,7 @@ def shuffled(rows: Sequence[int], run: int, *, seed: int, part: int, epoch: int,
     # The first run of a segment is a shorter one, so that all later boundaries move with the offset.
     offset = int(generator.integers(1, run + 1))
     firsts = np.cumsum([0, *rows[:-1]])
-    begin = np.concatenate(
-        [first + np.arange(offset - run, count, run).clip(0) for first, count in zip(firsts, rows)]
-    )
+    begin = np.concatenate([first + np.arange(offset - run, count, run).clip(0) for first, count in zip(firsts, rows)])
     lengths = np.diff(begin, append=total)
     mixed = generator.permutation(len(begin))
     begin, lengths = begin[mixed], lengths[mixed]

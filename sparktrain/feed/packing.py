@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
 
-_WORD = 8   # bytes: an array is its length in one, a bit for each element that is null in whole ones, its values
+_WORD = 8  # bytes: an array is its length in one, a bit for each element that is null in whole ones, its values
 
 
 def unpacked(batch: pa.RecordBatch, sent: Mapping[str, str | None] | None) -> pa.RecordBatch:
@@ -22,7 +22,9 @@ def unpacked(batch: pa.RecordBatch, sent: Mapping[str, str | None] | None) -> pa
         return batch
     if not any(sent.values()):
         return batch.rename_columns(list(sent))
-    columns = [column if dtype is None else _lists(column, np.dtype(dtype)) for column, dtype in zip(batch.columns, sent.values())]
+    columns = [
+        column if dtype is None else _lists(column, np.dtype(dtype)) for column, dtype in zip(batch.columns, sent.values())
+    ]
     return pa.RecordBatch.from_arrays(columns, list(sent))
 
 
@@ -33,12 +35,13 @@ def _lists(array: pa.Array, dtype: np.dtype) -> pa.ListArray:
     if data_buffer is None or not len(array):
         return pa.array([None] * len(array), kind)
     offset_dtype = np.int64 if pa.types.is_large_binary(array.type) else np.int32
-    offsets = np.frombuffer(offsets_buffer, offset_dtype)[array.offset:array.offset + len(array) + 1]
-    data = np.frombuffer(data_buffer, np.uint8)[offsets[0]:offsets[-1]]
+    offsets = np.frombuffer(offsets_buffer, offset_dtype)[array.offset : array.offset + len(array) + 1]
+    data = np.frombuffer(data_buffer, np.uint8)[offsets[0] : offsets[-1]]
     same = _of_one_length(data, np.diff(offsets), dtype)
     if same is not None:
         return pa.ListArray.from_arrays(
-            np.arange(len(same) + 1, dtype=np.int32) * np.int32(same.shape[1]), pa.array(same.reshape(-1)), type=kind)
+            np.arange(len(same) + 1, dtype=np.int32) * np.int32(same.shape[1]), pa.array(same.reshape(-1)), type=kind
+        )
     return _of_any_length(data, offsets[:-1] - offsets[0], array.is_valid().to_numpy(zero_copy_only=False), dtype, kind)
 
 
@@ -54,7 +57,7 @@ def _of_one_length(data: np.ndarray, sizes: np.ndarray, dtype: np.dtype) -> np.n
     expected[:_WORD] = rows[0, :_WORD]
     if (rows[:, :head] != expected).any():
         return None
-    return np.ascontiguousarray(rows[:, head:head + length * dtype.itemsize]).view(dtype)
+    return np.ascontiguousarray(rows[:, head : head + length * dtype.itemsize]).view(dtype)
 
 
 def _of_any_length(data: np.ndarray, starts: np.ndarray, there: np.ndarray, dtype: np.dtype, kind: pa.DataType) -> pa.ListArray:

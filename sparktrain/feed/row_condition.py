@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Iterator
 from decimal import Decimal
-from typing import Any, Collection, Iterator
+from typing import Any
 
 import pyarrow as pa
 
-_MOST = 6        # values that the condition names
-_LONGEST = 60    # characters of one of them
+_MOST = 6  # values that the condition names
+_LONGEST = 60  # characters of one of them
 
 
 def row_condition(batch: pa.RecordBatch, row: int, hidden: Collection[str | None]) -> str:

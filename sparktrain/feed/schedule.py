@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import Iterator
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,7 @@ class Schedule:
                 f"{len(self.counts)} row counts and {len(self.batch_sizes)} batch sizes: expected one of each a part"
             )
         if min(self.counts) < 0 or min(self.batch_sizes) < 1:
-            raise ValueError(
-                f"row counts {self.counts} must be at least 0, batch sizes {self.batch_sizes} at least 1"
-            )
+            raise ValueError(f"row counts {self.counts} must be at least 0, batch sizes {self.batch_sizes} at least 1")
 
     @cached_property
     def leader(self) -> int:

@@ -8,9 +8,10 @@ import math
 import mmap
 import os
 import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Iterator, Mapping
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -66,7 +67,7 @@ def reserve(file: BinaryIO, size: int) -> None:
         try:
             os.posix_fallocate(file.fileno(), file.tell(), size)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):   # a file system that can't
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that can't
                 raise
 
 
@@ -103,8 +104,10 @@ class Segment:
             shape = json.loads(field.metadata[b"shape"])
             stored = column.flatten() if shape else column
             dtype = np.dtype(field.metadata[b"dtype"].decode())
-            self.fields[field.name] = StringRows(stored, self.rows, tuple(shape)) if dtype == strings.DTYPE else (
-                stored.to_numpy().view(dtype).reshape(self.rows, *shape)
+            self.fields[field.name] = (
+                StringRows(stored, self.rows, tuple(shape))
+                if dtype == strings.DTYPE
+                else (stored.to_numpy().view(dtype).reshape(self.rows, *shape))
             )
 
     def close(self) -> None:

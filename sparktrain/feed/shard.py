@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Callable, Iterable, Iterator, NamedTuple, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,8 @@ from sparktrain.feed.segments import read_ahead
 from sparktrain.feed.store import INPUT, LABEL, WEIGHT
 from sparktrain.feed.window import Window
 
-WINDOW = 4                   # segments mapped at once
-_BLOCK_ROWS = 1 << 13        # planned at once, so that small batches cost little
+WINDOW = 4  # segments mapped at once
+_BLOCK_ROWS = 1 << 13  # planned at once, so that small batches cost little
 
 
 class Batch(NamedTuple):
@@ -180,8 +181,7 @@ class Shard:
                             taken = min(missing, len(rows))
                             pieces.extend(window.batches(rows[:taken], [taken]))
                             rows, missing = rows[taken:], missing - taken
-                        yield self._batch({name: np.concatenate([piece[name] for piece in pieces])
-                                           for name in pieces[0]})
+                        yield self._batch({name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]})
                     block = block[whole:]
         finally:
             windows.close()
@@ -190,7 +190,9 @@ class Shard:
         self, groups: Sequence[Sequence[int]], rows_of: Callable[[int], np.ndarray], validation: bool
     ) -> Iterator[tuple[Window, np.ndarray]]:
         places = self.filled.validation_places if validation else self.filled.places
-        paths = [[segment_path(self.folders[places[number]], number, validation=validation) for number in group] for group in groups]
+        paths = [
+            [segment_path(self.folders[places[number]], number, validation=validation) for number in group] for group in groups
+        ]
         for number, mapped in enumerate(paths):
             for path in paths[number + 1] if number + 1 < len(paths) else ():
                 read_ahead(path)

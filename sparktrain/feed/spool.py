@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import mmap
 import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Iterator, Mapping, NamedTuple, Sequence
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -15,10 +17,12 @@ from sparktrain.feed import strings
 from sparktrain.feed.disks import Disks
 from sparktrain.feed.segments import reserve, telling_of_disk
 
-_RANGES = 16             # of keys, by their first bits; the files of one are given up once they are merged, so the disks never hold all rows twice
-DISK = 1 + 1 / _RANGES   # of the rows' size: what is needed at most, until all are merged and written elsewhere
+_RANGES = (
+    16  # of keys, by their first bits; the files of one are given up once they are merged, so the disks never hold all rows twice
+)
+DISK = 1 + 1 / _RANGES  # of the rows' size: what is needed at most, until all are merged and written elsewhere
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
-_AT_ONCE = 1 << 20       # bytes, gathered and written: they stay in the processor's cache until they are written
+_AT_ONCE = 1 << 20  # bytes, gathered and written: they stay in the processor's cache until they are written
 _ALIGNED = 8
 
 
@@ -32,7 +36,7 @@ class Spool:
 
     def __init__(self, disks: Disks, name: str):
         self._disks, self._name = disks, name
-        self._ends: list[dict[int, int]] = [{} for _ in range(_RANGES)]   # of each range's files, by their disk
+        self._ends: list[dict[int, int]] = [{} for _ in range(_RANGES)]  # of each range's files, by their disk
         self._stretches: list[list[_Stretch]] = [[] for _ in range(_RANGES)]
         self._bounds = np.array([_LEAST + number * (1 << 64) // _RANGES for number in range(1, _RANGES)], np.int64)
 
@@ -53,7 +57,7 @@ class Spool:
         size = keys.nbytes + sum(map(strings.written_size, fields.values()))
         fixed = keys.itemsize + sum(rows.itemsize for rows in items.values() if rows.dtype != strings.DTYPE)
         disk = self._disks.take(size + _RANGES * _ALIGNED * (1 + len(fields)))
-        for number, (first, end) in enumerate(zip(ends, ends[1:])):
+        for number, (first, end) in enumerate(itertools.pairwise(ends)):
             if first == end:
                 continue
             path, begin = self._path(number, disk), self._ends[number].get(disk, 0)
@@ -69,7 +73,7 @@ class Spool:
                         continue
                     step = max(1, _AT_ONCE // rows.itemsize)
                     for start in range(first, end, step):
-                        file.write(rows.take(order[start:min(start + step, end)]))
+                        file.write(rows.take(order[start : min(start + step, end)]))
                 file.write(bytes(-file.tell() % _ALIGNED))
                 self._ends[number][disk] = file.tell()
             self._stretches[number].append(stretch)
@@ -86,7 +90,9 @@ class Spool:
         for number, (ends, stretches) in enumerate(zip(self._ends, self._stretches)):
             paths = {disk: self._path(number, disk) for disk in ends}
             with ExitStack() as stack:
-                yield from _merged({disk: stack.enter_context(open(path, "rb")) for disk, path in paths.items()}, stretches, most, content)
+                yield from _merged(
+                    {disk: stack.enter_context(open(path, "rb")) for disk, path in paths.items()}, stretches, most, content
+                )
             for disk, path in paths.items():
                 path.unlink(missing_ok=True)
                 self._disks.give_back(disk, ends[disk])
@@ -98,10 +104,10 @@ class Spool:
 class _Stretch(NamedTuple):
     """Where rows lie in a file: their keys, ascending, then one field after the other, each row as bytes."""
 
-    disk: int           # of the file
+    disk: int  # of the file
     start: int
     count: int
-    fields: dict[str, tuple[int, np.dtype, int]]   # where each begins, its items' dtype, and how many values of a row these are
+    fields: dict[str, tuple[int, np.dtype, int]]  # where each begins, its items' dtype, and how many values of a row these are
 
     def keys(self, memory: mmap.mmap) -> np.ndarray:
         return np.frombuffer(memory, np.int64, self.count, self.start)
@@ -116,21 +122,24 @@ class _Stretch(NamedTuple):
 
     def content(self, file: BinaryIO, first: int, stop: int) -> int:
         """Bytes of the strings in some of the rows."""
-        return sum(strings.content_of_some(file, start, width, first, stop)
-                   for start, dtype, width in self.fields.values() if dtype == strings.DTYPE)
+        return sum(
+            strings.content_of_some(file, start, width, first, stop)
+            for start, dtype, width in self.fields.values()
+            if dtype == strings.DTYPE
+        )
 
 
 class _Piece(NamedTuple):
     """Rows of a stretch, from the start to before the stop."""
 
     stretch: _Stretch
-    keys: np.ndarray    # of the whole stretch
+    keys: np.ndarray  # of the whole stretch
     start: int
     stop: int
 
     def cut(self, key: int) -> tuple[_Piece, _Piece]:
         """The rows up to this key, and those behind it."""
-        at = self.start + int(np.searchsorted(self.keys[self.start:self.stop], key, side="right"))
+        at = self.start + int(np.searchsorted(self.keys[self.start : self.stop], key, side="right"))
         return self._replace(stop=at), self._replace(start=at)
 
 
@@ -144,7 +153,7 @@ class Block:
     """
 
     def __init__(self, files: Mapping[int, BinaryIO], pieces: Sequence[_Piece], whole: bool):
-        keys = [piece.keys[piece.start:piece.stop] for piece in pieces]
+        keys = [piece.keys[piece.start : piece.stop] for piece in pieces]
         order = np.argsort(np.concatenate(keys), kind="stable")
         ranks = np.empty_like(order)
         ranks[order] = np.arange(len(order))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -25,11 +26,11 @@ class Field:
 
     name: str
     columns: tuple[Column, ...]
-    shapes: tuple[tuple[int, ...], ...]    # of one row of each column
+    shapes: tuple[tuple[int, ...], ...]  # of one row of each column
     dtypes: tuple[np.dtype, ...]
     shape: tuple[int, ...]
     dtype: np.dtype
-    runs: tuple[tuple[int, int], ...] = ((0, 1),)    # of columns that are converted together, first and one past the last
+    runs: tuple[tuple[int, int], ...] = ((0, 1),)  # of columns that are converted together, first and one past the last
 
     @property
     def row_bytes(self) -> int:
@@ -50,10 +51,10 @@ class Field:
 class Store:
     """The training rows of a part, or its validation rows.
 
-    They are copied into the same memory until it is full: of rows, or of the content of strings. Then they are a segment; or, where one of the fields is
-    ORDER, they go to a spool, and become segments, of the other fields, when all are there; those that fit into the
-    memory are put in order there, and are one segment. Which rows share a segment is told by their ORDER and their size
-    alone, and not by when they came.
+    They are copied into the same memory until it is full: of rows, or of the content of strings. Then they are a segment;
+    or, where one of the fields is ORDER, they go to a spool, and become segments, of the other fields, when all are there;
+    those that fit into the memory are put in order there, and are one segment. Which rows share a segment is told by their
+    ORDER and their size alone, and not by when they came.
 
     Args:
         capacity: rows of a segment at most.
@@ -70,8 +71,8 @@ class Store:
         self._arrays = {field.name: np.empty((capacity, *field.shape), field.dtype) for field in fields}
         self._strings = [array for array in self._arrays.values() if array.dtype == strings.DTYPE]
         self._used = 0
-        self._held = 0   # bytes of strings' content
-        self._spool: Spool | None = None   # once the memory was full
+        self._held = 0  # bytes of strings' content
+        self._spool: Spool | None = None  # once the memory was full
         self.segments: list[int] = []
         self.places: list[int] = []
         self.bytes = 0
@@ -82,8 +83,8 @@ class Store:
         while done < count:
             more = min(count - done, self._capacity - self._used)
             for name, array in self._arrays.items():
-                _join([part[done:done + more] for part in rows[name]], array[self._used:self._used + more])
-            self._held += sum(strings.content(array[self._used:self._used + more]) for array in self._strings)
+                _join([part[done : done + more] for part in rows[name]], array[self._used : self._used + more])
+            self._held += sum(strings.content(array[self._used : self._used + more]) for array in self._strings)
             self._used += more
             done += more
             if self._used == self._capacity or self._held >= self._content:
@@ -106,10 +107,10 @@ class Store:
             between()
 
     def _rows(self) -> dict[str, np.ndarray]:
-        return {name: array[:self._used] for name, array in self._arrays.items()}
+        return {name: array[: self._used] for name, array in self._arrays.items()}
 
     def _sort(self) -> None:
-        order = np.argsort(self._arrays.pop(ORDER)[:self._used])
+        order = np.argsort(self._arrays.pop(ORDER)[: self._used])
         for rows in self._rows().values():
             rows[...] = rows.take(order, axis=0)
 
@@ -134,7 +135,7 @@ class Store:
 
     def _empty(self) -> None:
         for array in self._strings:
-            array[:self._used] = None
+            array[: self._used] = None
         self._used = self._held = 0
 
 
@@ -146,5 +147,5 @@ def _join(parts: list[np.ndarray], target: np.ndarray) -> None:
     column = 0
     for part in parts:
         flat = part.reshape(len(part), -1)
-        target[:, column:column + flat.shape[1]] = flat
+        target[:, column : column + flat.shape[1]] = flat
         column += flat.shape[1]

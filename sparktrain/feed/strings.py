@@ -9,8 +9,8 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-DTYPE = np.dtype(object)   # of the arrays; their items are bytes, as TensorFlow's strings are
-VALUE_BYTES = 64           # about what Python and NumPy take for each value beside its content
+DTYPE = np.dtype(object)  # of the arrays; their items are bytes, as TensorFlow's strings are
+VALUE_BYTES = 64  # about what Python and NumPy take for each value beside its content
 
 
 def is_string(kind: pa.DataType) -> bool:

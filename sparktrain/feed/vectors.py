@@ -45,7 +45,9 @@ def dense_vectors(array: pa.StructArray) -> np.ndarray:
     other = np.flatnonzero(sizes != size)
     if len(other):
         raise Fault(
-            int(other[0]), f"a vector of size {sizes[other[0]]}", len(other),
+            int(other[0]),
+            f"a vector of size {sizes[other[0]]}",
+            len(other),
             f"where the first has size {size}",
             "All vectors of a column must have one size: look at what assembles them.",
         )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Iterator, Sequence
 
 import numpy as np
 
 from sparktrain.feed.segments import Segment
 
-_WIDE = 1 << 10     # bytes of a row from which each batch is gathered by itself, in one pass
+_WIDE = 1 << 10  # bytes of a row from which each batch is gathered by itself, in one pass
 
 
 class Window:
@@ -62,7 +62,7 @@ class Window:
             stop = start + size
             batch = {name: rows[start:stop] for name, rows in shared.items()}
             for name, views in wide:
-                batch[name] = _taken(views, local, start, ends[number * sources:(number + 1) * sources])
+                batch[name] = _taken(views, local, start, ends[number * sources : (number + 1) * sources])
             yield batch
             start = stop
 
@@ -83,11 +83,11 @@ def _taken(views: Sequence[np.ndarray], local: np.ndarray, start: int, ends: Seq
     """Rows of the segments in a new array: from each segment those that `local` numbers from the end before to its."""
     # "clip" spares a copy through a buffer; no row number is out of range.
     if len(views) == 1:
-        return views[0].take(local[start:ends[0]], 0, None, "clip")
+        return views[0].take(local[start : ends[0]], 0, None, "clip")
     first, stop = start, ends[-1]
     rows = np.empty((stop - first, *views[0].shape[1:]), views[0].dtype)
     for view, end in zip(views, ends):
         if end > start:
-            view.take(local[start:end], 0, rows[start - first:end - first], "clip")
+            view.take(local[start:end], 0, rows[start - first : end - first], "clip")
             start = end
     return rows

@@ -12,15 +12,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-MOST_CLASSES = 100        # of a label of strings, or of whole numbers from 0 on
-MOST_ODD_CLASSES = 20     # of a label of other whole numbers: more are a measure
-MOST_LISTED = 500         # values of a category that the model lists; more are hashed
-LONGEST = 200             # steps of a sequence, words of a text
-_ENOUGH = 50              # rows from which on values that never come twice are taken for identifiers
-_WORDS = 4                # of a usual value, from which on a column is a text
+MOST_CLASSES = 100  # of a label of strings, or of whole numbers from 0 on
+MOST_ODD_CLASSES = 20  # of a label of other whole numbers: more are a measure
+MOST_LISTED = 500  # values of a category that the model lists; more are hashed
+LONGEST = 200  # steps of a sequence, words of a text
+_ENOUGH = 50  # rows from which on values that never come twice are taken for identifiers
+_WORDS = 4  # of a usual value, from which on a column is a text
 _TAKEN = {"numbers", "inputs", "known", "units", "learning_rate", "keras", "layers", "frame", "model", "f"}
 _IDENTIFIER = re.compile(r"(.*[_ -])?(id|uuid|guid|key|index)", re.IGNORECASE)
-_VECTOR = {"type", "size", "indices", "values"}   # the fields by which Spark ML's vectors are stored
+_VECTOR = {"type", "size", "indices", "values"}  # the fields by which Spark ML's vectors are stored
 
 
 class InitError(ValueError):
@@ -101,7 +101,8 @@ def choose(rows: pa.Table, label: str, labels: pa.ChunkedArray | None = None) ->
     """
     if label not in rows.column_names:
         close = difflib.get_close_matches(label, rows.column_names, n=1) or [
-            name for name in rows.column_names if name.casefold() == label.casefold()]
+            name for name in rows.column_names if name.casefold() == label.casefold()
+        ]
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise InitError(f"there is no column {label!r}.{hint} There are {', '.join(rows.column_names)}.")
     target = choose_target(label, rows[label] if labels is None else labels)
@@ -133,17 +134,26 @@ def choose_target(label: str, column: pa.ChunkedArray) -> Target:
         values = values.filter(pc.is_finite(values))
     if types.is_decimal(kind):
         values = values.cast(pa.float64())
-    fits = (types.is_boolean(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
-            or types.is_string(kind) or types.is_large_string(kind))
+    fits = (
+        types.is_boolean(kind)
+        or types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_decimal(kind)
+        or types.is_string(kind)
+        or types.is_large_string(kind)
+    )
     if not fits:
-        raise InitError(f"column {label!r} is {kind}, which can't be a label: expected numbers, booleans or strings. Write a "
-                        "job with `data.preprocess` that makes one of it: docs/data.md has recipes.")
+        raise InitError(
+            f"column {label!r} is {kind}, which can't be a label: expected numbers, booleans or strings. Write a "
+            "job with `data.preprocess` that makes one of it: docs/data.md has recipes."
+        )
     if not len(values):
         raise InitError(f"column {label!r} is null in all rows that were looked at: nothing can be learned from it")
     distinct = pc.unique(values).to_pylist()
     if len(distinct) == 1:
-        raise InitError(f"column {label!r} is {distinct[0]!r} in all {len(values):,} rows that were looked at: nothing can be learned "
-                        "from it")
+        raise InitError(
+            f"column {label!r} is {distinct[0]!r} in all {len(values):,} rows that were looked at: nothing can be learned from it"
+        )
     if types.is_boolean(kind):
         return Target(label, "binary", "true or false")
     if types.is_string(kind) or types.is_large_string(kind):
@@ -164,9 +174,11 @@ def choose_target(label: str, column: pa.ChunkedArray) -> Target:
 
 
 def _named_classes(label: str, distinct: list[str], rows: int) -> Target:
-    if len(distinct) > MOST_CLASSES or rows >= 20 and len(distinct) > rows / 2:
-        raise InitError(f"column {label!r} has {len(distinct):,} different strings in {rows:,} rows: too many to be classes. Take "
-                        "another column, or make classes of it in `data.preprocess`.")
+    if len(distinct) > MOST_CLASSES or (rows >= 20 and len(distinct) > rows / 2):
+        raise InitError(
+            f"column {label!r} has {len(distinct):,} different strings in {rows:,} rows: too many to be classes. Take "
+            "another column, or make classes of it in `data.preprocess`."
+        )
     task = "binary" if len(distinct) == 2 else "classes"
     return Target(label, task, f"{len(distinct)} different strings", tuple(distinct), _outputs(len(distinct)))
 
@@ -182,7 +194,7 @@ def _name(column: str, taken: set[str]) -> str:
     if keyword.iskeyword(name):
         name += "_"
     count, unique = 2, name
-    while unique.casefold() in taken:   # Spark takes upper and lower case for the same
+    while unique.casefold() in taken:  # Spark takes upper and lower case for the same
         unique, count = f"{name}_{count}", count + 1
     return unique
 
@@ -281,7 +293,7 @@ def _ml_vector(column: str, name: str, values: pa.Array) -> Feature:
     first = values[0].as_py()
     size = first["size"] if first["type"] == 0 else len(first["values"])
     usual, spread = _scale(np.asarray(values.field("values").flatten().drop_null()))
-    if first["type"] == 0:   # a sparse vector's zeros are not stored
+    if first["type"] == 0:  # a sparse vector's zeros are not stored
         usual = 0.0
     return Feature(column, name, "vector", f"a Spark ML vector of {size} numbers", usual, spread, shape=(size,), is_vector=True)
 

@@ -8,9 +8,10 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Callable, get_args
+from typing import get_args
 
 from sparktrain.config import Training
 from sparktrain.display.next_command import training_command
@@ -20,12 +21,10 @@ from sparktrain.init.looking import Look, look
 from sparktrain.interfaces.engines import ENGINES
 from sparktrain.storage.urls import parse
 
-_SHOWN = 8   # names of one kind
+_SHOWN = 8  # names of one kind
 
 
-def init(
-    path: str, label: str, engine: str | None, to: str | None, format: str | None, tell: Callable[[str], object]
-) -> None:
+def init(path: str, label: str, engine: str | None, to: str | None, format: str | None, tell: Callable[[str], object]) -> None:
     """Write a job that trains on the rows at a path.
 
     Args:
@@ -44,7 +43,9 @@ def init(
     engines = get_args(Training.model_fields["engine"].annotation)
     if engine is not None and engine not in engines:
         close = difflib.get_close_matches(engine, engines, n=1)
-        raise InitError(f"--engine {engine}: expected one of {', '.join(engines)}" + (f". Did you mean {close[0]}?" if close else ""))
+        raise InitError(
+            f"--engine {engine}: expected one of {', '.join(engines)}" + (f". Did you mean {close[0]}?" if close else "")
+        )
     folder, name = _place(path, to)
     files = [folder / f"{name}.yaml", folder / f"{name}.py"]
     for file in files:
@@ -68,25 +69,32 @@ def report(choices: Choices, seen: Look, files: list[str]) -> list[str]:
     """What was seen, chosen and written, and the next command."""
     found = f" in {seen.files} file{'s' if seen.files != 1 else ''}" if seen.files is not None else ""
     target = choices.target
-    task = {"binary": "a classification, of two classes", "classes": f"a classification, of {target.outputs} classes",
-            "regression": "a regression"}[target.task]
+    task = {
+        "binary": "a classification, of two classes",
+        "classes": f"a classification, of {target.outputs} classes",
+        "regression": "a regression",
+    }[target.task]
     order = ""
     if target.classes is not None:
         named = ", ".join(map(str, target.classes[:_SHOWN])) + (", …" if len(target.classes) > _SHOWN else "")
         order = f". Classes: {named}" + ("; the model says how likely the second is" if target.task == "binary" else "")
-    lines = [f"Looked at {seen.rows.num_rows:,} rows of {seen.url} ({seen.format}{found}).",
-             f"  label     {target.column}: {target.why}, so {task}{order}"]
+    lines = [
+        f"Looked at {seen.rows.num_rows:,} rows of {seen.url} ({seen.format}{found}).",
+        f"  label     {target.column}: {target.why}, so {task}{order}",
+    ]
     numbers = [each.column for each in choices.features if each.kind == "number"]
     if numbers:
         shown = ", ".join(numbers[:_SHOWN]) + (f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else "")
         lines.append(f"  takes     {shown}: numbers, scaled by what is usual")
     lines += [f"  takes     {each.column}: {each.why}" for each in choices.features if each.kind != "number"]
     lines += [f"  leaves    {column}: {why}" for column, why in choices.left_out.items()]
-    return [*lines,
-            f"Wrote {files[0]}, the job, and {files[1]}, its preparation and its model: both are yours to change.",
-            f"Take out of `features` what is known only after `{target.column}` is.",
-            "Next, rehearse it: one step on a few rows, in about a minute.",
-            f"  {training_command(['--config', files[0], '--check'])}"]
+    return [
+        *lines,
+        f"Wrote {files[0]}, the job, and {files[1]}, its preparation and its model: both are yours to change.",
+        f"Take out of `features` what is known only after `{target.column}` is.",
+        "Next, rehearse it: one step on a few rows, in about a minute.",
+        f"  {training_command(['--config', files[0], '--check'])}",
+    ]
 
 
 def _place(path: str, to: str | None) -> tuple[Path, str]:
@@ -95,13 +103,17 @@ def _place(path: str, to: str | None) -> tuple[Path, str]:
     folder = Path(to).parent if to is not None else Path()
     if to is not None and (not to.strip() or to.endswith("/") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", wanted)):
         likely = Path(to, "mine") if to.endswith("/") else folder / (_identifier(wanted) or "mine")
-        raise InitError(f"--to {to}: its last part names the job and its module of Python. Expected a letter, then letters, digits "
-                        f"and _: --to {shlex.quote(str(likely))}")
+        raise InitError(
+            f"--to {to}: its last part names the job and its module of Python. Expected a letter, then letters, digits "
+            f"and _: --to {shlex.quote(str(likely))}"
+        )
     name = wanted if to is not None else _identifier(wanted) or "mine"
-    if name in sys.builtin_module_names or find_spec(name) is not None and not (folder / f"{name}.py").exists():
+    if name in sys.builtin_module_names or (find_spec(name) is not None and not (folder / f"{name}.py").exists()):
         if to is not None:
-            raise InitError(f"--to {to}: Python has a module {name!r} already, which {name}.py would hide. Choose another name: "
-                            f"--to {shlex.quote(str(folder / f'{name}_job'))}")
+            raise InitError(
+                f"--to {to}: Python has a module {name!r} already, which {name}.py would hide. Choose another name: "
+                f"--to {shlex.quote(str(folder / f'{name}_job'))}"
+            )
         name += "_job"
     return folder, name
 
@@ -112,7 +124,9 @@ def _identifier(text: str) -> str:
 
 
 def _installed_engine() -> str:
-    return next((engine.name for engine in ENGINES.values() if engine.packages and all(map(find_spec, engine.packages))), "single")
+    return next(
+        (engine.name for engine in ENGINES.values() if engine.packages and all(map(find_spec, engine.packages))), "single"
+    )
 
 
 def _output(url: str, name: str, folder: Path) -> str:

@@ -6,9 +6,10 @@ import csv
 import gzip
 import io
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -21,12 +22,18 @@ from sparktrain.data import avro, tfrecord
 from sparktrain.data.records import Damage
 from sparktrain.init.choices import InitError
 
-_TEXT = 64 << 20         # bytes of a text that are read, unpacked
-_ROWS_BYTES = 64 << 20   # of the rows of one Parquet file that are looked at
-_FEWEST = 100            # of them, however large they are
-_LABELS = 5_000_000      # values of a label that are looked at
-_SUFFIXES = {"parquet": ("parquet", "parq", "pq"), "orc": ("orc",), "csv": ("csv", "tsv"), "json": ("json", "jsonl", "ndjson"),
-             "avro": ("avro",), "tfrecord": ("tfrecord", "tfrecords")}
+_TEXT = 64 << 20  # bytes of a text that are read, unpacked
+_ROWS_BYTES = 64 << 20  # of the rows of one Parquet file that are looked at
+_FEWEST = 100  # of them, however large they are
+_LABELS = 5_000_000  # values of a label that are looked at
+_SUFFIXES = {
+    "parquet": ("parquet", "parq", "pq"),
+    "orc": ("orc",),
+    "csv": ("csv", "tsv"),
+    "json": ("json", "jsonl", "ndjson"),
+    "avro": ("avro",),
+    "tfrecord": ("tfrecord", "tfrecords"),
+}
 
 
 class NeedsSpark(Exception):
@@ -178,15 +185,27 @@ def _tfrecord(files: Sequence[Path], label: str, rows: int) -> Found:
             for payload in _taken(tfrecord.payloads(file), rows * number // len(files) - len(records), path):
                 example.ParseFromString(payload)
                 kinds = {name: feature.WhichOneof("kind") for name, feature in example.features.feature.items()}
-                records.append({name: (kind, list(getattr(example.features.feature[name], kind).value))
-                                for name, kind in kinds.items() if kind is not None})
+                records.append(
+                    {
+                        name: (kind, list(getattr(example.features.feature[name], kind).value))
+                        for name, kind in kinds.items()
+                        if kind is not None
+                    }
+                )
     fields = []
     for name in sorted({name for record in records for name in record}):
         kinds = {record[name][0] for record in records if name in record}
         values = [value for record in records if name in record for value in record[name][1]]
         longest = max(len(record[name][1]) for record in records if name in record)
-        one = (FloatType() if "float_list" in kinds else LongType() if "int64_list" in kinds else
-               StringType() if all(map(tfrecord._is_text, values)) else BinaryType())
+        one = (
+            FloatType()
+            if "float_list" in kinds
+            else LongType()
+            if "int64_list" in kinds
+            else StringType()
+            if all(map(tfrecord._is_text, values))
+            else BinaryType()
+        )
         fields.append(StructField(name, one if longest <= 1 else ArrayType(one)))
     decoded = [{each.name: _plain(record.get(each.name, ("", []))[1], each) for each in fields} for record in records]
     ddl = ", ".join(f"`{each.name}` {each.dataType.simpleString()}" for each in fields)
@@ -221,4 +240,10 @@ def _together(tables: Sequence[pa.Table]) -> pa.Table:
 
 
 READERS: dict[str, Callable[[Sequence[Path], str, int], Found]] = {
-    "parquet": _parquet, "orc": _orc, "csv": _csv, "json": _json, "avro": _avro, "tfrecord": _tfrecord}
+    "parquet": _parquet,
+    "orc": _orc,
+    "csv": _csv,
+    "json": _json,
+    "avro": _avro,
+    "tfrecord": _tfrecord,
+}

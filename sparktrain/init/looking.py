@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import pyarrow as pa
 
@@ -15,9 +16,9 @@ from sparktrain.init.choices import InitError
 from sparktrain.storage import Folder, open_folder
 from sparktrain.storage.urls import parse
 
-ROWS = 10_000             # that are looked at
-_FILES = 4                # that they come from
-_FETCHED = 256 << 20      # bytes that are fetched from a storage; more goes by Spark
+ROWS = 10_000  # that are looked at
+_FILES = 4  # that they come from
+_FETCHED = 256 << 20  # bytes that are fetched from a storage; more goes by Spark
 _PATTERN = re.compile(r"[*?\[{]")
 
 
@@ -65,7 +66,7 @@ def look(path: str, label: str, format: str | None = None, tell: Callable[[str],
         where = "" if "://" in path else " on this machine (what is on HDFS has a name that begins with hdfs:///)"
         raise InitError(f"there is nothing at {path}{where}. Expected a file or a folder of files.")
     names = folder.files()
-    if names == [""]:   # it is a file
+    if names == [""]:  # it is a file
         names, folder = [parse(url).name], open_folder(str(parse(url).parent))
     names = [name for name in names if not any(map(_hidden, name.split("/")))]
     if not names:
@@ -92,7 +93,9 @@ def look(path: str, label: str, format: str | None = None, tell: Callable[[str],
         except formats.NeedsSpark as needs:
             return _by_spark(url, format, tell, needs.options)
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise InitError(f"{path} can't be read as {format}: {error}. Where it is something else, name that: --format.") from error
+            raise InitError(
+                f"{path} can't be read as {format}: {error}. Where it is something else, name that: --format."
+            ) from error
     if not found.rows.num_rows:
         raise InitError(f"{path} has no rows in the files that were looked at ({', '.join(taken)})")
     return Look(url, format, found.rows, found.labels, found.options, found.schema, len(names))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Collection, Sequence
 
-CHECKPOINTS = "checkpoints"   # the folder, under the run's output
+CHECKPOINTS = "checkpoints"  # the folder, under the run's output
 _NAME = re.compile(r"(\d{6})-(\d{10})-of-(\d+)\.npz")
 
 

@@ -27,13 +27,16 @@ class Engine:
 
 
 # The order is that in which one is chosen for a user who names none
-ENGINES = {engine.name: engine for engine in (
-    Engine("horovod", packages=("horovod",)),
-    Engine("tensorflowonspark", packages=("tensorflowonspark",)),
-    Engine("mirrored", one_worker=True),
-    Engine("single", one_worker=True, one_device=True),
-)}
-TRAINING_PACKAGES = ("sparktrain", "tensorflow", "keras", "numpy", "pyarrow")   # distributions that any engine needs
+ENGINES = {
+    engine.name: engine
+    for engine in (
+        Engine("horovod", packages=("horovod",)),
+        Engine("tensorflowonspark", packages=("tensorflowonspark",)),
+        Engine("mirrored", one_worker=True),
+        Engine("single", one_worker=True, one_device=True),
+    )
+}
+TRAINING_PACKAGES = ("sparktrain", "tensorflow", "keras", "numpy", "pyarrow")  # distributions that any engine needs
 
 
 def packages_of(engine: str) -> tuple[str, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Callable, Iterator, Mapping, TypeVar
+from typing import Any, TypeVar
 
 Returned = TypeVar("Returned")
 
@@ -24,10 +25,10 @@ class Place:
 
     rank: int
     size: int
-    host: str          # the address by which the other executors reach this host
-    local_rank: int    # this worker's number among those of its host
+    host: str  # the address by which the other executors reach this host
+    local_rank: int  # this worker's number among those of its host
     local_size: int
-    cross_rank: int    # this host's number among the hosts that have a worker of this local_rank
+    cross_rank: int  # this host's number among the hosts that have a worker of this local_rank
     cross_size: int
 
 
@@ -74,9 +75,7 @@ class Launch(ABC):
 
     @classmethod
     @contextmanager
-    def brought_up(
-        cls, executors: Executors, timeout: float, note: Callable[[str], None]
-    ) -> Iterator[Callable[[], Launch]]:
+    def brought_up(cls, executors: Executors, timeout: float, note: Callable[[str], None]) -> Iterator[Callable[[], Launch]]:
         """The driver's part: what stands on the executors while one attempt lasts. Most engines need nothing there.
 
         Args:

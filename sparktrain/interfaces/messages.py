@@ -33,31 +33,31 @@ class Fit:
     """How to train; the words are those of the job's `training` section."""
 
     epochs: int
-    batch_sizes: tuple[int, ...]                    # of each part, in the order of the parts
+    batch_sizes: tuple[int, ...]  # of each part, in the order of the parts
     callbacks: Source | None = None
-    warmup_epochs: float | None = None              # None: the learning rate is not scaled
-    early_stopping: dict[str, Any] | None = None    # arguments of keras.callbacks.EarlyStopping
-    save: str = "last"                              # last | best
+    warmup_epochs: float | None = None  # None: the learning rate is not scaled
+    early_stopping: dict[str, Any] | None = None  # arguments of keras.callbacks.EarlyStopping
+    save: str = "last"  # last | best
     class_weight: dict[int, float] | None = None
-    inputs_named: bool = False                      # whether the features are given by the inputs' names
-    label: str | None = None                        # the first label's column
-    outputs: tuple[str, ...] | None = None          # the outputs' names, in the order of the labels, where the job has them
-    average: str | int = "step"                     # step: gradients; epoch, or a number of steps: weights
-    rehearsal: bool = False                         # one step, nothing saved
-    keep_checkpoints: int = 0                       # how many; 0: none is written
-    checkpoint_steps: int | None = None             # of an epoch, between two; None: only after each epoch
-    resume: Checkpoint | None = None                # the one to go on from
-    whole: bool = False                             # whether each worker has all training rows, and not a part of them
+    inputs_named: bool = False  # whether the features are given by the inputs' names
+    label: str | None = None  # the first label's column
+    outputs: tuple[str, ...] | None = None  # the outputs' names, in the order of the labels, where the job has them
+    average: str | int = "step"  # step: gradients; epoch, or a number of steps: weights
+    rehearsal: bool = False  # one step, nothing saved
+    keep_checkpoints: int = 0  # how many; 0: none is written
+    checkpoint_steps: int | None = None  # of an epoch, between two; None: only after each epoch
+    resume: Checkpoint | None = None  # the one to go on from
+    whole: bool = False  # whether each worker has all training rows, and not a part of them
     # No epoch is begun that would be over it: seconds since 1970 by the driver's clock; in an Order, as workers' clocks may
     # differ from that, seconds of the monotonic clock of the worker's host.
     ends_at: float | None = None
-    then: str = "save"                              # save | fail: at the time limit
-    own_loop: bool = False                          # the model is a function that trains by itself
-    has_rows: bool = True                           # for an own loop: whether it was given any
-    labelled: bool = True                           # likewise: whether they have a label
+    then: str = "save"  # save | fail: at the time limit
+    own_loop: bool = False  # the model is a function that trains by itself
+    has_rows: bool = True  # for an own loop: whether it was given any
+    labelled: bool = True  # likewise: whether they have a label
 
 
-WEIGHTS = "model.weights.h5"   # under the run's output, of a trained model that can't be saved
+WEIGHTS = "model.weights.h5"  # under the run's output, of a trained model that can't be saved
 
 
 def returned_name(rank: int) -> str:
@@ -73,15 +73,15 @@ class Order:
     engine: str
     rank: int
     size: int
-    part: int                   # which of the N parts of the frame this worker has; fixed while ranks may move
+    part: int  # which of the N parts of the frame this worker has; fixed while ranks may move
     environment: dict[str, str]  # of the engine's launch
-    feed: dict[str, Any]        # feed's own description of this worker's segments (feed.Shard.to_json)
+    feed: dict[str, Any]  # feed's own description of this worker's segments (feed.Shard.to_json)
     model: Source
     fit: Fit
     seed: int
-    output: str                 # URL of the folder that rank 0 writes model.keras and logs/ into
-    hadoop: dict[str, str]      # Hadoop's settings that storage needs
-    token: str = ""             # of the driver's claim on that folder (storage.claims): without it nothing may be written there
+    output: str  # URL of the folder that rank 0 writes model.keras and logs/ into
+    hadoop: dict[str, str]  # Hadoop's settings that storage needs
+    token: str = ""  # of the driver's claim on that folder (storage.claims): without it nothing may be written there
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class OutputCheck:
 
     output: str
     hadoop: dict[str, str]
-    token: str                  # of the driver's claim, which must be found there
+    token: str  # of the driver's claim, which must be found there
 
 
 @dataclass(frozen=True)
@@ -116,19 +116,19 @@ class Joined:
     rank: int
     training_rows: int
     validation_rows: int
-    disk: int                        # bytes of its segments
-    steps: int                       # an epoch
-    inputs: dict[str, Any]           # name -> [shape of a row, dtype]; told by rank 0 alone
-    labels: list[list[int]] | None = None   # [label, this worker's training rows]; None where they are no classes
+    disk: int  # bytes of its segments
+    steps: int  # an epoch
+    inputs: dict[str, Any]  # name -> [shape of a row, dtype]; told by rank 0 alone
+    labels: list[list[int]] | None = None  # [label, this worker's training rows]; None where they are no classes
 
 
 @dataclass(frozen=True)
 class Progress:
     """Where training stands, a few times a second at most; rows are this worker's, since training began."""
 
-    epoch: int      # from 1
+    epoch: int  # from 1
     epochs: int
-    step: int       # of this epoch, from 1
+    step: int  # of this epoch, from 1
     steps: int
     rows: int
     logs: dict[str, float]
@@ -136,9 +136,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class EpochEnd:
-    epoch: int      # from 1
+    epoch: int  # from 1
     seconds: float
-    logs: dict[str, float]   # over all workers' rows
+    logs: dict[str, float]  # over all workers' rows
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class Checkpointed:
     seconds: float
 
 
-SIGN_SECONDS = 1.0   # between two signs of life
+SIGN_SECONDS = 1.0  # between two signs of life
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ class Failure:
     """
 
     cause: str
-    error: str        # the exception's class, or how the process ended
+    error: str  # the exception's class, or how the process ended
     message: str
     traceback: str = ""
 
@@ -193,25 +193,26 @@ class Finished:
     """A child's end. Rank 0's history and notes are the run's."""
 
     history: dict[str, list[float]]
-    rows: int                       # rows this worker trained on, all epochs together
+    rows: int  # rows this worker trained on, all epochs together
     steps: int
-    seconds: dict[str, float]       # of each phase
+    seconds: dict[str, float]  # of each phase
     epochs: int = 0
     stopped_early: bool = False
-    best_epoch: int | None = None   # whose weights the model has; None: the last's
+    best_epoch: int | None = None  # whose weights the model has; None: the last's
     notes: list[str] = field(default_factory=list)
-    parameters: int = 0             # of the model
-    model_bytes: int = 0            # of model.keras as rank 0 wrote it; 0 where this worker wrote none
-    model_sha256: str = ""          # likewise, in hexadecimal
-    inputs: dict[str, Any] = field(default_factory=dict)   # name -> [shape, dtype], as fed; told by rank 0 alone
-    peak_memory: int = 0            # bytes resident, the largest seen
-    returned_sha256: str = ""       # of the file with what an own loop's function returned, in hexadecimal
-    custom_objects: dict[str, str] = field(default_factory=dict)   # the model's own classes and functions -> their modules
+    parameters: int = 0  # of the model
+    model_bytes: int = 0  # of model.keras as rank 0 wrote it; 0 where this worker wrote none
+    model_sha256: str = ""  # likewise, in hexadecimal
+    inputs: dict[str, Any] = field(default_factory=dict)  # name -> [shape, dtype], as fed; told by rank 0 alone
+    peak_memory: int = 0  # bytes resident, the largest seen
+    returned_sha256: str = ""  # of the file with what an own loop's function returned, in hexadecimal
+    custom_objects: dict[str, str] = field(default_factory=dict)  # the model's own classes and functions -> their modules
 
 
 Message = Phase | Filling | Joined | Progress | EpochEnd | Checkpointed | Alive | Log | Failure | Finished
-_KINDS = {kind.__name__: kind
-          for kind in (Phase, Filling, Joined, Progress, EpochEnd, Checkpointed, Alive, Log, Failure, Finished)}
+_KINDS = {
+    kind.__name__: kind for kind in (Phase, Filling, Joined, Progress, EpochEnd, Checkpointed, Alive, Log, Failure, Finished)
+}
 
 
 def encode(message: Message) -> str:
@@ -242,7 +243,7 @@ def decode_order(line: str | bytes) -> Order:
     fit = fields["fit"]
     fit["batch_sizes"] = tuple(fit["batch_sizes"])
     fit["outputs"] = tuple(fit["outputs"]) if fit["outputs"] is not None else None
-    if fit["class_weight"] is not None:   # JSON's keys are strings
+    if fit["class_weight"] is not None:  # JSON's keys are strings
         fit["class_weight"] = {int(label): weight for label, weight in fit["class_weight"].items()}
     if fit["callbacks"] is not None:
         fit["callbacks"] = Source(**fit["callbacks"])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pickle
 from abc import abstractmethod
-from typing import Any, Callable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy
 
 from sparktrain.interfaces.collective import Collective, PeerLost
 
-_CHUNK = 1 << 20   # 8-byte words of an object that go at once: larger ones are slower, and memory stays flat
+_CHUNK = 1 << 20  # 8-byte words of an object that go at once: larger ones are slower, and memory stays flat
 
 
 def exchange(own: Mapping[int, Any], count: int, add: Callable[[numpy.ndarray], numpy.ndarray]) -> list[Any]:
@@ -32,18 +33,18 @@ def exchange(own: Mapping[int, Any], count: int, add: Callable[[numpy.ndarray], 
     starts = numpy.concatenate([[0], numpy.cumsum(-(-lengths // 8))])
     words = numpy.zeros(starts[-1], numpy.int64)
     for data, start in zip(mine, starts):
-        words.view(numpy.uint8)[8 * start:8 * start + len(data)] = numpy.frombuffer(data, numpy.uint8)
+        words.view(numpy.uint8)[8 * start : 8 * start + len(data)] = numpy.frombuffer(data, numpy.uint8)
     del mine
     for first in range(0, len(words), _CHUNK):
-        words[first:first + _CHUNK] = _added(words[first:first + _CHUNK], add)
+        words[first : first + _CHUNK] = _added(words[first : first + _CHUNK], add)
     whole = memoryview(words).cast("B")
-    return [pickle.loads(whole[8 * start:8 * start + length]) for start, length in zip(starts, lengths)]
+    return [pickle.loads(whole[8 * start : 8 * start + length]) for start, length in zip(starts, lengths)]
 
 
 def _added(words: numpy.ndarray, add: Callable[[numpy.ndarray], numpy.ndarray]) -> numpy.ndarray:
     padded = numpy.zeros(1 << (len(words) - 1).bit_length(), numpy.int64)
-    padded[:len(words)] = words
-    return add(padded)[:len(words)]
+    padded[: len(words)] = words
+    return add(padded)[: len(words)]
 
 
 class SummingCollective(Collective):

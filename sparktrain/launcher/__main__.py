@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import signal
 import sys
-from typing import NoReturn, Sequence
+from collections.abc import Sequence
+from typing import NoReturn
 
 from sparktrain.launcher.signals import STOPS, on_stop
 
@@ -24,13 +25,13 @@ def main(argv: Sequence[str]) -> int:
 
     def stop(number: int, _: object) -> NoReturn:
         for each in STOPS:
-            signal.signal(each, signal.SIG_IGN)   # the first is enough
+            signal.signal(each, signal.SIG_IGN)  # the first is enough
         came.append(number)
         raise _Stopped
 
     try:
         on_stop(stop)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)   # spark-submit.sh has them wait until here
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)  # spark-submit.sh has them wait until here
         from sparktrain.launcher import submit
 
         return submit.main(argv)

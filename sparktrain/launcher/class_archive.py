@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Mapping, Sequence
 
 from sparktrain.launcher.spark_options import SparkOptions
 
 ARCHIVE = Path(sys.prefix) / "spark-classes.jsa"
 _DEFAULTS, _LOGGING = "spark-defaults.conf", "log4j2.properties"
-_NOT_SPARKS = (".yaml", ".yml")      # of a folder of configuration: what Spark doesn't look for
+_NOT_SPARKS = (".yaml", ".yml")  # of a folder of configuration: what Spark doesn't look for
 _NOT_SPARKS_NAMES = ("discover-gpus.sh",)
 
 
@@ -34,17 +34,23 @@ def with_archive(
         The command, and what is new in the environment.
     """
     home, conf = Path(environment.get("SPARK_HOME", "")), Path(environment.get("SPARK_CONF_DIR", ""))
-    absent = home / "conf"   # on the class path where no folder of configuration is named
+    absent = home / "conf"  # on the class path where no folder of configuration is named
     words = {word.partition("=")[0] for word in options.given}
-    if "--load-spark-defaults" in words:   # which looks for that folder
+    if "--load-spark-defaults" in words:  # which looks for that folder
         return list(command), {}
-    if not (options.master.startswith("local") and archive.is_file() and home.is_relative_to(archive.parent)
-            and not absent.exists() and environment.get("SPARK_CONF_DIR") and _only_known(conf)):
+    if not (
+        options.master.startswith("local")
+        and archive.is_file()
+        and home.is_relative_to(archive.parent)
+        and not absent.exists()
+        and environment.get("SPARK_CONF_DIR")
+        and _only_known(conf)
+    ):
         return list(command), {}
-    java_options = [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]   # of no use: not worth a word
+    java_options = [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]  # of no use: not worth a word
     if (conf / _LOGGING).is_file():
         java_options.append(f"-Dlog4j2.configurationFile={conf / _LOGGING}")
-    java = shlex.join(java_options)   # Spark takes it apart as a shell would
+    java = shlex.join(java_options)  # Spark takes it apart as a shell would
     more = []
     if "--properties-file" not in words and (conf / _DEFAULTS).is_file():
         more += ["--properties-file", str(conf / _DEFAULTS)]

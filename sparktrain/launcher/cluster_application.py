@@ -18,8 +18,8 @@ from sparktrain.runs.snapshot import at_work, final_result
 from sparktrain.storage import NotFound, StorageError, open_folder
 
 _SUBMITTED = re.compile(r"\bapplication_\d+_\d+\b")
-_KILLING = 60.0   # seconds
-_LOOK = 2.0       # seconds between looks for a run that has not begun
+_KILLING = 60.0  # seconds
+_LOOK = 2.0  # seconds between looks for a run that has not begun
 
 
 class ClusterApplication:
@@ -56,7 +56,7 @@ class ClusterApplication:
                 tail(f"{self._root}/{self.run}", tell, tell, follow=True)
                 return
             except NotFound:
-                continue   # it has not begun yet
+                continue  # it has not begun yet
             except StorageError as error:
                 tell(f"the log of run {self.run} can't be read: {error}")
                 return
@@ -109,8 +109,15 @@ def _kill(application: str) -> bool:
         Whether it does; if not, the user has been told.
     """
     conf = os.environ.get("HADOOP_CONF_DIR") or os.environ.get("YARN_CONF_DIR", "")
-    command = [find_java() or "java", "-cp", os.pathsep.join([conf, str(spark_jars() / "*")]),
-               "org.apache.hadoop.yarn.client.cli.ApplicationCLI", "application", "-kill", application]
+    command = [
+        find_java() or "java",
+        "-cp",
+        os.pathsep.join([conf, str(spark_jars() / "*")]),
+        "org.apache.hadoop.yarn.client.cli.ApplicationCLI",
+        "application",
+        "-kill",
+        application,
+    ]
     tell(f"asking YARN to end {application} ...")
     try:
         subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, timeout=_KILLING, check=True)

@@ -9,9 +9,9 @@ import re
 import subprocess
 import sys
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Sequence
 
 from sparktrain.cluster.memory import OVERHEAD, overhead_needed
 from sparktrain.config import Job
@@ -23,11 +23,11 @@ from sparktrain.storage import SUMMARY, StorageError, open_folder
 from sparktrain.storage.hadoop import asks_for_kerberos, default_file_system, hadoop_settings, user_name
 from sparktrain.usercode.packing import content, pack
 
-PACKAGES = "spark.sparktrain.packages"   # the folder that `sparktrain package --to` was given
+PACKAGES = "spark.sparktrain.packages"  # the folder that `sparktrain package --to` was given
 _DISCOVERY = "spark.executor.resource.gpu.discoveryScript"
-_DISCOVER = Path(__file__).resolve().parents[2] / "conf" / "discover-gpus.sh"   # where the project's folder is at hand
+_DISCOVER = Path(__file__).resolve().parents[2] / "conf" / "discover-gpus.sh"  # where the project's folder is at hand
 _UNPACKED = "./environment"
-_JOB = "job"                             # where the YAML and the user's modules are unpacked on the cluster
+_JOB = "job"  # where the YAML and the user's modules are unpacked on the cluster
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,9 @@ class SubmitCommand:
     output: str | None = None
 
 
-def build_submit_command(command: Sequence[str], place: int, job: Job, options: Namespace, folders: Sequence[str],
-            folder: Path) -> SubmitCommand:
+def build_submit_command(
+    command: Sequence[str], place: int, job: Job, options: Namespace, folders: Sequence[str], folder: Path
+) -> SubmitCommand:
     """Add to a job's spark-submit command what its cluster needs.
 
     Args:
@@ -62,11 +63,11 @@ def build_submit_command(command: Sequence[str], place: int, job: Job, options: 
     """
     typed = command[1:place]
     if options.check or options.to is not None:
-        typed = [*typed, "--deploy-mode", "client"]   # a rehearsal shows, and rows are told of, here
+        typed = [*typed, "--deploy-mode", "client"]  # a rehearsal shows, and rows are told of, here
     spark = read_options(typed, os.environ.get("SPARK_CONF_DIR"), os.environ)
     if spark.master.startswith("local"):
         return SubmitCommand(list(command))
-    arguments, run, output = list(command[place + 1:]), None, None
+    arguments, run, output = list(command[place + 1 :]), None, None
     settings, lists = _environment(spark, folder)
     if OVERHEAD not in spark.settings and (spark.master == "yarn" or spark.master.startswith("k8s:")):
         settings[OVERHEAD] = f"{overhead_needed(job.cluster.worker_memory or _memory_of_last_run(job), spark.settings)}m"
@@ -90,7 +91,7 @@ def _memory_of_last_run(job: Job) -> str:
         try:
             folder = open_folder(job.output.path).at_once()
             taken = max((summary_of(folder, latest(folder)) or {}).get("peak_memory", [0]))
-        except (StorageError, ValueError):   # there is none, or the storage can be reached from the cluster alone
+        except (StorageError, ValueError):  # there is none, or the storage can be reached from the cluster alone
             pass
     return f"{max(2048, taken * 5 // 4 >> 20)}m"
 
@@ -101,7 +102,7 @@ def _modules_of_parent(job: Job) -> list[str]:
         return []
     try:
         return json.loads(open_folder(resolve(job.model.load)).at_once().read_text(SUMMARY)).get("modules", [])
-    except (StorageError, ValueError):   # the program on the cluster tells of it, or the storage can be reached from there alone
+    except (StorageError, ValueError):  # the program on the cluster tells of it, or the storage can be reached from there alone
         return []
 
 

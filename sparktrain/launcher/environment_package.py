@@ -19,8 +19,8 @@ import tarfile
 import tempfile
 import time
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Callable, Iterator
 
 from packaging.requirements import Requirement
 
@@ -28,10 +28,10 @@ from sparktrain.storage import SUMMARY, Folder, NotFound, StorageError, open_fol
 
 ENVIRONMENT, JARS = "environment.tar.gz", "spark-jars.zip"
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
-_ONLY_HERE = ("java", "notebook", "test")   # extras: nodes bring their Java
+_ONLY_HERE = ("java", "notebook", "test")  # extras: nodes bring their Java
 _STAGED = "_staged"
-_LEFTOVER = 86_400                 # seconds
-_LEFT_OUT = {"include", "tests"}   # which a compiler reads, and which nobody does there
+_LEFTOVER = 86_400  # seconds
+_LEFT_OUT = {"include", "tests"}  # which a compiler reads, and which nobody does there
 
 
 class NotPackaged(RuntimeError):
@@ -59,7 +59,7 @@ def package(to: str, tell: Callable[[str], None]) -> str:
         if each.metadata["Name"] != "sparktrain" and _is_editable(each):
             tell(f"{each.metadata['Name']} is installed as editable, so its code stays out of the package: install it without -e")
     _remove_leftovers(root)
-    staged = root.join(_STAGED, f"{name}-{time.time():.0f}-{secrets.token_hex(4)}")   # another may be packing the same
+    staged = root.join(_STAGED, f"{name}-{time.time():.0f}-{secrets.token_hex(4)}")  # another may be packing the same
     try:
         with tempfile.TemporaryDirectory(prefix="sparktrain-package-") as folder:
             for file, make in ((ENVIRONMENT, _pack_environment), (JARS, _pack_jars)):
@@ -114,7 +114,7 @@ def packaged(at: str) -> Folder:
 def package_name() -> str:
     """Made of what is in the package, but for sparktrain's own code, which goes with each submit."""
     versions = [f"{each.metadata['Name']}=={each.version}" for each in _distributions() if each.metadata["Name"] != "sparktrain"]
-    core = next((jar.name for jar in spark_jars().glob("spark-core_*.jar")), "")   # of SPARK_HOME's, where it is set
+    core = next((jar.name for jar in spark_jars().glob("spark-core_*.jar")), "")  # of SPARK_HOME's, where it is set
     made_of = "\n".join([platform.python_version(), platform.machine(), core, *versions])
     return f"{_PYTHON}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
 
@@ -158,7 +158,7 @@ def _with_what_they_need(wanted: list[tuple[str, tuple[str, ...]]]) -> dict[str,
         try:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            continue   # an extra that isn't installed: a job that needs it fails as it does here
+            continue  # an extra that isn't installed: a job that needs it fails as it does here
         found[_name(distribution)] = distribution
         for text in distribution.requires or ():
             requirement = Requirement(text)
@@ -173,7 +173,7 @@ def _name(distribution: importlib.metadata.Distribution) -> str:
 
 
 def _is_editable(distribution: importlib.metadata.Distribution) -> bool:
-    origin = distribution.read_text("direct_url.json")   # which pip writes for what came from a folder
+    origin = distribution.read_text("direct_url.json")  # which pip writes for what came from a folder
     return origin is not None and json.loads(origin).get("dir_info", {}).get("editable", False)
 
 
@@ -202,7 +202,7 @@ def _files(distribution: importlib.metadata.Distribution) -> Iterator[tuple[Path
     """What a distribution has put among the packages; of pyspark and of sparktrain only their names and versions."""
     for file in distribution.files or ():
         if file.parts[0].startswith("sparktrain") or file.parts[0] in ("pyspark", "..") or _LEFT_OUT & set(file.parts):
-            continue   # Spark brings pyspark, and scripts have this environment's path in them
+            continue  # Spark brings pyspark, and scripts have this environment's path in them
         path = Path(file.locate())
         if path.is_file() and not file.parts[0].startswith("__editable__"):
             yield path, str(file)
@@ -210,7 +210,7 @@ def _files(distribution: importlib.metadata.Distribution) -> Iterator[tuple[Path
 
 def _pack_jars(target: Path, distributions: list[importlib.metadata.Distribution]) -> None:
     """Spark's jars as spark.yarn.archive wants them."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:   # jars are compressed already
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # jars are compressed already
         for jar in sorted(spark_jars().glob("*.jar")):
             archive.write(jar, jar.name)
 

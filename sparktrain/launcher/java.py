@@ -27,8 +27,16 @@ def ask_version(java: str) -> tuple[int, str]:
         Its exit status (127 where it can't be run, as one of another processor can't, or doesn't answer), and all it printed.
     """
     try:
-        ended = subprocess.run([java, "-version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, errors="replace", timeout=60, check=False)
+        ended = subprocess.run(
+            [java, "-version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return 127, str(error)
     return ended.returncode, ended.stdout.strip()

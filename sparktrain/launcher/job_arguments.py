@@ -33,8 +33,9 @@ def arguments(program: str = "train.py") -> argparse.ArgumentParser:
     prepares = program == PREPARE
     parser = _Parser(
         prog=PREPARE if prepares else "train.py",
-        description="Prepare a job's rows once, for data.prepared." if prepares else
-        "Train a Keras model on rows that Spark prepares.",
+        description="Prepare a job's rows once, for data.prepared."
+        if prepares
+        else "Train a Keras model on rows that Spark prepares.",
     )
     parser.add_argument("--config", required=True, metavar="YAML", help="the job; docs/configuration.md has every key")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="training.epochs=3, say; repeatable")
@@ -61,12 +62,16 @@ def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
     job = load(options.config, options.set)
     folders = search_folders(options.config)
     # Where rows are only prepared, the rest of the user's code need not be
-    named = [("data.preprocess", job.data.preprocess)] if options.to is not None else [
-        ("data.preprocess", job.data.preprocess),
-        ("model.build", job.model.build),
-        ("training.callbacks", job.training.callbacks),
-        ("on_end", job.on_end),
-    ]
+    named = (
+        [("data.preprocess", job.data.preprocess)]
+        if options.to is not None
+        else [
+            ("data.preprocess", job.data.preprocess),
+            ("model.build", job.model.build),
+            ("training.callbacks", job.training.callbacks),
+            ("on_end", job.on_end),
+        ]
+    )
     problems = [check_function(key, name, folders) for key, name in named if name is not None]
     if options.to is None:
         data_files(job.model.files, folders)

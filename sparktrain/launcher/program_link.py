@@ -53,7 +53,7 @@ class ProgramLink:
     def _serve(self, connection: socket.socket) -> None:
         """Serve one program: of several, which a program of the user's own may start, the first that announces itself counts."""
         announced = False
-        with contextlib.suppress(OSError), connection, connection.makefile("rb") as messages:   # it was killed
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as messages:  # it was killed
             socket.send_fds(connection, [b"\n"], [1, 2])
             for text in messages:
                 message = json.loads(text)
@@ -63,7 +63,7 @@ class ProgramLink:
                 elif announced:
                     self.line = message["line"]
                 else:
-                    return   # its line goes to standard output
+                    return  # its line goes to standard output
                 connection.sendall(b"\n")
         if announced:
             self._pid = None

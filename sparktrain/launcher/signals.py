@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
-from typing import Callable, NoReturn
+from collections.abc import Callable
+from typing import NoReturn
 
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)   # Ctrl-C, a scheduler's kill, a terminal that closes
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a scheduler's kill, a terminal that closes
 
 
 def take_signals() -> None:
@@ -16,7 +17,7 @@ def take_signals() -> None:
 def on_stop(handler: Callable[[int, object], object]) -> None:
     """From now on call a handler, in the main thread, for each signal that is to end a run."""
     for number in STOPS:
-        if signal.getsignal(number) is not signal.SIG_IGN:   # nohup, or a script's `&`
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a script's `&`
             signal.signal(number, handler)
 
 

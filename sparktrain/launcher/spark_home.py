@@ -6,8 +6,8 @@ import contextlib
 import hashlib
 import importlib.util
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping
 
 
 def with_own_work(master: str, environment: Mapping[str, str]) -> dict[str, str]:
@@ -37,6 +37,6 @@ def with_own_work(master: str, environment: Mapping[str, str]) -> dict[str, str]
     (own / "work").mkdir(parents=True, exist_ok=True)
     for entry in home.iterdir():
         if entry.name != "work":
-            with contextlib.suppress(FileExistsError):   # of an earlier start, or of one at the same moment
+            with contextlib.suppress(FileExistsError):  # of an earlier start, or of one at the same moment
                 (own / entry.name).symlink_to(entry)
     return {"SPARK_HOME": str(own)}

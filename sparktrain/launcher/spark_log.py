@@ -7,11 +7,12 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Iterator, Mapping
+from typing import IO
 
-_KEPT = 14 * 86_400.0   # seconds
+_KEPT = 14 * 86_400.0  # seconds
 _FIRST, _LAST = 10, 20  # lines that are shown of a long log
 _ERROR = re.compile(r"^(Error\b|error:|Exception in thread\b|.*\b(Error|Exception):).*")
 
@@ -28,7 +29,7 @@ class SparkLog:
         self.file: IO[bytes] | None = None
         name = f"spark-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
         for folder in _folders(environment):
-            with contextlib.suppress(OSError):   # a home that is read-only, or that there is none of; a full disk
+            with contextlib.suppress(OSError):  # a home that is read-only, or that there is none of; a full disk
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self.file = open(folder / name, "xb")
                 self.path = folder / name
@@ -39,7 +40,7 @@ class SparkLog:
         """Leave the file where there is something in it."""
         if self.file is not None:
             self.file.close()
-            with contextlib.suppress(OSError):   # somebody has tidied up
+            with contextlib.suppress(OSError):  # somebody has tidied up
                 if self.path.stat().st_size == 0:
                     self.path.unlink()
 
@@ -71,6 +72,6 @@ def _folders(environment: Mapping[str, str]) -> Iterator[Path]:
 
 def _remove_old(folder: Path) -> None:
     for path in folder.glob("spark-*.log"):
-        with contextlib.suppress(OSError):   # another start has removed it
+        with contextlib.suppress(OSError):  # another start has removed it
             if time.time() - path.stat().st_mtime > _KEPT:
                 path.unlink()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Iterator, Mapping, Sequence
 
 # spark-submit's long names for what are settings.
 _SETTINGS = {
@@ -20,11 +20,15 @@ _SETTINGS = {
     "--principal": "spark.kerberos.principal",
 }
 _LISTS = ("--archives", "--py-files", "--files")
-_LOAD_DEFAULTS = "--load-spark-defaults"   # also where --properties-file is given
+_LOAD_DEFAULTS = "--load-spark-defaults"  # also where --properties-file is given
 _WITHOUT_VALUE = {"-v", "--verbose", "-h", "--help", "--version", "--supervise", "--usage-error", _LOAD_DEFAULTS}
 # What it takes from its environment where nothing else says it.
-_VARIABLES = {"MASTER": "spark.master", "DEPLOY_MODE": "spark.submit.deployMode", "SPARK_EXECUTOR_MEMORY": "spark.executor.memory",
-              "SPARK_REMOTE": "spark.remote"}
+_VARIABLES = {
+    "MASTER": "spark.master",
+    "DEPLOY_MODE": "spark.submit.deployMode",
+    "SPARK_EXECUTOR_MEMORY": "spark.executor.memory",
+    "SPARK_REMOTE": "spark.remote",
+}
 _PROPERTY = re.compile(r"((?:\\.|[^\s=:\\])*)[ \t\f]*[=:]?[ \t\f]*(.*)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
@@ -89,7 +93,7 @@ def read_options(options: Sequence[str], conf_dir: str | None = None, environmen
         BadProperties: a file of properties can't be read.
     """
     given: list[str] = []
-    named: dict[str, str] = {}    # the last of each option counts
+    named: dict[str, str] = {}  # the last of each option counts
     settings: dict[str, str] = {}
     properties, loads_defaults = None, False
     waiting = list(options)
@@ -117,11 +121,12 @@ def read_options(options: Sequence[str], conf_dir: str | None = None, environmen
     for file in files:
         found |= _properties(Path(file))
     found |= settings
-    found = {name: value for name, value in found.items() if name.startswith("spark.")}   # it ignores all others
+    found = {name: value for name, value in found.items() if name.startswith("spark.")}  # it ignores all others
     found |= {_SETTINGS[option]: value for option, value in named.items()}
     lists = {option: tuple(filter(None, found.get(_SETTINGS[option], "").split(","))) for option in _LISTS}
-    return SparkOptions(tuple(given), {option: names for option, names in lists.items() if names}, found,
-                        frozenset(named) & frozenset(_LISTS))
+    return SparkOptions(
+        tuple(given), {option: names for option, names in lists.items() if names}, found, frozenset(named) & frozenset(_LISTS)
+    )
 
 
 def _properties(file: Path) -> dict[str, str]:

@@ -17,9 +17,10 @@ import subprocess
 import sys
 import tempfile
 from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from sparktrain.display.launcher_link import VARIABLE
 from sparktrain.display.result_line import say, tell
@@ -35,7 +36,7 @@ from sparktrain.runs.result import Result, exit_status
 if TYPE_CHECKING:
     from sparktrain.launcher.cluster_application import ClusterApplication
 
-_ENDING = 60.0         # seconds that a program has for its end once spark-submit is gone
+_ENDING = 60.0  # seconds that a program has for its end once spark-submit is gone
 _PR_SET_PDEATHSIG = 1
 
 
@@ -54,22 +55,22 @@ def main(argv: Sequence[str]) -> int:
     place, command = int(argv[0]), list(argv[1:])
     options = None
     if place > 0:
-        program, words = os.path.basename(command[place]), command[place + 1:]
+        program, words = os.path.basename(command[place]), command[place + 1 :]
         options = arguments(program).parse_args(words)
         status = validate(words, program)
         if status != 0:
             return status
-        if options.run_id is None and options.to is None:   # settled here, so that every line has it, whoever prints it
+        if options.run_id is None and options.to is None:  # settled here, so that every line has it, whoever prints it
             options.run_id = name_of(options)
             command += ["--run-id", options.run_id]
     try:
         with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
             on_cluster, command, more = _arrange(command, place, options, folder)
-            logged = place != 0 and not {"-v", "--verbose"} & set(command[1:abs(place)])
+            logged = place != 0 and not {"-v", "--verbose"} & set(command[1 : abs(place)])
             return _Submission(command, options, folder, on_cluster, more, logged).run()
     except CantSubmit as error:
         result = Result(run=_run(options), status="refused", reason=str(error))
-    except OSError as error:   # a full disk
+    except OSError as error:  # a full disk
         result = Result(run=_run(options), status="failed", reason=f"the submit can't be prepared: {error}")
     tell(result.reason)
     if options is None:
@@ -91,7 +92,7 @@ def stopped(argv: Sequence[str], number: int) -> int:
     place = int(argv[0])
     if place <= 0:
         return 128 + number
-    options = arguments(os.path.basename(argv[place + 1])).parse_args(argv[place + 2:])
+    options = arguments(os.path.basename(argv[place + 1])).parse_args(argv[place + 2 :])
     reason = f"stopped from outside by {signal.Signals(number).name} before Spark was started"
     result = Result(run=_run(options), status="stopped", reason=reason)
     say(result, options.result)
@@ -122,16 +123,21 @@ def _arrange(
     except BadProperties as error:
         raise CantSubmit(str(error)) from error
     local = spark_options.master.startswith("local")
-    pythons = {"PYSPARK_DRIVER_PYTHON": sys.executable, "PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable),
-               "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2")}   # or TensorFlow tells of the processor
+    pythons = {
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable),
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+    }  # or TensorFlow tells of the processor
     if local:
         # All of it is on this machine; its name may lead elsewhere (a VPN) or nowhere.
         pythons |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1")}
     if place == 0:
         return None, command, pythons
     if "spark.remote" in spark_options.settings:
-        raise CantSubmit(f"Spark Connect ({spark_options.settings['spark.remote']}) was asked for by --remote, spark.remote or "
-                         "SPARK_REMOTE; training needs a Spark application of its own: name a cluster by --master")
+        raise CantSubmit(
+            f"Spark Connect ({spark_options.settings['spark.remote']}) was asked for by --remote, spark.remote or "
+            "SPARK_REMOTE; training needs a Spark application of its own: name a cluster by --master"
+        )
     if local:
         command, more = with_archive(command, spark_options, os.environ)
         return None, command, pythons | more
@@ -169,15 +175,20 @@ class _Submission:
     """
 
     def __init__(
-        self, command: Sequence[str], options: Namespace | None, folder: str, on_cluster: ClusterApplication | None = None,
-        environment: Mapping[str, str] = MappingProxyType({}), logged: bool = False,
+        self,
+        command: Sequence[str],
+        options: Namespace | None,
+        folder: str,
+        on_cluster: ClusterApplication | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        logged: bool = False,
     ) -> None:
         self._environment = {**os.environ, **environment, VARIABLE: folder}
         self._command, self._options, self._on_cluster = command, options, on_cluster
         self._handover = ProgramLink(folder)
         self._log = SparkLog(os.environ) if logged and on_cluster is None else None
         self._process: subprocess.Popen | None = None
-        self._asked: list[int] = []   # the signals that came
+        self._asked: list[int] = []  # the signals that came
 
     def run(self) -> int:
         on_stop(self._relay)
@@ -186,14 +197,14 @@ class _Submission:
             errors = subprocess.PIPE
         elif self._log is not None and self._log.file is not None:
             errors = self._log.file
-        if self._options is not None:   # which says nothing itself, for half a minute on a slow machine
+        if self._options is not None:  # which says nothing itself, for half a minute on a slow machine
             tell("starting Spark (10 to 40 s)" + (f"; its own log is {self._log.path}" if self._log is not None else ""))
         try:
             # Its process group is ours: a terminal stays its own.
             self._process = subprocess.Popen(self._command, env=self._environment, preexec_fn=_dies_with_parent(), stderr=errors)
         except OSError as error:
             return self._ended(127, f"{self._command[0]} can't be started: {error}")
-        for number in self._asked:   # while it started
+        for number in self._asked:  # while it started
             self._process.send_signal(number)
         if self._on_cluster is not None:
             self._on_cluster.listen(self._process.stderr)
@@ -223,7 +234,7 @@ class _Submission:
         pid = self._handover.pid
         if pid is None:
             return False
-        with contextlib.suppress(ProcessLookupError):   # it has just ended
+        with contextlib.suppress(ProcessLookupError):  # it has just ended
             os.kill(pid, number)
         return True
 
@@ -241,7 +252,9 @@ class _Submission:
         if self._log is not None and status != 0:
             self._show_log()
         promised = self._options is not None or self._handover.announced
-        if not promised or status == 0 and self._on_cluster is None:   # `--help` and the like; programs that print what they like
+        if not promised or (
+            status == 0 and self._on_cluster is None
+        ):  # `--help` and the like; programs that print what they like
             return status
         if self._log is not None and (error := self._log.error()):
             reason = f"{reason}; its log says: {error}"
@@ -263,5 +276,5 @@ def _dies_with_parent() -> Callable[[], object] | None:
     """Where the kernel can: who kills the launcher alone with SIGKILL ends its Spark, too."""
     if not sys.platform.startswith("linux"):
         return None
-    prctl = ctypes.CDLL(None).prctl   # looked up here: between fork and exec as little as possible is done
+    prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec as little as possible is done
     return lambda: prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import Sequence
+from collections.abc import Sequence
 
 
 def validate(argv: Sequence[str], program: str = "train.py") -> int:

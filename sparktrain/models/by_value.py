@@ -9,7 +9,7 @@ from typing import Any
 
 import cloudpickle
 
-SCRIPT = "__main__"   # the module of what a script or a notebook defines
+SCRIPT = "__main__"  # the module of what a script or a notebook defines
 
 
 def by_value(value: Any) -> str:
@@ -18,7 +18,7 @@ def by_value(value: Any) -> str:
     What of it is registered with Keras is registered under the same name where it is unpickled: the decorator that did so
     isn't called there.
     """
-    keras = sys.modules.get("keras")   # else nothing is registered with it
+    keras = sys.modules.get("keras")  # else nothing is registered with it
     names = {id(each): name for name, each in keras.saving.get_custom_objects().items()} if keras is not None else {}
     registered: dict[str, Any] = {}
 

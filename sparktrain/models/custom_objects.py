@@ -6,16 +6,17 @@ import importlib
 import json
 import sys
 import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FunctionType
-from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from sparktrain.models.by_value import SCRIPT
 from sparktrain.models.errors import TrainingError
 
 _FRAMEWORKS = ("keras", "tensorflow", "builtins")
-_OF_KERAS = ("losses", "metrics", "activations", "initializers", "regularizers", "constraints")   # whose functions go by name
+_OF_KERAS = ("losses", "metrics", "activations", "initializers", "regularizers", "constraints")  # whose functions go by name
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def _named(config: Any) -> Iterator[CustomObject]:
     if not isinstance(config, dict):
         return
     if {"class_name", "registered_name", "module"} <= config.keys():
-        module = config["module"] or SCRIPT   # Keras writes null for __main__
+        module = config["module"] or SCRIPT  # Keras writes null for __main__
         if config["class_name"] == "function":
             if isinstance(config["config"], str) and not _is_keras_own(config["config"]):
                 yield CustomObject(config["config"], "", config["config"].rpartition(">")[2])
@@ -138,19 +139,27 @@ def find(wanted: CustomObject, modules: Sequence[str] = (), given: Mapping[str, 
 
 
 def _where_to_look(missing: Sequence[CustomObject], failed: Mapping[str, ImportError], url: str) -> str:
-    lines = [f"{url} can't be loaded, as it has classes or functions of its own that are not at hand: {', '.join(map(str, missing[:5]))}."]
+    lines = [
+        f"{url} can't be loaded, as it has classes or functions of its own that are not at hand: {', '.join(map(str, missing[:5]))}."
+    ]
     for module in dict.fromkeys(each.module for each in missing):
         names = ", ".join(dict.fromkeys(each.attribute for each in missing if each.module == module))
         if not module:
             lines.append(f"Import {names} before the model is loaded; a job imports the modules that model.modules names.")
         elif module == SCRIPT:
-            lines.append(f"Define {names} in this program, or import it there, before the model is loaded. For other programs and jobs move "
-                         "it into a module, and train the model with that.")
+            lines.append(
+                f"Define {names} in this program, or import it there, before the model is loaded. For other programs and jobs move "
+                "it into a module, and train the model with that."
+            )
         elif module in failed:
-            lines.append(f"The module {module} can't be imported ({failed[module]}): let it lie in the current folder, beside the job's YAML "
-                         "or on PYTHONPATH.")
+            lines.append(
+                f"The module {module} can't be imported ({failed[module]}): let it lie in the current folder, beside the job's YAML "
+                "or on PYTHONPATH."
+            )
         elif module in sys.modules:
-            lines.append(f"{sys.modules[module].__file__} defines no {names} at its top, where it can be found: move the definition there.")
+            lines.append(
+                f"{sys.modules[module].__file__} defines no {names} at its top, where it can be found: move the definition there."
+            )
         else:
             lines.append(f"Import {module} before the model is loaded; a job imports what model.modules names: [{module}].")
     return " ".join(lines)
@@ -164,7 +173,11 @@ def of_model(model: Any, wanted: Iterable[CustomObject]) -> dict[str, Any]:
     """
     from sparktrain.models.parts import parts
 
-    held = [each for part in parts(model) for each in (type(part), part, *(getattr(part, name, None) for name in ("fn", "_fn", "activation")))]
+    held = [
+        each
+        for part in parts(model)
+        for each in (type(part), part, *(getattr(part, name, None) for name in ("fn", "_fn", "activation")))
+    ]
     alive = {(each.__module__, each.__name__): each for each in held if isinstance(each, (type, FunctionType))}
     functions = {name: each for (_, name), each in alive.items() if isinstance(each, FunctionType)}
     found = {}
@@ -192,7 +205,10 @@ def in_program(function: Callable[[], Any]) -> Any:
     keras = sys.modules.get("keras")
     if keras is None:
         return function()
-    own = {name: value for name, value in vars(sys.modules[SCRIPT]).items()
-           if isinstance(value, (type, FunctionType)) and value.__module__ == SCRIPT and not _is_keras_own(name)}
+    own = {
+        name: value
+        for name, value in vars(sys.modules[SCRIPT]).items()
+        if isinstance(value, (type, FunctionType)) and value.__module__ == SCRIPT and not _is_keras_own(name)
+    }
     with keras.saving.custom_object_scope(own):
         return function()

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Mapping
 from types import FunctionType, MethodType
-from typing import Any, Iterator, Mapping
+from typing import Any
 
 import keras
 
 # Instances of these libraries' classes hold no optimizer, but for Keras's layers and containers.
-_CLOSED = ("sparktrain", "tensorflow", "keras", "numpy", "pyarrow", "optree", "builtins", "threading", "logging", "collections", "re")
+_CLOSED = (
+    "sparktrain",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "pyarrow",
+    "optree",
+    "builtins",
+    "threading",
+    "logging",
+    "collections",
+    "re",
+)
 
 
 def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
@@ -36,7 +49,7 @@ def optimizer_variables(model: keras.Model) -> list[keras.Variable]:
 def _found(model: keras.Model) -> list[tuple[keras.optimizers.Optimizer, set[int]]]:
     """Each optimizer, and the ids of the optimizers that it holds itself."""
     found = []
-    for optimizer in _optimizers_in([getattr(model, "optimizer", None), model]):   # an uncompiled model has none
+    for optimizer in _optimizers_in([getattr(model, "optimizer", None), model]):  # an uncompiled model has none
         found.append((optimizer, {id(inner) for inner in _optimizers_in(list(_parts(optimizer)))}))
     return found
 
@@ -47,7 +60,7 @@ def _optimizers_in(roots: list[Any]) -> list[keras.optimizers.Optimizer]:
         value = waiting.pop()
         if id(value) in seen:
             continue
-        seen[id(value)] = value   # kept, so that no other object gets its id
+        seen[id(value)] = value  # kept, so that no other object gets its id
         if isinstance(value, keras.optimizers.Optimizer):
             found.append(value)
         waiting += reversed(list(_parts(value)))
@@ -69,7 +82,7 @@ def _parts(value: Any) -> Iterator[Any]:
     elif isinstance(value, FunctionType):
         if not _is_closed(value.__module__):
             yield from (cell.cell_contents for cell in value.__closure__ or () if _filled(cell))
-    elif type(value).__module__.startswith("tensorflow.") and hasattr(value, "python_function"):   # a tf.function
+    elif type(value).__module__.startswith("tensorflow.") and hasattr(value, "python_function"):  # a tf.function
         yield value.python_function
     elif not isinstance(value, type) and _is_open(value):
         yield from list(getattr(value, "__dict__", {}).values())
@@ -90,7 +103,7 @@ def _is_closed(module: str | None) -> bool:
 
 def _filled(cell: Any) -> bool:
     try:
-        cell.cell_contents
-    except ValueError:   # of a name that is assigned later
+        cell.cell_contents  # noqa: B018
+    except ValueError:  # of a name that is assigned later
         return False
     return True

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 import psutil
 
-HELD_TOKENS: set[str] = set()    # the tokens of this process's claims
+HELD_TOKENS: set[str] = set()  # the tokens of this process's claims
 
 
 def machine() -> str | None:
@@ -20,7 +21,7 @@ def machine() -> str | None:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
-    except OSError:   # no Linux
+    except OSError:  # no Linux
         return None
 
 
@@ -34,4 +35,4 @@ def process_is_gone(claim: Mapping[str, Any]) -> bool | None:
         begun = psutil.Process(claim["pid"]).create_time()
     except psutil.NoSuchProcess:
         return True
-    return begun > datetime.fromisoformat(claim["since"]).timestamp()   # the number is another process's by now
+    return begun > datetime.fromisoformat(claim["since"]).timestamp()  # the number is another process's by now

@@ -6,7 +6,7 @@ stays for as long in the folder that the run was made in.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sparktrain.runs import finished
@@ -16,7 +16,7 @@ from sparktrain.storage import Folder, NotFound
 
 ENDED = "_ended"
 LOG = "run.log"
-_RECORD = "end.json"   # written last: complete is what has it
+_RECORD = "end.json"  # written last: complete is what has it
 _KEPT = timedelta(days=30)
 
 
@@ -63,7 +63,7 @@ def forget_old(root: Folder, staged: str) -> None:
         staged: the folder under `root` in which runs are made. One that a killed driver has left there goes, too: a living
             driver writes into it every minute.
     """
-    oldest = datetime.now(timezone.utc) - _KEPT
+    oldest = datetime.now(UTC) - _KEPT
     for run, time in _modified(root.join(staged)).items():
         if time < oldest.timestamp():
             root.remove(f"{staged}/{run}", recursive=True)
@@ -74,7 +74,9 @@ def forget_old(root: Folder, staged: str) -> None:
         record = read(root, run)
         if record is not None and finished_at(record) > oldest:
             continue
-        if record is not None or not root.exists(f"{staged}/{run}"):   # else it may just be written, where no time says that it is not
+        if record is not None or not root.exists(
+            f"{staged}/{run}"
+        ):  # else it may just be written, where no time says that it is not
             root.remove(f"{staged}/{run}", recursive=True)
             forget(root, run)
 

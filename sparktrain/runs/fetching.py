@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 from sparktrain.runs import failures
 from sparktrain.runs.finished import LATEST
@@ -62,19 +62,23 @@ def remove(url: str, confirm: Callable[[str], bool]) -> str:
     """
     location = parse(url)
     if location.name in ("", LATEST):
-        raise StorageError(f"{url}: name the run that is to be removed, by its id: `sparktrain runs list {location.parent}` has them")
+        raise StorageError(
+            f"{url}: name the run that is to be removed, by its id: `sparktrain runs list {location.parent}` has them"
+        )
     root, run = open_folder(str(location.parent)), location.name
     seen = read_run(root, run)
     if seen is None and not root.exists(f"{STAGED}/{run}"):
-        find_run(url)   # which says what there is
+        find_run(url)  # which says what there is
         raise NotFound(f"{url}: there is no such run")
     if seen is not None and seen.state == "running" and silence(seen.content) <= SILENT:
-        raise StorageError(f"run {run} is at work ({seen.content.get('user')} on {seen.content.get('host')}, "
-                           f"{seen.content.get('application')}): stop it first")
+        raise StorageError(
+            f"run {run} is at work ({seen.content.get('user')} on {seen.content.get('host')}, "
+            f"{seen.content.get('application')}): stop it first"
+        )
     if seen is not None and seen.state == "finished":
         if not confirm(f"Remove the finished run {seen.folder.url} with its model?"):
             raise StorageError(f"run {run} stays: say --yes to have a finished run removed")
-        root.remove(f"{run}/{SUMMARY}")   # first: a run is whole, or not there
+        root.remove(f"{run}/{SUMMARY}")  # first: a run is whole, or not there
         root.remove(run, recursive=True)
     root.remove(f"{STAGED}/{run}", recursive=True)
     failures.forget(root, run)

@@ -6,15 +6,16 @@ import difflib
 import json
 import math
 import os
-from datetime import datetime, timezone
-from typing import Any, Mapping
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from sparktrain.storage.errors import NotFound, StorageError
 from sparktrain.storage.folder import SUMMARY, Folder, open_folder
 from sparktrain.storage.urls import parse
 
 LATEST = "latest"
-_CLOCKS = 600.0   # seconds by which the clocks of drivers and of the storage may differ
+_CLOCKS = 600.0  # seconds by which the clocks of drivers and of the storage may differ
 
 
 def newest(folder: Folder, most: int, record: str = SUMMARY) -> list[dict[str, Any]]:
@@ -40,7 +41,7 @@ def newest(folder: Folder, most: int, record: str = SUMMARY) -> list[dict[str, A
     found: list[dict[str, Any]] = []
     for name in names:
         if len(found) >= most and times.get(name, math.inf) + _CLOCKS < finished_at(found[most - 1]).timestamp():
-            break   # this one and all that follow were complete before the ones that are found had finished
+            break  # this one and all that follow were complete before the ones that are found had finished
         summary = record_at(folder, f"{name}/{record}")
         if summary is not None:
             found.append({**summary, "run": name})
@@ -56,8 +57,7 @@ def latest(folder: Folder) -> str:
     """
     runs = newest(folder, 1)
     if not runs:
-        raise NotFound(f"{folder.url}: there is no finished run. Check the path, or let a job finish whose "
-                       "output.path it is")
+        raise NotFound(f"{folder.url}: there is no finished run. Check the path, or let a job finish whose output.path it is")
     return runs[0]["run"]
 
 
@@ -95,7 +95,7 @@ def record_at(folder: Folder, name: str) -> dict[str, Any] | None:
         finished_at(record)
     except NotFound:
         return None
-    except (ValueError, KeyError, TypeError):   # another program's: ours are written whole
+    except (ValueError, KeyError, TypeError):  # another program's: ours are written whole
         return None
     return record
 
@@ -103,7 +103,7 @@ def record_at(folder: Folder, name: str) -> dict[str, Any] | None:
 def finished_at(summary: Mapping[str, Any]) -> datetime:
     """When a run ended. Times without a zone are taken as UTC."""
     time = datetime.fromisoformat(summary["finished"])
-    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _instead(folder: Folder, run: str) -> str:

@@ -8,7 +8,8 @@ import os
 import secrets
 import socket
 import time
-from typing import Any, Callable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from sparktrain.interfaces.checkpoints import CHECKPOINTS
 from sparktrain.interfaces.messages import WEIGHTS
@@ -48,8 +49,9 @@ class RunFolder:
         """The summary of the run of this id, if it is complete."""
         return json.loads(self.final.read_text(SUMMARY)) if self.final.exists(SUMMARY) else None
 
-    def claim(self, who: Mapping[str, Any],
-              take_over: Callable[[RunFolder, Mapping[str, Any]], str | None] = lambda folder, who: None) -> str | None:
+    def claim(
+        self, who: Mapping[str, Any], take_over: Callable[[RunFolder, Mapping[str, Any]], str | None] = lambda folder, who: None
+    ) -> str | None:
         """Make the run id this process's own, also where an earlier run of this id ended without a model.
 
         Args:
@@ -66,7 +68,7 @@ class RunFolder:
         token = secrets.token_hex(16)
         mine = {**who, "host": socket.gethostname(), "machine": machine(), "pid": os.getpid(), "since": now(), "token": token}
         before = claims.owner(self.staged)
-        HELD_TOKENS.add(token)   # before others may read it: a claim of this process that it doesn't hold counts as a dead one's
+        HELD_TOKENS.add(token)  # before others may read it: a claim of this process that it doesn't hold counts as a dead one's
         if (before is not None or claims.take(self.staged, mine) is None) and take_over(self, mine) is None:
             HELD_TOKENS.discard(token)
             found = claims.owner(self.staged)
@@ -77,7 +79,7 @@ class RunFolder:
         self.token = token
         record = failures.read(self.root, self.run)
         failures.forget(self.root, self.run)
-        self.staged.remove(STATUS)   # of an earlier driver
+        self.staged.remove(STATUS)  # of an earlier driver
         if before is not None:
             other = before[1]
             return f"{other.get('application')} on {other.get('host')}, begun {other.get('since')}, was killed at it"
@@ -93,7 +95,9 @@ class RunFolder:
 
     def has_work(self) -> bool:
         """Whether there is what training has come to: a checkpoint, a trained model, or the weights of one that can't be saved."""
-        return any(map(self.staged.exists, (MODEL, WEIGHTS))) or bool(self.staged.exists(CHECKPOINTS) and self.staged.join(CHECKPOINTS).list())
+        return any(map(self.staged.exists, (MODEL, WEIGHTS))) or bool(
+            self.staged.exists(CHECKPOINTS) and self.staged.join(CHECKPOINTS).list()
+        )
 
     def is_complete(self) -> bool:
         """Whether all is there, and nothing but the publishing is left to do."""
@@ -116,7 +120,7 @@ class RunFolder:
             self.staged.persistent().remove(name, recursive=True)
         self._rename()
         HELD_TOKENS.discard(self.token)
-        with contextlib.suppress(StorageError):   # the run is there; a claim says nothing outside of _runs
+        with contextlib.suppress(StorageError):  # the run is there; a claim says nothing outside of _runs
             claims.release(self.final)
 
     def _rename(self) -> None:
@@ -126,7 +130,7 @@ class RunFolder:
             except NotFound:
                 if self.finished_summary() is None or self.staged.exists():
                     raise
-                return   # an earlier try went through, and its answer was lost
+                return  # an earlier try went through, and its answer was lost
             except StorageError as error:
                 if delay is None or not error.transient:
                     raise

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from typing import Callable
+from collections.abc import Callable
 
 from sparktrain.runs.log import lines_since
 from sparktrain.runs.result import Result
 from sparktrain.runs.snapshot import SILENT, find_run, silence
 from sparktrain.storage import NotFound
 
-_EVERY = 2.0   # seconds between looks
+_EVERY = 2.0  # seconds between looks
 
 
 def tail(url: str, write: Callable[[str], object], warn: Callable[[str], object], follow: bool) -> Result | None:
@@ -37,10 +37,10 @@ def tail(url: str, write: Callable[[str], object], warn: Callable[[str], object]
         except NotFound:
             after = find_run(url)
             if after.state != seen.state:
-                continue   # it ended between the two looks
+                continue  # it ended between the two looks
             if after.state != "running":
                 raise
-            fresh = []   # it has only begun
+            fresh = []  # it has only begun
         for line in fresh:
             write(line)
         if seen.state != "running" or not follow:

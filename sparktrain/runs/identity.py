@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Mapping
+from typing import Any
 
 from sparktrain.runs.folder import RunFolder, RunTaken
 from sparktrain.runs.paths import IDENTITY
@@ -18,7 +19,9 @@ class NotTheSame(RunTaken):
 
 
 def identity(
-    configuration: Mapping[str, Any], code: Mapping[str, str], inputs: list[dict[str, Any]],
+    configuration: Mapping[str, Any],
+    code: Mapping[str, str],
+    inputs: list[dict[str, Any]],
     given: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return what must be the same for a run to be resumed: its configuration but for what may differ, code and input.
@@ -31,10 +34,14 @@ def identity(
     """
     config = {
         section: {name: value for name, value in content.items() if name not in _MAY_DIFFER.get(section, ())}
-        if isinstance(content, Mapping) else content
-        for section, content in configuration.items() if section != "cluster"
+        if isinstance(content, Mapping)
+        else content
+        for section, content in configuration.items()
+        if section != "cluster"
     }
-    return json.loads(json.dumps({"configuration": config, "code": dict(code), "input": inputs, "given": dict(given)}, default=str))
+    return json.loads(
+        json.dumps({"configuration": config, "code": dict(code), "input": inputs, "given": dict(given)}, default=str)
+    )
 
 
 def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
@@ -48,9 +55,19 @@ def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
         return
     begun = json.loads(folder.staged.read_text(IDENTITY))
     # Keys that the version which began the run did not know have no other value there
-    known = {name: value if name != "configuration" else {
-        section: {key: each for key, each in content.items() if key in begun[name][section]} if isinstance(content, dict) else content
-        for section, content in value.items() if section in begun[name]} for name, value in mine.items() if name in begun}
+    known = {
+        name: value
+        if name != "configuration"
+        else {
+            section: {key: each for key, each in content.items() if key in begun[name][section]}
+            if isinstance(content, dict)
+            else content
+            for section, content in value.items()
+            if section in begun[name]
+        }
+        for name, value in mine.items()
+        if name in begun
+    }
     differing = [each for name in known for each in _differing(name, begun[name], known[name])]
     if differing:
         raise NotTheSame(
@@ -69,7 +86,9 @@ def _differing(name: str, begun: Any, now: Any) -> list[str]:
         changed = sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
         return [f"{len(changed)} input files differ, {changed[0]} among them"]
     if name.startswith("given "):
-        what = {"given frame": "its plan (sources, conditions, functions, columns)", "given pipeline": "a stage, or a parameter of one,"}.get(
-            name, "its code, or what that refers to,")
+        what = {
+            "given frame": "its plan (sources, conditions, functions, columns)",
+            "given pipeline": "a stage, or a parameter of one,",
+        }.get(name, "its code, or what that refers to,")
         return [f"the {name.removeprefix('given ')} that the program hands over is another: {what} has changed"]
     return [f"{name} was {begun!r} and is {now!r}"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import threading
 from collections import deque
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
-_LIMIT = 1_000_000       # bytes that are kept
-_LONGEST = 10_000        # characters of a line
+_LIMIT = 1_000_000  # bytes that are kept
+_LONGEST = 10_000  # characters of a line
 _LEFT_OUT = re.compile(r"\[the first (\d+) lines are left out\]")
 
 
@@ -28,7 +28,7 @@ class RunLog:
 
     def add(self, text: str) -> None:
         """Add a line, or several."""
-        time = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S")
+        time = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         with self._lock:
             for line in text.split("\n"):
                 # A name from a file system may have what UTF-8 hasn't
@@ -67,7 +67,7 @@ def lines_since(text: str, seen: int) -> tuple[list[str], int]:
     if head:
         del lines[0]
     missed = [f"[{left_out - seen} lines are left out]"] if left_out > seen else []
-    return missed + lines[max(0, seen - left_out):], left_out + len(lines)
+    return missed + lines[max(0, seen - left_out) :], left_out + len(lines)
 
 
 def _shortened(line: str) -> str:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from sparktrain.runs.claimant import process_is_gone
 from sparktrain.runs.folder import RunFolder
 from sparktrain.runs.paths import STATUS
 from sparktrain.storage import NotFound, claims
 
-SILENT = 180.0   # seconds; a driver gives a sign every minute
-_LOOK = 5.0      # seconds between looks at another driver's signs
+SILENT = 180.0  # seconds; a driver gives a sign every minute
+_LOOK = 5.0  # seconds between looks at another driver's signs
 
 
-def take_over(folder: RunFolder, who: Mapping[str, Any], note: Callable[[str], object] = lambda text: None,
-              silent: float = SILENT) -> str | None:
+def take_over(
+    folder: RunFolder, who: Mapping[str, Any], note: Callable[[str], object] = lambda text: None, silent: float = SILENT
+) -> str | None:
     """Claim a run whose driver is dead.
 
     A driver on this machine is dead when its process is gone. Any other is watched: dead is one that gives no sign of life
@@ -33,13 +35,15 @@ def take_over(folder: RunFolder, who: Mapping[str, Any], note: Callable[[str], o
         StorageError: the storage fails.
     """
     found = claims.owner(folder.staged)
-    if found is None:   # it has ended meanwhile
+    if found is None:  # it has ended meanwhile
         return claims.take(folder.staged, who)
     number, other = found
     dead = process_is_gone(other)
     if dead is None:
-        note(f"run {folder.run} belongs to {other.get('application')} on {other.get('host')}, begun {other.get('since')}: waiting up to "
-             f"{silent:.0f} s for a sign of life of it")
+        note(
+            f"run {folder.run} belongs to {other.get('application')} on {other.get('host')}, begun {other.get('since')}: waiting up to "
+            f"{silent:.0f} s for a sign of life of it"
+        )
         dead = _stays_silent(folder, silent)
     return claims.take(folder.staged, who, after=number) if dead else None
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from sparktrain.runs.json_text import without_nan
 from sparktrain.storage import Folder
 
-VERSION = 1   # of the records' schemas; it rises when a field changes its meaning or goes
+VERSION = 1  # of the records' schemas; it rises when a field changes its meaning or goes
 
 
 class Record(BaseModel):
@@ -235,6 +235,11 @@ class Identity(Record):
 
 
 RECORDS: dict[str, type[Record]] = {
-    "the JSON line": Line, "summary.json": Summary, "lineage.json": Lineage, "status.json": Status, "end.json": End,
-    "summary.json of a prepared frame": PreparedSummary, "identity.json": Identity,
+    "the JSON line": Line,
+    "summary.json": Summary,
+    "lineage.json": Lineage,
+    "status.json": Status,
+    "end.json": End,
+    "summary.json of a prepared frame": PreparedSummary,
+    "identity.json": Identity,
 }

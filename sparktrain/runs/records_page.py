@@ -20,7 +20,11 @@ def records_page() -> str:
     for name, record in RECORDS.items():
         lines += [f"## {name}", "", _about(record), "", "| field | type | meaning |", "| --- | --- | --- |"]
         for field, info in record.model_fields.items():
-            kind = info.annotation.__name__ if isinstance(info.annotation, type) and "[" not in str(info.annotation) else str(info.annotation)
+            kind = (
+                info.annotation.__name__
+                if isinstance(info.annotation, type) and "[" not in str(info.annotation)
+                else str(info.annotation)
+            )
             kind = kind.replace("typing.", "").replace("NoneType", "None").replace("|", "\\|")
             lines.append(f"| `{field}` | {kind} | {info.description} |")
         lines.append("")

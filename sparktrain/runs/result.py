@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 from sparktrain.runs.json_text import finite
 from sparktrain.runs.records import Line
@@ -68,7 +69,13 @@ class Result:
     def line(self) -> Line:
         """Return the run's JSON line."""
         fields = {name: getattr(self, name) for name in Line.model_fields if name != "version"}
-        return Line(**{**fields, "seconds": round(self.seconds, 3), "metrics": {name: finite(value) for name, value in self.metrics.items()}})
+        return Line(
+            **{
+                **fields,
+                "seconds": round(self.seconds, 3),
+                "metrics": {name: finite(value) for name, value in self.metrics.items()},
+            }
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON line's content; `reason` is there only where the run did not finish."""
@@ -120,7 +127,7 @@ class Result:
             whole = Path(folder, "run")
             open_folder(self.output, self.hadoop).download("", str(whole))
             for path in sorted(whole.iterdir(), key=lambda path: path.name == SUMMARY):
-                target.upload(str(path), path.name)   # summary.json last: complete is what has it
+                target.upload(str(path), path.name)  # summary.json last: complete is what has it
         return target.url
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sparktrain.runs import failures
@@ -14,7 +14,7 @@ from sparktrain.runs.result import Result
 from sparktrain.storage import Folder, NotFound, claims, open_folder
 from sparktrain.storage.urls import parse
 
-SILENT = 180.0    # seconds without a sign after which a run may be dead; it gives one every minute
+SILENT = 180.0  # seconds without a sign after which a run may be dead; it gives one every minute
 _LOGS = {"finished": KEPT_LOG, "running": LOG, "ended": failures.LOG}
 
 
@@ -115,10 +115,10 @@ def at_work(root: Folder, run: str) -> dict[str, Any] | None:
     if owner is None:
         return None
     found: dict[str, Any] = {"run": run, "status": "running", **owner[1]}
-    found.pop("token", None)   # who has it could pass for the run's driver
+    found.pop("token", None)  # who has it could pass for the run's driver
     try:
         found.update(json.loads(staged.read_text(STATUS)))
-    except NotFound:   # it has ended, or it begins
+    except NotFound:  # it has ended, or it begins
         pass
     return found
 
@@ -126,4 +126,4 @@ def at_work(root: Folder, run: str) -> dict[str, Any] | None:
 def silence(content: dict[str, Any]) -> float:
     """Seconds since a run at work gave a sign."""
     told = content.get("updated") or content.get("since")
-    return (datetime.now(timezone.utc) - finished_at({"finished": told})).total_seconds() if told else 0.0
+    return (datetime.now(UTC) - finished_at({"finished": told})).total_seconds() if told else 0.0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Callable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from sparktrain.runs.json_text import now
 from sparktrain.runs.log import RunLog
@@ -13,10 +14,10 @@ from sparktrain.runs.records import Status
 from sparktrain.storage import ClaimLost, Folder
 from sparktrain.storage.claims import check_claim
 
-_EVERY = 3.0      # seconds between looks at what has changed
-_SIGN = 60.0      # seconds after which a status is written though nothing has changed: the run lives
-_SELDOM = 30.0    # seconds between two writes of an old run: many runs would keep a NameNode busy with their status
-_PASSING = ("updated", "seconds")   # what changes by itself
+_EVERY = 3.0  # seconds between looks at what has changed
+_SIGN = 60.0  # seconds after which a status is written though nothing has changed: the run lives
+_SELDOM = 30.0  # seconds between two writes of an old run: many runs would keep a NameNode busy with their status
+_PASSING = ("updated", "seconds")  # what changes by itself
 
 
 class StatusWriter:
@@ -42,9 +43,9 @@ class StatusWriter:
         self._status, self._log, self._tell, self._token = status, log, tell, token
         self.lost: ClaimLost | None = None
         self._begun = time.monotonic()
-        self._written: dict[str, Any] | None = None   # the status that the storage has
+        self._written: dict[str, Any] | None = None  # the status that the storage has
         self._written_at = 0.0
-        self._lines = 0                               # of the log that the storage has
+        self._lines = 0  # of the log that the storage has
         self._failed = False
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._work, name="report", daemon=True)
@@ -65,7 +66,7 @@ class StatusWriter:
             except ClaimLost as error:
                 self.lost = error
                 return
-            except Exception as error:   # of the storage, whatever it may be: the run goes on without
+            except Exception as error:  # of the storage, whatever it may be: the run goes on without
                 if not self._failed:
                     self._failed = True
                     self._tell(f"the run's status can't be written, which is tried again every {_EVERY:.0f} s: {error}")

@@ -20,21 +20,31 @@ UP, DOWN, PARTLY = 0, 1, 3
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m sparktrain.sandbox", description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=["start", "status", "stop", "conf"], help=(
-        "start: up until stop; status: 0 all serve, 1 none runs, 3 some do; stop: the data stays; "
-        "conf: print the folder for HADOOP_CONF_DIR"))
-    parser.add_argument("managers", nargs="*", metavar="MANAGER", help=(
-        "yarn, standalone: to start beside Hadoop's file system, or to stop alone"))
+    parser.add_argument(
+        "command",
+        choices=["start", "status", "stop", "conf"],
+        help=(
+            "start: up until stop; status: 0 all serve, 1 none runs, 3 some do; stop: the data stays; "
+            "conf: print the folder for HADOOP_CONF_DIR"
+        ),
+    )
+    parser.add_argument(
+        "managers",
+        nargs="*",
+        metavar="MANAGER",
+        help=("yarn, standalone: to start beside Hadoop's file system, or to stop alone"),
+    )
     parser.add_argument("--home", help="the sandbox's folder (default: the user's own, in XDG_DATA_HOME)")
-    parser.add_argument("--timeout", type=float, default=START_SECONDS,
-                        help="seconds until it must serve (default: %(default)g)")
+    parser.add_argument("--timeout", type=float, default=START_SECONDS, help="seconds until it must serve (default: %(default)g)")
     parser.add_argument("--brief", action="store_true", help="with start: no list of addresses")
     asked = parser.parse_args(arguments)
     if asked.managers and asked.command not in ("start", "stop"):
         parser.error(f"{asked.command} takes no manager")
     sandbox = Sandbox(asked.home, detached=True, timeout=asked.timeout, tell=_tell)
     try:
-        return {"start": partial(_start, brief=asked.brief), "status": _status, "stop": _stop, "conf": _conf}[asked.command](sandbox, *asked.managers)
+        return {"start": partial(_start, brief=asked.brief), "status": _status, "stop": _stop, "conf": _conf}[asked.command](
+            sandbox, *asked.managers
+        )
     except SandboxError as error:
         _tell(str(error))
         return DOWN

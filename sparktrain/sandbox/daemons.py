@@ -6,10 +6,10 @@ Here are HDFS's; those of Spark's cluster managers are in `managers`.
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Callable, Mapping
 
 from sparktrain.sandbox import probe
 
@@ -51,14 +51,29 @@ class Daemon:
     prepare: tuple[str, ...] | None = None
     memory: int = 256
 
-    def command(self, java: Path, class_path: list[str], options: list[str], ports: Ports, data: Path,
-                arguments: tuple[str, ...] | None = None) -> list[str]:
+    def command(
+        self,
+        java: Path,
+        class_path: list[str],
+        options: list[str],
+        ports: Ports,
+        data: Path,
+        arguments: tuple[str, ...] | None = None,
+    ) -> list[str]:
         """Returns the command line that runs the daemon, or its preparation with the arguments for that."""
         filled = partial(self._filled, ports=ports, data=data)
         return [
-            str(java), f"-Xmx{self.memory}m", "-Xms32m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
-            "-Djava.net.preferIPv4Stack=true", *options, *map(filled, self.java_options),
-            "-cp", ":".join(class_path), self.main,
+            str(java),
+            f"-Xmx{self.memory}m",
+            "-Xms32m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+            "-Djava.net.preferIPv4Stack=true",
+            *options,
+            *map(filled, self.java_options),
+            "-cp",
+            ":".join(class_path),
+            self.main,
             *(part for key, value in self.settings.items() for part in ("-D", f"{key}={filled(value)}")),
             *map(filled, self.arguments if arguments is None else arguments),
         ]

@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import stat
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
@@ -40,7 +41,7 @@ logger.datanode.level = warn
 """
 
 
-FALLBACK = Path("/var/tmp")   # not /tmp: a sandbox's data survives a restart of the machine
+FALLBACK = Path("/var/tmp")  # not /tmp: a sandbox's data survives a restart of the machine
 
 
 class Home:

@@ -10,9 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
 from zipfile import ZipFile
 
 from sparktrain.sandbox.errors import SandboxError
@@ -20,7 +20,7 @@ from sparktrain.sandbox.errors import SandboxError
 JAVA_VERSION = 17
 FETCH_SECONDS = 900
 BOUNCY_CASTLE = "1.78.1"
-SIGNING = ("bcprov-jdk18on", "bcpkix-jdk18on", "bcutil-jdk18on")   # the ResourceManager's, missing in Hadoop's own jar
+SIGNING = ("bcprov-jdk18on", "bcpkix-jdk18on", "bcutil-jdk18on")  # the ResourceManager's, missing in Hadoop's own jar
 HOW_TO_GET_JAVA = (
     "Install one (Debian, Ubuntu: apt-get install default-jre-headless; macOS: brew install openjdk@21) "
     "or set JAVA_HOME to the folder of an installed one."
@@ -39,18 +39,24 @@ def find_java() -> Path:
         where = f"JAVA_HOME={home} has no bin/java" if home else "there is no java on PATH and JAVA_HOME is not set"
         raise SandboxError(f"The sandbox needs Java {JAVA_VERSION} or newer, and {where}. {HOW_TO_GET_JAVA}")
     try:
-        ended = subprocess.run([found, "-version"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, errors="replace", timeout=60, check=False)
+        ended = subprocess.run(
+            [found, "-version"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+        )
         status, said = ended.returncode, ended.stdout.strip()
-    except (OSError, subprocess.TimeoutExpired) as error:   # one of another processor, say
+    except (OSError, subprocess.TimeoutExpired) as error:  # one of another processor, say
         status, said = 127, str(error)
     version = re.search(r'version "(?:1\.)?(\d+)', said)
     if status or version is None:
         raise SandboxError(f"`{found} -version` failed with exit status {status}: {said}\n{HOW_TO_GET_JAVA}")
     if int(version[1]) < JAVA_VERSION:
-        raise SandboxError(
-            f"The sandbox needs Java {JAVA_VERSION} or newer, and {found} is {version[1]}. {HOW_TO_GET_JAVA}"
-        )
+        raise SandboxError(f"The sandbox needs Java {JAVA_VERSION} or newer, and {found} is {version[1]}. {HOW_TO_GET_JAVA}")
     return Path(found)
 
 
@@ -102,9 +108,24 @@ def compile_own(java: Path, classes: Path) -> None:
     source, api = Path(__file__).with_name("LocalFiles.java"), _hadoop_client()
     shutil.rmtree(classes, ignore_errors=True)
     classes.mkdir()
-    said = subprocess.run([java, "-cp", f"{api.parent}/*", "org.codehaus.commons.compiler.samples.CompilerDemo", "-d", classes,
-                           "-classpath", api, source], capture_output=True, text=True, timeout=60, check=False)
-    if not next(classes.rglob("*.class"), None):   # its exit status is 0 all the same
+    said = subprocess.run(
+        [
+            java,
+            "-cp",
+            f"{api.parent}/*",
+            "org.codehaus.commons.compiler.samples.CompilerDemo",
+            "-d",
+            classes,
+            "-classpath",
+            api,
+            source,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if not next(classes.rglob("*.class"), None):  # its exit status is 0 all the same
         raise SandboxError(f"{source} could not be compiled: {(said.stderr or said.stdout).strip()}")
 
 
@@ -176,15 +197,31 @@ def _locked(cache: Path) -> Iterator[None]:
 def _run_ivy(java: Path, group: str, module: str, version: str, scratch: Path, place: Path, options: Sequence[str]) -> Path:
     """Lets Ivy put the module's jar, and what else the options let it, into a scratch folder; returns where the jar is."""
     jar = scratch / "jars" / f"{module}-{version}.jar"
-    command = [str(java), "-cp", f"{spark_jars()}/*", "org.apache.ivy.Main", "-cache", str(scratch / "ivy"),
-               "-dependency", group, module, version, *options, "-types", "jar", "bundle",
-               "-retrieve", f"{jar.parent}/[artifact]-[revision].[ext]"]
+    command = [
+        str(java),
+        "-cp",
+        f"{spark_jars()}/*",
+        "org.apache.ivy.Main",
+        "-cache",
+        str(scratch / "ivy"),
+        "-dependency",
+        group,
+        module,
+        version,
+        *options,
+        "-types",
+        "jar",
+        "bundle",
+        "-retrieve",
+        f"{jar.parent}/[artifact]-[revision].[ext]",
+    ]
     settings = os.environ.get("SPARKTRAIN_IVY_SETTINGS")
     if settings:
         command += ["-settings", settings]
     try:
-        said = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              timeout=FETCH_SECONDS, check=False)
+        said = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=FETCH_SECONDS, check=False
+        )
         output = said.stdout
     except subprocess.TimeoutExpired:
         output = f"no answer within {FETCH_SECONDS} seconds"

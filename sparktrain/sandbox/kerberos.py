@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 from sparktrain.sandbox import java
 from sparktrain.sandbox.errors import SandboxError
 from sparktrain.sandbox.supervisor import end_with_parent
 
-REALM = "EXAMPLE.COM"     # MiniKdc's
-KERBY = "2.0.3"           # which hadoop-minikdc was built with
+REALM = "EXAMPLE.COM"  # MiniKdc's
+KERBY = "2.0.3"  # which hadoop-minikdc was built with
 START_SECONDS = 60.0
 SERVICES = ("hdfs/localhost", "HTTP/localhost")
 
@@ -51,10 +51,25 @@ class Kerberos:
         self.keytab.unlink(missing_ok=True)
         with open(self._folder / "kdc.log", "wb") as log:
             self._running = subprocess.Popen(
-                [found, "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp",
-                 f"{server}:{java.spark_jars()}/*:{needed}/*", "org.apache.hadoop.minikdc.MiniKdc",
-                 self._folder, properties, self.keytab, self._user, *SERVICES],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=end_with_parent)
+                [
+                    found,
+                    "-Xmx128m",
+                    "-XX:+UseSerialGC",
+                    "-XX:TieredStopAtLevel=1",
+                    "-cp",
+                    f"{server}:{java.spark_jars()}/*:{needed}/*",
+                    "org.apache.hadoop.minikdc.MiniKdc",
+                    self._folder,
+                    properties,
+                    self.keytab,
+                    self._user,
+                    *SERVICES,
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=end_with_parent,
+            )
         deadline = time.monotonic() + START_SECONDS
         # It says so when the keys are written, which it does last.
         while "kill <PID>" not in (said := (self._folder / "kdc.log").read_text()):
@@ -65,14 +80,18 @@ class Kerberos:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._running.kill()   # it keeps nothing
+        self._running.kill()  # it keeps nothing
         self._running.wait()
 
     def client(self) -> dict[str, str]:
         """The environment of the user's programs: their ticket comes from the keytab, and is kept for Java to find."""
         java_options = f"{os.environ.get('JAVA_TOOL_OPTIONS', '')} {self.java_option}"
-        return {"KRB5_CONFIG": str(self.conf), "KRB5_CLIENT_KTNAME": f"FILE:{self.keytab}",
-                "KRB5CCNAME": f"FILE:{self._folder / 'tickets'}", "JAVA_TOOL_OPTIONS": java_options.strip()}
+        return {
+            "KRB5_CONFIG": str(self.conf),
+            "KRB5_CLIENT_KTNAME": f"FILE:{self.keytab}",
+            "KRB5CCNAME": f"FILE:{self._folder / 'tickets'}",
+            "JAVA_TOOL_OPTIONS": java_options.strip(),
+        }
 
     @property
     def java_option(self) -> str:
@@ -81,8 +100,11 @@ class Kerberos:
     def sites(self) -> dict[str, dict[str, str]]:
         """The settings of an HDFS that asks for it, by the name of the file that holds them."""
         service, web = (f"{name}@{REALM}" for name in SERVICES)
-        hdfs = {f"dfs.{daemon}.{key}": value for daemon in ("namenode", "datanode")
-                for key, value in (("kerberos.principal", service), ("keytab.file", str(self.keytab)))}
+        hdfs = {
+            f"dfs.{daemon}.{key}": value
+            for daemon in ("namenode", "datanode")
+            for key, value in (("kerberos.principal", service), ("keytab.file", str(self.keytab)))
+        }
         return {
             "core-site.xml": {
                 "hadoop.security.authentication": "kerberos",

@@ -7,18 +7,18 @@ and jobs that can't all have their workers at once.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Mapping
 
 from sparktrain.sandbox import probe
 from sparktrain.sandbox.daemons import Daemon, Ports
 
 # Of YARN's one node: a second would unpack every environment once more, on the same disk.
-YARN_MEMORY = 12288   # MiB for containers
-YARN_CORES = 12      # two executors of 4, as the documentation's commands ask for, and the application's master
+YARN_MEMORY = 12288  # MiB for containers
+YARN_CORES = 12  # two executors of 4, as the documentation's commands ask for, and the application's master
 YARN_GPUS = 2
-NODE_MEMORY = 6144   # of each worker of the standalone master
+NODE_MEMORY = 6144  # of each worker of the standalone master
 NODE_CORES = 4
 GPUS = (("0",), ("1", "2"))
 
@@ -94,16 +94,16 @@ def yarn_sites(ports: Ports, folder: Path) -> dict[str, dict[str, str]]:
             "yarn.scheduler.minimum-allocation-mb": "128",
             "yarn.scheduler.maximum-allocation-mb": str(YARN_MEMORY),
             "yarn.nodemanager.recovery.enabled": "false",
-            "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage":
-                str(disk_limit(disk.total, disk.free)),
+            "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": str(
+                disk_limit(disk.total, disk.free)
+            ),
             "yarn.resourcemanager.nodemanagers.heartbeat-interval-ms": "200",
         },
         "capacity-scheduler.xml": {
             f"{queue}.queues": "default",
             f"{queue}.default.capacity": "100",
             "yarn.scheduler.capacity.maximum-am-resource-percent": "0.8",
-            "yarn.scheduler.capacity.resource-calculator":
-                "org.apache.hadoop.yarn.util.resource.DominantResourceCalculator",
+            "yarn.scheduler.capacity.resource-calculator": "org.apache.hadoop.yarn.util.resource.DominantResourceCalculator",
         },
         "resource-types.xml": {"yarn.resource-types": "yarn.io/gpu"},
         "node-resources.xml": {"yarn.nodemanager.resource-type.yarn.io/gpu": str(YARN_GPUS)},
@@ -115,7 +115,7 @@ def standalone(spark_home: Path, discovery_script: Path, conf: Path) -> tuple[Da
     core = next(spark_home.glob("jars/spark-core_*.jar")).name
     shared: Mapping[str, str] = {
         "SPARK_HOME": str(spark_home),
-        "SPARK_SCALA_VERSION": core.removeprefix("spark-core_").partition("-")[0],   # as Spark's own scripts set it
+        "SPARK_SCALA_VERSION": core.removeprefix("spark-core_").partition("-")[0],  # as Spark's own scripts set it
         "HADOOP_CONF_DIR": str(conf),
     }
     master = Daemon(
@@ -138,8 +138,19 @@ def standalone(spark_home: Path, discovery_script: Path, conf: Path) -> tuple[Da
                 "-Dspark.worker.cleanup.enabled=true",
             ),
             arguments=(
-                "--host", "localhost", "--port", "{rpc}", "--webui-port", "{http}", "--cores", str(NODE_CORES),
-                "--memory", f"{NODE_MEMORY}m", "--work-dir", "{folder}/work", "spark://localhost:{all[master][rpc]}",
+                "--host",
+                "localhost",
+                "--port",
+                "{rpc}",
+                "--webui-port",
+                "{http}",
+                "--cores",
+                str(NODE_CORES),
+                "--memory",
+                f"{NODE_MEMORY}m",
+                "--work-dir",
+                "{folder}/work",
+                "spark://localhost:{all[master][rpc]}",
             ),
             environment={**shared, "SPARK_LOCAL_DIRS": "{folder}/local", "SANDBOX_GPUS": ", ".join(f'"{gpu}"' for gpu in gpus)},
         )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import socket
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from typing import Iterable, Mapping
 
 from sparktrain.sandbox.errors import SandboxError
 
@@ -24,10 +24,7 @@ def choose(wanted: Mapping[str, Iterable[str]], kept: Mapping[str, Mapping[str, 
         SandboxError: no free port was found.
     """
     with ExitStack() as held:
-        return {
-            daemon: {role: _take(held, kept.get(daemon, {}).get(role)) for role in roles}
-            for daemon, roles in wanted.items()
-        }
+        return {daemon: {role: _take(held, kept.get(daemon, {}).get(role)) for role in roles} for daemon, roles in wanted.items()}
 
 
 def _take(held: ExitStack, first: int | None) -> int:

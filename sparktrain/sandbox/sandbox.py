@@ -9,10 +9,10 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
 
 from sparktrain.sandbox import java, ports, probe
 from sparktrain.sandbox.daemons import Daemon, hdfs, sites
@@ -24,7 +24,7 @@ from sparktrain.sandbox.managers import standalone, yarn, yarn_sites
 START_SECONDS = 180.0
 STOP_SECONDS = 20.0
 LOOK_SECONDS = 0.2
-MANAGERS = ("yarn", "standalone")   # of Spark's clusters, beside HDFS
+MANAGERS = ("yarn", "standalone")  # of Spark's clusters, beside HDFS
 PORT_TAKEN = ("BindException", "Port in use")
 
 
@@ -62,9 +62,15 @@ class Sandbox:
         kerberos: whose tickets its HDFS asks for; it must run for as long as the sandbox.
     """
 
-    def __init__(self, home: str | os.PathLike[str] | None = None, *, detached: bool = False,
-                 timeout: float = START_SECONDS, tell: Callable[[str], None] = lambda line: None,
-                 kerberos: Kerberos | None = None) -> None:
+    def __init__(
+        self,
+        home: str | os.PathLike[str] | None = None,
+        *,
+        detached: bool = False,
+        timeout: float = START_SECONDS,
+        tell: Callable[[str], None] = lambda line: None,
+        kerberos: Kerberos | None = None,
+    ) -> None:
         self.home = Home(Path(home).expanduser().resolve() if home else Home.default())
         self._detached = detached
         self._timeout = timeout
@@ -133,8 +139,11 @@ class Sandbox:
             return
         if state is not None:
             _signal(state["supervisor"], signal.SIGTERM)
-            self._wait_for(lambda: self.home.state() is None, STOP_SECONDS,
-                           f"The sandbox in {self.home.folder} (process {state['supervisor']}) has not ended")
+            self._wait_for(
+                lambda: self.home.state() is None,
+                STOP_SECONDS,
+                f"The sandbox in {self.home.folder} (process {state['supervisor']}) has not ended",
+            )
         if self._supervisor is not None:
             self._supervisor.stdin.close()
             self._supervisor.wait(STOP_SECONDS)
@@ -190,8 +199,11 @@ class Sandbox:
     def _follow_plan(self, state: dict) -> None:
         """Lets the supervisor start what has ended or is new in the plan, and end what isn't in it."""
         _signal(state["supervisor"], signal.SIGHUP)
-        self._wait_for(lambda: (self.home.state() or state)["starts"] > state["starts"], STOP_SECONDS,
-                       f"The supervisor (process {state['supervisor']}) has not started what had ended")
+        self._wait_for(
+            lambda: (self.home.state() or state)["starts"] > state["starts"],
+            STOP_SECONDS,
+            f"The supervisor (process {state['supervisor']}) has not started what had ended",
+        )
 
     def _daemons(self, managers: Sequence[str]) -> tuple[Daemon, ...]:
         made = hdfs()
@@ -250,7 +262,10 @@ class Sandbox:
             begun = subprocess.Popen(
                 command if self._detached else [*command, str(os.getpid())],
                 stdin=subprocess.DEVNULL if self._detached else subprocess.PIPE,
-                stdout=log, stderr=log, cwd=self.home.folder, start_new_session=True,
+                stdout=log,
+                stderr=log,
+                cwd=self.home.folder,
+                start_new_session=True,
             )
         if self._detached:
             begun.wait()
@@ -272,8 +287,11 @@ class Sandbox:
                     kind = PortTaken if any(word in self.home.log(name) for word in PORT_TAKEN) else SandboxError
                     raise kind(f"{name} ended with status {process['status']}.\n{self.home.log_tail(name)}")
             each = next((each for each in self._statuses(state) if each.lacks), None)
-            name, lacks = (each.name, each.lacks) if each else (
-                "namenode", None if self._kerberos else probe.webhdfs(self.web, getpass.getuser()))
+            name, lacks = (
+                (each.name, each.lacks)
+                if each
+                else ("namenode", None if self._kerberos else probe.webhdfs(self.web, getpass.getuser()))
+            )
             if lacks is None:
                 return
             if time.monotonic() > deadline:

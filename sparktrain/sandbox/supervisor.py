@@ -65,9 +65,14 @@ class Process:
         if os.path.exists(log):
             os.replace(log, log + ".1")
         with open(log, "wb") as output:
-            self.running = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                                            env={**os.environ, **self.plan["environment"]},
-                                            preexec_fn=end_with_parent)
+            self.running = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **self.plan["environment"]},
+                preexec_fn=end_with_parent,
+            )
         self.status = None
 
 
@@ -158,7 +163,7 @@ def main(home: Path, owner: int | None) -> None:
                 processes = _follow(json.loads((home / "plan.json").read_text()), processes)
                 starts += 1
                 _write_state(home, starts, processes)
-            if any([process.look() for process in processes]):
+            if any(process.look() for process in processes):
                 _write_state(home, starts, processes)
             ready, _, _ = select.select(watched, [], [], LOOK_SECONDS)
             # The pipe tells at once; where a fork of the owner holds its other end too, the parent's number does.

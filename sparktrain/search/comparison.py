@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -109,9 +110,14 @@ def compare(
     try:
         for number, way in enumerate(ways, start=1):
             tell(f"{number} of {len(ways)}: {way.name}")
-            training = job.training.model_copy(update={
-                "engine": way.engine, "workers": way.workers, "split": way.split, "average": way.average,
-            })
+            training = job.training.model_copy(
+                update={
+                    "engine": way.engine,
+                    "workers": way.workers,
+                    "split": way.split,
+                    "average": way.average,
+                }
+            )
             try:
                 yield _train(spark, job.model_copy(update={"training": training}), prepared, folders, way)
             except Exception as error:
@@ -133,8 +139,7 @@ def _train(spark: SparkSession, job: Job, prepared: Any, folders: Sequence[str],
     result.delete()
     summary = result.summary
     rows = result.rows * (way.workers if way.split == "epochs" else 1)
-    return Outcome(way, summary["seconds"]["train"], summary["rows_per_second"], rows, summary["epoch_seconds"],
-                   result.history)
+    return Outcome(way, summary["seconds"]["train"], summary["rows_per_second"], rows, summary["epoch_seconds"], result.history)
 
 
 def markdown(outcomes: Sequence[Outcome], metric: str, failures: Sequence[Failure] = ()) -> str:
@@ -150,17 +155,36 @@ def markdown(outcomes: Sequence[Outcome], metric: str, failures: Sequence[Failur
     first = outcomes[0]
     shown = [name for name in dict.fromkeys(("loss", "val_loss", metric, f"val_{metric}")) if name in first.history]
     soonest = min(outcome.seconds for outcome in outcomes)
-    head = ["engine", "workers", "split", "average", "epochs", "seconds", "speed-up", "rows/s", *shown,
-            f"{shown[-1]} after {soonest:.0f} s", f"{shown[-1]} after {first.rows_per_epoch:,} rows"]
+    head = [
+        "engine",
+        "workers",
+        "split",
+        "average",
+        "epochs",
+        "seconds",
+        "speed-up",
+        "rows/s",
+        *shown,
+        f"{shown[-1]} after {soonest:.0f} s",
+        f"{shown[-1]} after {first.rows_per_epoch:,} rows",
+    ]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * 4}{' ---: |' * (len(head) - 4)}"]
     for outcome in outcomes:
         way = outcome.variant
         alone = way.workers == 1
-        cells = [way.engine, str(way.workers), "-" if alone else way.split, "-" if alone else str(way.average),
-                 str(len(outcome.epoch_seconds)), f"{outcome.seconds:.1f}", f"{first.seconds / outcome.seconds:.2f}",
-                 f"{outcome.rows_per_second:,.0f}", *(figure(outcome.history[name][-1]) for name in shown),
-                 _at(outcome, shown[-1], lambda epoch, seconds, rows: seconds <= soonest * 1.02),
-                 _at(outcome, shown[-1], lambda epoch, seconds, rows: rows <= first.rows_per_epoch)]
+        cells = [
+            way.engine,
+            str(way.workers),
+            "-" if alone else way.split,
+            "-" if alone else str(way.average),
+            str(len(outcome.epoch_seconds)),
+            f"{outcome.seconds:.1f}",
+            f"{first.seconds / outcome.seconds:.2f}",
+            f"{outcome.rows_per_second:,.0f}",
+            *(figure(outcome.history[name][-1]) for name in shown),
+            _at(outcome, shown[-1], lambda epoch, seconds, rows: seconds <= soonest * 1.02),
+            _at(outcome, shown[-1], lambda epoch, seconds, rows: rows <= first.rows_per_epoch),
+        ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n" + told
 
@@ -200,8 +224,13 @@ def picture(outcomes: Sequence[Outcome], metric: str, title: str) -> bytes:
             axes = panels[row][column]
             for outcome in outcomes:
                 moments = list(outcome.moments())
-                axes.plot([moment[1 + column] for moment in moments], outcome.history[key], marker="o", markersize=3,
-                          label=outcome.variant.name)
+                axes.plot(
+                    [moment[1 + column] for moment in moments],
+                    outcome.history[key],
+                    marker="o",
+                    markersize=3,
+                    label=outcome.variant.name,
+                )
             axes.set(xlabel=unit, ylabel=key if column == 0 else "")
     panels[0][0].legend(fontsize=7)
     text = io.BytesIO()

@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 from sparktrain.storage.errors import NotFound, StorageError
 from sparktrain.storage.folder import Folder
@@ -43,7 +44,7 @@ def owner(folder: Folder) -> tuple[int, dict[str, Any]] | None:
             return None
         number = max(int(match[1] or 1) for match in matches)
         return number, json.loads(folder.read_bytes(claim_name(number)))
-    except NotFound:   # it was released meanwhile, or there is no folder
+    except NotFound:  # it was released meanwhile, or there is no folder
         return None
 
 
@@ -86,12 +87,16 @@ def check_claim(folder: Folder, token: str) -> None:
     """
     found = owner(folder)
     if found is None:
-        raise NotFound(f"{folder.url}: it can't be written to: the folder, or this process's claim in it, is gone. Somebody has removed "
-                       "it, or the storage has lost it")
+        raise NotFound(
+            f"{folder.url}: it can't be written to: the folder, or this process's claim in it, is gone. Somebody has removed "
+            "it, or the storage has lost it"
+        )
     if found[1].get("token") != token:
         other = {name: found[1].get(name) for name in ("application", "host", "since")}
-        raise ClaimLost(f"{folder.url}: another process has taken it over: {other}. This one had given no sign of life, and ends "
-                        "without touching it")
+        raise ClaimLost(
+            f"{folder.url}: another process has taken it over: {other}. This one had given no sign of life, and ends "
+            "without touching it"
+        )
 
 
 def release(folder: Folder) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Sequence, TypeVar
+from typing import TypeVar
 
 from sparktrain.storage.errors import NotFound, StorageError
 from sparktrain.storage.hadoop import (
@@ -23,8 +24,8 @@ from sparktrain.storage.store import Kind, Store, is_part, part_name
 from sparktrain.storage.urls import Location, parse
 
 Result = TypeVar("Result")
-SUMMARY = "summary.json"         # what a published folder gets last: only then is it complete
-_CLAIM = ".sparktrain-claim"     # in a folder that is being copied to its place
+SUMMARY = "summary.json"  # what a published folder gets last: only then is it complete
+_CLAIM = ".sparktrain-claim"  # in a folder that is being copied to its place
 
 
 def open_folder(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> Folder:
@@ -119,6 +120,7 @@ class Folder:
 
     def sha256(self, name: str) -> tuple[int, str]:
         """The bytes of a file, and the SHA-256 of its content in hexadecimal, as it is read from the storage."""
+
         def read(path: str) -> tuple[int, str]:
             size, digest = 0, hashlib.sha256()
             for chunk in self._store.chunks(path):
@@ -153,7 +155,7 @@ class Folder:
         local = Path(local_path)
         files = list(self._files(name))
         for file in files:
-            target = local / file[len(name):].lstrip("/")
+            target = local / file[len(name) :].lstrip("/")
             part = target.parent / part_name()
             try:
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -170,13 +172,14 @@ class Folder:
         """Remove a file, an empty folder or, with `recursive`, a folder and all in it. Nothing there is fine."""
         kind = self._ask("look for", name, self._store.kind)
         if kind == "folder" and not recursive and self._ask("list", name, self._store.entries):
-            raise StorageError(f"{self._url(name)}: can't be removed: the folder is not empty. Pass recursive=True "
-                               "to remove all that is in it")
+            raise StorageError(
+                f"{self._url(name)}: can't be removed: the folder is not empty. Pass recursive=True to remove all that is in it"
+            )
         if kind is not None:
             try:
                 self._ask("remove", name, self._store.remove)
             except NotFound:
-                pass   # another was faster, and it is gone all the same
+                pass  # another was faster, and it is gone all the same
 
     def claim(self, name: str, data: bytes) -> bool:
         """Make a file if there is none: of all who try, on whichever machine, exactly one gets True."""
@@ -194,16 +197,17 @@ class Folder:
         """
         if not self.exists(f"{staged}/{SUMMARY}"):
             raise NotFound(f"{self._url(staged)}: can't be published: it has no {SUMMARY}, so it is not complete")
-        for leftover in list(self._files(staged, hidden=True)):   # of writers that were killed
+        for leftover in list(self._files(staged, hidden=True)):  # of writers that were killed
             self._ask("remove", leftover, self._store.remove)
-        taken = StorageError(f"{self._url(final)}: can't be published from {self._url(staged)}: something is there "
-                             "already, and a finished run is never replaced. Choose another run id, or remove it")
+        taken = StorageError(
+            f"{self._url(final)}: can't be published from {self._url(staged)}: something is there "
+            "already, and a finished run is never replaced. Choose another run id, or remove it"
+        )
         if not self._store.renames:
             return self._copy(staged, final, taken)
         source = self._location.join(staged).path
         try:
-            self._ask("publish", final, lambda path: self._store.move(source, path), again=False,
-                      passing=FileExistsError)
+            self._ask("publish", final, lambda path: self._store.move(source, path), again=False, passing=FileExistsError)
         except FileExistsError as error:
             raise taken from error
 
@@ -214,10 +218,10 @@ class Folder:
             raise taken
         if not self.claim(claim, token) and self.read_bytes(claim) != token:
             raise taken
-        if self.exists(last):   # published between the look and the claim
+        if self.exists(last):  # published between the look and the claim
             self.remove(claim)
             raise taken
-        names = sorted((name[len(staged) + 1:] for name in self._files(staged)), key=lambda name: name == SUMMARY)
+        names = sorted((name[len(staged) + 1 :] for name in self._files(staged)), key=lambda name: name == SUMMARY)
         for name in names:
             source = self._location.join(staged, name).path
             self._ask("write", f"{final}/{name}", lambda path: self._store.copy(source, path))
@@ -242,8 +246,14 @@ class Folder:
     def _url(self, name: str) -> str:
         return str(self._location.join(name) if name else self._location)
 
-    def _ask(self, action: str, name: str, call: Callable[[str], Result],
-             again: bool = True, passing: type[Exception] | tuple[type[Exception], ...] = ()) -> Result:
+    def _ask(
+        self,
+        action: str,
+        name: str,
+        call: Callable[[str], Result],
+        again: bool = True,
+        passing: type[Exception] | tuple[type[Exception], ...] = (),
+    ) -> Result:
         """Let the store do something at `name`, again if it may pass, and say its errors in words."""
         path = (self._location.join(name) if name else self._location).path
         try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Iterator, Mapping
 from xml.etree import ElementTree
 
 from sparktrain.storage.errors import StorageError
@@ -14,10 +14,12 @@ from sparktrain.storage.urls import Location, parse
 
 # Only these leave the files: the settings travel to the workers, and the files may hold passwords and keys.
 # A regular expression of whole keys, for Python and Java alike.
-HADOOP_KEYS = (r"^(fs\.defaultFS|fs\.default\.name|dfs\.(internal\.)?nameservices|dfs\.ha\.namenodes\..+"
-               r"|dfs\.namenode\.(http|https|rpc)-address(\..+)?|dfs\.http\.policy|dfs\.webhdfs\.enabled"
-               r"|dfs\.client\.use\.datanode\.hostname|dfs\.data\.transfer\.protection"
-               r"|hadoop\.security\.(authentication|token\.service\.use_ip))$")
+HADOOP_KEYS = (
+    r"^(fs\.defaultFS|fs\.default\.name|dfs\.(internal\.)?nameservices|dfs\.ha\.namenodes\..+"
+    r"|dfs\.namenode\.(http|https|rpc)-address(\..+)?|dfs\.http\.policy|dfs\.webhdfs\.enabled"
+    r"|dfs\.client\.use\.datanode\.hostname|dfs\.data\.transfer\.protection"
+    r"|hadoop\.security\.(authentication|token\.service\.use_ip))$"
+)
 _VARIABLE = re.compile(r"\$\{([^${}\s]+)\}")
 _WILDCARDS = ("0.0.0.0", "::", "[::]", "")
 _RPC_PORT = 8020
@@ -68,8 +70,10 @@ def with_authority(location: Location, settings: Mapping[str, str]) -> Location:
     place = parse(default) if default else None
     if place is None or place.scheme != "hdfs" or not place.authority:
         said = f"fs.defaultFS is {default}" if default else "no fs.defaultFS was found"
-        raise StorageError(f"{location}: the URL names no NameNode, and {said} ({_where()}). Write "
-                           f"hdfs://HOST:PORT{location.path}, or set HADOOP_CONF_DIR to the folder of core-site.xml")
+        raise StorageError(
+            f"{location}: the URL names no NameNode, and {said} ({_where()}). Write "
+            f"hdfs://HOST:PORT{location.path}, or set HADOOP_CONF_DIR to the folder of core-site.xml"
+        )
     return Location("hdfs", place.authority, location.path)
 
 
@@ -97,22 +101,25 @@ def web_addresses(location: Location, settings: Mapping[str, str]) -> list[str]:
         StorageError: the configuration names no address for a name service.
     """
     secure = settings.get("dfs.http.policy", "").strip().upper() == "HTTPS_ONLY"
-    scheme, key, port = ("https", "dfs.namenode.https-address", 9871) if secure else (
-        "http", "dfs.namenode.http-address", 9870)
+    scheme, key, port = ("https", "dfs.namenode.https-address", 9871) if secure else ("http", "dfs.namenode.http-address", 9870)
     host, rpc_port = _host_and_port(location.authority)
     services = _words(settings, "dfs.nameservices") + _words(settings, "dfs.internal.nameservices")
     if location.authority in services:
         suffixes = list(_suffixes(location.authority, settings))
     else:
-        suffixes = [suffix for suffix, rpc in _name_nodes(settings, services)
-                    if _host_and_port(rpc, _RPC_PORT) == (host, rpc_port or _RPC_PORT)][:1]
+        suffixes = [
+            suffix
+            for suffix, rpc in _name_nodes(settings, services)
+            if _host_and_port(rpc, _RPC_PORT) == (host, rpc_port or _RPC_PORT)
+        ][:1]
     addresses = []
     for suffix in suffixes:
         rpc_host = _host_and_port(settings.get(f"dfs.namenode.rpc-address{suffix}", ""))[0]
         web_host, web_port = _host_and_port(settings.get(f"{key}{suffix}", ""))
         if web_port == 0:
-            raise StorageError(f"{location}: {key}{suffix} has port 0, so nobody knows where the NameNode answers. "
-                               "Give it a port of its own")
+            raise StorageError(
+                f"{location}: {key}{suffix} has port 0, so nobody knows where the NameNode answers. Give it a port of its own"
+            )
         if web_host in _WILDCARDS:
             web_host = rpc_host if rpc_host not in _WILDCARDS else "" if location.authority in services else host
         if web_host:
@@ -120,9 +127,11 @@ def web_addresses(location: Location, settings: Mapping[str, str]) -> list[str]:
     if addresses:
         return addresses
     if location.authority in services:
-        raise StorageError(f"{location}: Hadoop's configuration ({_where()}) names the name service "
-                           f"{location.authority!r} but no address of its NameNodes. Expected "
-                           f"dfs.ha.namenodes.{location.authority} and {key}.{location.authority}.NAMENODE")
+        raise StorageError(
+            f"{location}: Hadoop's configuration ({_where()}) names the name service "
+            f"{location.authority!r} but no address of its NameNodes. Expected "
+            f"dfs.ha.namenodes.{location.authority} and {key}.{location.authority}.NAMENODE"
+        )
     return [f"{scheme}://{_in_url(host)}:{port}"]
 
 
@@ -139,8 +148,9 @@ def user_name(environment: Mapping[str, str] | None = None) -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError) as error:
-        raise StorageError(f"the user of this process, number {os.getuid()}, has no name to give to HDFS. "
-                           "Set HADOOP_USER_NAME") from error
+        raise StorageError(
+            f"the user of this process, number {os.getuid()}, has no name to give to HDFS. Set HADOOP_USER_NAME"
+        ) from error
 
 
 def _suffixes(service: str, settings: Mapping[str, str]) -> Iterator[str]:
@@ -202,7 +212,7 @@ def _substitute(value: str, settings: Mapping[str, str], environment: Mapping[st
         found = environment.get(name[4:]) if name.startswith("env.") else settings.get(name)
         return match[0] if found is None else found
 
-    for _ in range(20):   # Hadoop's own limit for settings that name each other
+    for _ in range(20):  # Hadoop's own limit for settings that name each other
         replaced = _VARIABLE.sub(known, value)
         if replaced == value:
             break

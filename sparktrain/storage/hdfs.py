@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Callable, Sequence, TypeVar
+from typing import TypeVar
 
 from sparktrain.storage import retries
 from sparktrain.storage.store import Explanation, Store, part_name
 
 Result = TypeVar("Result")
 
-CHUNK = 1 << 20   # bytes
-ABSENT = {"FileNotFoundException", "ParentNotDirectoryException"}   # what a name node calls it where nothing is
+CHUNK = 1 << 20  # bytes
+ABSENT = {"FileNotFoundException", "ParentNotDirectoryException"}  # what a name node calls it where nothing is
 # What a name node says that starts or hands over, and a DataNode that has lost its name node.
-_PASSING = {"RetriableException", "StandbyException", "SafeModeException", "ConnectException", "EOFException",
-            "SocketException", "SocketTimeoutException", "NoRouteToHostException"}
-_PASSING_WORDS = ("Failed to find datanode", "Block could not be located", "could only be written to 0 of",
-                  "Failed on local exception")
+_PASSING = {
+    "RetriableException",
+    "StandbyException",
+    "SafeModeException",
+    "ConnectException",
+    "EOFException",
+    "SocketException",
+    "SocketTimeoutException",
+    "NoRouteToHostException",
+}
+_PASSING_WORDS = (
+    "Failed to find datanode",
+    "Block could not be located",
+    "could only be written to 0 of",
+    "Failed on local exception",
+)
 
 
 class HdfsStore(Store):
@@ -127,25 +140,33 @@ def explain_refusal(exception: str | None, said: str, user: str) -> Explanation:
         case "FileNotFoundException":
             return Explanation("there is no such file or folder", "Check the name.", missing=True)
         case "AccessControlException" | "SecurityException":
-            return Explanation(f"no permission ({said})", f"This program speaks to HDFS as {user!r}: set "
-                               "HADOOP_USER_NAME, or have the permission changed (hdfs dfs -chown, -chmod).")
+            return Explanation(
+                f"no permission ({said})",
+                f"This program speaks to HDFS as {user!r}: set "
+                "HADOOP_USER_NAME, or have the permission changed (hdfs dfs -chown, -chmod).",
+            )
         case "SafeModeException":
-            return Explanation("the NameNode is in safe mode, in which nothing can be written",
-                               "Wait until it has left it; see `hdfs dfsadmin -safemode get`.")
+            return Explanation(
+                "the NameNode is in safe mode, in which nothing can be written",
+                "Wait until it has left it; see `hdfs dfsadmin -safemode get`.",
+            )
         case "StandbyException":
             return Explanation("no NameNode is active", "Check the high availability of HDFS.")
         case "ParentNotDirectoryException":
-            return Explanation(f"a file is where a folder is needed ({said})",
-                               "Remove that file, or choose another folder.", missing=True)
+            return Explanation(
+                f"a file is where a folder is needed ({said})", "Remove that file, or choose another folder.", missing=True
+            )
         case "FileAlreadyExistsException":
             return Explanation(f"something else is there already ({said})", "Remove it, or choose another name.")
         case "NSQuotaExceededException" | "DSQuotaExceededException" | "QuotaByStorageTypeExceededException":
             return Explanation(f"a quota is used up ({said})", "Remove old runs, or have the quota raised.")
     if said.startswith(("Authentication failure", "GSSAPIError", "NoSASLMechanism")):
         why = said.rpartition("inaccessible: ")[2].removesuffix('")') if said.startswith("GSSAPIError") else "none came"
-        return Explanation(f"HDFS does not take {user!r} at its word: it asks for a ticket of Kerberos or a token ({why})",
-                           "Get a ticket by kinit, or name a keytab in KRB5_CLIENT_KTNAME; Hadoop's configuration "
-                           "(HADOOP_CONF_DIR) must say hadoop.security.authentication: kerberos.")
+        return Explanation(
+            f"HDFS does not take {user!r} at its word: it asks for a ticket of Kerberos or a token ({why})",
+            "Get a ticket by kinit, or name a keytab in KRB5_CLIENT_KTNAME; Hadoop's configuration "
+            "(HADOOP_CONF_DIR) must say hadoop.security.authentication: kerberos.",
+        )
     if "must both be directories" in said:
         return Explanation("a folder is where a file is needed", "Remove that folder, or choose another name.")
     if exception is None and "not a directory" in said:

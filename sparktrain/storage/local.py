@@ -6,8 +6,8 @@ import contextlib
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 from sparktrain.storage.store import Explanation, Kind, Store, explain_os_error, part_name
 
@@ -39,7 +39,7 @@ class LocalStore(Store):
         times = {}
         with os.scandir(path) as found:
             for entry in found:
-                with contextlib.suppress(FileNotFoundError):   # removed since
+                with contextlib.suppress(FileNotFoundError):  # removed since
                     times[entry.name] = entry.stat().st_mtime
         return times
 
@@ -70,7 +70,7 @@ class LocalStore(Store):
             return False
         part = self._part(path, data)
         try:
-            os.link(part, path)   # the only way to have the whole content appear where nothing was
+            os.link(part, path)  # the only way to have the whole content appear where nothing was
         except FileExistsError:
             return False
         except OSError as error:
@@ -115,7 +115,7 @@ class LocalStore(Store):
         part = folder / part_name()
         try:
             if isinstance(source, Path):
-                shutil.copyfile(source, part)   # in the kernel, where it can
+                shutil.copyfile(source, part)  # in the kernel, where it can
             with open(part, "ab") as target:
                 if isinstance(source, bytes):
                     target.write(source)

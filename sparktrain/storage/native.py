@@ -6,8 +6,9 @@ import os
 import posixpath
 import re
 import socket
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from hdfs_native import Client, WriteOptions
@@ -20,15 +21,18 @@ from sparktrain.storage.store import Explanation, Kind, explain_os_error
 Result = TypeVar("Result")
 
 # A few quick tries between the name nodes; to wait for one that comes back is the folder's business.
-_FAILOVER = {"dfs.client.failover.max.attempts": "4", "dfs.client.failover.sleep.base.millis": "50",
-             "dfs.client.failover.sleep.max.millis": "200"}
+_FAILOVER = {
+    "dfs.client.failover.max.attempts": "4",
+    "dfs.client.failover.sleep.base.millis": "50",
+    "dfs.client.failover.sleep.max.millis": "200",
+}
 # What hdfs-native makes of some of a name node's exceptions; the others' names are in its RuntimeError.
 _TRANSLATED: dict[type[Exception], str] = {
     FileNotFoundError: "FileNotFoundException",
     FileExistsError: "FileAlreadyExistsException",
     PermissionError: "AccessControlException",
 }
-_NO_TICKET = ("GSSAPIError", "NoSASLMechanism")   # what hdfs-native says where it has neither a ticket nor a token
+_NO_TICKET = ("GSSAPIError", "NoSASLMechanism")  # what hdfs-native says where it has neither a ticket nor a token
 _SAID = re.compile(r'RPCError\("(?:[\w$]+\.)*([\w$]+)", "((?:[^"\\]|\\.)*)')
 
 
@@ -50,13 +54,15 @@ class NativeHdfsStore(HdfsStore):
     refusals = (*_TRANSLATED, RuntimeError)
 
     def __init__(self, url: str, settings: Mapping[str, str], user: str) -> None:
-        os.environ.setdefault("HADOOP_USER_NAME", user)   # the one place where hdfs-native looks
+        os.environ.setdefault("HADOOP_USER_NAME", user)  # the one place where hdfs-native looks
         self._url, self._user = url, user
         try:
             self._client = Client(_as_tokens_have_it(url, settings), config={**settings, **_FAILOVER})
         except Exception as error:
-            raise StorageError(f"{url}: hdfs-native can't go by Hadoop's configuration: {error}. Expected "
-                               "dfs.nameservices, dfs.ha.namenodes.* and dfs.namenode.rpc-address.*") from error
+            raise StorageError(
+                f"{url}: hdfs-native can't go by Hadoop's configuration: {error}. Expected "
+                "dfs.nameservices, dfs.ha.namenodes.* and dfs.namenode.rpc-address.*"
+            ) from error
 
     def kind(self, path: str) -> Kind | None:
         try:
@@ -115,7 +121,7 @@ class NativeHdfsStore(HdfsStore):
     def transient(self, error: Exception) -> bool:
         if isinstance(error, self.refusals):
             exception, said = _refusal(error)
-            if exception is None:   # of the network, a DataNode or this side
+            if exception is None:  # of the network, a DataNode or this side
                 return not said.startswith(_NO_TICKET)
             return passes(exception, said)
         return isinstance(error, OSError) and not isinstance(error, (NotADirectoryError, IsADirectoryError))
@@ -127,9 +133,11 @@ class NativeHdfsStore(HdfsStore):
             case NotADirectoryError():
                 return explain_os_error(error)
             case OSError():
-                return Explanation(f"no NameNode answers at {self._url} ({error})",
-                                   "Check that HDFS is up, and that fs.defaultFS or dfs.namenode.rpc-address in Hadoop's "
-                                   "configuration (HADOOP_CONF_DIR) is the address of its RPC server.")
+                return Explanation(
+                    f"no NameNode answers at {self._url} ({error})",
+                    "Check that HDFS is up, and that fs.defaultFS or dfs.namenode.rpc-address in Hadoop's "
+                    "configuration (HADOOP_CONF_DIR) is the address of its RPC server.",
+                )
             case _:
                 return None
 
@@ -148,7 +156,7 @@ def _as_tokens_have_it(url: str, settings: Mapping[str, str]) -> str:
     location = urlsplit(url)
     by_address = settings.get("hadoop.security.token.service.use_ip", "true").strip().lower() != "false"
     if not (asks_for_kerberos(settings) and os.environ.get("HADOOP_TOKEN_FILE_LOCATION") and by_address and location.port):
-        return url   # a name service has no port, and tokens for it have its name
+        return url  # a name service has no port, and tokens for it have its name
     try:
         return f"hdfs://{socket.gethostbyname(location.hostname)}:{location.port}"
     except OSError:
@@ -162,6 +170,6 @@ def _refusal(error: Exception) -> tuple[str | None, str]:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         return _TRANSLATED.get(type(error)), said
     exception, said = found[1], found[2].split("\\n")[0].replace('\\"', '"')
-    if exception == "AccessControlException" and "(is not a directory)" in said:   # so it calls a part of the path
+    if exception == "AccessControlException" and "(is not a directory)" in said:  # so it calls a part of the path
         exception = "ParentNotDirectoryException"
     return exception, said

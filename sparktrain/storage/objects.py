@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import fsspec
 from fsspec.spec import AbstractFileSystem
@@ -14,7 +15,7 @@ from sparktrain.storage.errors import StorageError
 from sparktrain.storage.store import Explanation, Kind, Store, explain_os_error
 from sparktrain.storage.urls import Location
 
-_claiming = threading.Lock()   # memory:// looks and creates in two steps
+_claiming = threading.Lock()  # memory:// looks and creates in two steps
 
 
 class ObjectStore(Store):
@@ -33,9 +34,11 @@ class ObjectStore(Store):
         except ImportError as error:
             raise StorageError(f"{location}: {error}") from error
         except ValueError as error:
-            raise StorageError(f"{location}: no storage has the scheme {location.scheme!r}. Use hdfs://, file:// or "
-                               "one that fsspec knows, such as s3://") from error
-        except OSError as error:   # some log in at once
+            raise StorageError(
+                f"{location}: no storage has the scheme {location.scheme!r}. Use hdfs://, file:// or "
+                "one that fsspec knows, such as s3://"
+            ) from error
+        except OSError as error:  # some log in at once
             raise StorageError(f"{location}: the storage can't be opened: {error}") from error
 
     def _at(self, path: str) -> str:
@@ -54,7 +57,7 @@ class ObjectStore(Store):
         found: dict[str, Kind] = {}
         for entry in self._files.ls(at, detail=True):
             name = entry["name"].rstrip("/")
-            if name != at:   # some stores keep an empty object that marks the folder
+            if name != at:  # some stores keep an empty object that marks the folder
                 found[name.rpartition("/")[2]] = "folder" if entry["type"] == "directory" else "file"
             elif entry["type"] == "file" and self.kind(path) == "file":
                 raise NotADirectoryError(path)
@@ -109,7 +112,7 @@ class ObjectStore(Store):
     def _create(self, at: str, data: bytes) -> None:
         if type(self._files).pipe_file is not AbstractFileSystem.pipe_file:
             return self._files.pipe_file(at, data, mode="create")
-        with self._files.open(at, "xb") as target:   # what fsspec itself does instead leaves a gap for another
+        with self._files.open(at, "xb") as target:  # what fsspec itself does instead leaves a gap for another
             target.write(data)
 
     def copy(self, source: str, target: str) -> None:
@@ -132,13 +135,14 @@ class ObjectStore(Store):
         if isinstance(error, OSError):
             return explain_os_error(error)
         # Each store's library has exceptions of its own (credentials, quotas); none of them is known here.
-        return Explanation(f"{type(error).__name__}: {error}",
-                           "Check the store's credentials and settings where this program runs.")
+        return Explanation(
+            f"{type(error).__name__}: {error}", "Check the store's credentials and settings where this program runs."
+        )
 
 
 def _modified(entry: dict[str, Any]) -> float | None:
     """When an object was written, in seconds since 1970, as far as the store's library says: each has a name of its own for it."""
-    for key in ("LastModified", "last_modified", "mtime", "updated", "created"):   # s3fs, adlfs, local and gcsfs, memory
+    for key in ("LastModified", "last_modified", "mtime", "updated", "created"):  # s3fs, adlfs, local and gcsfs, memory
         value = entry.get(key)
         if isinstance(value, str):
             value = datetime.fromisoformat(value)

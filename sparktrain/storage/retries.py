@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Callable, Sequence, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
@@ -13,11 +14,10 @@ _log = logging.getLogger(__name__)
 # did answer may be failing over, and what is to be saved may have taken hours.
 UNKNOWN = (0.2, 0.5, 1.0, 2.0)
 KNOWN = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
-PERSISTENT = (*KNOWN, *(15.0,) * 16)   # five minutes: a name node that restarts with many blocks takes that long
+PERSISTENT = (*KNOWN, *(15.0,) * 16)  # five minutes: a name node that restarts with many blocks takes that long
 
 
-def retry(call: Callable[[], Result], transient: Callable[[Exception], bool],
-          delays: Callable[[], Sequence[float]]) -> Result:
+def retry(call: Callable[[], Result], transient: Callable[[Exception], bool], delays: Callable[[], Sequence[float]]) -> Result:
     """Call until it succeeds, fails for a reason that stays, or `delays` are used up.
 
     Args:

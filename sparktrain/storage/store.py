@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator, Literal, Sequence
+from typing import Literal
 
 from sparktrain.storage import retries
 
@@ -128,8 +129,7 @@ def explain_os_error(error: OSError) -> Explanation:
         case PermissionError():
             return Explanation(f"no permission ({reason})", "Run as a user who may, or have the permission changed.")
         case NotADirectoryError():
-            return Explanation("a file is where a folder is needed", "Remove that file, or choose another folder.",
-                               missing=True)
+            return Explanation("a file is where a folder is needed", "Remove that file, or choose another folder.", missing=True)
         case IsADirectoryError():
             return Explanation("a folder is where a file is needed", "Remove that folder, or choose another name.")
         case FileExistsError():

@@ -37,8 +37,10 @@ class Location:
         """
         for name in names:
             if "\0" in name or any(segment in ("", ".", "..") for segment in name.split("/")):
-                raise ValueError(f"{name!r} names nothing under {self}: expected a name such as 'model.keras' or "
-                                 "'logs/train', without '..' and without a slash at its start or end")
+                raise ValueError(
+                    f"{name!r} names nothing under {self}: expected a name such as 'model.keras' or "
+                    "'logs/train', without '..' and without a slash at its start or end"
+                )
         return Location(self.scheme, self.authority, posixpath.join(self.path, *names))
 
     @property
@@ -58,8 +60,9 @@ def parse(url: str | os.PathLike[str]) -> Location:
     """
     url = os.fspath(url)
     if not url or "\0" in url:
-        raise StorageError(f"{url!r} is not the URL of a folder: expected one such as hdfs:///models/late-flights, "
-                           "file:///tmp/models or a path")
+        raise StorageError(
+            f"{url!r} is not the URL of a folder: expected one such as hdfs:///models/late-flights, file:///tmp/models or a path"
+        )
     match = _SCHEME.fullmatch(url)
     if match is None:
         return Location("file", "", _normal(os.path.abspath(url)))
@@ -69,8 +72,10 @@ def parse(url: str | os.PathLike[str]) -> Location:
         authority, slash, path = rest[2:].partition("/")
         rest = slash + path
     if scheme == "file" and authority not in ("", "localhost"):
-        raise StorageError(f"{url}: a file URL has three slashes; this one names a host, {authority!r}. "
-                           f"Write file:///{authority}{_normal(rest)} for a folder of this machine")
+        raise StorageError(
+            f"{url}: a file URL has three slashes; this one names a host, {authority!r}. "
+            f"Write file:///{authority}{_normal(rest)} for a folder of this machine"
+        )
     return Location(scheme, "" if scheme == "file" else authority, _normal(rest))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -13,13 +14,13 @@ from hdfs import HdfsError, InsecureClient
 from sparktrain.storage.hdfs import ABSENT, CHUNK, HdfsStore, explain_refusal, passes
 from sparktrain.storage.store import Explanation, Kind
 
-_TIMEOUT = (10, 120)   # seconds to connect and, each time, to wait for an answer
+_TIMEOUT = (10, 120)  # seconds to connect and, each time, to wait for an answer
 
 
 class _Client(InsecureClient):
     """HdfsCLI's client, with paths as they are and with the rename that can be told what to do with what is there."""
 
-    answered = False   # by a name node, whatever it said
+    answered = False  # by a name node, whatever it said
 
     def _request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         response = super()._request(method, url, **kwargs)
@@ -27,12 +28,12 @@ class _Client(InsecureClient):
         return response
 
     def resolve(self, hdfs_path: str) -> str:
-        return hdfs_path   # HdfsCLI would take a `#LATEST` in a name for a wish
+        return hdfs_path  # HdfsCLI would take a `#LATEST` in a name for a wish
 
     def move(self, source: str, target: str, *, replace: bool) -> None:
         """HDFS's rename2: atomic, never into an existing folder; HdfsCLI's own rename is the older one."""
         answer = self._rename(source, destination=target, renameoptions="OVERWRITE" if replace else "NONE")
-        if answer.content and answer.json().get("boolean") is False:   # a gateway that knows no options
+        if answer.content and answer.json().get("boolean") is False:  # a gateway that knows no options
             raise HdfsError(f"Unable to rename {source} to {target}.")
 
 
@@ -98,15 +99,14 @@ class WebHdfsStore(HdfsStore):
         self._client.delete(path, recursive=True)
 
     def may_be_taken(self, error: HdfsError) -> bool:
-        return error.exception in (None, "FileAlreadyExistsException", "IOException")   # it has several words for that
+        return error.exception in (None, "FileAlreadyExistsException", "IOException")  # it has several words for that
 
     def transient(self, error: Exception) -> bool:
         if isinstance(error, requests.exceptions.SSLError):
             return False
         if isinstance(error, HdfsError):
             return passes(error.exception, str(error))
-        return isinstance(error, (requests.ConnectionError, requests.Timeout,
-                                  requests.exceptions.ChunkedEncodingError))
+        return isinstance(error, (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError))
 
     @property
     def answered(self) -> bool:
@@ -119,19 +119,25 @@ class WebHdfsStore(HdfsStore):
                 said = error.message.decode(errors="replace") if isinstance(error.message, bytes) else str(error.message)
                 return explain_refusal(error.exception, said, self._user)
             case requests.exceptions.SSLError():
-                return Explanation(f"the certificate of {where} is not trusted ({error})",
-                                   "Set REQUESTS_CA_BUNDLE to the file of the cluster's certificates.")
+                return Explanation(
+                    f"the certificate of {where} is not trusted ({error})",
+                    "Set REQUESTS_CA_BUNDLE to the file of the cluster's certificates.",
+                )
             case requests.exceptions.JSONDecodeError() | KeyError():
-                return Explanation(f"what answers at {where} is not WebHDFS",
-                                   "Check dfs.namenode.http-address in Hadoop's configuration (HADOOP_CONF_DIR).")
+                return Explanation(
+                    f"what answers at {where} is not WebHDFS",
+                    "Check dfs.namenode.http-address in Hadoop's configuration (HADOOP_CONF_DIR).",
+                )
             case requests.exceptions.ChunkedEncodingError():
-                return Explanation(f"the connection broke in the middle of a file ({_inmost(error)})",
-                                   "Check the health of HDFS and the network, and try again.")
+                return Explanation(
+                    f"the connection broke in the middle of a file ({_inmost(error)})",
+                    "Check the health of HDFS and the network, and try again.",
+                )
             case requests.RequestException():
                 return self._explain_silence(error, where)
             case FileExistsError():
                 return Explanation("something is there already", "Remove it, or choose another name.")
-            case OSError():   # of the local side
+            case OSError():  # of the local side
                 return Explanation(str(error), "Check the file on this machine.")
             case _:
                 return None
@@ -139,12 +145,15 @@ class WebHdfsStore(HdfsStore):
     def _explain_silence(self, error: requests.RequestException, where: str) -> Explanation:
         asked = urlsplit(error.request.url) if error.request is not None and error.request.url else None
         if asked is not None and f"{asked.scheme}://{asked.netloc}" not in self._addresses:
-            return Explanation(f"the DataNode at {asked.netloc} does not answer ({_inmost(error)})",
-                               "Check that its name and port can be reached from this machine: "
-                               "WebHDFS reads and writes through DataNodes.")
-        return Explanation(f"no NameNode answers at {where} ({_inmost(error)})",
-                           "Check that HDFS is up, and that dfs.namenode.http-address in Hadoop's configuration "
-                           "(HADOOP_CONF_DIR) is the address of its web server.")
+            return Explanation(
+                f"the DataNode at {asked.netloc} does not answer ({_inmost(error)})",
+                "Check that its name and port can be reached from this machine: WebHDFS reads and writes through DataNodes.",
+            )
+        return Explanation(
+            f"no NameNode answers at {where} ({_inmost(error)})",
+            "Check that HDFS is up, and that dfs.namenode.http-address in Hadoop's configuration "
+            "(HADOOP_CONF_DIR) is the address of its web server.",
+        )
 
 
 def _kind(status: dict[str, Any]) -> Kind:

@@ -11,8 +11,9 @@ so custom training steps, several steps an execution and gradient accumulation a
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -25,7 +26,7 @@ from sparktrain.training.devices import means_on_each, replicas
 from sparktrain.training.means import means
 from sparktrain.training.warmup import Warmup
 
-SEED = "seed_generator_state"   # Keras's name for the state of a layer's random numbers
+SEED = "seed_generator_state"  # Keras's name for the state of a layer's random numbers
 _ACCUMULATING = (
     "the optimizer has gradient_accumulation_steps, with which Keras can't train over several devices of a worker: leave "
     "it out and take a larger batch_size (each device has its share of it), or give each worker one device"
@@ -67,8 +68,13 @@ class Averaging:
         if self._alone:
             return
         # Of each device by itself
-        rows = tf.Variable(0.0, trainable=False, name="rows_of_this_step",
-                           synchronization=tf.VariableSynchronization.ON_READ, aggregation=tf.VariableAggregation.SUM)
+        rows = tf.Variable(
+            0.0,
+            trainable=False,
+            name="rows_of_this_step",
+            synchronization=tf.VariableSynchronization.ON_READ,
+            aggregation=tf.VariableAggregation.SUM,
+        )
         own_step, own_test_step = model.train_step, model.test_step
 
         def train_step(data: Any) -> Any:
@@ -105,9 +111,9 @@ class Averaging:
             stack.enter_context(shadowed(*shadow))
         if replicas() > 1:
             stack.enter_context(means_on_each())
-            model.steps_per_execution = 1   # Keras's loop of several steps fails on the iterators of several devices
+            model.steps_per_execution = 1  # Keras's loop of several steps fails on the iterators of several devices
         stack.callback(setattr, model, "jit_compile", model.jit_compile)
-        model.jit_compile = False   # XLA can't compile a collective
+        model.jit_compile = False  # XLA can't compile a collective
         for name, function in self._functions.items():
             setattr(model, name, function)
             stack.callback(self._leave, name)
@@ -138,7 +144,7 @@ def create_state(model: keras.Model, batch_spec: Any) -> None:
         batch_spec: the structure of tf.TensorSpec of a batch.
     """
     if replicas() > 1:
-        model._symbolic_build(data_batch=batch_spec)   # as Keras does itself under a strategy
+        model._symbolic_build(data_batch=batch_spec)  # as Keras does itself under a strategy
     elif not model.run_eagerly:
         tf.function(model.train_step).get_concrete_function(batch_spec)
 
@@ -213,7 +219,7 @@ def _hooked_optimizers(
     wrappers = wrappers_of(model)
     for optimizer in optimizers_of(model):
         yield optimizer, "apply", _Averaged(optimizer, wrappers[id(optimizer)], applying, rows, collective, note)
-        if hasattr(optimizer, "inner_optimizer"):   # it is the inner one of two (loss scaling) that would sum again
+        if hasattr(optimizer, "inner_optimizer"):  # it is the inner one of two (loss scaling) that would sum again
             continue
         if replicas() > 1 and optimizer.gradient_accumulation_steps:
             raise TrainingError(_ACCUMULATING)
@@ -234,21 +240,26 @@ class _Averaged:
     """
 
     def __init__(
-        self, optimizer: keras.optimizers.Optimizer, wrappers: list[int], applying: Counter[int], rows: tf.Variable,
-        collective: Collective | None, note: Callable[[str], None],
+        self,
+        optimizer: keras.optimizers.Optimizer,
+        wrappers: list[int],
+        applying: Counter[int],
+        rows: tf.Variable,
+        collective: Collective | None,
+        note: Callable[[str], None],
     ) -> None:
         self._optimizer, self._own_apply = optimizer, optimizer.apply
         self._wrappers, self._applying = wrappers, applying
         self._rows, self._collective, self._note = rows, collective, note
 
     def __call__(self, grads: Sequence[Any], trainable_variables: Any = None) -> Any:
-        if any(self._applying[each] for each in self._wrappers):   # it is handed what is averaged already
+        if any(self._applying[each] for each in self._wrappers):  # it is handed what is averaged already
             return self._own_apply(grads, trainable_variables)
         grads = list(grads)
         if replicas() > 1 and any(isinstance(each, tf.IndexedSlices) for each in grads):
             self._note("gradients of embeddings are averaged as whole tables, as workers have several devices")
         averaged = means(grads, self._rows, self._collective)
-        if getattr(self._optimizer, "loss_scale_factor", None) is not None:   # Keras can't divide slices by it
+        if getattr(self._optimizer, "loss_scale_factor", None) is not None:  # Keras can't divide slices by it
             averaged = [tf.convert_to_tensor(each) if isinstance(each, tf.IndexedSlices) else each for each in averaged]
         self._applying[id(self._optimizer)] += 1
         try:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Callable, Sequence
 
 import keras
 
 from sparktrain.storage import Folder
 
-FILES = "files"   # under the run's folder
+FILES = "files"  # under the run's folder
 
 _PATHS = {
     keras.callbacks.ModelCheckpoint: "filepath",
@@ -33,7 +33,7 @@ def keep_files(callbacks: Sequence[keras.callbacks.Callback], output: Folder, he
         path = relative_path(callback)
         if path is None or os.path.normpath(path).startswith(".."):
             continue
-        pieces = re.split(r"\{[^}]*\}", os.path.normpath(path))   # such as {epoch} in a checkpoint's name
+        pieces = re.split(r"\{[^}]*\}", os.path.normpath(path))  # such as {epoch} in a checkpoint's name
         for found in sorted(here.glob("*".join(map(glob.escape, pieces)))):
             output.upload(found, f"{FILES}/{found.relative_to(here).as_posix()}")
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
 
-_NOT_THEIRS = ("params", "model", "_model", "validation_data")   # what Keras itself puts into a callback
+_NOT_THEIRS = ("params", "model", "_model", "validation_data")  # what Keras itself puts into a callback
 
 
 @dataclass
@@ -52,8 +53,12 @@ class CallbackMemories:
             memory = _memory(callback, arrays)
             now = _prints(memory)
             changed = {name for name, value in now.items() if at_first.get(name) != value}
-            memories.append(Memory(memory.kind, *({name: value for name, value in kept.items() if name in changed}
-                                                  for kept in (memory.plain, memory.arrays))))
+            memories.append(
+                Memory(
+                    memory.kind,
+                    *({name: value for name, value in kept.items() if name in changed} for kept in (memory.plain, memory.arrays)),
+                )
+            )
         return memories, {digest: arrays[digest] for digest in named(memories)}
 
 
@@ -70,8 +75,9 @@ def from_json(memories: Mapping[str, Any]) -> dict[int, list[Memory]]:
     return {int(part): [Memory(**memory) for memory in each] for part, each in memories.items()}
 
 
-def remind(callbacks: Sequence[keras.callbacks.Callback], sources: Sequence[Sequence[Memory]],
-           arrays: Mapping[str, np.ndarray]) -> None:
+def remind(
+    callbacks: Sequence[keras.callbacks.Callback], sources: Sequence[Sequence[Memory]], arrays: Mapping[str, np.ndarray]
+) -> None:
     """Give callbacks back what they remembered: those of one class in their order.
 
     Args:
@@ -96,12 +102,24 @@ def common(memories: Mapping[int, Sequence[Memory]]) -> list[Memory]:
     alike = []
     for key, first in numbered[0].items():
         others = [each.get(key) for each in numbered]
-        if None in others:   # it runs on some workers alone
+        if None in others:  # it runs on some workers alone
             continue
-        alike.append(Memory(first.kind, *(
-            {name: value for name, value in getattr(first, kept).items()
-             if all(name in getattr(other, kept) and _print(getattr(other, kept)[name]) == _print(value) for other in others)}
-            for kept in ("plain", "arrays"))))
+        alike.append(
+            Memory(
+                first.kind,
+                *(
+                    {
+                        name: value
+                        for name, value in getattr(first, kept).items()
+                        if all(
+                            name in getattr(other, kept) and _print(getattr(other, kept)[name]) == _print(value)
+                            for other in others
+                        )
+                    }
+                    for kept in ("plain", "arrays")
+                ),
+            )
+        )
     return alike
 
 
@@ -131,7 +149,7 @@ def _prints(memory: Memory) -> dict[str, str]:
 
 
 def _print(value: Any) -> str:
-    return json.dumps(value, default=np.generic.item)   # NumPy's numbers, in lists
+    return json.dumps(value, default=np.generic.item)  # NumPy's numbers, in lists
 
 
 def _digest(array: np.ndarray) -> str:

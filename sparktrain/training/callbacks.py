@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import keras
 
@@ -69,9 +70,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         resumed: Resumed | None = None,
         time_limit: TimeLimit | None = None,
     ) -> None:
-        super().__init__(
-            callbacks, add_history=True, model=model, verbose=0, epochs=epochs, steps=feeding.steps
-        )
+        super().__init__(callbacks, add_history=True, model=model, verbose=0, epochs=epochs, steps=feeding.steps)
         self.metrics = GlobalMetrics(model, collective)
         self.consistency = Consistency(model, collective)
         self._of_rank_0 = Rank0Callbacks(model, collective, self.callbacks)
@@ -88,10 +87,10 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._checkpoints, self._resumed, self._time_limit = checkpoints, resumed, time_limit
         self._epoch, self._step = (0, 0) if resumed is None else (resumed.epoch, resumed.step)
         self._begun = False
-        self._kept_at = 0   # the step of this epoch that a checkpoint is of
+        self._kept_at = 0  # the step of this epoch that a checkpoint is of
         self._train_state: list[Any] | None = None
         self._train_results: dict[str, float] = {}
-        self._numbers: dict[str, float] = {}   # as last told
+        self._numbers: dict[str, float] = {}  # as last told
         self._stop_asked = False
         self._began = self._next_progress = 0.0
         self._epoch_seconds = 0.0
@@ -104,7 +103,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
     def _go_on(self, facts: Mapping[str, Any]) -> None:
         self._epoch_seconds = facts["epoch_seconds"]
         self.metrics.averaged.update(facts["averaged"])
-        if facts["stopped"]:   # what asked for it is not asked again
+        if facts["stopped"]:  # what asked for it is not asked again
             self._end(early=self.epochs_done < self._epochs)
 
     def _end(self, early: bool) -> None:
@@ -130,19 +129,19 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         return self._epoch * self._feeding.steps + self._step
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if self._begun:   # what was left of a broken epoch was a fit of its own
+        if self._begun:  # what was left of a broken epoch was a fit of its own
             return
         self._begun = True
         super().on_train_begin(logs)
         self._memories = CallbackMemories(self.callbacks)
         if self._partial:
             self.metrics.look_at_states(self._feeding.sample)
-        if self._resumed is not None:   # by now: they forget as training begins
+        if self._resumed is not None:  # by now: they forget as training begins
             self._resumed.remind(self.callbacks)
             for callback in self.callbacks:
                 if isinstance(callback, EventWriter):
                     callback.replay(self._history.history)
-            if self.ended:   # no epoch begins any more
+            if self.ended:  # no epoch begins any more
                 self._resumed.bring_back(self._own)
         self._of_rank_0.share_rates()
         self.consistency.compare("before the first step")
@@ -160,7 +159,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._train_state = None
         self._train_results = {}
         if self._resumed is not None and epoch == self._resumed.epoch:
-            self._resumed.bring_back(self._own)   # by now: Keras forgets metrics as an epoch begins
+            self._resumed.bring_back(self._own)  # by now: Keras forgets metrics as an epoch begins
         if self._step:
             self._begin_again(epoch, logs)
         else:
@@ -169,8 +168,11 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
 
     def _begin_again(self, epoch: int, logs: Any) -> None:
         """Begin an epoch that has begun once: what callbacks remember, and the rates that they set, stay as they were in it."""
-        rates = [(each, number(each.learning_rate)) for each in optimizers_of(self.model)
-                 if isinstance(each.learning_rate, keras.Variable)]
+        rates = [
+            (each, number(each.learning_rate))
+            for each in optimizers_of(self.model)
+            if isinstance(each.learning_rate, keras.Variable)
+        ]
         super().on_epoch_begin(epoch, logs)
         self._resumed.remind(self.callbacks)
         for optimizer, rate in rates:
@@ -185,8 +187,12 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         batch += self._feeding.begin
         self._end_step(batch, logs)
         averaged = self._local_steps is None or self._local_steps.due(self._step)
-        if averaged and self._step < self._feeding.steps and self._checkpoints is not None and self._checkpoints.due(
-                self._step, self._kept_at):
+        if (
+            averaged
+            and self._step < self._feeding.steps
+            and self._checkpoints is not None
+            and self._checkpoints.due(self._step, self._kept_at)
+        ):
             self._kept_at = self._step
             self._keep(self._step)
 
@@ -229,13 +235,11 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             callback.on_test_batch_end(batch, logs=numbers(logs or {}))
         now = time.monotonic()
         if now >= self._next_progress:
-            self._tell(now)   # a long validation is no stall
+            self._tell(now)  # a long validation is no stall
 
     def _tell(self, now: float) -> None:
         self._next_progress = now + _PROGRESS_SECONDS
-        self._report(
-            Progress(self._epoch + 1, self._epochs, self._step, self._feeding.steps, self.rows, self._numbers)
-        )
+        self._report(Progress(self._epoch + 1, self._epochs, self._step, self._feeding.steps, self.rows, self._numbers))
 
     def on_test_end(self, logs: dict[str, Any]) -> None:
         own = numbers(logs)
@@ -304,6 +308,5 @@ def _replace(logs: dict[str, Any], by: Mapping[str, float]) -> None:
 def _listens(callback: keras.callbacks.Callback, hook: str) -> bool:
     names = [hook, *filter(None, [_BATCH_HOOKS[hook]])]
     return any(
-        getattr(getattr(callback, name), "__func__", None) is not getattr(keras.callbacks.Callback, name)
-        for name in names
+        getattr(getattr(callback, name), "__func__", None) is not getattr(keras.callbacks.Callback, name) for name in names
     )

@@ -10,8 +10,9 @@ import json
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -25,7 +26,7 @@ from sparktrain.training.arrays import stored
 from sparktrain.training.callback_memory import CallbackMemories, named, to_json
 from sparktrain.training.own_state import OwnState
 
-META = "meta"   # the entry of a checkpoint that says what the others are
+META = "meta"  # the entry of a checkpoint that says what the others are
 
 
 class Checkpoints:
@@ -42,8 +43,17 @@ class Checkpoints:
         rows: `Shard.rows_by_part`, for who resumes to hold against the rows of then.
     """
 
-    def __init__(self, model: keras.Model, collective: Collective, part: int, folder: Folder, keep: int,
-                 every: int | None, report: Callable[[Message], None], rows: list[list[int]]) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        collective: Collective,
+        part: int,
+        folder: Folder,
+        keep: int,
+        every: int | None,
+        report: Callable[[Message], None],
+        rows: list[list[int]],
+    ) -> None:
         self._model, self._collective, self._part, self._report = model, collective, part, report
         self._rows = rows
         self._folder, self._keep, self._every = folder, keep, every
@@ -71,7 +81,7 @@ class Checkpoints:
                 remembered |= others
         if self._collective.rank != 0:
             return
-        self.wait()   # a storage slower than an epoch holds training up, rather than filling the memory
+        self.wait()  # a storage slower than an epoch holds training up, rather than filling the memory
         arrays = {}
         for number, variable in enumerate(checkpointed_variables(self._model)):
             name = f"variable-{number}"
@@ -82,7 +92,7 @@ class Checkpoints:
             arrays.update({f"own-{part}-{name}": stored(array) for name, array in state.items()})
         meta = {
             "callbacks": to_json({part: each for part, _, each in told}),
-            "first": told[0][0],   # the part of rank 0
+            "first": told[0][0],  # the part of rank 0
             "remembered": {digest: array.dtype.name for digest, array in remembered.items()},
             "own": {part: list(state) for part, state, _ in told},
             "facts": facts,

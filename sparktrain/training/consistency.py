@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ from sparktrain.training.statistics import pieces_of_rank_0, take_rank_0s
 # Of a variable's largest magnitude: what rounding may come to over an epoch. The same operations give the same bits on alike
 # workers, but a matrix product may round otherwise on another CPU or GPU, or with another number of threads.
 _ROUNDING = 1e-4
-_EPSILON = {"bfloat16": 2.0 ** -7, "float16": 2.0 ** -10}   # from one number to the next, of the number
+_EPSILON = {"bfloat16": 2.0**-7, "float16": 2.0**-10}  # from one number to the next, of the number
 _CAUSES = (
     "Each worker would go on training a model of its own, and only rank 0's would be saved. What most often causes it: random "
     "numbers, data or rows of a worker's own in what changes a weight; a callback or code that some ranks run and others don't, "
@@ -42,8 +42,8 @@ class Consistency:
 
     def __init__(self, model: keras.Model, collective: Collective) -> None:
         self._model, self._collective = model, collective
-        self._mended: dict[str, float] = {}   # by path, how far apart at most
-        self._own: set[str] = set()   # paths of whole numbers that are each worker's own
+        self._mended: dict[str, float] = {}  # by path, how far apart at most
+        self._own: set[str] = set()  # paths of whole numbers that are each worker's own
 
     def digest(self) -> int:
         """Digest this worker's variables: 100 MB of them take some 5 ms."""
@@ -106,8 +106,9 @@ class Consistency:
                 f"most {max(self._mended.values()):.1e} of the largest value; all went on with rank 0's"
             )
         if self._own:
-            notes.append(f"whole numbers that each worker counted by itself, of which rank 0's are saved: "
-                         f"{', '.join(sorted(self._own))}")
+            notes.append(
+                f"whole numbers that each worker counted by itself, of which rank 0's are saved: {', '.join(sorted(self._own))}"
+            )
         return notes
 
     def _variables(self) -> Iterator[keras.Variable]:

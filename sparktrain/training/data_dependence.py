@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -31,7 +32,7 @@ def moved_by_data(data: Any, variables: Sequence[keras.Variable]) -> set[int]:
     handles = {id(inner): by_handle[id(outer)] for outer, inner in getattr(graph, "captures", ()) if id(outer) in by_handle}
     batch = {id(leaf) for leaf in keras.tree.flatten(data)}
     moved: set[int] = set()
-    while True:   # until no more are found: a step reads what the last one left
+    while True:  # until no more are found: a step reads what the last one left
         found = _moved_in(graph, batch, handles, moved)
         if found == moved:
             return moved
@@ -40,7 +41,7 @@ def moved_by_data(data: Any, variables: Sequence[keras.Variable]) -> set[int]:
 
 def _moved_in(graph: Any, batch: set[int], handles: dict[int, int], moved: set[int]) -> set[int]:
     moved, following = set(moved), set(batch)
-    for operation in graph.get_operations():   # in the order in which they were made, so what one reads comes before it
+    for operation in graph.get_operations():  # in the order in which they were made, so what one reads comes before it
         of = [handles[id(each)] for each in operation.inputs if id(each) in handles]
         follows = any(id(each) in following for each in operation.inputs)
         if follows and operation.type not in _READING:

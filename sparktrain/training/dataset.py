@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
-from itertools import islice
-from typing import Any, Callable, Iterator, Mapping
+from itertools import islice, pairwise
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +14,7 @@ import tensorflow as tf
 from sparktrain.feed import Batch, Shard
 from sparktrain.training.devices import replicas
 
-LABEL = ""   # the first label among the leaves of a structure
+LABEL = ""  # the first label among the leaves of a structure
 
 
 class Feeding:
@@ -97,7 +98,7 @@ class Feeding:
         """Some of this worker's training rows as a step takes them, one of its devices' where it has several; None without rows."""
         if not self._rows(1):
             return None
-        batches = partial(Feeding._training_batches, self)   # not a subclass's, which counts them
+        batches = partial(Feeding._training_batches, self)  # not a subclass's, which counts them
         return next(iter(self._dataset(batches, 1, None, self._weighted)))
 
     def training(self) -> tf.data.Dataset:
@@ -152,7 +153,11 @@ class Feeding:
         yield Batch(inputs, np.zeros((0, *shape), dtype), np.zeros(0, np.float32) if self._shard.weighted else None)
 
     def _dataset(
-        self, batches: Callable[[int], Iterator[Batch]], steps: int, rows: int | None, weighted: bool,
+        self,
+        batches: Callable[[int], Iterator[Batch]],
+        steps: int,
+        rows: int | None,
+        weighted: bool,
         begin: int = 0,
     ) -> tf.data.Dataset:
         leaves = [*keras.tree.flatten(self._template), *keras.tree.flatten(self._labels)]
@@ -168,9 +173,9 @@ class Feeding:
                 if step == 0 or passing is None:
                     rows_of = batches(self.epoch) if devices == 1 else _split(batches(epoch), devices)
                     passing = islice(rows_of, step, None)
-                inputs, label, weight = next(passing)   # exactly as many as steps
+                inputs, label, weight = next(passing)  # exactly as many as steps
             except Exception as error:
-                self.error = self.error or error   # the first: TensorFlow asks again after it
+                self.error = self.error or error  # the first: TensorFlow asks again after it
                 raise
             came = {**inputs, LABEL: label}
             return [*(came[name] for name in leaves), *([weight] if weighted else [])]
@@ -181,7 +186,7 @@ class Feeding:
             for array, (shape, _) in zip(arrays, kinds):
                 array.set_shape((rows, *shape))
             both = keras.tree.pack_sequence_as((self._template, self._labels), arrays[: len(leaves)])
-            return *both, *arrays[len(leaves):]
+            return *both, *arrays[len(leaves) :]
 
         # Its known length lets Keras cut several steps an execution at an epoch's end. That of a distributed one is not
         # known, and a step that finds the end counts as one of the optimizer's: there it has none.
@@ -189,7 +194,7 @@ class Feeding:
         numbers = tf.data.Dataset.range(begin, steps) if devices == 1 else tf.data.Dataset.counter(first)
         dataset = numbers.map(batch).prefetch(2 * devices)
         options = tf.data.Options()
-        options.autotune.enabled = False   # its thread's sleep would be waited for at every pass's end
+        options.autotune.enabled = False  # its thread's sleep would be waited for at every pass's end
         return dataset.with_options(options)
 
 
@@ -205,9 +210,12 @@ def _split(batches: Iterator[Batch], parts: int) -> Iterator[Batch]:
     """Each batch as `parts` smaller ones, some maybe without rows."""
     for inputs, label, weight in batches:
         bounds = np.linspace(0, len(label), parts + 1).astype(int)
-        for begin, end in zip(bounds, bounds[1:]):
-            yield Batch({name: rows[begin:end] for name, rows in inputs.items()}, label[begin:end],
-                        None if weight is None else weight[begin:end])
+        for begin, end in pairwise(bounds):
+            yield Batch(
+                {name: rows[begin:end] for name, rows in inputs.items()},
+                label[begin:end],
+                None if weight is None else weight[begin:end],
+            )
 
 
 def class_weights(label: np.ndarray, weights: Mapping[int, float]) -> np.ndarray:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 
@@ -20,7 +21,7 @@ def split_cpu() -> None:
     """Make SPARKTRAIN_VIRTUAL_CPUS devices of the CPU, to try several without GPUs. Before TensorFlow is used."""
     count = int(os.environ.get(_VIRTUAL, "1"))
     if count > 1 and not tf.config.list_physical_devices("GPU"):
-        cpu, = tf.config.list_physical_devices("CPU")
+        (cpu,) = tf.config.list_physical_devices("CPU")
         tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
 
 
@@ -37,16 +38,21 @@ def tell_of_unseen_gpus() -> None:
     given = [address for address in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if address]
     seen = len(tf.config.list_physical_devices("GPU"))
     if seen < len(given):
-        why = "its driver or its CUDA libraries are not found here" if tf.test.is_built_with_cuda() else "it was built without CUDA"
-        print(f"this worker was given GPU {', '.join(given)}, and TensorFlow sees {seen or 'none'} of them, as {why}: "
-              f"it trains on {'those' if seen else 'the CPU'} (docs/clusters.md; sparktrain doctor tells more)", flush=True)
+        why = (
+            "its driver or its CUDA libraries are not found here" if tf.test.is_built_with_cuda() else "it was built without CUDA"
+        )
+        print(
+            f"this worker was given GPU {', '.join(given)}, and TensorFlow sees {seen or 'none'} of them, as {why}: "
+            f"it trains on {'those' if seen else 'the CPU'} (docs/clusters.md; sparktrain doctor tells more)",
+            flush=True,
+        )
 
 
 def over_devices(engine: str) -> tf.distribute.Strategy:
     """How a worker of an engine trains on its devices: mirrored over them where there are several."""
     found = devices()
     if ENGINES[engine].one_device or len(found) == 1:
-        return tf.distribute.get_strategy()   # the default one, which changes nothing
+        return tf.distribute.get_strategy()  # the default one, which changes nothing
     return _mirrored(found)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from types import GeneratorType
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -53,23 +54,28 @@ class DistributedModel:
     """
 
     def __init__(
-        self, model: keras.Model, collective: Collective, own: OwnRows | None, report: Callable[[Message], None], seed: int,
+        self,
+        model: keras.Model,
+        collective: Collective,
+        own: OwnRows | None,
+        report: Callable[[Message], None],
+        seed: int,
         part: int,
     ) -> None:
         self.model = model
         self._collective, self._rows, self._report, self._seed, self._part = collective, own, report, seed, part
         self._methods: dict[str, Callable[..., Any]] = {}
         self._seeded = False
-        self._compiled: tuple[Any, ...] = ()   # what compile() has made; the following is of the same
+        self._compiled: tuple[Any, ...] = ()  # what compile() has made; the following is of the same
         self._averaging: Averaging | None = None
         self._global_metrics: GlobalMetrics | None = None
-        self._has_state = False   # whether that which a first step creates exists
+        self._has_state = False  # whether that which a first step creates exists
         self._statistics: Statistics | None = None
         self._empty_steps = self._empty_validation = False
         self._inside = self._in_phase = False
         for function in (self.fit, self.evaluate, self.predict, self.train_on_batch, self.test_on_batch):
             self._methods[function.__name__] = getattr(model, function.__name__)
-            model.__dict__[function.__name__] = function   # not by setattr: Keras would track it
+            model.__dict__[function.__name__] = function  # not by setattr: Keras would track it
 
     def start(self) -> None:
         """Give all workers rank 0's weights. Collective."""
@@ -86,15 +92,20 @@ class DistributedModel:
             words["validation_data"] = self._arranged(words["validation_data"])
         data = self._look_at(words)
         if isinstance(data.data, (tf.data.Dataset, GeneratorType)):
-            words["shuffle"] = False   # Keras would warn that it can't
+            words["shuffle"] = False  # Keras would warn that it can't
         epochs, first_epoch = words.get("epochs", 1), words.get("initial_epoch", 0)
         steps = steps_of(data, words.get("steps_per_epoch"), max(0, epochs - first_epoch))
         validation = self._look_at_validation(words)
-        told = self._collective.gather({
-            "steps": steps, "epochs": epochs, "initial_epoch": first_epoch, "validation_freq": words.get("validation_freq", 1),
-            "validation data": validation is not None or bool(words.get("validation_split")),
-            "maybe empty": (data.maybe_empty, validation is not None and validation.maybe_empty),
-        })
+        told = self._collective.gather(
+            {
+                "steps": steps,
+                "epochs": epochs,
+                "initial_epoch": first_epoch,
+                "validation_freq": words.get("validation_freq", 1),
+                "validation data": validation is not None or bool(words.get("validation_split")),
+                "maybe empty": (data.maybe_empty, validation is not None and validation.maybe_empty),
+            }
+        )
         empty = [each.pop("maybe empty") for each in told]
         refuse_different(told)
         share_layer_state(self.model, self._collective)
@@ -103,15 +114,20 @@ class DistributedModel:
         callbacks = self._callbacks(words)
         with self._entered(data.maybe_empty, validation is not None and validation.maybe_empty):
             listening = WorkerCallbacks(
-                callbacks, model=self.model, collective=self._collective,
-                feeding=FitBatches(steps, self._counts, data.sample), report=self._report, epochs=epochs, local_steps=None,
+                callbacks,
+                model=self.model,
+                collective=self._collective,
+                feeding=FitBatches(steps, self._counts, data.sample),
+                report=self._report,
+                epochs=epochs,
+                local_steps=None,
             )
             with self._phase():
                 return self._methods["fit"](**{"verbose": 0, **words, "x": data.data}, callbacks=listening)
 
     def evaluate(self, *given: Any, **words: Any) -> Any:
         words = self._bound("evaluate", given, words)
-        if self._collective.size == 1 or isinstance(words.get("callbacks"), WorkerCallbacks):   # fit's own validation
+        if self._collective.size == 1 or isinstance(words.get("callbacks"), WorkerCallbacks):  # fit's own validation
             return self._methods["evaluate"](**words)
         words["x"] = self._arranged(words.get("x"))
         data = self._look_at(words)
@@ -119,7 +135,8 @@ class DistributedModel:
         metrics = self._metrics(data.sample)
         with self._entered(False, data.maybe_empty), self._phase():
             listening = EvaluationCallbacks(
-                self._callbacks(words), self.model, metrics, self._counts, lambda: self._report(Phase("train")))
+                self._callbacks(words), self.model, metrics, self._counts, lambda: self._report(Phase("train"))
+            )
             return self._methods["evaluate"](**{"verbose": 0, **words, "x": data.data}, callbacks=listening)
 
     def predict(self, *given: Any, **words: Any) -> Any:
@@ -139,8 +156,10 @@ class DistributedModel:
         batch = tuple(words.get(each) for each in ("x", "y", "sample_weight"))
         rows = rows_in(batch)
         # Outside of a graph, so that a worker that never makes this call is found out
-        told = [each if isinstance(each, tuple) and len(each) == 2 else ("another call", 0)
-                for each in self._collective.gather((name, rows))]
+        told = [
+            each if isinstance(each, tuple) and len(each) == 2 else ("another call", 0)
+            for each in self._collective.gather((name, rows))
+        ]
         if any(other != name for other, _ in told) or not any(count for _, count in told):
             calls = ", ".join(f"rank {rank}: {other} of {count} rows" for rank, (other, count) in enumerate(told))
             raise TrainingError(f"the workers call {name} together, with rows on one of them at least, and these came: {calls}")
@@ -161,7 +180,7 @@ class DistributedModel:
     def _bound(self, name: str, given: tuple[Any, ...], words: dict[str, Any]) -> dict[str, Any]:
         """A call's arguments by their names."""
         signature = inspect.signature(self._methods[name])
-        if "x" not in signature.parameters:   # of a method of the user's own, that hands on what comes
+        if "x" not in signature.parameters:  # of a method of the user's own, that hands on what comes
             signature = inspect.signature(getattr(keras.Model, name).__get__(self.model))
         bound = dict(signature.bind(*given, **words).arguments)
         more = bound.pop("kwargs", {})
@@ -171,8 +190,14 @@ class DistributedModel:
         return in_model_s_structure(data, self.model, self._rows)
 
     def _look_at(self, words: Mapping[str, Any]) -> GivenBatches:
-        return look_at(words.get("x"), words.get("y"), words.get("sample_weight"), words.get("batch_size"), self._rows,
-                       words.get("validation_split") or 0.0)
+        return look_at(
+            words.get("x"),
+            words.get("y"),
+            words.get("sample_weight"),
+            words.get("batch_size"),
+            self._rows,
+            words.get("validation_split") or 0.0,
+        )
 
     def _look_at_validation(self, words: dict[str, Any]) -> GivenBatches | None:
         given = words.get("validation_data")
@@ -218,7 +243,9 @@ class DistributedModel:
                 take_rank_0s(model.optimizer.variables, self._collective)
         if empty and not self._has_state:
             if data.spec is None:
-                raise TrainingError(f"no batch of the {data.kind} that came can be looked at: give a tf.data.Dataset, or data with a batch")
+                raise TrainingError(
+                    f"no batch of the {data.kind} that came can be looked at: give a tf.data.Dataset, or data with a batch"
+                )
             self._has_state = True
             known = {id(each) for each in self._variables()}
             create_state(model, data.spec)
@@ -231,7 +258,9 @@ class DistributedModel:
         inputs = None if spec is None else spec[0] if isinstance(spec, tuple) else spec
         if inputs is None or any(not isinstance(leaf, tf.TensorSpec) for leaf in keras.tree.flatten(inputs)):
             raise TrainingError("the distributed model isn't built yet: give it a keras.Input, or call it once before")
-        self.model(keras.tree.map_structure(lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), dtype=leaf.dtype.name), inputs))
+        self.model(
+            keras.tree.map_structure(lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), dtype=leaf.dtype.name), inputs)
+        )
         if self.model.optimizer is not None and not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         start_alike(self.model, self._collective)
@@ -274,8 +303,13 @@ class DistributedModel:
                 if self._collective.size == 1:
                     self.model.train_function = self.model.test_function = None
                 self._averaging = Averaging(
-                    self.model, self._collective, every_step=True, empty_steps=self._empty_steps,
-                    empty_validation=self._empty_validation, warmup=None, note=self._note,
+                    self.model,
+                    self._collective,
+                    every_step=True,
+                    empty_steps=self._empty_steps,
+                    empty_validation=self._empty_validation,
+                    warmup=None,
+                    note=self._note,
                 )
             stack.enter_context(self._averaging)
             self._inside = True

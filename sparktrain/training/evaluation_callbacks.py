@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
 from sparktrain.training.metrics import GlobalMetrics, numbers, shaped
 from sparktrain.training.row_counts import RowCounts
 
-_SIGN_SECONDS = 1.0   # between two signs that an evaluation goes on
+_SIGN_SECONDS = 1.0  # between two signs that an evaluation goes on
 
 
 class EvaluationCallbacks(keras.callbacks.CallbackList):
@@ -25,7 +26,11 @@ class EvaluationCallbacks(keras.callbacks.CallbackList):
     """
 
     def __init__(
-        self, callbacks: Sequence[keras.callbacks.Callback], model: keras.Model, metrics: GlobalMetrics, counts: RowCounts,
+        self,
+        callbacks: Sequence[keras.callbacks.Callback],
+        model: keras.Model,
+        metrics: GlobalMetrics,
+        counts: RowCounts,
         sign: Callable[[], None],
     ) -> None:
         super().__init__(callbacks, model=model, verbose=0, epochs=1, steps=None)
@@ -37,11 +42,11 @@ class EvaluationCallbacks(keras.callbacks.CallbackList):
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         super().on_test_batch_end(batch, logs)
-        if time.monotonic() >= self._next_sign:   # a long evaluation is no stall
+        if time.monotonic() >= self._next_sign:  # a long evaluation is no stall
             self._next_sign = time.monotonic() + _SIGN_SECONDS
             self._sign()
 
     def on_test_end(self, logs: dict[str, Any]) -> None:
         state, rows = self._metrics.state(), self._counts.test - self._first
-        logs.update(shaped(logs, self._metrics.over_workers(numbers(logs), state, rows)))   # Keras returns this very dictionary
+        logs.update(shaped(logs, self._metrics.over_workers(numbers(logs), state, rows)))  # Keras returns this very dictionary
         super().on_test_end(logs)

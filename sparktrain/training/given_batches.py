@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import GeneratorType
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,8 +16,8 @@ from sparktrain.models.errors import TrainingError
 from sparktrain.training.own_rows import OwnRows
 from sparktrain.training.row_counts import RowCounts
 
-_BATCH_SIZE = 32   # Keras's default for arrays
-_SHOWN = 8         # ranks that a message names
+_BATCH_SIZE = 32  # Keras's default for arrays
+_SHOWN = 8  # ranks that a message names
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,10 @@ def look_at(
         return GivenBatches(_behind(first, x), kind, None, True, _spec_of(first), lambda: _with_rows(first))
     parts = (x,) if y is None and sample_weight is None else (x, y) if sample_weight is None else (x, y, sample_weight)
     rows = _length(parts)
-    if rows is None:   # such as another library's loader
+    if rows is None:  # such as another library's loader
         return GivenBatches(x, kind, None, False, None, lambda: None)
     size = batch_size or _BATCH_SIZE
-    rows = math.floor(rows * (1.0 - validation_split))   # as Keras cuts them
+    rows = math.floor(rows * (1.0 - validation_split))  # as Keras cuts them
     return GivenBatches(x, kind, -(-rows // size), not rows, _spec_of(parts), lambda: _with_rows(_head(parts, size)))
 
 
@@ -154,7 +155,7 @@ class FitBatches:
         sample: see `Given`.
     """
 
-    begin = 0   # at which step an epoch begins
+    begin = 0  # at which step an epoch begins
 
     def __init__(self, steps: int, counts: RowCounts, sample: Callable[[], Any]) -> None:
         self.steps, self.sample = steps, sample
@@ -217,13 +218,18 @@ def in_model_s_structure(dataset: Any, model: keras.Model, own: OwnRows | None) 
 
     if isinstance(spec, tuple):
         return dataset.map(arranged)
-    return dataset.map(lambda x: arranged(x))   # TensorFlow unpacks tuples alone
+    return dataset.map(lambda x: arranged(x))  # TensorFlow unpacks tuples alone
 
 
 def _takes_by_order(model: keras.Model, inputs: Any, names: Sequence[str]) -> bool:
     expected = getattr(model, "inputs", None)
-    return (isinstance(inputs, dict) and set(inputs) == set(names) and bool(expected) and len(expected) == len(names)
-            and {tensor.name for tensor in expected} != set(names))
+    return (
+        isinstance(inputs, dict)
+        and set(inputs) == set(names)
+        and bool(expected)
+        and len(expected) == len(names)
+        and {tensor.name for tensor in expected} != set(names)
+    )
 
 
 def _output_names(model: keras.Model, rest: Sequence[Any]) -> list[str] | None:

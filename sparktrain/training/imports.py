@@ -5,15 +5,21 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import Any, Iterator
+from typing import Any
 
 # What `import keras` takes in besides itself: matplotlib to draw galleries of images, TensorFlow Lite, and pandas to know
 # its frames. A third of the import's time in every training process, of which few use any.
-_SELDOM = ("matplotlib", "matplotlib.pyplot", "matplotlib.patches", "pandas",
-           *(f"tensorflow._api.v2.{version}lite" for version in ("", "compat.v1.", "compat.v2.")))
-_TYPES = {"pandas": ("DataFrame", "Series")}   # that are asked for at once, to know their objects by
+_SELDOM = (
+    "matplotlib",
+    "matplotlib.pyplot",
+    "matplotlib.patches",
+    "pandas",
+    *(f"tensorflow._api.v2.{version}lite" for version in ("", "compat.v1.", "compat.v2.")),
+)
+_TYPES = {"pandas": ("DataFrame", "Series")}  # that are asked for at once, to know their objects by
 
 
 class Later(ModuleType):
@@ -22,7 +28,7 @@ class Later(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if sys.modules.get(self.__name__) is not self:
             return getattr(importlib.import_module(self.__name__), name)
-        if name in _TYPES.get(self.__name__, ()):   # still being held back
+        if name in _TYPES.get(self.__name__, ()):  # still being held back
             return LaterType(name, (), {"module": self.__name__})
         raise AttributeError(name)
 

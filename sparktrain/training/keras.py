@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import keras
 
@@ -115,7 +116,7 @@ def _prepare(model: keras.Model, order: Order, shard: Shard, collective: Collect
         one_step=order.fit.rehearsal,
     )
     if replicas() > 1 or (collective.size > 1 and any(collective.gather(feeding.empty_steps))):
-        create_state(model, feeding.batch_spec)   # on all workers, as their models are compared
+        create_state(model, feeding.batch_spec)  # on all workers, as their models are compared
     start_alike(model, collective)
     if collective.size > 1 or replicas() > 1:
         seed_worker(model, order.seed, order.part)
@@ -137,7 +138,13 @@ class _Fitting:
     """One call of Keras's fit, with what the order asks for around it."""
 
     def __init__(
-        self, order: Order, model: keras.Model, feeding: Feeding, collective: Collective, output: Folder, logs: Path,
+        self,
+        order: Order,
+        model: keras.Model,
+        feeding: Feeding,
+        collective: Collective,
+        output: Folder,
+        logs: Path,
         report: Callable[[Message], None],
     ) -> None:
         self._fit: Fit = order.fit
@@ -157,23 +164,25 @@ class _Fitting:
         if collective.rank == 0 and not self._fit.rehearsal:
             self._callbacks.append(EventWriter(logs))
         keep = 0 if self._fit.rehearsal else self._fit.keep_checkpoints
-        self._checkpoints = Checkpoints(model, collective, order.part, output, keep, self._fit.checkpoint_steps, report,
-                                        feeding.rows_by_part)
+        self._checkpoints = Checkpoints(
+            model, collective, order.part, output, keep, self._fit.checkpoint_steps, report, feeding.rows_by_part
+        )
         self._unread: list[str] = []
         self._resumed = self._resume(order.part, output) if self._fit.resume is not None else None
         self._time_limit = TimeLimit(self._fit.ends_at, self._fit.then) if self._fit.ends_at is not None else None
 
     def _resume(self, part: int, output: Folder) -> Resumed | None:
         if not all(optimizer.built for optimizer in optimizers_of(self._model)):
-            create_state(self._model, self._feeding.batch_spec)   # of optimizers beside the compiled one
+            create_state(self._model, self._feeding.batch_spec)  # of optimizers beside the compiled one
         # Behind the warm-up, which has to see the learning rate as the model was built with.
-        resumed, self._unread = resume(self._model, self._collective, part, output, self._fit.resume,
-                                       self._feeding.rows_by_part, self._fit.whole)
+        resumed, self._unread = resume(
+            self._model, self._collective, part, output, self._fit.resume, self._feeding.rows_by_part, self._fit.whole
+        )
         if resumed is None:
             return None
         self._feeding.epoch, self._feeding.begin = resumed.epoch, resumed.step
         if resumed.step:
-            create_state(self._model, self._feeding.batch_spec)   # metrics, which go on from where they were
+            create_state(self._model, self._feeding.batch_spec)  # metrics, which go on from where they were
         if self._warmup is not None:
             self._warmup.skip(resumed.epoch * self._feeding.steps + resumed.step)
         if self._local_steps is not None:
@@ -206,16 +215,19 @@ class _Fitting:
             resumed=self._resumed,
             time_limit=self._time_limit,
         )
-        with Averaging(
-            self._model,
-            self._collective,
-            every_step=self._local_steps is None,
-            empty_steps=self._feeding.empty_steps,
-            empty_validation=self._feeding.empty_validation,
-            warmup=self._warmup,
-            note=self._noted.append,
-        ), _finalized_once(self._model.optimizer, callbacks):
-            if self._feeding.begin:   # the rest of a broken epoch
+        with (
+            Averaging(
+                self._model,
+                self._collective,
+                every_step=self._local_steps is None,
+                empty_steps=self._feeding.empty_steps,
+                empty_validation=self._feeding.empty_validation,
+                warmup=self._warmup,
+                note=self._noted.append,
+            ),
+            _finalized_once(self._model.optimizer, callbacks),
+        ):
+            if self._feeding.begin:  # the rest of a broken epoch
                 self._run_keras(callbacks, callbacks.epochs_done + 1)
                 self._feeding.epoch, self._feeding.begin = callbacks.epochs_done, 0
                 if not callbacks.ended:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 
@@ -15,9 +16,7 @@ _CATEGORICAL = "categorical_crossentropy"
 _BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
 
 
-def label_template(
-    model: keras.Model, more: Sequence[str], first: str | None = None, named: Sequence[str] | None = None
-) -> Any:
+def label_template(model: keras.Model, more: Sequence[str], first: str | None = None, named: Sequence[str] | None = None) -> Any:
     """Where each label of the rows goes among the model's outputs.
 
     Labels go by the outputs' names where the job has them, or where the columns are called as the outputs are; else in their
@@ -77,7 +76,10 @@ def _shares_label(model: keras.Model) -> bool:
 
 
 def check_labels(
-    model: keras.Model, template: Any, labels: Mapping[str, tuple[tuple[int, ...], Any]], ranges: Mapping[str, tuple[float, float]]
+    model: keras.Model,
+    template: Any,
+    labels: Mapping[str, tuple[tuple[int, ...], Any]],
+    ranges: Mapping[str, tuple[float, float]],
 ) -> None:
     """Hold the labels against the classes that the losses and the outputs of the model know.
 
@@ -112,7 +114,7 @@ def check_labels(
 def _check_label(output: Any, compiled: Any, label_shape: tuple[int, ...], label_range: tuple[float, float], which: str) -> None:
     loss = _loss_name(compiled)
     axis = getattr(compiled, "_fn_kwargs", {}).get("axis", -1)
-    if axis not in (-1, len(output.shape) - 1):   # the classes lie elsewhere
+    if axis not in (-1, len(output.shape) - 1):  # the classes lie elsewhere
         return
     units = output.shape[-1] if len(output.shape) > 1 else 1
     if loss == _CATEGORICAL and not label_shape and units is not None and units > 1:
@@ -121,7 +123,7 @@ def _check_label(output: Any, compiled: Any, label_shape: tuple[int, ...], label
             f"compile the model with {_SPARSE}"
         )
     low, high = label_range
-    ignored = getattr(compiled, "ignore_class", None)   # masks what has no class, such as padding
+    ignored = getattr(compiled, "ignore_class", None)  # masks what has no class, such as padding
     if loss == _SPARSE and units is not None and any(each != ignored and not 0 <= each < units for each in label_range):
         raise BadInput(
             f"the labels{which} go from {low:g} to {high:g}, and the model's output knows the classes 0 to {units - 1}: give "

@@ -6,8 +6,9 @@ import hashlib
 import json
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -39,7 +40,7 @@ def share_layer_state(model: keras.Model, collective: Collective) -> None:
     states = [_state(layer) for layer in layers]
     told = collective.gather([(type(layer).__name__, layer.name, _digest(state)) for layer, state in zip(layers, states)])
     if any([kind for kind, _, _ in each] != [kind for kind, _, _ in told[0]] for each in told):
-        return   # other models on other workers, which is refused with their variables
+        return  # other models on other workers, which is refused with their variables
     for place, (layer, state) in enumerate(zip(layers, states)):
         kind, name, first = told[0][place]
         digests = [each[place][2] for each in told]
@@ -78,8 +79,11 @@ def _adapt_lookup(layer: Any, batches: Iterator[Any], collective: Collective) ->
     for batch in batches:
         layer.update_state(batch)
     lookup = _lookup_of(layer)
-    tables = [table for table in (getattr(lookup, name, None) for name in ("token_counts", "token_document_counts"))
-              if table is not None]
+    tables = [
+        table
+        for table in (getattr(lookup, name, None) for name in ("token_counts", "token_document_counts"))
+        if table is not None
+    ]
     documents = getattr(lookup, "num_documents", None)
     own = [[part.numpy() for part in table.export()] for table in tables]
     told = collective.gather((own, None if documents is None else int(documents.numpy())))
@@ -97,7 +101,7 @@ def _adapt_lookup(layer: Any, batches: Iterator[Any], collective: Collective) ->
 
 
 def _adapt_normalization(layer: Any, batches: Iterator[Any], collective: Collective) -> None:
-    seen = 0   # numbers, of which a worker's mean is
+    seen = 0  # numbers, of which a worker's mean is
     shape: tuple[int | None, ...] | None = None
 
     def counted() -> Iterator[Any]:
@@ -121,7 +125,8 @@ def _adapt_normalization(layer: Any, batches: Iterator[Any], collective: Collect
     mean = sum(weight * each for weight, each in zip(weights, means))
     layer.adapt_mean.assign(mean)
     layer.adapt_variance.assign(
-        sum(weight * (variance + (each - mean) ** 2) for weight, each, variance in zip(weights, means, variances)))
+        sum(weight * (variance + (each - mean) ** 2) for weight, each, variance in zip(weights, means, variances))
+    )
     layer.finalize_state()
 
 
@@ -129,7 +134,7 @@ def _adapt_discretization(layer: Any, batches: Iterator[Any], collective: Collec
     layer.reset_state()
     for batch in batches:
         layer.update_state(batch)
-    merged = np.concatenate(collective.gather(np.asarray(layer.summary)), axis=1)   # [value and weight, n]
+    merged = np.concatenate(collective.gather(np.asarray(layer.summary)), axis=1)  # [value and weight, n]
     if not merged.shape[1]:
         raise TrainingError(f"worker.adapt: no worker has a row for Discretization {layer.name!r}")
     layer.summary = merged[:, np.argsort(merged[0], kind="stable")]
@@ -168,8 +173,9 @@ def _learning(model: keras.Model) -> Iterator[Any]:
     """The layers that know more than their weights, each once, without those that they hold themselves."""
     held: set[int] = set()
     for layer in model._flatten_layers():
-        if id(layer) in held or not (isinstance(layer, (*_LOOKUPS, keras.layers.Normalization, keras.layers.Discretization))
-                                     or _saves_assets(layer)):
+        if id(layer) in held or not (
+            isinstance(layer, (*_LOOKUPS, keras.layers.Normalization, keras.layers.Discretization)) or _saves_assets(layer)
+        ):
             continue
         held.update(id(inner) for inner in layer._flatten_layers())
         yield layer
@@ -180,7 +186,7 @@ def _saves_assets(layer: keras.Layer) -> bool:
 
 
 def _lookup_of(layer: Any) -> Any:
-    return getattr(layer, "_lookup_layer", layer)   # of a TextVectorization
+    return getattr(layer, "_lookup_layer", layer)  # of a TextVectorization
 
 
 def _state(layer: Any) -> Any:
@@ -188,9 +194,9 @@ def _state(layer: Any) -> Any:
     if isinstance(layer, _LOOKUPS):
         words = [each if isinstance(each, str) else int(each) for each in layer.get_vocabulary(include_special_tokens=False)]
         weights = getattr(_lookup_of(layer), "idf_weights", None)
-        if weights is not None:   # in front are those of the special tokens, and behind, maybe, padding
+        if weights is not None:  # in front are those of the special tokens, and behind, maybe, padding
             front = len(layer.get_vocabulary()) - len(words)
-            weights = weights.numpy()[front:front + len(words)]
+            weights = weights.numpy()[front : front + len(words)]
         return {"vocabulary": words, "idf_weights": weights} if words else None
     if isinstance(layer, keras.layers.Normalization):
         if layer.input_mean is not None:
@@ -220,7 +226,9 @@ def _give(layer: Any, state: Any) -> None:
         layer.set_vocabulary(state["vocabulary"], idf_weights=state["idf_weights"])
     elif isinstance(layer, keras.layers.Normalization):
         if not layer.built:
-            raise TrainingError(f"Normalization {layer.name!r} is adapted on rank 0, and not built on other workers: build it there, too")
+            raise TrainingError(
+                f"Normalization {layer.name!r} is adapted on rank 0, and not built on other workers: build it there, too"
+            )
         layer.adapt_mean.assign(state["mean"])
         layer.adapt_variance.assign(state["variance"])
         layer.finalize_state()

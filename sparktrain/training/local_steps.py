@@ -33,7 +33,7 @@ class LocalSteps:
         self._every = min(every or steps, steps)
         self._steps = steps
         self._model = model
-        self._averaged_at = 0   # rows that this worker had trained on
+        self._averaged_at = 0  # rows that this worker had trained on
         # Keras looks up only between executions.
         model.steps_per_execution = math.gcd(model.steps_per_execution, self._every)
         self._average = tf.function(self._average_in_graph)
@@ -52,7 +52,7 @@ class LocalSteps:
         self._averaged_at = rows
 
     def _average_in_graph(self, rows: tf.Tensor) -> None:
-        variables = trained_variables(self._model)   # by now the first step has made them all
+        variables = trained_variables(self._model)  # by now the first step has made them all
         averaged = means([variable.value for variable in variables], rows, self._collective)
         for variable, value in zip(variables, averaged):
             variable.assign(value)

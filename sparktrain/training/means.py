@@ -7,15 +7,16 @@ workers' rows are put one behind the other, which is what one process would have
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
 
-_PIECE = 64 << 20   # elements that pass through every transport at once
-_LARGE = 1 << 20    # elements of a tensor that is summed by itself
-_FEW = 4 << 20      # elements of looked-up rows that are sent as they are, however small their table
+_PIECE = 64 << 20  # elements that pass through every transport at once
+_LARGE = 1 << 20  # elements of a tensor that is summed by itself
+_FEW = 4 << 20  # elements of looked-up rows that are sent as they are, however small their table
 
 
 def means(values: Sequence[Any], rows: Any, collective: Collective | None) -> list[Any]:
@@ -37,8 +38,9 @@ def means(values: Sequence[Any], rows: Any, collective: Collective | None) -> li
     slices = {index: value for index, value in enumerate(values) if isinstance(value, tf.IndexedSlices)}
     if _several_devices() or collective is None or collective.size == 1:
         slices = {}
-    dense = {index: tf.convert_to_tensor(value) for index, value in enumerate(values)
-             if value is not None and index not in slices}
+    dense = {
+        index: tf.convert_to_tensor(value) for index, value in enumerate(values) if value is not None and index not in slices
+    }
     averaged: list[Any] = [None] * len(values)
     total, averaged_dense = _dense_means(list(dense.values()), count, collective)
     for index, value in zip(dense, averaged_dense):
@@ -54,11 +56,9 @@ def _several_devices() -> bool:
     return device is not None and device.num_replicas_in_sync > 1
 
 
-def _dense_means(
-    values: list[tf.Tensor], count: tf.Tensor, collective: Collective | None
-) -> tuple[tf.Tensor, list[tf.Tensor]]:
+def _dense_means(values: list[tf.Tensor], count: tf.Tensor, collective: Collective | None) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """The sum of the workers' row counts, and the mean of each tensor."""
-    together: dict[tf.DType, list[int]] = {tf.float32: []}   # beside the count
+    together: dict[tf.DType, list[int]] = {tf.float32: []}  # beside the count
     alone = []
     for index, value in enumerate(values):
         size = value.shape.num_elements()
@@ -66,8 +66,10 @@ def _dense_means(
             alone.append(index)
         else:
             together.setdefault(_wide(value.dtype), []).append(index)
-    flat = [_weighted(tf.concat([tf.ones([1], dtype), *(_flat(values[index]) for index in group)], axis=0), count)
-            for dtype, group in together.items()]
+    flat = [
+        _weighted(tf.concat([tf.ones([1], dtype), *(_flat(values[index]) for index in group)], axis=0), count)
+        for dtype, group in together.items()
+    ]
     sums = _summed(flat + [_weighted(_flat(values[index]), count) for index in alone], collective)
     total = sums[0][0]
     averaged: list[Any] = [None] * len(values)
@@ -75,13 +77,13 @@ def _dense_means(
         sizes = [values[index].shape.num_elements() for index in group]
         for index, part in zip(group, tf.split(summed / tf.cast(total, summed.dtype), [1, *sizes])[1:]):
             averaged[index] = _shaped(part, values[index])
-    for index, summed in zip(alone, sums[len(flat):]):
+    for index, summed in zip(alone, sums[len(flat) :]):
         averaged[index] = _shaped(summed / tf.cast(total, summed.dtype), values[index])
     return total, averaged
 
 
 def _wide(dtype: tf.DType) -> tf.DType:
-    return dtype if dtype == tf.float64 else tf.float32   # half precision is summed in single
+    return dtype if dtype == tf.float64 else tf.float32  # half precision is summed in single
 
 
 def _flat(value: tf.Tensor) -> tf.Tensor:
@@ -119,10 +121,15 @@ def _in_pieces(tensors: list[tf.Tensor], collective: Collective) -> list[tf.Tens
     """Tensors [n] summed over the workers, in pieces where they are known to be large."""
     every = [tensor.shape.num_elements() or 0 for tensor in tensors]
     pieces = [[min(_PIECE, size - start) for start in range(0, size, _PIECE)] for size in every]
-    sums = iter(collective.sum_in_graph([
-        piece for tensor, sizes in zip(tensors, pieces)
-        for piece in ([tensor] if len(sizes) <= 1 else tf.split(tensor, sizes))
-    ]))
+    sums = iter(
+        collective.sum_in_graph(
+            [
+                piece
+                for tensor, sizes in zip(tensors, pieces)
+                for piece in ([tensor] if len(sizes) <= 1 else tf.split(tensor, sizes))
+            ]
+        )
+    )
     return [next(sums) if len(sizes) <= 1 else tf.concat([next(sums) for _ in sizes], axis=0) for sizes in pieces]
 
 
@@ -131,11 +138,10 @@ def _slices_means(
 ) -> list[tf.IndexedSlices]:
     """Averages of tables of which each worker has some rows, at most once each step all of them."""
     used = [tf.where(count > 0, tf.shape(each.indices)[0], 0) for each in slices]
-    own = tf.one_hot(collective.rank, collective.size)[:, None] * tf.cast(tf.stack(used), tf.float32)   # [workers, tables]
+    own = tf.one_hot(collective.rank, collective.size)[:, None] * tf.cast(tf.stack(used), tf.float32)  # [workers, tables]
     [flat] = collective.sum_in_graph([tf.reshape(own, [-1])])
     counts = tf.cast(tf.reshape(flat, [collective.size, len(slices)]), tf.int32)
-    return [_slices_mean(each, used[place], counts[:, place], count, total, collective)
-            for place, each in enumerate(slices)]
+    return [_slices_mean(each, used[place], counts[:, place], count, total, collective) for place, each in enumerate(slices)]
 
 
 def _slices_mean(
@@ -143,7 +149,7 @@ def _slices_mean(
 ) -> tf.IndexedSlices:
     """The mean of one table. `counts`: the rows of it that each worker has, int32 [workers]; `used`: this one's."""
     indices = each.indices[:used]
-    values = _weighted(tf.cast(each.values[:used], _wide(each.values.dtype)), count)   # [used, …]
+    values = _weighted(tf.cast(each.values[:used], _wide(each.values.dtype)), count)  # [used, …]
 
     def gathered() -> tuple[tf.Tensor, tf.Tensor]:
         return collective.gather_in_graph(indices, counts), collective.gather_in_graph(values, counts)

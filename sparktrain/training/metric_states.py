@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 
 from sparktrain.training.devices import copies
 
-_SAME = 1e-3   # relatively; far above what rounding does to a sum of a batch, far below what a maximum or a mean is off
+_SAME = 1e-3  # relatively; far above what rounding does to a sum of a batch, far below what a maximum or a mean is off
 
 
 def leaves(model: keras.Model) -> Iterator[keras.metrics.Metric]:
@@ -48,7 +49,7 @@ def prove_sums(model: keras.Model, batch: Any) -> list[bool | None]:
     rows = len(keras.tree.flatten(batch)[0])
     half = max(1, rows // 2)
     first = keras.tree.map_structure(lambda values: values[:half], batch)
-    second = keras.tree.map_structure(lambda values: values[rows - half:rows], batch)
+    second = keras.tree.map_structure(lambda values: values[rows - half : rows], batch)
     step = tf.function(lambda piece: tf.distribute.get_strategy().run(model.test_step, args=(piece,)))
     own = [(copy, copy.numpy()) for variable in model.non_trainable_variables for copy in copies(variable)]
 
@@ -56,16 +57,19 @@ def prove_sums(model: keras.Model, batch: Any) -> list[bool | None]:
         model.reset_metrics()
         for piece in pieces:
             step(piece)
-        return [np.concatenate([np.ravel(variable.numpy()).astype(np.float64) for variable in metric.variables] or [np.zeros(0)])
-                for metric in leaves(model) if _unproven(metric)]
+        return [
+            np.concatenate([np.ravel(variable.numpy()).astype(np.float64) for variable in metric.variables] or [np.zeros(0)])
+            for metric in leaves(model)
+            if _unproven(metric)
+        ]
 
-    states(first)   # so that all of them have their variables
+    states(first)  # so that all of them have their variables
     try:
         tried = zip(states(), states(first), states(second), states(first, second), states(first, first), strict=True)
         return [_is_sum(*each) for each in tried]
     finally:
         model.reset_metrics()
-        for copy, value in own:   # seeds and statistics are training's
+        for copy, value in own:  # seeds and statistics are training's
             copy.assign(value)
 
 

@@ -7,8 +7,9 @@ workers' metrics.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any, Callable, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +20,7 @@ from sparktrain.training.averaging import shadowed
 from sparktrain.training.devices import copies, replicas
 from sparktrain.training.metric_states import declares_sums, has_unproven, leaves, prove_sums, unproven
 
-_NEAR = 1e-6   # a log this near, relatively, to its metric's result is that result
+_NEAR = 1e-6  # a log this near, relatively, to its metric's result is that result
 
 
 class GlobalMetrics:
@@ -33,8 +34,8 @@ class GlobalMetrics:
     def __init__(self, model: keras.Model, collective: Collective) -> None:
         self._model = model
         self._collective = collective
-        self.averaged: set[str] = set()   # names that could only be averaged by rows
-        self._no_sums: set[int] = set()   # ids of metrics
+        self.averaged: set[str] = set()  # names that could only be averaged by rows
+        self._no_sums: set[int] = set()  # ids of metrics
 
     def look_at_states(self, sample: Callable[[], Any]) -> None:
         """Find out which metrics of the user's own keep sums over rows; the others are averaged. Collective.
@@ -126,7 +127,7 @@ def _added(variable: keras.Variable, values: list[np.ndarray]) -> np.ndarray:
 
 def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
     for variable, value in zip(variables, values):
-        first, *others = copies(variable)   # of which it is the sum; TensorFlow would divide, integers too
+        first, *others = copies(variable)  # of which it is the sum; TensorFlow would divide, integers too
         first.assign(value)
         for copy in others:
             copy.assign(np.zeros_like(value))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -83,7 +84,7 @@ def _check_dtype(name: str, came: str, tensor: Any) -> None:
     if came == "string" != tensor.dtype:
         raise BadInput(
             f"input {name!r} brings strings, and the model's input {tensor.name!r} takes {tensor.dtype}: declare it as "
-            "keras.Input(..., dtype=\"string\") and let the model turn strings into numbers (StringLookup, TextVectorization, "
+            'keras.Input(..., dtype="string") and let the model turn strings into numbers (StringLookup, TextVectorization, '
             "Hashing), or do it in data.pipeline (StringIndexer, OneHotEncoder)"
         )
     if came != "string" == tensor.dtype:

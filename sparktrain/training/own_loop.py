@@ -6,9 +6,10 @@ import errno
 import hashlib
 import re
 import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import cloudpickle
 import keras
@@ -87,13 +88,11 @@ class Worker:
         size: how many there are.
     """
 
-    def __init__(
-        self, order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]
-    ) -> None:
+    def __init__(self, order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]) -> None:
         self.rank, self.size = collective.rank, collective.size
         self._order, self._collective, self._report = order, collective, report
         self._own = OwnRows(shard, collective.size, order.fit.labelled) if order.fit.has_rows else None
-        self._distributed: dict[int, DistributedModel] = {}   # by the model's id, which is its own while it is kept
+        self._distributed: dict[int, DistributedModel] = {}  # by the model's id, which is its own while it is kept
 
     @property
     def rows(self) -> int:
@@ -140,8 +139,7 @@ class Worker:
         """
         known = self._distributed.get(id(model))
         if known is None:
-            known = DistributedModel(
-                model, self._collective, self._own, self._report, self._order.seed, self._order.part)
+            known = DistributedModel(model, self._collective, self._own, self._report, self._order.seed, self._order.part)
             self._distributed[id(model)] = known
         known.start()
         return model

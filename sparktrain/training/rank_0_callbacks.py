@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Iterator, Sequence
 
 import keras
 
@@ -21,12 +21,10 @@ class Rank0Callbacks:
         callbacks: this worker's; those with `only_rank_0 = True` run on rank 0 alone.
     """
 
-    def __init__(
-        self, model: keras.Model, collective: Collective, callbacks: Sequence[keras.callbacks.Callback]
-    ) -> None:
+    def __init__(self, model: keras.Model, collective: Collective, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         self._model, self._collective = model, collective
         self._alone = {id(each) for each in callbacks if collective.size > 1 and getattr(each, "only_rank_0", False)}
-        self._anywhere: bool | None = None   # whether rank 0 has one; not known before the workers have met
+        self._anywhere: bool | None = None  # whether rank 0 has one; not known before the workers have met
 
     def share_rates(self) -> None:
         """Set this worker's learning rates to rank 0's, where callbacks run there alone. Collective."""
@@ -63,5 +61,5 @@ class Rank0Callbacks:
         return [float(rate.numpy()) for rate in self._variables()]
 
     def _variables(self) -> list[keras.Variable]:
-        rates = [each.learning_rate for each in optimizers_of(self._model)]   # of a schedule it is no variable
+        rates = [each.learning_rate for each in optimizers_of(self._model)]  # of a schedule it is no variable
         return list({id(rate): rate for rate in rates if isinstance(rate, keras.Variable)}.values())

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,7 +23,7 @@ from sparktrain.training.checkpoints import META, checkpointed_variables
 from sparktrain.training.own_state import OwnState
 from sparktrain.training.statistics import start_alike
 
-_UNREADABLE = (zipfile.BadZipFile, ValueError, EOFError, KeyError, NotFound)   # of a file that is cut off, or another's
+_UNREADABLE = (zipfile.BadZipFile, ValueError, EOFError, KeyError, NotFound)  # of a file that is cut off, or another's
 
 
 class _OtherRows(Exception):
@@ -63,11 +64,11 @@ class _Content:
 
     checkpoint: Checkpoint
     memories: dict[int, list[Memory]]
-    first: int   # the part of rank 0
+    first: int  # the part of rank 0
     arrays: dict[str, np.ndarray]
     own: dict[int, dict[str, np.ndarray]]
     facts: dict[str, Any]
-    rows: list[list[int]] | None   # Shard.rows_by_part of then
+    rows: list[list[int]] | None  # Shard.rows_by_part of then
 
 
 class Resumed:
@@ -88,7 +89,7 @@ class Resumed:
         self.epoch, self.step = content.checkpoint.epoch, content.checkpoint.step
         self.facts = content.facts
         self._arrays = content.arrays
-        of_first = content.memories[content.first]   # of what runs at rank 0 alone, wherever that is by now
+        of_first = content.memories[content.first]  # of what runs at rank 0 alone, wherever that is by now
         # The parts of another number of workers are other rows
         same = content.checkpoint.size == collective.size
         self._own = content.own[part] if same else None
@@ -123,8 +124,11 @@ def _newest_usable(
         except (_OtherRows, *_UNREADABLE) as error:
             older = [each for each in read(folder.join(CHECKPOINTS).list()) if each < checkpoint]
             unused, checkpoint = checkpoint, to_go_on_from(older, len(rows))
-            why = (f"is of other rows ({error}), {_CHANGED}" if isinstance(error, _OtherRows) else
-                   f"can't be read ({type(error).__name__}: {error})")
+            why = (
+                f"is of other rows ({error}), {_CHANGED}"
+                if isinstance(error, _OtherRows)
+                else f"can't be read ({type(error).__name__}: {error})"
+            )
             note(f"{folder.url}/{unused.path}, the checkpoint of {unused}, {why}: going on from {checkpoint or 'the beginning'}")
         else:
             before, now = _all_rows(content.rows or rows, whole), _all_rows(rows, whole)
@@ -134,8 +138,10 @@ def _newest_usable(
     return None, notes
 
 
-_CHANGED = ("as a source has changed that is no files, or as the preparation gives other rows each time (rand() without a seed, a limit "
-            "without an order); `data.keep: storage` keeps a run's rows as they were")
+_CHANGED = (
+    "as a source has changed that is no files, or as the preparation gives other rows each time (rand() without a seed, a limit "
+    "without an order); `data.keep: storage` keeps a run's rows as they were"
+)
 
 
 def _all_rows(by_part: list[list[int]], whole: bool) -> tuple[int, int]:
@@ -153,10 +159,10 @@ def _load(model: keras.Model, folder: Folder, checkpoint: Checkpoint, rows: list
         file = Path(local, "state.npz")
         folder.download(checkpoint.path, file)
         with np.load(file) as arrays:
-            if (damaged := arrays.zip.testzip()) is not None:   # before the model has any of it
+            if (damaged := arrays.zip.testzip()) is not None:  # before the model has any of it
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
             meta = json.loads(arrays[META].tobytes())
-            before = meta.get("rows")   # not there in what an older version wrote
+            before = meta.get("rows")  # not there in what an older version wrote
             if checkpoint.step and before is not None and before != rows:
                 raise _OtherRows(_counted(_all_rows(before, False), _all_rows(rows, False)))
             _set_variables(model, arrays, f"{folder.url}/{checkpoint.path}")
@@ -175,11 +181,15 @@ def _set_variables(model: keras.Model, arrays: Any, file: str) -> None:
     variables = checkpointed_variables(model)
     found = sum(key.startswith("variable-") for key in arrays.files)
     if found != len(variables):
-        raise TrainingError(f"{file} holds {found} variables, and the model has {len(variables)}: it is another model's, so give "
-                            "this run another --run-id")
+        raise TrainingError(
+            f"{file} holds {found} variables, and the model has {len(variables)}: it is another model's, so give "
+            "this run another --run-id"
+        )
     for number, variable in enumerate(variables):
         value = arrays[f"variable-{number}"]
         if value.shape != tuple(variable.shape):
-            raise TrainingError(f"{file} holds {variable.path} of shape {list(value.shape)}, and the model's has "
-                                f"{list(variable.shape)}: it is another model's, so give this run another --run-id")
+            raise TrainingError(
+                f"{file} holds {variable.path} of shape {list(value.shape)}, and the model's has "
+                f"{list(variable.shape)}: it is another model's, so give this run another --run-id"
+            )
         restore(variable, value)

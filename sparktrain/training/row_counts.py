@@ -21,7 +21,8 @@ class RowCounts:
     def __init__(self, model: keras.Model) -> None:
         self._model = model
         self._training, self._test, self._last = (
-            tf.Variable(0, dtype=tf.int64, trainable=False, name=name) for name in ("trained", "tested", "last"))
+            tf.Variable(0, dtype=tf.int64, trainable=False, name=name) for name in ("trained", "tested", "last")
+        )
         own_step, own_test_step = model.train_step, model.test_step
 
         def train_step(data: Any) -> Any:

@@ -18,7 +18,7 @@ from sparktrain.models.parts import parts
 from sparktrain.storage import Folder
 
 MODEL = "model.keras"
-_SMALL = 16 << 20   # bytes of variables that are written for a trial: in a tenth of a second
+_SMALL = 16 << 20  # bytes of variables that are written for a trial: in a tenth of a second
 
 
 def refuse_unsavable(model: keras.Model) -> None:
@@ -77,7 +77,7 @@ def _keep_weights(model: keras.Model, folder: Path, output: Folder, error: Excep
     local = folder / WEIGHTS
     try:
         model.save_weights(local)
-    except Exception:   # such as a full disk
+    except Exception:  # such as a full disk
         raise error from None
     output.upload(local, WEIGHTS)
     raise TrainingError(
@@ -88,8 +88,10 @@ def _keep_weights(model: keras.Model, folder: Path, output: Folder, error: Excep
 
 def _advice(model: keras.Model) -> str:
     name = type(_culprit(model)).__name__
-    return (f"Let {name} have a get_config() that returns the arguments of its __init__, and put "
-            f"@keras.saving.register_keras_serializable() before the class; try it by model.save(…) where the model is built")
+    return (
+        f"Let {name} have a get_config() that returns the arguments of its __init__, and put "
+        f"@keras.saving.register_keras_serializable() before the class; try it by model.save(…) where the model is built"
+    )
 
 
 def _culprit(model: keras.Model) -> Any:
@@ -97,7 +99,7 @@ def _culprit(model: keras.Model) -> Any:
     for part in parts(model):
         try:
             _configuration(part)
-        except Exception:   # which is what is looked for
+        except Exception:  # which is what is looked for
             return part
     return model
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 import keras
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import keras
 import numpy as np
@@ -15,7 +15,7 @@ from sparktrain.training.arrays import restore
 from sparktrain.training.averaging import SEED
 from sparktrain.training.devices import copies
 
-_TOGETHER = 64 << 20   # bytes
+_TOGETHER = 64 << 20  # bytes
 
 
 def start_alike(model: keras.Model, collective: Collective) -> None:
@@ -80,7 +80,7 @@ def pieces_of_rank_0(value: np.ndarray, collective: Collective) -> Iterator[tupl
     flat = value.reshape(-1)
     step = max(1, _TOGETHER // value.itemsize)
     for first in range(0, len(flat), step):
-        own = flat[first:first + step]
+        own = flat[first : first + step]
         yield own, collective.broadcast(own if collective.rank == 0 else None)
 
 
@@ -107,8 +107,10 @@ def unsynchronized(model: keras.Model, collective: Collective) -> list[str]:
     names = [layer.name for layer in model._flatten_layers() if getattr(layer, "synchronized", False)]
     if collective.size == 1 or not names:
         return []
-    return [f"synchronized=True of {', '.join(names)} holds for the devices of one worker: each worker normalises by its own "
-            "rows of a step, and the moving statistics are averaged at each epoch's end"]
+    return [
+        f"synchronized=True of {', '.join(names)} holds for the devices of one worker: each worker normalises by its own "
+        "rows of a step, and the moving statistics are averaged at each epoch's end"
+    ]
 
 
 def _own_seed(*of: int) -> int:
@@ -134,7 +136,7 @@ class Statistics:
 
     def average(self, rows: int) -> None:
         """Collective. `rows` is how many this worker's statistics were gathered over since the last call."""
-        if not self._variables:   # alike on all workers, as the model is
+        if not self._variables:  # alike on all workers, as the model is
             return
         moved = {index: _value(self._variables[index]) for index in self._moved()}
         told = [(weight, values) for weight, values in self._collective.gather((rows, moved)) if weight]
@@ -153,7 +155,7 @@ class Statistics:
         for index, values in moved.items():
             for copy, value in zip(copies(self._variables[index]), values, strict=True):
                 restore(copy, value)
-            self._known[index] = None   # moved, whatever comes
+            self._known[index] = None  # moved, whatever comes
 
     def _moved(self) -> list[int]:
         return [index for index, (old, new) in enumerate(zip(self._known, self._digests())) if old != new]

@@ -36,8 +36,10 @@ class TimeLimit:
         if left >= epoch_seconds:
             return False
         passed = f"{left:.1f} s were left" if left > 0 else f"it was over {-left:.1f} s ago"
-        self.note = (f"training.time_limit ended training after epoch {done} of {epochs}: "
-                     f"{passed}, and an epoch takes {epoch_seconds:.1f} s")
+        self.note = (
+            f"training.time_limit ended training after epoch {done} of {epochs}: "
+            f"{passed}, and an epoch takes {epoch_seconds:.1f} s"
+        )
         if self._then == "fail":
             raise TrainingError(f"{self.note}; training.time_limit.then: save would have kept the model as it was then")
         return True

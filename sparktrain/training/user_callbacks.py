@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 
@@ -45,12 +46,14 @@ def callbacks_of_rank(came: Any, rank: int, size: int, what: str) -> list[keras.
         TrainingError: what came are no callbacks, or one that can't work with several workers.
     """
     callbacks = [] if came is None else [came] if isinstance(came, keras.callbacks.Callback) else came
-    callbacks = getattr(callbacks, "callbacks", callbacks)   # of Keras's own list
+    callbacks = getattr(callbacks, "callbacks", callbacks)  # of Keras's own list
     if not isinstance(callbacks, (list, tuple)) or not all(isinstance(c, keras.callbacks.Callback) for c in callbacks):
         raise TrainingError(f"{what}: a list of keras.callbacks.Callback was expected, and {came!r} came")
     for callback in callbacks:
         if size > 1 and isinstance(callback, keras.callbacks.BackupAndRestore):
-            raise TrainingError(f"{what}: BackupAndRestore would start rank 0 in another epoch than the other workers: leave it out")
+            raise TrainingError(
+                f"{what}: BackupAndRestore would start rank 0 in another epoch than the other workers: leave it out"
+            )
     return [callback for callback in callbacks if rank == 0 or not _only_rank_0(callback)]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+from collections.abc import Iterator
 from types import CodeType, FunctionType, MethodType, ModuleType
-from typing import Any, Iterator
+from typing import Any
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
@@ -58,7 +59,7 @@ def _said(value: Any, seen: set[int], home: str | None) -> Iterator[str]:
         yield from _said_class(value, seen, home)
     elif isinstance(value, (FunctionType, type)) or hasattr(value, "__qualname__"):
         yield f"{getattr(value, '__module__', None)}.{value.__qualname__}"
-    else:   # an object: its class; and what is plain in one of the user's own, as others may hold numbers of their process
+    else:  # an object: its class; and what is plain in one of the user's own, as others may hold numbers of their process
         yield from _said(type(value), seen, home)
         if type(value).__module__ == home:
             yield from _said({name: each for name, each in vars(value).items() if isinstance(each, _PLAIN)}, seen, home)
@@ -71,7 +72,7 @@ def _said_function(function: FunctionType, seen: set[int], home: str | None) -> 
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         try:
             content = cell.cell_contents
-        except ValueError:   # not set yet
+        except ValueError:  # not set yet
             continue
         yield f"free {name}"
         yield from _said(content, seen, home)
@@ -89,7 +90,7 @@ def _said_class(kind: type, seen: set[int], home: str | None) -> Iterator[str]:
         if name in ("__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__") or name.startswith("_abc_"):
             continue
         yield name
-        value = getattr(value, "__func__", getattr(value, "fget", value))   # of a class's or static method, of a property
+        value = getattr(value, "__func__", getattr(value, "fget", value))  # of a class's or static method, of a property
         yield from _said(value, seen, home)
 
 

@@ -8,9 +8,10 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Callable, Iterable, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import Any, Callable, Iterable, Sequence
+from typing import Any
 
 from sparktrain.config import ConfigError, Problem
 from sparktrain.interfaces.messages import Source
@@ -61,7 +62,7 @@ def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | Non
         return missing
     spec = find_module(module, folders)
     if spec.origin is None or not spec.origin.endswith(".py"):
-        return None   # compiled, or a package without a file: only an import can tell
+        return None  # compiled, or a package without a file: only an import can tell
     try:
         body = ast.parse(Path(spec.origin).read_bytes(), spec.origin).body
     except (SyntaxError, ValueError) as error:

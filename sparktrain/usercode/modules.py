@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from sparktrain.config import Job
 from sparktrain.models.by_value import SCRIPT
@@ -39,6 +40,8 @@ def _modules_behind(function: Callable[..., Any]) -> list[str]:
     """A function's own module; of a script's or a notebook's, which goes by value, those of all that it may refer to."""
     if function.__module__ != "__main__":
         return [function.__module__]
-    names = (getattr(value, "__name__" if isinstance(value, ModuleType) else "__module__", None)
-             for value in getattr(function, "__globals__", {}).values())
+    names = (
+        getattr(value, "__name__" if isinstance(value, ModuleType) else "__module__", None)
+        for value in getattr(function, "__globals__", {}).values()
+    )
     return [name for name in names if isinstance(name, str) and name not in ("__main__", "builtins")]

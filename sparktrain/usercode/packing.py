@@ -6,13 +6,13 @@ import ast
 import os
 import sys
 import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import Iterable, Iterator, Mapping, Sequence
 
 from sparktrain.config import ConfigError, Problem
 
-_LARGEST = 64 << 20   # bytes; more is data, and belongs on the storage
+_LARGEST = 64 << 20  # bytes; more is data, and belongs on the storage
 _INSTALLED = ("site-packages", "dist-packages")
 
 
@@ -79,7 +79,7 @@ def _imports(file: Path) -> Iterator[str]:
     try:
         tree = ast.parse(file.read_bytes(), str(file))
     except (SyntaxError, ValueError):
-        return   # an old script beside the code: what can't be parsed can't be imported either
+        return  # an old script beside the code: what can't be parsed can't be imported either
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
@@ -101,7 +101,9 @@ def data_files(paths: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
         places = [Path(folder, each) for each in dict.fromkeys((path, name)) for folder in folders]
         place = next((each for each in places if each.exists()), None)
         if place is None:
-            missing.append(Problem("model.files", f"{path} is not there", "a file or a folder", f"looked in {', '.join(folders)}"))
+            missing.append(
+                Problem("model.files", f"{path} is not there", "a file or a folder", f"looked in {', '.join(folders)}")
+            )
             continue
         for file in [place] if place.is_file() else _files(place):
             found[os.path.normpath(Path(name, file.relative_to(place)))] = file
@@ -135,6 +137,6 @@ def pack(target: Path, files: Mapping[str, Path]) -> None:
     """Write files into a zip, by their names in it."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for folder in sorted({str(parent) for name in files for parent in Path(name).parents if str(parent) != "."}):
-            archive.mkdir(folder)   # a package without __init__.py is found in a zip only by its folder's entry
+            archive.mkdir(folder)  # a package without __init__.py is found in a zip only by its folder's entry
         for name, file in sorted(files.items()):
             archive.write(file, name)

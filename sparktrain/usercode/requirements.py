@@ -6,8 +6,9 @@ import ast
 import inspect
 import sys
 import textwrap
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any
 
 from sparktrain.models.by_value import SCRIPT
 from sparktrain.usercode.lookup import find_module
@@ -15,7 +16,7 @@ from sparktrain.usercode.packing import own_modules
 
 # A callback of Keras's that takes in a package beside Keras, which is found out in the first step only
 _PACKAGES = {"TensorBoard": "tensorboard"}
-_KNOWN = ("sparktrain", "keras", "tensorflow", "numpy")   # looked for already, on every executor
+_KNOWN = ("sparktrain", "keras", "tensorflow", "numpy")  # looked for already, on every executor
 
 
 def packages_needed(callbacks: str | Callable[..., Any] | None, folders: Sequence[str]) -> list[str]:
@@ -41,12 +42,19 @@ def packages_needed(callbacks: str | Callable[..., Any] | None, folders: Sequenc
     function = next((node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == name), None)
     body = function.body if function is not None else []
     imported = [*_imports(tree.body), *_imports(body)]
-    mentioned = {node.attr if isinstance(node, ast.Attribute) else node.id
-                 for part in body for node in ast.walk(part) if isinstance(node, (ast.Attribute, ast.Name))}
+    mentioned = {
+        node.attr if isinstance(node, ast.Attribute) else node.id
+        for part in body
+        for node in ast.walk(part)
+        if isinstance(node, (ast.Attribute, ast.Name))
+    }
     imported += [package for callback, package in _PACKAGES.items() if callback in mentioned]
     packages = dict.fromkeys(each.partition(".")[0] for each in imported)
-    return [each for each in packages
-            if each not in sys.stdlib_module_names and each not in _KNOWN and not own_modules([each], folders)]
+    return [
+        each
+        for each in packages
+        if each not in sys.stdlib_module_names and each not in _KNOWN and not own_modules([each], folders)
+    ]
 
 
 def _module(name: str, folders: Sequence[str]) -> ast.Module | None:
@@ -55,14 +63,14 @@ def _module(name: str, folders: Sequence[str]) -> ast.Module | None:
         return None
     try:
         return ast.parse(Path(spec.origin).read_bytes(), spec.origin)
-    except (OSError, SyntaxError, ValueError):   # in an archive, or told by its import
+    except (OSError, SyntaxError, ValueError):  # in an archive, or told by its import
         return None
 
 
 def _source(function: Callable[..., Any]) -> ast.Module | None:
     try:
         return ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):   # typed in, or no function of Python's
+    except (OSError, TypeError, SyntaxError):  # typed in, or no function of Python's
         return None
 
 

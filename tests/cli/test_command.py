@@ -43,8 +43,9 @@ def test_a_command_that_says_not_what_to_do_is_refused(capsys, words):
 
 def test_a_job_in_which_nothing_is_wrong_is_told_so_with_the_command_that_tries_it(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "my job.yaml").write_text("data: {path: /rows, features: [x], label: y}\nmodel: {build: mine:build}\n"
-                                          "output: {path: /models}\n")
+    (tmp_path / "my job.yaml").write_text(
+        "data: {path: /rows, features: [x], label: y}\nmodel: {build: mine:build}\noutput: {path: /models}\n"
+    )
     (tmp_path / "mine.py").write_text("def build(): ...\n")
     assert main(["validate", "--config", "my job.yaml"]) == 0
     told = capsys.readouterr()
@@ -72,8 +73,11 @@ def test_the_readme_s_job_can_be_loaded(tmp_path):
 
 
 def test_the_readme_s_call_of_train_has_words_that_train_takes():
-    [call] = [node for node in ast.walk(ast.parse(block("python", "sparktrain.train")))
-              if isinstance(node, ast.Call) and ast.unparse(node.func) == "sparktrain.train"]
+    [call] = [
+        node
+        for node in ast.walk(ast.parse(block("python", "sparktrain.train")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "sparktrain.train"
+    ]
     words = {word.arg: ast.literal_eval(word.value) for word in call.keywords}
     bound = inspect.signature(train).bind(*map(ast.unparse, call.args), **words)
     assert bound.arguments["model"] == "build_model" and list(bound.arguments["features"]) == ["flight"]

@@ -54,7 +54,8 @@ def job(tmp_path, monkeypatch, capsys):
     """Runs the program with a run that ends as it is told; the exit status, the line, what was shown."""
     (tmp_path / "mine.py").write_text(MINE)
     (tmp_path / "job.yaml").write_text(
-        "data: {path: /rows, features: [x], label: y}\nmodel: {build: mine:build}\noutput: {path: /models}\n")
+        "data: {path: /rows, features: [x], label: y}\nmodel: {build: mine:build}\noutput: {path: /models}\n"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     session = Session()
@@ -123,7 +124,7 @@ def test_a_signal_stops_a_run_whatever_its_tidying_up_comes_upon(job, number):
         try:
             os.kill(os.getpid(), number)
         finally:
-            os.kill(os.getpid(), signal.SIGTERM)   # repeated, which changes nothing
+            os.kill(os.getpid(), signal.SIGTERM)  # repeated, which changes nothing
             raise ConnectionError("the JVM got it, too")
 
     status, line, _ = job(ends)
@@ -149,7 +150,7 @@ def test_a_run_id_that_another_holds_is_refused_with_who_holds_it(job, tmp_path)
         RunFolder(f"file://{tmp_path}/models", "mine", {}).claim({"application": "app-2", "user": "ben"})
     for word in ("'mine'", "app-1", "ann", str(os.getpid()), "--run-id", f"remove file://{tmp_path}/models/_runs/mine"):
         assert word in str(caught.value)
-    assert json.loads((tmp_path / "models/_runs/mine/running.json").read_text()) == running   # it goes on
+    assert json.loads((tmp_path / "models/_runs/mine/running.json").read_text()) == running  # it goes on
     result, details = failed(caught.value, "mine", None, 1.0)
     assert (result.status, exit_status(result), result.reason, details) == ("refused", 2, str(caught.value), "")
 

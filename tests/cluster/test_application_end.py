@@ -26,4 +26,4 @@ def test_a_program_that_ends_with_an_exception_ends_with_its_traceback_and_not_w
     done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
     assert done.returncode == 1 and "ROWS 10" in done.stdout, done.stdout
     assert "Shutdown hooks cannot be modified" not in done.stdout and "ERROR" not in done.stdout, done.stdout[-3000:]
-    assert done.stdout.rstrip().endswith("KeyError: \"the program's own\"")
+    assert done.stdout.rstrip().endswith('KeyError: "the program\'s own"')

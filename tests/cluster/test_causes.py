@@ -19,19 +19,27 @@ def told(cause: str, part: int) -> WorkerFailure:
     return WorkerFailure(part, part, "host", Failure(cause, "Error", "what happened"))
 
 
-@pytest.mark.parametrize("arrived, part", [
-    (["echo", "lost", "code"], 2),
-    (["echo", "echo", "lost"], 2),
-    (["lost", "input", "echo"], 1),
-    (["code", "code"], 0),
-    (["echo", "echo"], 0),
-])
+@pytest.mark.parametrize(
+    "arrived, part",
+    [
+        (["echo", "lost", "code"], 2),
+        (["echo", "echo", "lost"], 2),
+        (["lost", "input", "echo"], 1),
+        (["code", "code"], 0),
+        (["echo", "echo"], 0),
+    ],
+)
 def test_the_peers_echoes_are_no_cause_and_of_equals_the_first_is(arrived, part):
     assert root_cause([told(cause, part) for part, cause in enumerate(arrived)]).part == part
 
 
 def test_a_failure_shows_the_workers_own_traceback_wherever_python_shows_it():
-    own = Failure("code", "KeyError", "'missing'", 'Traceback (most recent call last):\n  File "mine.py", line 7, in build\nKeyError: \'missing\'\n')
+    own = Failure(
+        "code",
+        "KeyError",
+        "'missing'",
+        "Traceback (most recent call last):\n  File \"mine.py\", line 7, in build\nKeyError: 'missing'\n",
+    )
     error = AttemptFailed(WorkerFailure(1, 1, "node-7", own))
     shown = traceback.format_exception_only(error)
     assert shown[0].endswith("AttemptFailed: rank 1 on node-7: KeyError: 'missing'\n")
@@ -39,24 +47,29 @@ def test_a_failure_shows_the_workers_own_traceback_wherever_python_shows_it():
     assert not getattr(AttemptFailed(told("code", 0)), "__notes__", [])
 
 
-@pytest.mark.parametrize("error, told", [
-    (FileNotFoundError(2, "No such file or directory", "vocab.json"), True),
-    (ValueError("Vocabulary file vocab.txt does not exist."), True),
-    (ValueError("no rows"), False),
-    (NotFound("hdfs:///models/x: there is no such file"), False),
-])
+@pytest.mark.parametrize(
+    "error, told",
+    [
+        (FileNotFoundError(2, "No such file or directory", "vocab.json"), True),
+        (ValueError("Vocabulary file vocab.txt does not exist."), True),
+        (ValueError("no rows"), False),
+        (NotFound("hdfs:///models/x: there is no such file"), False),
+    ],
+)
 def test_a_missing_file_of_the_users_says_how_it_comes_to_the_workers(error, told):
     assert ("model.files" in failure(error, None).message) is told
 
 
 def test_a_lost_connection_that_no_worker_explains_names_those_who_had_not_come():
-    attempt = object.__new__(Attempt)   # its own start wants Spark
+    attempt = object.__new__(Attempt)  # its own start wants Spark
     attempt._parts, attempt._finished, attempt._failures = 3, {}, [told("echo", 0)]
     attempt._server = SimpleNamespace(hosts={0: "a", 1: "b", 2: "c"})
     attempt._stage_error = None
     message = attempt._explained(attempt._failures[0]).failure.message
-    assert message == ("what happened. No worker has failed by itself; rank 1 on b, rank 2 on c had not come to the collective call "
-                       "in which this one waited")
+    assert message == (
+        "what happened. No worker has failed by itself; rank 1 on b, rank 2 on c had not come to the collective call "
+        "in which this one waited"
+    )
     attempt._failures += [told("echo", 1), told("echo", 2)]
     assert attempt._explained(attempt._failures[0]) == attempt._failures[0], "all say the same, and nobody is missing"
 
@@ -64,7 +77,7 @@ def test_a_lost_connection_that_no_worker_explains_names_those_who_had_not_come(
 def test_workers_that_do_not_come_together_blame_no_code():
     assert failure(PeerLost("gone"), None).cause == "echo"
     assert failure(KeyError("mine"), None).cause == "code"
-    with pytest.raises(ImportError):   # an engine that isn't installed is nobody's loss
+    with pytest.raises(ImportError):  # an engine that isn't installed is nobody's loss
         _join("no_such_engine", every_step=True)
 
 
@@ -75,7 +88,7 @@ def test_what_spark_never_said_keeps_its_name():
 class _Context(SimpleNamespace):
     """Stands where Spark's context does, for the words of its configuration alone."""
 
-    defaultParallelism = 200   # of spark.default.parallelism
+    defaultParallelism = 200  # of spark.default.parallelism
 
     def getConf(self):
         return {}

@@ -124,7 +124,7 @@ def test_stop_reaches_every_task_also_one_that_waits_in_a_gather_and_one_that_co
 def test_a_task_that_vanishes_is_told_as_lost_and_a_driver_that_vanishes_stops_the_task(driver):
     one = driver(2)
     reasons: list[str] = []
-    vanishing, staying = one.client(0), one.client(1, reasons.append)
+    vanishing, _staying = one.client(0), one.client(1, reasons.append)
     until(lambda: len(one.server.hosts) == 2, "both are known")
     with socket.socket(fileno=socket.dup(vanishing._wire.connection.fileno())) as raw:
         raw.shutdown(socket.SHUT_RDWR)
@@ -201,7 +201,7 @@ def test_a_line_that_is_too_long_is_told_as_that_and_never_as_the_end_of_the_dri
     until(lambda: len(one.messages) == 1, "the long message is told")
     part, told = one.messages.pop()
     assert (part, told.cause, told.error) == (0, "code", "LineTooLong") and "message Log is 2 MB long" in told.message
-    first._turn = 0   # a gather of which every value is short enough, and the answer is not
+    first._turn = 0  # a gather of which every value is short enough, and the answer is not
     with ThreadPoolExecutor(2) as pool:
         asked = [pool.submit(client.gather, "x" * 600_000) for client in (first, second)]
         until(lambda: len(one.messages) == 1, "the long answer is told")
@@ -223,8 +223,19 @@ def test_250_workers_agree_on_10_000_columns_with_little_traffic(driver, monkeyp
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
     columns = [{"column": f"feature_{i:05d}", "shape": [], "dtype": "float32"} for i in range(10_000)]
-    full = Filled({"x": {"shape": [10_000], "dtype": "float32", "columns": columns}}, {"column": "y", "shape": [], "dtype": "int32"},
-                  [0.0, 1.0], {}, [[0, 10], [1, 10]], False, [100_000] * 40, [10_000] * 4, [0] * 40, [0] * 4, 5_000_000_000)
+    full = Filled(
+        {"x": {"shape": [10_000], "dtype": "float32", "columns": columns}},
+        {"column": "y", "shape": [], "dtype": "int32"},
+        [0.0, 1.0],
+        {},
+        [[0, 10], [1, 10]],
+        False,
+        [100_000] * 40,
+        [10_000] * 4,
+        [0] * 40,
+        [0] * 4,
+        5_000_000_000,
+    )
     empty = Filled(None, None, None, {}, [], False, [], [], [], [], 0)
     sent = [0]
     send = Wire.send
@@ -271,19 +282,25 @@ print("after", lost, stopped)
 """
 
 
-@pytest.mark.skipif(subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode != 0,
-                    reason="a network of one's own needs Linux's user namespaces")
+@pytest.mark.skipif(
+    subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode != 0,
+    reason="a network of one's own needs Linux's user namespaces",
+)
 @pytest.mark.failures
 @pytest.mark.parametrize("client", ["talks", "is silent"])
 def test_a_host_that_dies_without_a_word_is_noticed_on_both_ends(client, note_failure):
     """In a network of its own whose only interface goes down."""
-    done = subprocess.run(["unshare", "-rn", sys.executable, "-c", _DEAD_HOST, client], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        ["unshare", "-rn", sys.executable, "-c", _DEAD_HOST, client], capture_output=True, text=True, timeout=120
+    )
     before, after = done.stdout.splitlines()
     assert before == "before [] []"
     assert "it, or its host, has answered nothing" in after.split("]")[0], done.stdout + done.stderr
     assert "the driver is gone" in after.split("]")[1]
-    note_failure("A host that is cut off or switched off: a worker's", "the attempt ends after 60 s without an answer; training goes on "
-                 "from the last checkpoint")
+    note_failure(
+        "A host that is cut off or switched off: a worker's",
+        "the attempt ends after 60 s without an answer; training goes on from the last checkpoint",
+    )
     note_failure("A host that is cut off or switched off: the driver's", "every worker ends itself after 60 s without an answer")
 
 

@@ -68,7 +68,7 @@ def test_no_child_outlives_a_task_that_is_killed(tmp_path):
     task = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment(), stdout=subprocess.PIPE, text=True)
     pid = int(task.stdout.readline())
     assert psutil.pid_exists(pid)
-    time.sleep(1)   # while it imports TensorFlow
+    time.sleep(1)  # while it imports TensorFlow
     task.kill()
     task.wait()
     assert gone(pid, 5)
@@ -87,8 +87,16 @@ class Quick(Child):
         super().__init__(dict(os.environ), on_message, str(folder))
 
     def _start(self, environment, events, folder):
-        return subprocess.Popen([sys.executable, "-S", "-c", self.code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, pass_fds=[events], env=environment, cwd=folder, start_new_session=True)
+        return subprocess.Popen(
+            [sys.executable, "-S", "-c", self.code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            pass_fds=[events],
+            env=environment,
+            cwd=folder,
+            start_new_session=True,
+        )
 
 
 FINISHED = encode(Finished({}, 10, 10, {}))
@@ -107,8 +115,10 @@ def test_a_worker_that_has_finished_is_not_lost_where_the_driver_takes_its_messa
 
 
 def test_what_horovod_says_of_a_peer_that_is_gone_is_not_shown_as_if_it_were_the_cause(tmp_path):
-    echo = ("[2026-11-28 10:00:00.1: E /horovod/common/operations.cc:697] [1]: Horovod background loop uncaught exception: "
-            "[/gloo/transport/tcp/pair.cc:589] Read error [127.0.0.1]:26234: Connection reset by peer")
+    echo = (
+        "[2026-11-28 10:00:00.1: E /horovod/common/operations.cc:697] [1]: Horovod background loop uncaught exception: "
+        "[/gloo/transport/tcp/pair.cc:589] Read error [127.0.0.1]:26234: Connection reset by peer"
+    )
     code = f"print({echo!r}); print('mine', flush=True); os._exit(3)"
     told = []
     outcome = Quick(code, told.append, tmp_path).wait()

@@ -14,8 +14,10 @@ SCRIPT = Path(__file__).resolve().parent.parent.parent / "conf" / "discover-gpus
 CLAIMS = Path("/tmp/sparktrain-gpu-claims")
 pytestmark = [pytest.mark.real, pytest.mark.timeout(60)]
 # Stands for an executor: it asks as Spark's JVM does, tells what it got, and lives on until its input ends.
-EXECUTOR = ("import subprocess, sys; done = subprocess.run([sys.argv[1]], capture_output=True, text=True);"
-            "print(done.returncode, done.stdout.strip() or done.stderr.strip(), flush=True); sys.stdin.read()")
+EXECUTOR = (
+    "import subprocess, sys; done = subprocess.run([sys.argv[1]], capture_output=True, text=True);"
+    "print(done.returncode, done.stdout.strip() or done.stderr.strip(), flush=True); sys.stdin.read()"
+)
 
 
 @pytest.fixture
@@ -25,8 +27,16 @@ def executors():
 
     def start(count: int, wanted: int = 1) -> list[tuple[int, str]]:
         environment = {**os.environ, "SPARKTRAIN_GPU_LIST": f"{node}-0 {node}-1", "SPARKTRAIN_GPUS": str(wanted)}
-        begun = [subprocess.Popen([sys.executable, "-c", EXECUTOR, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                  text=True, env=environment) for _ in range(count)]
+        begun = [
+            subprocess.Popen(
+                [sys.executable, "-c", EXECUTOR, str(SCRIPT)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env=environment,
+            )
+            for _ in range(count)
+        ]
         running.extend(begun)
         answers = [process.stdout.readline().strip().partition(" ") for process in begun]
         return [(int(status), text) for status, _, text in answers]
@@ -61,7 +71,7 @@ def test_the_gpus_of_executors_that_are_gone_are_free_again(executors):
 
 def test_a_link_in_the_shared_folder_leads_no_claim_elsewhere(executors, tmp_path):
     """Other users of the node may put links there, to files of whoever runs the executor."""
-    assert addresses(executors(1)) == ["0"]   # makes the folder
+    assert addresses(executors(1)) == ["0"]  # makes the folder
     assert CLAIMS.stat().st_mode & 0o7777 == 0o1777
     executors.stop()
     mine = tmp_path / "mine"

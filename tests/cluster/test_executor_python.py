@@ -15,8 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def executor(host: str = "10.0.0.7", missing=(), **versions: str) -> dict:
-    return {"host": host, "interpreter": "/usr/bin/python3", "python": "3.12.1", "missing": list(missing),
-            "versions": {"sparktrain": "0.1.0", "tensorflow": "2.21.0", "keras": "3.15.1", **versions}}
+    return {
+        "host": host,
+        "interpreter": "/usr/bin/python3",
+        "python": "3.12.1",
+        "missing": list(missing),
+        "versions": {"sparktrain": "0.1.0", "tensorflow": "2.21.0", "keras": "3.15.1", **versions},
+    }
 
 
 def test_executors_that_have_all_are_taken():
@@ -57,9 +62,12 @@ except Exception as error:
 def run(master: str, python: str | None) -> subprocess.CompletedProcess:
     environment = {name: value for name, value in os.environ.items() if name not in ("PYSPARK_PYTHON", "PYTHONPATH")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}" if python else os.environ["PATH"]
-    environment.update(PATH=path, PYTHONPATH=str(ROOT), SPARK_LOCAL_IP="127.0.0.1", **({"PYSPARK_PYTHON": python} if python else {}))
-    return subprocess.run([sys.executable, "-c", PROGRAM, master], env=environment, capture_output=True, text=True, timeout=240,
-                          cwd="/")   # where no sparktrain lies
+    environment.update(
+        PATH=path, PYTHONPATH=str(ROOT), SPARK_LOCAL_IP="127.0.0.1", **({"PYSPARK_PYTHON": python} if python else {})
+    )
+    return subprocess.run(
+        [sys.executable, "-c", PROGRAM, master], env=environment, capture_output=True, text=True, timeout=240, cwd="/"
+    )  # where no sparktrain lies
 
 
 @pytest.fixture
@@ -68,8 +76,15 @@ def bare_python(tmp_path) -> str:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True, timeout=60)
     # Without the project's folder, which the test's own environment names to it
     shim = tmp_path / "python"
-    without = "; ".join(f"s#{there}#{instead}#" for there, instead in (
-        (f"^{ROOT}:", "/nowhere:"), (f":{ROOT}:", ":/nowhere:"), (f":{ROOT}$", ":/nowhere"), (f"^{ROOT}$", "/nowhere")))
+    without = "; ".join(
+        f"s#{there}#{instead}#"
+        for there, instead in (
+            (f"^{ROOT}:", "/nowhere:"),
+            (f":{ROOT}:", ":/nowhere:"),
+            (f":{ROOT}$", ":/nowhere"),
+            (f"^{ROOT}$", "/nowhere"),
+        )
+    )
     shim.write_text(f"""#!/bin/sh
 PYTHONPATH=$(echo "$PYTHONPATH" | sed '{without}') exec {tmp_path}/bare/bin/python "$@"
 """)
@@ -96,5 +111,7 @@ def test_executors_of_a_bare_python_are_refused_in_one_line_before_any_stack_tra
     told = next(line for line in done.stdout.splitlines() if line.startswith("REFUSED"))
     assert told.startswith("REFUSED ClusterRefused the Python of the executor on ") and "has no sparktrain, tensorflow" in told
     assert "Traceback" not in done.stderr and "\tat org.apache.spark" not in done.stderr, done.stderr
-    note_failure("Executors whose Python lacks the package, or has another version", "refused before any row is read, with host, "
-                 "interpreter and what to set")
+    note_failure(
+        "Executors whose Python lacks the package, or has another version",
+        "refused before any row is read, with host, interpreter and what to set",
+    )

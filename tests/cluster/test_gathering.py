@@ -13,19 +13,22 @@ from sparktrain.cluster.slots import ClusterRefused, Slots, worker_gpus
 TWO, SOME = Bounds(2, 2), Bounds(2, 8)
 
 
-@pytest.mark.parametrize("room, bounds, waited, quiet, turn, step", [
-    (2, TWO, 0.0, 0.0, False, "train"),
-    (5, TWO, 0.0, 0.0, False, "train"),
-    (1, TWO, 1.0, 1.0, False, "wait"),     # executors come one by one
-    (1, TWO, 6.0, 6.0, False, "queue"),    # another may hold what is missing
-    (1, TWO, 600.0, 600.0, True, "wait"),  # its turn: those that train will end
-    (0, TWO, 6.0, 6.0, False, "queue"),
-    (2, SOME, 1.0, 1.0, False, "wait"),    # more may come
-    (2, SOME, 60.0, 11.0, False, "train"),
-    (2, SOME, 60.0, 3.0, False, "wait"),
-    (8, SOME, 0.0, 0.0, False, "train"),
-    (1, SOME, 60.0, 60.0, False, "queue"),
-])
+@pytest.mark.parametrize(
+    "room, bounds, waited, quiet, turn, step",
+    [
+        (2, TWO, 0.0, 0.0, False, "train"),
+        (5, TWO, 0.0, 0.0, False, "train"),
+        (1, TWO, 1.0, 1.0, False, "wait"),  # executors come one by one
+        (1, TWO, 6.0, 6.0, False, "queue"),  # another may hold what is missing
+        (1, TWO, 600.0, 600.0, True, "wait"),  # its turn: those that train will end
+        (0, TWO, 6.0, 6.0, False, "queue"),
+        (2, SOME, 1.0, 1.0, False, "wait"),  # more may come
+        (2, SOME, 60.0, 11.0, False, "train"),
+        (2, SOME, 60.0, 3.0, False, "wait"),
+        (8, SOME, 0.0, 0.0, False, "train"),
+        (1, SOME, 60.0, 60.0, False, "queue"),
+    ],
+)
 def test_what_a_run_does_next(room, bounds, waited, quiet, turn, step):
     assert next_step(room, bounds, waited, quiet, turn) == step
 
@@ -51,7 +54,9 @@ def test_another_number_of_gpus_is_refused_with_both_numbers_and_what_to_submit(
     assert f"spark.executor.resource.gpu.amount={asked}" in text
 
 
-@pytest.mark.parametrize("text, size", [("512m", 512), ("8g", 8192), ("8GB", 8192), ("1t", 1 << 20), ("1024", 1024), ("2048k", 2)])
+@pytest.mark.parametrize(
+    "text, size", [("512m", 512), ("8g", 8192), ("8GB", 8192), ("1t", 1 << 20), ("1024", 1024), ("2048k", 2)]
+)
 def test_amounts_of_memory_mean_what_they_mean_to_spark(text, size):
     assert mebibytes(text) == size
 

@@ -15,16 +15,19 @@ CHECK = "yarn.nodemanager.disk-health-checker."
 MIB = 1 << 20
 
 
-@pytest.mark.parametrize("setting, master, yarn, expected", [
-    (None, "yarn", {}, Spare(256 * MIB, 0.12)),   # YARN gives a disk up at 90 %
-    (None, "yarn", {f"{CHECK}max-disk-utilization-per-disk-percentage": "97.5"}, Spare(256 * MIB, 0.03)),
-    (None, "yarn", {f"{CHECK}min-free-space-per-disk-mb": "5000"}, Spare(6000 * MIB, 0.12)),
-    (None, "yarn", {f"{CHECK}enable": "false"}, Spare(256 * MIB)),
-    (None, "k8s://https://cluster", {}, Spare(256 * MIB, 0.12)),
-    (None, "spark://host:7077", {}, Spare(256 * MIB)),   # nobody gives the disk up
-    (None, "local[4]", {}, Spare(256 * MIB)),
-    ("20g", "yarn", {}, Spare(20 << 30)),
-])
+@pytest.mark.parametrize(
+    "setting, master, yarn, expected",
+    [
+        (None, "yarn", {}, Spare(256 * MIB, 0.12)),  # YARN gives a disk up at 90 %
+        (None, "yarn", {f"{CHECK}max-disk-utilization-per-disk-percentage": "97.5"}, Spare(256 * MIB, 0.03)),
+        (None, "yarn", {f"{CHECK}min-free-space-per-disk-mb": "5000"}, Spare(6000 * MIB, 0.12)),
+        (None, "yarn", {f"{CHECK}enable": "false"}, Spare(256 * MIB)),
+        (None, "k8s://https://cluster", {}, Spare(256 * MIB, 0.12)),
+        (None, "spark://host:7077", {}, Spare(256 * MIB)),  # nobody gives the disk up
+        (None, "local[4]", {}, Spare(256 * MIB)),
+        ("20g", "yarn", {}, Spare(20 << 30)),
+    ],
+)
 def test_what_is_left_free_follows_from_the_setting_and_the_cluster_managers_own_check(setting, master, yarn, expected):
     left = spare(setting, master, yarn)
     assert (left.size, left.share) == (expected.size, pytest.approx(expected.share))

@@ -46,7 +46,7 @@ def test_a_line_without_an_end_is_handed_on_in_pieces_and_nothing_of_it_is_held(
 def test_a_letter_that_comes_in_two_pieces_stays_whole():
     lines = OutputLines(Clock())
     data = "Müller\n".encode()
-    assert [line for at in range(len(data)) for line in lines.add(data[at:at + 1])] == ["Müller"]
+    assert [line for at in range(len(data)) for line in lines.add(data[at : at + 1])] == ["Müller"]
 
 
 @given(st.lists(st.text("ab\n", max_size=30)), st.sampled_from(["\n", "\r\n"]))

@@ -67,5 +67,7 @@ def test_tasks_that_spark_never_starts_end_the_attempt_with_what_to_set_and_a_sl
     assert "Spark has done no task of this run for" in failed
     for word in ("cluster.stall_timeout is 3", "OutOfMemoryError", "--driver-memory", "Parquet"):
         assert word in failed
-    note_failure("Spark starts no task at all, as with a driver out of memory", "the attempt ends after `cluster.stall_timeout`, with what "
-                 "most often causes it and what to set")
+    note_failure(
+        "Spark starts no task at all, as with a driver out of memory",
+        "the attempt ends after `cluster.stall_timeout`, with what most often causes it and what to set",
+    )

@@ -8,10 +8,18 @@ from sparktrain.cluster.stalls import Stalls
 from sparktrain.interfaces.messages import Alive, Filling, Log, Phase, Progress
 
 LIMIT = 300.0
-STALL = "the attempt ends after `cluster.stall_timeout`, 300 s, with who was waited for; training goes on from the last checkpoint"
-BEFORE = {"start": [], "fill": ["fill"], "join": ["fill", "join"], "build": ["fill", "join", "build"],
-          "train": ["fill", "join", "build", "train"], "run": ["fill", "join", "run"],
-          "save": ["fill", "join", "build", "train", "save"]}
+STALL = (
+    "the attempt ends after `cluster.stall_timeout`, 300 s, with who was waited for; training goes on from the last checkpoint"
+)
+BEFORE = {
+    "start": [],
+    "fill": ["fill"],
+    "join": ["fill", "join"],
+    "build": ["fill", "join", "build"],
+    "train": ["fill", "join", "build", "train"],
+    "run": ["fill", "join", "run"],
+    "save": ["fill", "join", "build", "train", "save"],
+}
 
 
 class Clock:

@@ -39,7 +39,7 @@ class Client:
 @pytest.fixture
 def attempt(tmp_path):
     """An attempt as it is when it begins to fill."""
-    filling = object.__new__(_Attempt)   # its own start wants a barrier
+    filling = object.__new__(_Attempt)  # its own start wants a barrier
     filling._task = SimpleNamespace(layout=LAYOUT.to_json(), rows=None)
     filling._folder, filling._client, filling._stop_reason = tmp_path, Client(), None
     return filling
@@ -74,10 +74,17 @@ def test_filling_tells_how_far_it_came(attempt, tmp_path, monkeypatch):
 def test_a_full_disk_is_told_with_its_folders_host_and_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: Usage(1 << 40, 1, 250_000_000))
     failure = _failure(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), [tmp_path / "a", tmp_path / "b"])
-    assert (failure.cause, failure.error) == ("input", "NoSpace")   # another attempt would fill it again
+    assert (failure.cause, failure.error) == ("input", "NoSpace")  # another attempt would fill it again
     host = os.uname().nodename
-    for word in (f"{tmp_path}/a (0.2 GB free), {tmp_path}/b (0.2 GB free)", host, "cluster.spare_disk", "spark.local.dir",
-                 "local-dirs", "more workers", "sample"):
+    for word in (
+        f"{tmp_path}/a (0.2 GB free), {tmp_path}/b (0.2 GB free)",
+        host,
+        "cluster.spare_disk",
+        "spark.local.dir",
+        "local-dirs",
+        "more workers",
+        "sample",
+    ):
         assert word in failure.message
 
 
@@ -94,7 +101,7 @@ def test_other_errors_keep_their_words_and_only_those_of_code_their_traceback(tm
 def test_rows_that_break_off_are_the_loss_of_an_executor_and_no_fault_of_the_users_code(attempt, tmp_path):
     def broken():
         yield from batches(1)
-        raise pyarrow.ArrowInvalid("Tried reading schema message, was null or length 0")   # as a killed JVM leaves it
+        raise pyarrow.ArrowInvalid("Tried reading schema message, was null or length 0")  # as a killed JVM leaves it
 
     with pytest.raises(ExecutorGone) as caught:
         attempt._fill(broken(), Disks([Disk(tmp_path)]))
@@ -139,6 +146,7 @@ def test_each_disk_is_shared_with_the_workers_of_this_host_that_have_it_too(atte
 @pytest.fixture
 def started(attempt, monkeypatch, tmp_path):
     """Starts the training process of a task with one core, and returns its environment."""
+
     def start(omp_threads: str | None = None, folder=tmp_path) -> dict[str, str]:
         given = []
 
@@ -157,11 +165,14 @@ def started(attempt, monkeypatch, tmp_path):
     return start
 
 
-@pytest.mark.parametrize("own, expected", [
-    (None, "glibc.malloc.hugetlb=1"),
-    ("glibc.malloc.arena_max=2", "glibc.malloc.arena_max=2:glibc.malloc.hugetlb=1"),
-    ("glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=0"),
-])
+@pytest.mark.parametrize(
+    "own, expected",
+    [
+        (None, "glibc.malloc.hugetlb=1"),
+        ("glibc.malloc.arena_max=2", "glibc.malloc.arena_max=2:glibc.malloc.hugetlb=1"),
+        ("glibc.malloc.hugetlb=0", "glibc.malloc.hugetlb=0"),
+    ],
+)
 def test_a_training_process_asks_for_huge_pages_unless_the_user_has_said_how(started, monkeypatch, own, expected):
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
     if own is not None:

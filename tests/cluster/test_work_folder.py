@@ -23,7 +23,9 @@ class Context:
 
 def test_submitted_files_have_the_names_that_spark_gives_them():
     assert submitted_files(Context()) == ()
-    given = Context(spark_files="file:/home/me/vocab.json,hdfs:///data/words.txt", spark_yarn_dist_files="file:///tmp/a.json#b.json")
+    given = Context(
+        spark_files="file:/home/me/vocab.json,hdfs:///data/words.txt", spark_yarn_dist_files="file:///tmp/a.json#b.json"
+    )
     assert submitted_files(given) == ("vocab.json", "words.txt", "b.json")
 
 

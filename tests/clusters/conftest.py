@@ -18,11 +18,14 @@ import yaml
 from sparktrain.storage import open_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-SECONDS = 500   # of one submit
+SECONDS = 500  # of one submit
 # As every other JVM of the tests: what runs in YARN's containers doesn't have this process's environment.
-SHORT_LIVED = [word for of in ("executorEnv", "yarn.appMasterEnv")
-               for word in ("--conf", f"spark.{of}.JAVA_TOOL_OPTIONS={os.environ['JAVA_TOOL_OPTIONS']}")]
-MODEL = '''
+SHORT_LIVED = [
+    word
+    for of in ("executorEnv", "yarn.appMasterEnv")
+    for word in ("--conf", f"spark.{of}.JAVA_TOOL_OPTIONS={os.environ['JAVA_TOOL_OPTIONS']}")
+]
+MODEL = """
 import os
 import sys
 
@@ -43,7 +46,7 @@ def build_model(units):
     model = keras.Model(x, keras.layers.Dense(1, activation="sigmoid", kernel_initializer="ones")(hidden))
     model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
     return model
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +69,7 @@ def environment(clusters):
 @pytest.fixture(scope="module")
 def containers():
     """Lists the YARN containers, by their ids, of the processes whose command line has a word."""
+
     def found(word: str) -> list[str]:
         ids = []
         for process in psutil.process_iter():
@@ -74,7 +78,7 @@ def containers():
                 if container is not None and word in " ".join(process.cmdline()):
                     ids.append(container)
             except (psutil.NoSuchProcess, psutil.AccessDenied):
-                continue   # ended meanwhile
+                continue  # ended meanwhile
         return ids
 
     return found
@@ -111,15 +115,25 @@ def home(clusters, tmp_path_factory):
     pyarrow.parquet.write_table(rows, folder / "rows.parquet")
     open_folder("hdfs:///mine/rows").upload(folder / "rows.parquet", "part-0.parquet")
     (folder / "mine.py").write_text(MODEL)
-    (folder / "job.yaml").write_text(yaml.safe_dump({
-        "name": "mine",
-        "data": {"path": "hdfs:///mine/rows", "preprocess": "mine:prepare", "args": {"factor": 0.01}, "features": ["x"],
-                 "label": "far", "validation": {"fraction": 0.2}},
-        "model": {"build": "mine:build_model", "args": {"units": 4}},
-        "training": {"engine": "horovod", "workers": 2, "epochs": 2, "batch_size": 16},
-        "cluster": {"slots_timeout": 200, "worker_memory": "1400m"},
-        "output": {"path": "hdfs:///mine/models"},
-    }))
+    (folder / "job.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "name": "mine",
+                "data": {
+                    "path": "hdfs:///mine/rows",
+                    "preprocess": "mine:prepare",
+                    "args": {"factor": 0.01},
+                    "features": ["x"],
+                    "label": "far",
+                    "validation": {"fraction": 0.2},
+                },
+                "model": {"build": "mine:build_model", "args": {"units": 4}},
+                "training": {"engine": "horovod", "workers": 2, "epochs": 2, "batch_size": 16},
+                "cluster": {"slots_timeout": 200, "worker_memory": "1400m"},
+                "output": {"path": "hdfs:///mine/models"},
+            }
+        )
+    )
     return folder
 
 
@@ -129,11 +143,27 @@ def begin(home):
     begun = []
 
     def start(options: list[str], *words: str, **variables: str):
-        command = [ROOT / "spark-submit.sh", "--executor-memory", "512m", "--conf", "spark.sql.shuffle.partitions=2",
-                   "--conf", "spark.ui.enabled=false", *SHORT_LIVED, *options,
-                   ROOT / "jobs" / "train.py", "--config", "job.yaml", *words]
+        command = [
+            ROOT / "spark-submit.sh",
+            "--executor-memory",
+            "512m",
+            "--conf",
+            "spark.sql.shuffle.partitions=2",
+            "--conf",
+            "spark.ui.enabled=false",
+            *SHORT_LIVED,
+            *options,
+            ROOT / "jobs" / "train.py",
+            "--config",
+            "job.yaml",
+            *words,
+        ]
         process = subprocess.Popen(
-            command, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            command,
+            cwd=home,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
             env={**os.environ, "VIRTUAL_ENV": sys.prefix, "SPARK_LOCAL_IP": "127.0.0.1", **variables},
         )
         begun.append(process)
@@ -164,7 +194,10 @@ def oldest_spark():
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparktrain" / "spark-4.0.1"
     if not cache.exists():
         scratch = cache.with_name(f"{cache.name}.{os.getpid()}")
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", scratch, "pyspark==4.0.1"],
-                       check=True, timeout=SECONDS)
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", scratch, "pyspark==4.0.1"],
+            check=True,
+            timeout=SECONDS,
+        )
         scratch.rename(cache)
     return str(cache / "pyspark")

@@ -81,20 +81,40 @@ def test_ctrl_c_in_cluster_mode_ends_the_application_and_leaves_no_process(begin
 
 @pytest.mark.failures
 def test_yarn_ends_a_container_that_takes_more_memory_than_it_asked_for_and_the_job_says_what_to_set(
-        submit, environment, note_failure):
-    end = submit(["--master", "yarn", "--num-executors", "1", *environment, "--conf", "spark.executor.memoryOverhead=64m"],
-                 "--set", "training.engine=single", "--set", "training.workers=1", "--set", "cluster.worker_memory=null",
-                 "--set", "training.max_failures=0")
+    submit, environment, note_failure
+):
+    end = submit(
+        ["--master", "yarn", "--num-executors", "1", *environment, "--conf", "spark.executor.memoryOverhead=64m"],
+        "--set",
+        "training.engine=single",
+        "--set",
+        "training.workers=1",
+        "--set",
+        "cluster.worker_memory=null",
+        "--set",
+        "training.max_failures=0",
+    )
     assert (end.status, end.line["status"]) == (1, "failed"), end.errors
     assert "physical memory limit" in end.line["reason"] and "more by cluster.worker_memory" in end.line["reason"]
-    note_failure("A worker out of memory, on YARN", "ends with rank, host, YARN's numbers and `cluster.worker_memory`; tried again "
-                 "as often as `max_failures` says")
+    note_failure(
+        "A worker out of memory, on YARN",
+        "ends with rank, host, YARN's numbers and `cluster.worker_memory`; tried again as often as `max_failures` says",
+    )
 
 
 def test_of_two_jobs_that_are_begun_together_with_slots_for_one_and_a_half_one_waits_and_both_train(begin, clusters, reference):
     """On Spark's own cluster of three GPUs, with two workers a job, which Spark would put on one executor."""
-    options = ["--master", clusters.master_url, "--executor-cores", "2", "--conf", "spark.cores.max=4", *GPU,
-               "--conf", "spark.task.resource.gpu.amount=0.5"]
+    options = [
+        "--master",
+        clusters.master_url,
+        "--executor-cores",
+        "2",
+        "--conf",
+        "spark.cores.max=4",
+        *GPU,
+        "--conf",
+        "spark.task.resource.gpu.amount=0.5",
+    ]
     ends = [end() for end in [begin(options, "--run-id", name) for name in ("one", "other")]]
     assert all(trained(end, reference, gpus=3, cores=2) for end in ends)
     waited = [end for end in ends if re.search(r"waiting for .*app-\d+-\d+ \(mine, user", end.log() + end.errors)]

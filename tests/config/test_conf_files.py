@@ -26,9 +26,15 @@ def test_a_shipped_job_is_valid_to_editors_and_to_us(path):
     load(path)
 
 
-@pytest.mark.parametrize("text", ["data: {features: x, label: y}", "data: {features: [x], label: y, fromat: csv}",
-                                  "data: {features: [x], label: y}\ntraining: {engine: spark}",
-                                  "data: {features: [x], label: y, validation: {fraction: 2}}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: {features: x, label: y}",
+        "data: {features: [x], label: y, fromat: csv}",
+        "data: {features: [x], label: y}\ntraining: {engine: spark}",
+        "data: {features: [x], label: y, validation: {fraction: 2}}",
+    ],
+)
 def test_editors_see_what_is_wrong_by_the_schema(text):
     assert not jsonschema.Draft202012Validator(schema()).is_valid(parse(text, "")[0])
 
@@ -49,7 +55,8 @@ def test_the_committed_documentation_is_the_schemas():
     committed = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert committed == reference(), (
         "write it again: python -c \"from sparktrain.config import reference; print(reference(), end='')\" "
-        "> docs/configuration.md")
+        "> docs/configuration.md"
+    )
 
 
 def test_every_key_stands_in_every_key_yaml():
@@ -63,15 +70,17 @@ def test_what_a_local_cluster_says_at_its_end_is_not_shown_and_what_fails_is():
     logging = (ROOT / "conf" / "log4j2.properties").read_text()
     [messages] = re.findall(r"^appender.stderr.filter.own.regex = (.*)$", logging, re.MULTILINE)
     [events] = re.findall(r"^appender.stderr.layout.pattern = %replace\{.*%ex\}\{(.*)\}\{\}$", logging, re.MULTILINE)
-    messages = messages.replace(r"\\", "\\")   # as Java reads a file of properties
+    messages = messages.replace(r"\\", "\\")  # as Java reads a file of properties
 
     def shown(message: str, trace: str = "") -> bool:
         event = f"08:26:56 ERROR Worker: {message}\n{trace}\n\tat org.apache\n"
         return not re.fullmatch(messages, message) and not re.fullmatch(events, event)
 
-    for message in ("Got status update for unknown executor app-20261129082248-0000/2",
-                    "Lost executor 1 on 127.0.0.1: Worker shutting down",
-                    "Stage 0 contains a task of very large size (11676 KiB). The maximum recommended task size is 1000 KiB."):
+    for message in (
+        "Got status update for unknown executor app-20261129082248-0000/2",
+        "Lost executor 1 on 127.0.0.1: Worker shutting down",
+        "Stage 0 contains a task of very large size (11676 KiB). The maximum recommended task size is 1000 KiB.",
+    ):
         assert not shown(message), message
     failed = "Failed to launch executor app-20261129082248-0000/2 for program.py."
     assert not shown(failed, "java.lang.IllegalStateException: Shutdown hooks cannot be modified during shutdown.")

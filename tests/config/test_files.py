@@ -12,11 +12,12 @@ from sparktrain.config.overrides import apply
 from sparktrain.config.yamltext import dump, parse
 
 TEXTS = st.text("az019 .:-#\u2028'\"{[&*!%@,?\\\n\té…😀\x85", max_size=12) | st.sampled_from(
-    ["1e-3", "on", "no", "null", "~", "08", "0o7", "12:30", "2013-01-01", "1_000", ".inf", "a: b", "# c", "<<", "=",
-     ""])
+    ["1e-3", "on", "no", "null", "~", "08", "0o7", "12:30", "2013-01-01", "1_000", ".inf", "a: b", "# c", "<<", "=", ""]
+)
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-    TEXTS | st.integers(2), inner, max_size=3), max_leaves=6)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS | st.integers(2), inner, max_size=3), max_leaves=6
+)
 NAMES = st.from_regex(r"[a-z][a-z_]{0,8}", fullmatch=True).filter(lambda name: name not in ("null", "true", "false"))
 
 
@@ -57,25 +58,41 @@ def test_set_never_raises_whatever_is_typed(text):
 
 
 def test_set_replaces_adds_and_removes(write, good_text):
-    job = load(write(good_text), ["training.epochs=3", "data.features=[a, b, c]", "data.validation.fraction=1e-1",
-                                  "data.sample.fractions.7=0.5", 'data.sample.fractions."8"=0.25', "data.path=null", "training.workers=8",
-                                  "training.engine=single", "training.workers=null", "data.sql=SELECT * FROM t WHERE a = 'b'", "training.epochs=4"])
-    assert (job.training.epochs, job.training.workers) == (4, 1)   # with null a key has its default
+    job = load(
+        write(good_text),
+        [
+            "training.epochs=3",
+            "data.features=[a, b, c]",
+            "data.validation.fraction=1e-1",
+            "data.sample.fractions.7=0.5",
+            'data.sample.fractions."8"=0.25',
+            "data.path=null",
+            "training.workers=8",
+            "training.engine=single",
+            "training.workers=null",
+            "data.sql=SELECT * FROM t WHERE a = 'b'",
+            "training.epochs=4",
+        ],
+    )
+    assert (job.training.epochs, job.training.workers) == (4, 1)  # with null a key has its default
     assert job.data.features == ["a", "b", "c"]
     assert job.data.validation.fraction == 0.1
     assert job.data.sample.fractions == {7: 0.5, "8": 0.25}
     assert (job.data.path, job.data.sql) == (None, "SELECT * FROM t WHERE a = 'b'")
 
 
-@pytest.mark.parametrize(("override", "key"), [
-    ("training.epoch=3", "training.epoch"),
-    ("training.epochs=three", "training.epochs"),
-    ("data.features=[a, 5]", "data.features[1]"),
-    ("training.time_limit=0", "training.time_limit"),
-    ("training.global_batch_size=1", "training.global_batch_size"),
-    ("data.label.classes=[a, b]", "data.label"),
-    ("data.where='a' = b", "data.where"),
-])
+@pytest.mark.parametrize(
+    ("override", "key"),
+    [
+        ("training.epoch=3", "training.epoch"),
+        ("training.epochs=three", "training.epochs"),
+        ("data.features=[a, 5]", "data.features[1]"),
+        ("training.time_limit=0", "training.time_limit"),
+        ("training.global_batch_size=1", "training.global_batch_size"),
+        ("data.label.classes=[a, b]", "data.label"),
+        ("data.where='a' = b", "data.where"),
+    ],
+)
 def test_a_wrong_set_gives_the_same_error_and_says_where_it_came_from(refused, good_text, override, key):
     [problem] = refused(good_text, override).problems
     assert problem.key == key
@@ -89,8 +106,13 @@ def test_a_set_that_is_no_key_and_value_is_refused(refused, good_text, override)
 
 
 def test_a_set_leaves_what_an_alias_shares_alone(write):
-    job = load(write("data: {path: p, features: [x], label: y, validation: {fraction: 0.1}, args: &a {k: 1}, "
-                     "preprocess: a:b}\nmodel: {build: a:b, args: *a}\noutput: {path: p}\n"), ["model.args.k=2"])
+    job = load(
+        write(
+            "data: {path: p, features: [x], label: y, validation: {fraction: 0.1}, args: &a {k: 1}, "
+            "preprocess: a:b}\nmodel: {build: a:b, args: *a}\noutput: {path: p}\n"
+        ),
+        ["model.args.k=2"],
+    )
     assert (job.data.args, job.model.args) == ({"k": 1}, {"k": 2})
 
 
@@ -110,19 +132,23 @@ def test_a_key_that_stands_twice_is_refused_with_both_lines(refused, good_text):
     assert problem.place.endswith(f":{good_text.count(chr(10)) + 2}")
 
 
-@pytest.mark.parametrize(("text", "line"), [
-    ("data:\n  path: [a\nmodel: 3\n", 3),
-    ("data:\n\tpath: a\n", 2),
-    ("a: b: c\n", 1),
-    ("a: *nothing\n", 1),
-    ("a: 1\n---\nb: 2\n", 2),
-    ("a: !!python/object:os.system {}\n", 1),
-    ("{a: 1}: 2\n", 1),
-])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("data:\n  path: [a\nmodel: 3\n", 3),
+        ("data:\n\tpath: a\n", 2),
+        ("a: b: c\n", 1),
+        ("a: *nothing\n", 1),
+        ("a: 1\n---\nb: 2\n", 2),
+        ("a: !!python/object:os.system {}\n", 1),
+        ("{a: 1}: 2\n", 1),
+    ],
+)
 def test_what_is_not_yaml_is_refused_with_file_and_line(refused, text, line):
     error = refused(text)
-    assert any(problem.place.endswith(f"job.yaml:{line}") and problem.came.startswith("not YAML") for problem in
-               error.problems), str(error)
+    assert any(
+        problem.place.endswith(f"job.yaml:{line}") and problem.came.startswith("not YAML") for problem in error.problems
+    ), str(error)
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "null\n"])
@@ -144,7 +170,12 @@ def test_a_file_that_is_no_text_is_refused(write):
 
 
 def test_words_are_strings_and_only_true_and_false_booleans(write, good_text):
-    job = load(write(good_text), ["data.label={column: late, classes: [yes, no]}", "model.args={since: 2013-01-01, "
-                                  "at: 12:30, rate: 1e-3, units: 010, mask: 0x1F, flag: true}"])
+    job = load(
+        write(good_text),
+        [
+            "data.label={column: late, classes: [yes, no]}",
+            "model.args={since: 2013-01-01, at: 12:30, rate: 1e-3, units: 010, mask: 0x1F, flag: true}",
+        ],
+    )
     assert job.data.classes == ["yes", "no"]
     assert job.model.args == {"since": "2013-01-01", "at": "12:30", "rate": 1e-3, "units": 10, "mask": 31, "flag": True}

@@ -22,20 +22,37 @@ def test_a_good_job_has_the_documented_defaults(good):
 
 
 def test_every_error_is_told_at_once_with_its_key(wrong):
-    problems = wrong({"data.keep": "discs", "data.features": ["history", 5], "training.batch_sise": 64,
-                      "training.engine": "tensorflow", "model.load": "hdfs:///models/a", "sed": 3})
-    assert {problem.key for problem in problems} == {"data.keep", "data.features[1]", "training.batch_sise",
-                                                    "training.engine", "model.build", "sed"}
+    problems = wrong(
+        {
+            "data.keep": "discs",
+            "data.features": ["history", 5],
+            "training.batch_sise": 64,
+            "training.engine": "tensorflow",
+            "model.load": "hdfs:///models/a",
+            "sed": 3,
+        }
+    )
+    assert {problem.key for problem in problems} == {
+        "data.keep",
+        "data.features[1]",
+        "training.batch_sise",
+        "training.engine",
+        "model.build",
+        "sed",
+    }
 
 
-@pytest.mark.parametrize(("key", "meant"), [
-    ("training.batch_sise", "training.batch_size"),
-    ("training.global_batchsize", "training.global_batch_size"),
-    ("sed", "seed"),
-    ("on", "on_end"),
-    ("epochs", "training.epochs"),
-    ("training.features", "data.features"),
-])
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("training.batch_sise", "training.batch_size"),
+        ("training.global_batchsize", "training.global_batch_size"),
+        ("sed", "seed"),
+        ("on", "on_end"),
+        ("epochs", "training.epochs"),
+        ("training.features", "data.features"),
+    ],
+)
 def test_a_misspelt_key_is_told_with_the_nearest(wrong, key, meant):
     [problem] = wrong({key: 64})
     assert problem.key == key
@@ -65,37 +82,47 @@ def test_any_format_of_spark_s_is_taken_but_one_that_looks_like_a_slip(good, wro
     assert "data.table" in problem.hint and "JDBCTableCatalog" in problem.hint
 
 
-@pytest.mark.parametrize(("key", "value", "expected"), [
-    ("training.epochs", "5", "a whole number (at least 1)"),
-    ("training.epochs", True, "a whole number (at least 1)"),
-    ("training.epochs", 2.0, "a whole number (at least 1)"),
-    ("training.epochs", 0, "a whole number (at least 1)"),
-    ("training.epochs", None, "a whole number (at least 1)"),
-    ("training.workers", "two", "a whole number (at least 1) or {min, max}"),
-    ("training.workers", 0, "a whole number (at least 1) or {min, max}"),
-    ("training.gpus_per_worker", "all", "auto or a whole number (at least 0)"),
-    ("training.average", "row", "step | epoch or a whole number (at least 1)"),
-    ("training.time_limit", True, "a number (above 0) or {minutes, then}"),
-    ("data.path", [], "a string or [a string, …]"),
-    ("data.features", "history", "[a string or {column, shape, length, pad, side}, …] or {NAME: a string, [a string, …] or "
-                                 "{column, shape, length, pad, side}, …}"),
-    ("data.label", 5, "a string, [a string, …], {column, classes} or {NAME: a string, …}"),
-    ("model.modules", "my_layers", "[a module's name, …]"),
-    ("data.preprocess", "jobs/flights.py", "module:function"),
-    ("cluster.worker_memory", 8, "a size such as 800m, 8g or 1t"),
-    ("cluster.driver_port", 70000, "a whole number (at least 0, at most 65535)"),
-    ("cluster.slots_timeout", float("inf"), "a number (above 0)"),
-])
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("training.epochs", "5", "a whole number (at least 1)"),
+        ("training.epochs", True, "a whole number (at least 1)"),
+        ("training.epochs", 2.0, "a whole number (at least 1)"),
+        ("training.epochs", 0, "a whole number (at least 1)"),
+        ("training.epochs", None, "a whole number (at least 1)"),
+        ("training.workers", "two", "a whole number (at least 1) or {min, max}"),
+        ("training.workers", 0, "a whole number (at least 1) or {min, max}"),
+        ("training.gpus_per_worker", "all", "auto or a whole number (at least 0)"),
+        ("training.average", "row", "step | epoch or a whole number (at least 1)"),
+        ("training.time_limit", True, "a number (above 0) or {minutes, then}"),
+        ("data.path", [], "a string or [a string, …]"),
+        (
+            "data.features",
+            "history",
+            "[a string or {column, shape, length, pad, side}, …] or {NAME: a string, [a string, …] or "
+            "{column, shape, length, pad, side}, …}",
+        ),
+        ("data.label", 5, "a string, [a string, …], {column, classes} or {NAME: a string, …}"),
+        ("model.modules", "my_layers", "[a module's name, …]"),
+        ("data.preprocess", "jobs/flights.py", "module:function"),
+        ("cluster.worker_memory", 8, "a size such as 800m, 8g or 1t"),
+        ("cluster.driver_port", 70000, "a whole number (at least 0, at most 65535)"),
+        ("cluster.slots_timeout", float("inf"), "a number (above 0)"),
+    ],
+)
 def test_a_value_that_is_not_allowed_is_told_with_what_is(wrong, key, value, expected):
     [problem] = wrong({key: value})
     assert (problem.key, problem.expected) == (key, expected)
 
 
 def test_a_part_out_of_bounds_is_told_with_the_bounds(wrong):
-    assert [(problem.key, problem.expected) for problem in wrong({"data.sample": {"fractions": {7: 2.0}},
-                                                                 "data.validation": {"fraction": 1}})] == [
+    assert [
+        (problem.key, problem.expected)
+        for problem in wrong({"data.sample": {"fractions": {7: 2.0}}, "data.validation": {"fraction": 1}})
+    ] == [
         ("data.validation.fraction", "a number (above 0, below 1)"),
-        ("data.sample.fractions.7", "a number (above 0, at most 1)")]
+        ("data.sample.fractions.7", "a number (above 0, at most 1)"),
+    ]
 
 
 def test_what_is_required_and_missing_is_told(wrong):
@@ -119,7 +146,10 @@ def test_an_empty_section_is_as_good_as_none(good):
 
 def test_labels_may_be_integers_strings_and_booleans(good):
     assert good({"data.sample": {"fractions": {7: 0.1, True: 0.5, "refund": 1}}}).data.sample.fractions == {
-        7: 0.1, True: 0.5, "refund": 1.0}
+        7: 0.1,
+        True: 0.5,
+        "refund": 1.0,
+    }
     assert good({"training.class_weight": {0: 1, 1: 5}}).training.class_weight == {0: 1.0, 1: 5.0}
 
 
@@ -159,11 +189,20 @@ def test_a_program_need_not_name_rows_model_and_output_but_a_file_must():
 def test_the_inputs_have_one_form_whichever_the_job_has(good):
     plain = good({"data.weight": "w"}).data
     assert [(one.name, [column.column for column in one.columns]) for one in plain.inputs] == [
-        ("history", ["history"]), ("flight", ["flight"])]
+        ("history", ["history"]),
+        ("flight", ["flight"]),
+    ]
     assert plain.columns == ("history", "flight", "late", "w")
-    named = good({"data.features": {"when": ["month", "hour"], "image": {"column": "pixels", "shape": [28, 28]},
-                                    "words": {"column": "ids", "length": 200, "pad": -1, "side": "pre"}},
-                  "data.label": {"column": "intent", "classes": ["refund", "other"]}}).data
+    named = good(
+        {
+            "data.features": {
+                "when": ["month", "hour"],
+                "image": {"column": "pixels", "shape": [28, 28]},
+                "words": {"column": "ids", "length": 200, "pad": -1, "side": "pre"},
+            },
+            "data.label": {"column": "intent", "classes": ["refund", "other"]},
+        }
+    ).data
     assert [column.column for column in named.inputs[0].columns] == ["month", "hour"]
     assert named.inputs[1].columns[0].shape == (28, 28)
     words = named.inputs[2].columns[0]

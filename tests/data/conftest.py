@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -26,8 +27,7 @@ def prepared(spark, section) -> Callable[..., Prepared]:
 
     def make(frame, preprocess=None, pipeline=None, pipeline_url=None, classes=None, seed=7, **words):
         data = section(pipeline=pipeline_url, **words)
-        made.append(prepare(spark, data, seed=seed, frame=frame, preprocess=preprocess, pipeline=pipeline,
-                            classes=classes))
+        made.append(prepare(spark, data, seed=seed, frame=frame, preprocess=preprocess, pipeline=pipeline, classes=classes))
         return made[-1]
 
     yield make
@@ -38,6 +38,7 @@ def prepared(spark, section) -> Callable[..., Prepared]:
 @pytest.fixture
 def training() -> Callable[[Prepared], Counter]:
     """How often each training row is there."""
+
     def count(result: Prepared) -> Counter:
         return Counter(map(tuple, result.frame.where(f"NOT {VALIDATION}").drop(ROW, VALIDATION).collect()))
 
@@ -47,8 +48,11 @@ def training() -> Callable[[Prepared], Counter]:
 @pytest.fixture
 def dealt() -> Callable[..., list[list[tuple]]]:
     """The rows of each part, in the order of their hashes."""
+
     def collect(result: Prepared, parts: int, seed: int = 7) -> list[list[tuple]]:
-        return [[tuple(row) for row in sorted(part, key=lambda row: row[ROW])]
-                for part in deal(result.frame, parts, seed, False, result.repeated(parts, False)).rdd.glom().collect()]
+        return [
+            [tuple(row) for row in sorted(part, key=lambda row: row[ROW])]
+            for part in deal(result.frame, parts, seed, False, result.repeated(parts, False)).rdd.glom().collect()
+        ]
 
     return collect

@@ -24,8 +24,11 @@ def source(spark):
     """3,000 rows of classes 0 (2,400), 1 (570) and 2 (30); of class 0, 1,000 are equal and 600 are pairs."""
     row = F.when(F.col("id") < 1000, 0).when(F.col("id") < 1600, F.floor(F.col("id") / 2)).otherwise(F.col("id"))
     label = F.when(F.col("id") < 2400, 0).when(F.col("id") < 2970, 1).otherwise(2)
-    frame = spark.range(3000).select(row.alias("x"), F.array(row.cast("float"), F.lit(1.5)).alias("v"),
-                                     label.cast("int").alias("y")).cache()
+    frame = (
+        spark.range(3000)
+        .select(row.alias("x"), F.array(row.cast("float"), F.lit(1.5)).alias("v"), label.cast("int").alias("y"))
+        .cache()
+    )
     frame.count()
     yield frame
     frame.unpersist()
@@ -50,8 +53,11 @@ def test_validation_sample_and_order_do_not_depend_on_the_source_s_partitions(so
     assert written[0] == written[1] and len(written[0]) > 30
     for name, validation in (("training", False), ("validation", True)):
         for part, rows in enumerate(first):
-            lie = [Segment(tmp_path / "0" / path).fields["input:x"].ravel() for path in sorted(written[0])
-                   if path.startswith(f"{part}/{name}")]
+            lie = [
+                Segment(tmp_path / "0" / path).fields["input:x"].ravel()
+                for path in sorted(written[0])
+                if path.startswith(f"{part}/{name}")
+            ]
             assert np.concatenate(lie).tolist() == [row[0] for row in rows if row[4] == validation]
 
 
@@ -72,10 +78,15 @@ def filled(made, parts, folder):
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("sample, expected", [
-    ({"fraction": 0.1}, {0: 240, 1: 57, 2: 3}), ({"fraction": 0.0001}, {0: 1, 1: 1, 2: 1}),
-    ({"per_class": 1000}, {0: 1000, 1: 570, 2: 30}),
-    ({"fractions": {0: 0.5, 1: 0.0001}}, {0: 1200, 1: 1, 2: 30})])
+@pytest.mark.parametrize(
+    "sample, expected",
+    [
+        ({"fraction": 0.1}, {0: 240, 1: 57, 2: 3}),
+        ({"fraction": 0.0001}, {0: 1, 1: 1, 2: 1}),
+        ({"per_class": 1000}, {0: 1000, 1: 570, 2: 30}),
+        ({"fractions": {0: 0.5, 1: 0.0001}}, {0: 1200, 1: 1, 2: 30}),
+    ],
+)
 def test_counts_come_out_as_asked_and_only_of_rows_that_are_there(source, prepared, sample, expected):
     made = prepared(source, features=["x", "v"], sample=sample)
     rows = Counter(tuple(map(str, row)) for row in made.frame.select("x", "v", "y").collect())
@@ -87,8 +98,11 @@ def test_counts_come_out_as_asked_and_only_of_rows_that_are_there(source, prepar
 
 @pytest.mark.slow
 def test_equal_rows_at_the_cut_are_taken_as_often_as_is_missing(spark, prepared, training):
-    equal = spark.range(500).select(F.lit(1).alias("x"), F.lit("a").alias("y")).unionByName(
-        spark.range(40).select(F.lit(2).alias("x"), F.lit("b").alias("y")))
+    equal = (
+        spark.range(500)
+        .select(F.lit(1).alias("x"), F.lit("a").alias("y"))
+        .unionByName(spark.range(40).select(F.lit(2).alias("x"), F.lit("b").alias("y")))
+    )
     made = prepared(equal.repartition(5), sample={"fractions": {"a": 0.246, "b": 0.5}})
     assert training(made) == {(1, "a"): 123, (2, "b"): 20}
 
@@ -127,8 +141,13 @@ def test_a_label_that_is_a_measure_is_never_grouped_by(spark, prepared, monkeypa
     """Neither fractions, nor more different numbers than classes can be, which a first look may show or not."""
     grouped = []
     monkeypatch.setattr(census, "_by_class", lambda rows, label: grouped.append(label) or "was grouped")
-    frame = spark.range(60_000).select("id", F.col("id").alias("x"), (F.col("id") / 4).alias("y"), F.col("id").alias("whole"),
-                                       F.floor(F.col("id") / 2).cast("decimal(12,2)").alias("sorted"))
+    frame = spark.range(60_000).select(
+        "id",
+        F.col("id").alias("x"),
+        (F.col("id") / 4).alias("y"),
+        F.col("id").alias("whole"),
+        F.floor(F.col("id") / 2).cast("decimal(12,2)").alias("sorted"),
+    )
     for label, reason in (("y", "a fraction"), ("whole", "more than 10000"), ("sorted", "more than 10000")):
         with pytest.raises(InputError, match=reason):
             prepared(frame, label=label, sample={"per_class": 1})
@@ -138,15 +157,14 @@ def test_a_label_that_is_a_measure_is_never_grouped_by(spark, prepared, monkeypa
     monkeypatch.undo()
     late = frame.selectExpr("id", "x", "if(id = 59999, 0.5D, cast(id % 2 as double)) AS y")
     with pytest.raises(InputError, match="has values with a fraction"):
-        prepared(late, sample={"per_class": 1})   # where only counting all shows it
+        prepared(late, sample={"per_class": 1})  # where only counting all shows it
 
 
 def test_validation_by_a_column_keeps_its_values_on_one_side_whatever_else_is_in_the_rows(spark, prepared):
     frame = spark.range(2000).select((F.col("id") % 100).alias("who"), F.col("id").alias("x"), F.lit(0).alias("y"))
     words = dict(features=["who", "x"], validation={"fraction": 0.3, "by": "who"})
     tonight = prepared(frame, **words)
-    sides = {row.who: row.side for row in tonight.frame.groupBy("who").agg(
-        F.collect_set(VALIDATION).alias("side")).collect()}
+    sides = {row.who: row.side for row in tonight.frame.groupBy("who").agg(F.collect_set(VALIDATION).alias("side")).collect()}
     assert all(len(side) == 1 for side in sides.values()) and 15 < sum(side[0] for side in sides.values()) < 45
     tomorrow = prepared(frame.where("who < 50").withColumn("x", F.col("x") + 1), **words)
     assert all(sides[row.who] == [row[VALIDATION]] for row in tomorrow.frame.collect())
@@ -155,9 +173,11 @@ def test_validation_by_a_column_keeps_its_values_on_one_side_whatever_else_is_in
 def test_rows_that_differ_only_in_where_a_null_is_differ_and_equal_maps_do_not(spark):
     nulls = spark.createDataFrame([(None, 1), (1, None), (None, None), (0, None), (None, 0)], "a int, b int")
     assert nulls.select(row_hash(nulls, 7)).distinct().count() == 5
-    maps = spark.sql("SELECT map('a', map(1, 'x', 2, 'y'), 'b', map()) m, array(struct(map('k', 1) AS i)) n UNION ALL "
-                     "SELECT map('b', map(), 'a', map(2, 'y', 1, 'x')), array(struct(map('k', 1)))  UNION ALL "
-                     "SELECT map('b', map(), 'a', map(2, 'y', 1, 'z')), array(null)")
+    maps = spark.sql(
+        "SELECT map('a', map(1, 'x', 2, 'y'), 'b', map()) m, array(struct(map('k', 1) AS i)) n UNION ALL "
+        "SELECT map('b', map(), 'a', map(2, 'y', 1, 'x')), array(struct(map('k', 1)))  UNION ALL "
+        "SELECT map('b', map(), 'a', map(2, 'y', 1, 'z')), array(null)"
+    )
     hashes = [row[0] for row in maps.select(row_hash(maps, 7)).collect()]
     assert hashes[0] == hashes[1] != hashes[2]
     assert hashes[0] == maps.select("n", "m").select(row_hash(maps, 7)).first()[0]
@@ -166,21 +186,76 @@ def test_rows_that_differ_only_in_where_a_null_is_differ_and_equal_maps_do_not(s
 
 
 NESTED = {
-    "array<array<int>>": [[[1, 2], [3]], [[1], [2, 3]], [[1, 2, 3]], [[], [1, 2, 3]], [[1, 2, 3], []], [], None, [None],
-                          [None, None], [[]], [[None]], [[1, None], [3]], [[1], [None, 3]], [[1], None, [3]], [None, [1], [3]]],
-    "array<array<array<float>>>": [[[[1.0], [2.0]]], [[[1.0]], [[2.0]]], [[[1.0, 2.0]]], [[[1.0, None, 2.0]]], [[[1.0, 2.0, None]]],
-                                   [[None, [1.0, 2.0]]], [[[1.0, 2.0], None]], [None, [[1.0, 2.0]]], [[[1.0], [float("nan")]]]],
-    "array<string>": [["a", None, "b"], ["a", "b", None], ["a", "b"], ["ab"], ["a", "b", ""], [], [None], None, ["\ufffe", "a"],
-                      ["a", "\ufffe"]],
+    "array<array<int>>": [
+        [[1, 2], [3]],
+        [[1], [2, 3]],
+        [[1, 2, 3]],
+        [[], [1, 2, 3]],
+        [[1, 2, 3], []],
+        [],
+        None,
+        [None],
+        [None, None],
+        [[]],
+        [[None]],
+        [[1, None], [3]],
+        [[1], [None, 3]],
+        [[1], None, [3]],
+        [None, [1], [3]],
+    ],
+    "array<array<array<float>>>": [
+        [[[1.0], [2.0]]],
+        [[[1.0]], [[2.0]]],
+        [[[1.0, 2.0]]],
+        [[[1.0, None, 2.0]]],
+        [[[1.0, 2.0, None]]],
+        [[None, [1.0, 2.0]]],
+        [[[1.0, 2.0], None]],
+        [None, [[1.0, 2.0]]],
+        [[[1.0], [float("nan")]]],
+    ],
+    "array<string>": [
+        ["a", None, "b"],
+        ["a", "b", None],
+        ["a", "b"],
+        ["ab"],
+        ["a", "b", ""],
+        [],
+        [None],
+        None,
+        ["\ufffe", "a"],
+        ["a", "\ufffe"],
+    ],
     "array<boolean>": [[True, None], [None, True], [True, True], [None, None], [True], [False]],
     "array<float>": [[1.0, None, 2.0], [1.0, 2.0, None], [1.0, 2.0], [float("nan"), 1.0, None], [float("nan"), None, 1.0]],
     "struct<x:int,y:int>": [(None, 1), (1, None), (None, None), None],
-    "struct<x:array<float>,y:array<float>>": [([1.0], [2.0]), ([1.0, 2.0], []), ([], [1.0, 2.0]), ([1.0, 2.0], None),
-                                              ([None, 1.0], [2.0]), ([1.0, None], [2.0])],
-    "array<struct<x:int,y:array<int>>>": [[(1, [2]), (3, [])], [(1, [2, 3]), (None, [])], [(1, [2]), (None, [3])],
-                                          [(1, [2]), None, (3, [])], [(1, [2]), (3, [None])], [(1, [2]), (3, None)]],
-    "map<string,array<int>>": [{"a": [1], "b": [2]}, {"a": [1, 2], "b": []}, {"a": [], "b": [1, 2]}, {"a": [1, None], "b": [2]},
-                               {"a": [1], "b": [None, 2]}, {"a": None, "b": [2]}, {"b": [2]}, {}, None],
+    "struct<x:array<float>,y:array<float>>": [
+        ([1.0], [2.0]),
+        ([1.0, 2.0], []),
+        ([], [1.0, 2.0]),
+        ([1.0, 2.0], None),
+        ([None, 1.0], [2.0]),
+        ([1.0, None], [2.0]),
+    ],
+    "array<struct<x:int,y:array<int>>>": [
+        [(1, [2]), (3, [])],
+        [(1, [2, 3]), (None, [])],
+        [(1, [2]), (None, [3])],
+        [(1, [2]), None, (3, [])],
+        [(1, [2]), (3, [None])],
+        [(1, [2]), (3, None)],
+    ],
+    "map<string,array<int>>": [
+        {"a": [1], "b": [2]},
+        {"a": [1, 2], "b": []},
+        {"a": [], "b": [1, 2]},
+        {"a": [1, None], "b": [2]},
+        {"a": [1], "b": [None, 2]},
+        {"a": None, "b": [2]},
+        {"b": [2]},
+        {},
+        None,
+    ],
 }
 
 
@@ -197,7 +272,8 @@ def test_rows_that_differ_deep_within_a_value_differ_and_equal_ones_do_not(spark
     assert seen[0] == seen[1] == seen[2]
     # Of a kind with fewer values the rest are null
     assert {kind: len(hashes) for kind, hashes in seen[0].items()} == {
-        kind: len(values) + (None not in values and len(values) < most) for kind, values in NESTED.items()}
+        kind: len(values) + (None not in values and len(values) < most) for kind, values in NESTED.items()
+    }
 
 
 @pytest.mark.parametrize("kind", ["float", "double", "int", "bigint"])
@@ -215,7 +291,7 @@ def test_an_array_s_hash_is_of_its_elements_wherever_spark_keeps_them(spark, kin
 
     expected = hashes(columnar)
     assert hashes(generic) == hashes(unsafe) == expected
-    assert len(set(expected.values())) == 2 + 40   # all different, but for the empty and the missing ones
+    assert len(set(expected.values())) == 2 + 40  # all different, but for the empty and the missing ones
     spark.conf.set("spark.sql.codegen.wholeStage", "false")
     spark.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     try:
@@ -236,8 +312,13 @@ def test_arrays_come_to_python_as_they_are_wherever_spark_had_them(spark, kind, 
     for frame in (columnar, generic):
         frame = frame.withColumn(ROW, row_hash(frame, 7)).withColumn(VALIDATION, F.lit(False))
         packed, sent = pack(deal(frame, 2, 7))
-        assert sent == {"id": None, "v": {"float": "float32", "double": "float64", "int": "int32", "bigint": "int64"}[kind],
-                        "a.`b": "int64", ROW: None, VALIDATION: None}
+        assert sent == {
+            "id": None,
+            "v": {"float": "float32", "double": "float64", "int": "int32", "bigint": "int64"}[kind],
+            "a.`b": "int64",
+            ROW: None,
+            VALIDATION: None,
+        }
 
         def lists(batches, sent=sent):
             for batch in batches:
@@ -280,7 +361,7 @@ def test_a_row_that_is_there_very_often_is_spread_over_the_workers_and_seldom_on
         assert [part[-2.0, (-2,), False] for part in rows] == [2600 if whole else 650] * 4
         single = [{key for key in part if key[0] >= 0} for part in rows]
         assert len(set.union(*single)) == 10_000 and sum(map(len, single)) == (40_000 if whole else 10_000)
-    assert made.repeated(1, False) == {}   # one worker has them all
+    assert made.repeated(1, False) == {}  # one worker has them all
 
 
 def test_every_part_may_get_all_training_rows_and_validation_rows_are_dealt_once(spark, prepared):

@@ -10,7 +10,8 @@ from sparktrain.data.errors import InputError
 from sparktrain.data.sampling import apportion, find_class, locate, of_fraction, of_fractions, of_per_class, rounded
 
 counts = st.dictionaries(st.integers(0, 50), st.integers(0, 10_000), min_size=1, max_size=12).filter(
-    lambda found: sum(found.values()) > 0)
+    lambda found: sum(found.values()) > 0
+)
 
 
 @given(st.dictionaries(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(1, 1000), min_size=1), st.data())
@@ -28,15 +29,16 @@ def test_a_fraction_is_exact_in_sum_and_within_one_row_of_each_class_share(count
     classes = [key for key, count in counts.items() if count]
     assert sum(taken.values()) == max(total, len(classes))
     assert all(min(1, counts[key]) <= taken[key] <= counts[key] for key in counts)
-    if all(total * counts[key] >= sum(counts.values()) for key in classes):   # no class had to be helped to a row
+    if all(total * counts[key] >= sum(counts.values()) for key in classes):  # no class had to be helped to a row
         assert all(abs(taken[key] - total * counts[key] / sum(counts.values())) < 1 for key in classes)
 
 
 def test_a_share_is_rounded_as_it_was_written():
     assert rounded(0.575, 1000) == 575 and rounded(0.145, 100) == 14 and rounded(0.155, 100) == 16
     assert of_fraction(0.001, {"a": 990, "b": 10}) == (
-        {"a": 1, "b": 1}, ["data.sample.fraction 0.001 makes 1 rows; 1 more are taken, so that each of the 2 classes "
-                           "keeps a row"])
+        {"a": 1, "b": 1},
+        ["data.sample.fraction 0.001 makes 1 rows; 1 more are taken, so that each of the 2 classes keeps a row"],
+    )
 
 
 def test_a_class_with_fewer_rows_than_asked_for_is_taken_whole_and_named():

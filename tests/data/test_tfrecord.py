@@ -16,7 +16,7 @@ from sparktrain.data.records import Damage
 
 # Three records {id: i - 1, text: "späť<i>", floats: [i + .5, i - .25], raw: ff fe <i>} by tf.io.TFRecordWriter 2.21.
 WRITTEN = Path(__file__).with_name("three.tfrecord").read_bytes()
-FIRST = 12 + 85 + 4   # bytes of the first record
+FIRST = 12 + 85 + 4  # bytes of the first record
 
 
 def schema(**columns) -> StructType:
@@ -34,18 +34,19 @@ def decoded(data: bytes, schema: StructType = SCHEMA) -> list:
 
 
 def changed(at: int) -> bytes:
-    return WRITTEN[:at] + bytes([WRITTEN[at] ^ 1]) + WRITTEN[at + 1:]
+    return WRITTEN[:at] + bytes([WRITTEN[at] ^ 1]) + WRITTEN[at + 1 :]
 
 
 def test_what_tensorflow_wrote_is_read():
     assert decoded(WRITTEN) == [
-        {"id": i - 1, "text": f"späť{i}", "floats": [i + .5, i - .25], "raw": b"\xff\xfe" + bytes([i])}
-        for i in range(3)]
+        {"id": i - 1, "text": f"späť{i}", "floats": [i + 0.5, i - 0.25], "raw": b"\xff\xfe" + bytes([i])} for i in range(3)
+    ]
 
 
 def test_columns_are_found_from_the_first_record():
     assert tfrecord.infer(WRITTEN[:FIRST], "a.tfrecord") == schema(
-        floats=ArrayType(FloatType()), id=LongType(), raw=BinaryType(), text=StringType())
+        floats=ArrayType(FloatType()), id=LongType(), raw=BinaryType(), text=StringType()
+    )
 
 
 def test_a_record_with_a_wrong_checksum_is_damaged_alone():
@@ -53,18 +54,24 @@ def test_a_record_with_a_wrong_checksum_is_damaged_alone():
     assert second == Damage(2, "the checksum of its bytes is wrong") and first["id"] == -1 and third["id"] == 1
 
 
-@pytest.mark.parametrize("data, number", [(changed(FIRST + 3), 2), (changed(FIRST + 9), 2), (WRITTEN[:-3], 3),
-                                          (WRITTEN[:FIRST + 5], 2), (b"no TFRecord file", 1)])
+@pytest.mark.parametrize(
+    "data, number",
+    [(changed(FIRST + 3), 2), (changed(FIRST + 9), 2), (WRITTEN[:-3], 3), (WRITTEN[: FIRST + 5], 2), (b"no TFRecord file", 1)],
+)
 def test_after_a_damaged_length_or_a_cut_nothing_is_read(data, number):
     records = decoded(data)
     assert len(records) == number and records[-1].number == number and records[-1].rest
     assert not any(isinstance(record, Damage) for record in records[:-1])
 
 
-@pytest.mark.parametrize("columns, message", [
-    (schema(id=StringType()), "record 1: feature 'id' is a int64_list, but its column is string"),
-    (schema(floats=FloatType()), "feature 'floats' has 2 values, but its column is a single float"),
-    (schema(raw=StringType()), "bytes that are no UTF-8 text")])
+@pytest.mark.parametrize(
+    "columns, message",
+    [
+        (schema(id=StringType()), "record 1: feature 'id' is a int64_list, but its column is string"),
+        (schema(floats=FloatType()), "feature 'floats' has 2 values, but its column is a single float"),
+        (schema(raw=StringType()), "bytes that are no UTF-8 text"),
+    ],
+)
 def test_a_feature_of_another_type_is_refused_with_its_record(columns, message):
     with pytest.raises(InputError, match="a.tfrecord, record 1") as refused:
         decoded(WRITTEN, columns)

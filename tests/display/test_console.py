@@ -28,6 +28,7 @@ def console():
 @pytest.fixture
 def clock(monkeypatch):
     """A clock that a test sets."""
+
     class Clock:
         now = 1000.0
 
@@ -44,10 +45,19 @@ def test_the_line_has_the_rows_of_all_workers_and_the_place_and_time_left_of_the
     assert training_line(told, 30.0) == "epoch 2/5 · step 20/40 · 500 rows/s · loss 0.5000 · 70 s left"
 
 
-@pytest.mark.parametrize("value, shown", [
-    (0.25, "0.2500"), (12.0, "12.0000"), (0.0, "0.0000"), (3.14159e-6, "3.142e-06"), (0.0012345, "0.001234"), (-2e-5, "-2e-05"),
-    (float("nan"), "nan"), (None, "nan"),
-])
+@pytest.mark.parametrize(
+    "value, shown",
+    [
+        (0.25, "0.2500"),
+        (12.0, "12.0000"),
+        (0.0, "0.0000"),
+        (3.14159e-6, "3.142e-06"),
+        (0.0012345, "0.001234"),
+        (-2e-5, "-2e-05"),
+        (float("nan"), "nan"),
+        (None, "nan"),
+    ],
+)
 def test_a_small_figure_keeps_its_significant_digits(value, shown):
     assert figure(value) == shown
 
@@ -67,10 +77,10 @@ def test_without_a_terminal_a_line_comes_at_each_step_and_then_every_ten_seconds
     clock.now += 2
     display.message(1, Filling(7, 2_000_000))
     clock.now += 11
-    display.message(1, Filling(7, 2_000_000))   # nothing new
+    display.message(1, Filling(7, 2_000_000))  # nothing new
     assert shown(console)[1:] == ["filling: 27 rows, 12 MB in segments"]
     for text in ("writing", "filling"):
-        display.step(text)   # at once
+        display.step(text)  # at once
     assert shown(console)[2:] == ["writing", "filling"]
     display.message(0, Phase("train"))
     clock.now += 20
@@ -86,8 +96,10 @@ def test_between_filling_and_training_the_workers_phases_are_told(console, clock
     watch_last = shown(console)[-1]
     clock.now += 11
     display.message(1, Phase("join"))
-    assert (watch_last, shown(console)[-1]) == ("1,500 rows in segments; workers: build",
-                                                "1,500 rows in segments; workers: build, join")
+    assert (watch_last, shown(console)[-1]) == (
+        "1,500 rows in segments; workers: build",
+        "1,500 rows in segments; workers: build, join",
+    )
 
 
 def test_what_a_worker_prints_comes_with_its_rank_literally_and_unbroken(console):
@@ -121,14 +133,24 @@ def test_on_a_terminal_there_is_one_line_drawn_over_itself_and_what_stays_is_abo
     written = console.file.getvalue()
     places = [written.index(text) for text in ("[part 0] \x1b[0m[0]\n", "a note [of] the run\n", "reading [file]")]
     assert places == sorted(places)
-    assert written.endswith("\x1b[2K")   # the line itself is wiped
+    assert written.endswith("\x1b[2K")  # the line itself is wiped
 
 
 def summary(**words):
     seconds = {"slots": 0.1, "prepare": 2.5, "fill": 3.25, "start workers": 4.0, "train": 50.0, "save": 0.5}
-    return {"run": "20250101-abc", "rows": 1_234_567, "validation_rows": 8_910, "rows_per_second": 4_321.9,
-            "workers": 2, "engine": "horovod", "seconds": seconds, "held_back_by": "training itself (80% of 60 s)",
-            "metrics": {"val_[auc]": 0.98765}, "notes": [], **words}
+    return {
+        "run": "20250101-abc",
+        "rows": 1_234_567,
+        "validation_rows": 8_910,
+        "rows_per_second": 4_321.9,
+        "workers": 2,
+        "engine": "horovod",
+        "seconds": seconds,
+        "held_back_by": "training itself (80% of 60 s)",
+        "metrics": {"val_[auc]": 0.98765},
+        "notes": [],
+        **words,
+    }
 
 
 def test_the_table_at_the_end_has_rows_speed_phases_what_held_it_back_notes_and_the_whole_path(console):
@@ -139,11 +161,12 @@ def test_the_table_at_the_end_has_rows_speed_phases_what_held_it_back_notes_and_
     assert max(map(len, lines)) <= 60
     cells = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
     rows: dict[str, str] = {}
+    last = ""
     for name, value in cells:
         last = name or last
         rows[last] = rows.get(last, "") + value + ("" if last == "path" else " ")
     assert rows["rows"] == "1,234,567 training, 8,910 validation "
-    assert rows["training"].split() == "4,322 rows/s by 2 workers, horovod".split()
+    assert rows["training"].split() == ["4,322", "rows/s", "by", "2", "workers,", "horovod"]
     for phase, seconds in summary()["seconds"].items():
         assert rows[phase] == f"{seconds:.1f} s "
     assert rows["held back by"].strip() == "training itself (80% of 60 s)"
@@ -152,10 +175,13 @@ def test_the_table_at_the_end_has_rows_speed_phases_what_held_it_back_notes_and_
     assert "20250101-abc" in lines[0]
 
 
-@pytest.mark.parametrize("classes, told", [
-    ({"no": 1000, "[yes]": 5}, ["class no 1,000 training rows", "class [yes] 5 training rows"]),
-    ({delay: 1 + delay for delay in range(500)}, ["label 500 values, each in 1 to 500 training rows"]),
-])
+@pytest.mark.parametrize(
+    "classes, told",
+    [
+        ({"no": 1000, "[yes]": 5}, ["class no 1,000 training rows", "class [yes] 5 training rows"]),
+        ({delay: 1 + delay for delay in range(500)}, ["label 500 values, each in 1 to 500 training rows"]),
+    ],
+)
 def test_classes_are_listed_and_the_values_of_a_measure_are_counted(console, classes, told):
     table = Table(show_header=False, box=None)
     add_classes(table, classes)

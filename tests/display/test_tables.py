@@ -5,36 +5,71 @@ from __future__ import annotations
 import json
 import threading
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sparktrain.runs.records import End, Summary
 from sparktrain.cli.command import main
 from sparktrain.runs import follow
 from sparktrain.runs.folder import RunFolder
 from sparktrain.runs.json_text import write_json
 from sparktrain.runs.log import RunLog
+from sparktrain.runs.records import End, Summary
 from sparktrain.runs.result import Result
 from sparktrain.storage import claims
 
 SUMMARY = {
-    "status": "finished", "engine": "horovod", "workers": 2, "rows": 80_000, "validation_rows": 9_000, "epochs": 5,
-    "attempts": 1, "wall": 66.6, "rows_per_second": 9_000.0, "seconds": {"train": 40.0}, "held_back_by": "train",
-    "metrics": {"val_auc": 0.76668}, "notes": ["a note [with brackets]"],
+    "status": "finished",
+    "engine": "horovod",
+    "workers": 2,
+    "rows": 80_000,
+    "validation_rows": 9_000,
+    "epochs": 5,
+    "attempts": 1,
+    "wall": 66.6,
+    "rows_per_second": 9_000.0,
+    "seconds": {"train": 40.0},
+    "held_back_by": "train",
+    "metrics": {"val_auc": 0.76668},
+    "notes": ["a note [with brackets]"],
 }
 ORIGIN = {
-    "inputs": [{"path": "hdfs://x/1", "length": 1_000_000, "modified": 0}], "seed": 7, "user": "ada",
-    "application": "app-1", "versions": {"keras": "3.15.1"}, "parent": "hdfs://x/models/before",
+    "inputs": [{"path": "hdfs://x/1", "length": 1_000_000, "modified": 0}],
+    "seed": 7,
+    "user": "ada",
+    "application": "app-1",
+    "versions": {"keras": "3.15.1"},
+    "parent": "hdfs://x/models/before",
     "classes_after_sampling": {"late": 40_000},
 }
 STATUS = {
-    "run": "now", "output": None, "status": "running", "rows": 1_000, "epochs": 1, "workers": 2, "engine": "single",
-    "attempts": 1, "seconds": 9.0, "metrics": {"loss": 0.5, "auc": None}, "phase": "train", "epoch": 2, "of_epochs": 5,
-    "step": 3, "of_steps": 40, "rows_per_second": 1234.5, "loss": None,
+    "run": "now",
+    "output": None,
+    "status": "running",
+    "rows": 1_000,
+    "epochs": 1,
+    "workers": 2,
+    "engine": "single",
+    "attempts": 1,
+    "seconds": 9.0,
+    "metrics": {"loss": 0.5, "auc": None},
+    "phase": "train",
+    "epoch": 2,
+    "of_epochs": 5,
+    "step": 3,
+    "of_steps": 40,
+    "rows_per_second": 1234.5,
+    "loss": None,
 }
-FAILED = Result(run="bad", status="failed", workers=2, engine="single", attempts=1, seconds=3.2,
-                reason="rank 1 on node: KeyError: [its reason]\nand more of it")
+FAILED = Result(
+    run="bad",
+    status="failed",
+    workers=2,
+    engine="single",
+    attempts=1,
+    seconds=3.2,
+    reason="rank 1 on node: KeyError: [its reason]\nand more of it",
+)
 
 
 @pytest.fixture
@@ -64,7 +99,7 @@ def quick(monkeypatch):
 
 def tell(output, **words) -> None:
     """What the run at work tells of itself."""
-    told = {**STATUS, "updated": datetime.now(timezone.utc).isoformat(), **words}
+    told = {**STATUS, "updated": datetime.now(UTC).isoformat(), **words}
     RunFolder(output, "now", {}).staged.write_text("status.json", json.dumps(told))
 
 
@@ -72,7 +107,11 @@ def test_a_list_has_runs_at_work_and_finished_ones_the_last_first(output, capsys
     assert main(["runs", "list", output, "--json"]) == 0
     runs = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(run["run"], run["status"]) for run in runs] == [
-        ("now", "running"), ("newer", "finished"), ("bad", "failed"), ("older", "finished")]
+        ("now", "running"),
+        ("newer", "finished"),
+        ("bad", "failed"),
+        ("older", "finished"),
+    ]
     assert runs[2]["reason"] == FAILED.reason and "traceback" not in runs[2]
     assert main(["runs", "list", output, "--most", "1"]) == 0
     shown = capsys.readouterr().out
@@ -113,12 +152,12 @@ def test_what_is_left_of_a_run_is_removed_and_a_finished_one_only_by_its_user_s_
     models = tmp_path / "models"
     assert main(["runs", "remove", f"{output}/now"]) == 1 and "stop it first" in capsys.readouterr().err
     assert (models / "_runs" / "now").exists()
-    tell(output, updated="2026-01-01T00:00:00+00:00")   # killed long ago
+    tell(output, updated="2026-01-01T00:00:00+00:00")  # killed long ago
     assert main(["runs", "remove", f"{output}/now"]) == 0 and not (models / "_runs" / "now").exists()
     (models / "_runs" / "bad" / "checkpoints").mkdir(parents=True)
     assert main(["runs", "remove", f"{output}/bad"]) == 0
     assert not (models / "_runs" / "bad").exists() and not (models / "_ended" / "bad").exists()
-    for word in ("latest", "newer"):   # no one's guess, and nobody at the terminal
+    for word in ("latest", "newer"):  # no one's guess, and nobody at the terminal
         assert main(["runs", "remove", f"{output}/{word}"]) == 1 and (models / "newer" / "summary.json").exists()
     assert "say --yes" in capsys.readouterr().err
     assert main(["runs", "remove", f"{output}/newer", "--yes"]) == 0 and not (models / "newer").exists()
@@ -132,7 +171,7 @@ def test_a_list_says_how_far_a_run_at_work_is_and_whether_it_gives_a_sign(output
     assert main(["runs", "list", output]) == 0
     shown = capsys.readouterr().out
     assert "train · epoch 2/5 · step 3/40 · 1,234 rows/s (grace" in shown and "no sign" not in shown
-    tell(output, loss=0.25, updated=(datetime.now(timezone.utc) - timedelta(minutes=10)).isoformat())
+    tell(output, loss=0.25, updated=(datetime.now(UTC) - timedelta(minutes=10)).isoformat())
     assert main(["runs", "list", output]) == 0
     assert "1,234 rows/s · loss 0.2500 · no sign for 10 min (grace" in capsys.readouterr().out
     assert main(["runs", "list", output, "--json"]) == 0
@@ -148,8 +187,16 @@ def test_an_output_folder_that_is_not_there_has_no_runs(tmp_path, capsys):
 def test_a_run_shows_its_numbers_and_where_its_model_comes_from(output, capsys):
     assert main(["runs", "show", f"{output}/latest"]) == 0
     shown = capsys.readouterr().out
-    for word in ("run newer", "0.7667", "a note [with brackets]", "1 files, 1,000,000 bytes", "ada", "keras 3.15.1",
-                 "hdfs://x/models/before", "late: 40,000"):
+    for word in (
+        "run newer",
+        "0.7667",
+        "a note [with brackets]",
+        "1 files, 1,000,000 bytes",
+        "ada",
+        "keras 3.15.1",
+        "hdfs://x/models/before",
+        "late: 40,000",
+    ):
         assert word in shown, shown
     assert main(["runs", "show", f"{output}/older", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

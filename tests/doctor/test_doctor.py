@@ -20,45 +20,67 @@ from sparktrain.launcher import cluster_arguments
 from sparktrain.launcher.java import ask_version, find_java
 from sparktrain.storage import open_folder
 
-VERSIONS = {"python": "3.11.7", "sparktrain": "1", "pyspark": "4.3.0", "keras": "3", "tensorflow-cpu": "2.21",
-            "horovod": "0.28", "numpy": "2", "pyarrow": "26"}
+VERSIONS = {
+    "python": "3.11.7",
+    "sparktrain": "1",
+    "pyspark": "4.3.0",
+    "keras": "3",
+    "tensorflow-cpu": "2.21",
+    "horovod": "0.28",
+    "numpy": "2",
+    "pyarrow": "26",
+}
 SLOTS = Slots(executors=2, cores=4, task_cpus=1, local=False)
 
 
 def executor(number=0, host="a", **more):
     disk = {"path": "/d", "device": 1, "free": 5 * 10**9, "total": 10**10, "writable": True}
-    return {"executor": f"{host} #{number}", "host": host, "versions": VERSIONS, "node_memory": 16 << 30, "nvidia_devices": 0,
-            "gpus": [], "disks": [disk], **more}
+    return {
+        "executor": f"{host} #{number}",
+        "host": host,
+        "versions": VERSIONS,
+        "node_memory": 16 << 30,
+        "nvidia_devices": 0,
+        "gpus": [],
+        "disks": [disk],
+        **more,
+    }
 
 
 def without(*names, **others):
     return {name: version for name, version in (VERSIONS | others).items() if name not in names}
 
 
-@pytest.mark.parametrize("driver, there, engine, verdict, word", [
-    (VERSIONS, [VERSIONS, VERSIONS], "horovod", "ok", ""),
-    (VERSIONS, [without("tensorflow-cpu", tensorflow="2.21")], "horovod", "ok", ""),
-    (without("horovod", "keras", "tensorflow-cpu"), [VERSIONS], "horovod", "ok", ""),
-    (VERSIONS, [without("horovod")], "single", "ok", ""),
-    (VERSIONS, [VERSIONS, without("horovod")], "horovod", "bad", "horovod on a #1"),
-    (VERSIONS, [without("tensorflow-cpu")], "single", "bad", "tensorflow on a #0"),
-    (VERSIONS, [VERSIONS], "tensorflowonspark", "bad", "tensorflowonspark on a #0"),
-    (VERSIONS, [VERSIONS, {**VERSIONS, "keras": "4"}], "horovod", "bad", "executors differ in keras"),
-    ({**VERSIONS, "numpy": "1"}, [VERSIONS], "horovod", "warning", "numpy (1 and 2)"),
-    ({**VERSIONS, "sparktrain": "0"}, [VERSIONS], "horovod", "bad", "sparktrain (0 and 1)"),
-])
+@pytest.mark.parametrize(
+    "driver, there, engine, verdict, word",
+    [
+        (VERSIONS, [VERSIONS, VERSIONS], "horovod", "ok", ""),
+        (VERSIONS, [without("tensorflow-cpu", tensorflow="2.21")], "horovod", "ok", ""),
+        (without("horovod", "keras", "tensorflow-cpu"), [VERSIONS], "horovod", "ok", ""),
+        (VERSIONS, [without("horovod")], "single", "ok", ""),
+        (VERSIONS, [VERSIONS, without("horovod")], "horovod", "bad", "horovod on a #1"),
+        (VERSIONS, [without("tensorflow-cpu")], "single", "bad", "tensorflow on a #0"),
+        (VERSIONS, [VERSIONS], "tensorflowonspark", "bad", "tensorflowonspark on a #0"),
+        (VERSIONS, [VERSIONS, {**VERSIONS, "keras": "4"}], "horovod", "bad", "executors differ in keras"),
+        ({**VERSIONS, "numpy": "1"}, [VERSIONS], "horovod", "warning", "numpy (1 and 2)"),
+        ({**VERSIONS, "sparktrain": "0"}, [VERSIONS], "horovod", "bad", "sparktrain (0 and 1)"),
+    ],
+)
 def test_versions(driver, there, engine, verdict, word):
     found = verdicts.versions(driver, [executor(number, versions=each) for number, each in enumerate(there)], engine)
     assert found.verdict == verdict and word in found.advice and "python 3.11.7" in found.found
 
 
-@pytest.mark.parametrize("cores, settings, workers, verdict, word", [
-    ([4, 4], {}, 2, "ok", ""),
-    ([4, 4], {"spark.executor.instances": "2"}, 2, "ok", ""),
-    ([4], {}, 2, "bad", "--num-executors 2"),
-    ([4, 2], {}, 2, "warning", "--executor-cores"),
-    ([4, 4], {"spark.executor.instances": "3"}, 2, "warning", "3 were asked for"),
-])
+@pytest.mark.parametrize(
+    "cores, settings, workers, verdict, word",
+    [
+        ([4, 4], {}, 2, "ok", ""),
+        ([4, 4], {"spark.executor.instances": "2"}, 2, "ok", ""),
+        ([4], {}, 2, "bad", "--num-executors 2"),
+        ([4, 2], {}, 2, "warning", "--executor-cores"),
+        ([4, 4], {"spark.executor.instances": "3"}, 2, "warning", "3 were asked for"),
+    ],
+)
 def test_executors(cores, settings, workers, verdict, word):
     found = verdicts.executors(SLOTS, [{"cores": each} for each in cores], [executor(), executor(1, "b")], settings, workers)
     assert found.verdict == verdict and word in found.advice and "2 host(s)" in found.found and "16.0 GiB" in found.found
@@ -70,14 +92,17 @@ def test_executors_of_local_mode():
     assert "local[3]" in verdicts.executors(slots, [], [], {}, 3).advice
 
 
-@pytest.mark.parametrize("master, settings, resident, verdict, word", [
-    ("spark://x:7077", {}, 9 << 30, "ok", "spark does not count it"),
-    ("local-cluster[2,1,1024]", {}, None, "ok", "local-cluster does not count it"),
-    ("yarn", {}, None, "ok", "384 MiB"),
-    ("yarn", {"spark.executor.memoryOverhead": "2g"}, 1 << 30, "ok", "2,048 MiB"),
-    ("yarn", {}, 1 << 30, "warning", "took 1,024 MiB"),
-    ("k8s://https://x", {"spark.executor.memory": "4g"}, 1 << 30, "warning", "409 MiB"),
-])
+@pytest.mark.parametrize(
+    "master, settings, resident, verdict, word",
+    [
+        ("spark://x:7077", {}, 9 << 30, "ok", "spark does not count it"),
+        ("local-cluster[2,1,1024]", {}, None, "ok", "local-cluster does not count it"),
+        ("yarn", {}, None, "ok", "384 MiB"),
+        ("yarn", {"spark.executor.memoryOverhead": "2g"}, 1 << 30, "ok", "2,048 MiB"),
+        ("yarn", {}, 1 << 30, "warning", "took 1,024 MiB"),
+        ("k8s://https://x", {"spark.executor.memory": "4g"}, 1 << 30, "warning", "409 MiB"),
+    ],
+)
 def test_memory(master, settings, resident, verdict, word):
     found = verdicts.memory(settings, master, resident)
     assert found.verdict == verdict and word in found.found
@@ -87,14 +112,17 @@ def sees(number, host, given, seen, cuda=True):
     return {**executor(number, host), "gpus": given, "seen": seen, "cuda_build": cuda, "said": "no libcuda"}
 
 
-@pytest.mark.parametrize("seen, verdict, word", [
-    ([("a", ["0"], ["GPU:0"]), ("a", ["1"], ["GPU:0"]), ("b", ["0"], ["GPU:0"])], "ok", ""),
-    ([("a", ["0"], ["GPU:0"]), ("a", ["0"], ["GPU:0"])], "bad", "GPU 0 of a"),
-    ([("a", ["0"], ["GPU:0"]), ("b", ["0"], [])], "bad", "no libcuda"),
-    ([("a", ["0", "1"], ["GPU:0"])], "bad", "on a #0 TensorFlow"),
-    ([("a", ["0"], [], False)], "bad", "built without CUDA"),
-    ([("a", ["0"], None, None)], "bad", "it failed. It said:\nno libcuda"),
-])
+@pytest.mark.parametrize(
+    "seen, verdict, word",
+    [
+        ([("a", ["0"], ["GPU:0"]), ("a", ["1"], ["GPU:0"]), ("b", ["0"], ["GPU:0"])], "ok", ""),
+        ([("a", ["0"], ["GPU:0"]), ("a", ["0"], ["GPU:0"])], "bad", "GPU 0 of a"),
+        ([("a", ["0"], ["GPU:0"]), ("b", ["0"], [])], "bad", "no libcuda"),
+        ([("a", ["0", "1"], ["GPU:0"])], "bad", "on a #0 TensorFlow"),
+        ([("a", ["0"], [], False)], "bad", "built without CUDA"),
+        ([("a", ["0"], None, None)], "bad", "it failed. It said:\nno libcuda"),
+    ],
+)
 def test_gpus(seen, verdict, word):
     every = [sees(number, *each) for number, each in enumerate(seen)]
     found = verdicts.gpus(every, every)
@@ -107,12 +135,15 @@ def test_gpus_that_nobody_asked_for():
     assert found.verdict == "warning" and "4 NVIDIA" in found.found and "resource.gpu.amount" in found.advice
 
 
-@pytest.mark.parametrize("disk, verdict, word", [
-    ({}, "ok", "room for at least 3.8 GB of segments, on a #0: /d (5.0 GB of 10.0 free)"),
-    ({"free": 12 * 10**8}, "bad", "room for at least 0.0 GB"),
-    ({"writable": False}, "bad", "not writable"),
-    ({"failed": "no such folder"}, "bad", "no such folder"),
-])
+@pytest.mark.parametrize(
+    "disk, verdict, word",
+    [
+        ({}, "ok", "room for at least 3.8 GB of segments, on a #0: /d (5.0 GB of 10.0 free)"),
+        ({"free": 12 * 10**8}, "bad", "room for at least 0.0 GB"),
+        ({"writable": False}, "bad", "not writable"),
+        ({"failed": "no such folder"}, "bad", "no such folder"),
+    ],
+)
 def test_disks(disk, verdict, word):
     disks = [{"path": "/d", "device": 1, "free": 5 * 10**9, "total": 10**10, "writable": True, **disk}]
     found = verdicts.disks([executor(disks=disks)], Spare(256 << 20, 0.12))
@@ -127,15 +158,24 @@ def test_two_local_dirs_of_one_disk_have_its_room_once():
 FAST, SLOW = ({"milliseconds": {"write": took, "read": 1.0}, "failed": None, "reason": None} for took in (2.0, 30.0))
 
 
-@pytest.mark.parametrize("tried, verdict, word", [
-    ([FAST], "ok", "\nwrite 2 ms, read 1 ms"),
-    ([{**FAST, "executor": "a #0"}, {**SLOW, "executor": "b #1"}], "ok", "slowest of 2: write 30 ms"),
-    ([{"milliseconds": {}, "failed": "write", "reason": "no permission"}], "bad", "write failed: no permission"),
-    ([{**FAST, "executor": "a #0"}, {"executor": "b #1", "milliseconds": {}, "failed": "claim", "reason": "why"}], "bad",
-     "1 of 2 can't, b #1: claim failed: why"),
-    ([{**FAST, "executor": "a #0"}, {**FAST, "executor": "b #1", "sees_the_drivers_file": False}], "bad",
-     "1 of 2, b #1 first, do not see"),
-])
+@pytest.mark.parametrize(
+    "tried, verdict, word",
+    [
+        ([FAST], "ok", "\nwrite 2 ms, read 1 ms"),
+        ([{**FAST, "executor": "a #0"}, {**SLOW, "executor": "b #1"}], "ok", "slowest of 2: write 30 ms"),
+        ([{"milliseconds": {}, "failed": "write", "reason": "no permission"}], "bad", "write failed: no permission"),
+        (
+            [{**FAST, "executor": "a #0"}, {"executor": "b #1", "milliseconds": {}, "failed": "claim", "reason": "why"}],
+            "bad",
+            "1 of 2 can't, b #1: claim failed: why",
+        ),
+        (
+            [{**FAST, "executor": "a #0"}, {**FAST, "executor": "b #1", "sees_the_drivers_file": False}],
+            "bad",
+            "1 of 2, b #1 first, do not see",
+        ),
+    ],
+)
 def test_storage(tried, verdict, word):
     found = verdicts.storage("executors", tried, "hdfs://x/models")
     assert found.verdict == verdict and word in found.found and bool(found.advice) == (verdict == "bad")
@@ -145,22 +185,32 @@ def averages(rank, **more):
     return {"rank": rank, "host": f"h{rank}", "large": [0.5, 0.25, 0.1], "small": [0.001], "error": 1e-7, **more}
 
 
-@pytest.mark.parametrize("measured, verdict, word", [
-    ([averages(0), averages(1)], "ok", "2 workers on 2 host(s): 64 MB in 250 ms (256 MB/s), one number in 1.0 ms"),
-    ([averages(0), averages(1, large=[0.5])], "ok", "128 MB/s"),
-    ([averages(0), averages(1, error=0.5)], "bad", "wrong by 0.5"),
-    ([averages(0, error=float("nan")), averages(1)], "bad", "wrong by nan"),
-    ([averages(0)], "ok", "one worker"),
-])
+@pytest.mark.parametrize(
+    "measured, verdict, word",
+    [
+        ([averages(0), averages(1)], "ok", "2 workers on 2 host(s): 64 MB in 250 ms (256 MB/s), one number in 1.0 ms"),
+        ([averages(0), averages(1, large=[0.5])], "ok", "128 MB/s"),
+        ([averages(0), averages(1, error=0.5)], "bad", "wrong by 0.5"),
+        ([averages(0, error=float("nan")), averages(1)], "bad", "wrong by nan"),
+        ([averages(0)], "ok", "one worker"),
+    ],
+)
 def test_averaging(measured, verdict, word):
     found = verdicts.averaging("horovod", 64, measured)
     assert found.verdict == verdict and word in found.found
 
 
-@pytest.mark.parametrize("said, verdict", [
-    (None, "bad"), ('java version "1.8.0_402"', "bad"), ('openjdk version "11.0.2" 2019', "bad"), ("what", "bad"),
-    ('openjdk version "17.0.15" 2025-04-15\nmore', "ok"), ('openjdk version "21" 2023', "ok"),
-])
+@pytest.mark.parametrize(
+    "said, verdict",
+    [
+        (None, "bad"),
+        ('java version "1.8.0_402"', "bad"),
+        ('openjdk version "11.0.2" 2019', "bad"),
+        ("what", "bad"),
+        ('openjdk version "17.0.15" 2025-04-15\nmore', "ok"),
+        ('openjdk version "21" 2023', "ok"),
+    ],
+)
 def test_java(said, verdict):
     assert java(said).verdict == verdict
 
@@ -170,10 +220,16 @@ def test_java_s_version_is_told_from_what_its_options_say_before_it():
     assert found.verdict == "ok" and found.found == 'openjdk version "17.0.15" 2025-04-15'
 
 
-@pytest.mark.parametrize("program, said", [
-    ("#!/bin/sh\necho 'openjdk version \"17\"'; echo 'Could not reserve enough space' >&2; exit 1\n", "Could not reserve enough space"),
-    ("\x7fELF, of another processor", "Exec format error"),
-])
+@pytest.mark.parametrize(
+    "program, said",
+    [
+        (
+            "#!/bin/sh\necho 'openjdk version \"17\"'; echo 'Could not reserve enough space' >&2; exit 1\n",
+            "Could not reserve enough space",
+        ),
+        ("\x7fELF, of another processor", "Exec format error"),
+    ],
+)
 def test_a_java_that_fails_is_shown_with_what_it_says(tmp_path, monkeypatch, program, said):
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "java").write_text(program)
@@ -184,12 +240,15 @@ def test_a_java_that_fails_is_shown_with_what_it_says(tmp_path, monkeypatch, pro
     assert found.verdict == "bad" and "failed with exit status" in found.found and said in found.found
 
 
-@pytest.mark.parametrize("text, plain", [
-    ("s3://key:se/cret@bucket/x: no", "s3://***@bucket/x: no"),
-    ("at 'https://me:you@host:1/x' and hdfs://nn:8020/y", "at 'https://***@host:1/x' and hdfs://nn:8020/y"),
-    ("https://host/x?token=abc&y=1 failed", "https://host/x?*** failed"),
-    ("what? hdfs://nn/models", "what? hdfs://nn/models"),
-])
+@pytest.mark.parametrize(
+    "text, plain",
+    [
+        ("s3://key:se/cret@bucket/x: no", "s3://***@bucket/x: no"),
+        ("at 'https://me:you@host:1/x' and hdfs://nn:8020/y", "at 'https://***@host:1/x' and hdfs://nn:8020/y"),
+        ("https://host/x?token=abc&y=1 failed", "https://host/x?*** failed"),
+        ("what? hdfs://nn/models", "what? hdfs://nn/models"),
+    ],
+)
 def test_a_report_holds_no_credentials(text, plain):
     assert redacted({"a": [text, 1, None]}) == {"a": [plain, 1, None]}
     assert json.loads(report([Finding("c", text)], {"f": text, "nan": float("nan")}))["facts"] == {"f": plain, "nan": "nan"}
@@ -210,7 +269,7 @@ def test_storage_that_fails_says_at_which_step(tmp_path, monkeypatch):
     folder = open_folder(tmp_path).join("doctor")
     tried = try_storage(folder)
     assert tried["failed"] is None and list(tried["milliseconds"]) == ["write", "read", "list", "claim", "publish", "remove"]
-    monkeypatch.setattr(type(folder), "claim", lambda self, name, data: True)   # two who claim, and both get it
+    monkeypatch.setattr(type(folder), "claim", lambda self, name, data: True)  # two who claim, and both get it
     tried = try_storage(folder)
     assert tried["failed"] == "claim" and "another answer" in tried["reason"] and list(tmp_path.iterdir()) == []
 
@@ -234,12 +293,20 @@ def test_the_launcher_gives_it_what_a_job_would_get(tmp_path, monkeypatch):
     program = ["jobs/doctor.py", "--output", "hdfs:///models"]
     here = ["spark-submit", "--master", "local[2]", *program]
     assert cluster_arguments.build_doctor_command(here, 3, tmp_path) == here
-    there = ["spark-submit", "--master", "spark://x:7077", "--deploy-mode", "cluster",
-             "--conf", f"spark.sparktrain.packages={tmp_path}/envs", *program]
+    there = [
+        "spark-submit",
+        "--master",
+        "spark://x:7077",
+        "--deploy-mode",
+        "cluster",
+        "--conf",
+        f"spark.sparktrain.packages={tmp_path}/envs",
+        *program,
+    ]
     made = cluster_arguments.build_doctor_command(there, 7, tmp_path)
     assert made[-3:] == program and "spark.pyspark.python=./environment/bin/python" in made
     assert f"file://{tmp_path}/envs/python-1/environment.tar.gz#environment" in made
-    assert made[len(made) - 1 - made[::-1].index("--deploy-mode") + 1] == "client"   # the last one counts
+    assert made[len(made) - 1 - made[::-1].index("--deploy-mode") + 1] == "client"  # the last one counts
 
 
 @pytest.mark.real
@@ -248,7 +315,8 @@ def test_a_fresh_interpreter_tells_what_tensorflow_sees(monkeypatch, tmp_path):
         "import os\nfrom types import SimpleNamespace as N\n"
         "names = os.environ['CUDA_VISIBLE_DEVICES'].split(',')\n"
         "test = N(is_built_with_cuda=lambda: True)\n"
-        "config = N(list_physical_devices=lambda kind: [N(name=f'{kind}:{name}') for name in names])\n")
+        "config = N(list_physical_devices=lambda kind: [N(name=f'{kind}:{name}') for name in names])\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     assert tensorflow_sees(["2", "3"])["seen"] == ["GPU:2", "GPU:3"]
     (tmp_path / "tensorflow.py").write_text("raise ImportError('libcuda is not there')\n")

@@ -63,14 +63,17 @@ def test_what_follows_a_run_cannot_change_its_end(capsys):
 LOST = AttemptFailed(WorkerFailure(1, 1, "node", Failure("code", "KeyError", "'x'", "Traceback: mine")))
 
 
-@pytest.mark.parametrize("error, status, code, reason, details", [
-    (KeyboardInterrupt(), "stopped", 1, "stopped from outside", ""),
-    (SystemExit(0), "failed", 1, "SystemExit", "Traceback"),   # of the user's own code
-    (RuntimeError("mine"), "failed", 1, "RuntimeError: mine", "Traceback"),
-    (NoSlots("2 of 4"), "failed", 1, "2 of 4", ""),
-    (ConfigError([]), "refused", 2, "can't work", ""),
-    (LOST, "failed", 1, "rank 1 on node: KeyError", "Traceback: mine"),
-])
+@pytest.mark.parametrize(
+    "error, status, code, reason, details",
+    [
+        (KeyboardInterrupt(), "stopped", 1, "stopped from outside", ""),
+        (SystemExit(0), "failed", 1, "SystemExit", "Traceback"),  # of the user's own code
+        (RuntimeError("mine"), "failed", 1, "RuntimeError: mine", "Traceback"),
+        (NoSlots("2 of 4"), "failed", 1, "2 of 4", ""),
+        (ConfigError([]), "refused", 2, "can't work", ""),
+        (LOST, "failed", 1, "rank 1 on node: KeyError", "Traceback: mine"),
+    ],
+)
 def test_each_end_has_its_status_and_users_errors_their_traceback(error, status, code, reason, details):
     try:
         raise error
@@ -96,7 +99,7 @@ def test_classes_go_by_their_names_and_one_without_rows_is_told():
     assert timeline.class_counts(["other", "refund", "praise"]) == {"other": 7, "refund": 0, "praise": 3}
     assert timeline.class_counts(None) == {0: 7, 2: 3}
     timeline.message(0, Joined(0, 10, 2, 100, 3, {}))
-    assert timeline.class_counts(["other"]) is None   # a measure
+    assert timeline.class_counts(["other"]) is None  # a measure
 
 
 def test_a_summary_has_the_metrics_of_the_weights_that_are_kept():

@@ -51,7 +51,7 @@ def test_a_run_that_was_killed_loses_its_turn_and_one_that_gives_signs_keeps_it(
     assert not second.take()
     runs.clock.now += 2
     assert second.take()
-    assert not first.take()   # it was only slow: it learns that it is another's turn
+    assert not first.take()  # it was only slow: it learns that it is another's turn
     second.done()
     assert first.take()
     first.end(), second.end()

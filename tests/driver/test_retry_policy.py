@@ -12,14 +12,17 @@ from sparktrain.interfaces.checkpoints import Checkpoint
 FIRST, SECOND = Checkpoint(1, 0, 2), Checkpoint(2, 0, 2)
 
 
-@pytest.mark.parametrize("words, kind", [
-    ("ExecutorLostFailure (executor 1 exited caused by one of the running tasks)", "lost"),
-    ("ExecutorLostFailure (executor 1 exited unrelated to the running tasks) Reason: Container released", "taken"),
-    ("Executor decommission finished", "taken"),
-    ("ExecutorLostFailure: Container preempted by the scheduler", "taken"),
-    ("Stage 3 failed: FetchFailed(...)", "lost"),
-    ("AnalysisException: no such column", "final"),
-])
+@pytest.mark.parametrize(
+    "words, kind",
+    [
+        ("ExecutorLostFailure (executor 1 exited caused by one of the running tasks)", "lost"),
+        ("ExecutorLostFailure (executor 1 exited unrelated to the running tasks) Reason: Container released", "taken"),
+        ("Executor decommission finished", "taken"),
+        ("ExecutorLostFailure: Container preempted by the scheduler", "taken"),
+        ("Stage 3 failed: FetchFailed(...)", "lost"),
+        ("AnalysisException: no such column", "final"),
+    ],
+)
 def test_what_a_failure_was_is_read_from_sparks_words(words, kind):
     assert kind_of(words) == kind
 

@@ -36,30 +36,52 @@ def test_the_longest_phase_held_the_run_back():
     assert "waiting for executors" in held_back_by({"slots": 1.0})
 
 
-@pytest.mark.parametrize("phase, told", [
-    ("slots", "waiting for executors"), ("prepare", "preparation"), ("fill", "segments"), ("start workers", "starting"),
-    ("train", "training itself"), ("save", "storage"),
-])
+@pytest.mark.parametrize(
+    "phase, told",
+    [
+        ("slots", "waiting for executors"),
+        ("prepare", "preparation"),
+        ("fill", "segments"),
+        ("start workers", "starting"),
+        ("train", "training itself"),
+        ("save", "storage"),
+    ],
+)
 def test_each_phase_of_a_summary_can_be_what_held_it_back(phase, told):
     seconds = dict.fromkeys(["slots", "prepare", "fill", "start workers", "train", "save"], 1.0) | {phase: 5.0}
     assert told in held_back_by(seconds) and "50% of 10 s" in held_back_by(seconds)
     assert held_back_by({phase: 0.0}).endswith("(0% of 0 s)")
 
 
-@pytest.mark.parametrize("words, column, said", [
-    (dict(features=["when"], label="y"), "when", "unix_timestamp"),
-    (dict(features={"a": {"column": "y", "length": 5}}, label="y"), "y", "only arrays can be padded"),
-    (dict(features=["x"], label="name"), "name", "classes"),
-    (dict(features=["x"], label={"column": "x", "classes": ["a", "b"]}), "x", "one string, number or boolean"),
-    (dict(features=["x"], label="y", weight="name"), "name", "each row must have one number"),
-    (dict(features=["x", "m"], label="y"), "m", "Take the numbers out of it"),
-    (dict(features=["year"], label="y"), "year", "")])
+@pytest.mark.parametrize(
+    "words, column, said",
+    [
+        (dict(features=["when"], label="y"), "when", "unix_timestamp"),
+        (dict(features={"a": {"column": "y", "length": 5}}, label="y"), "y", "only arrays can be padded"),
+        (dict(features=["x"], label="name"), "name", "classes"),
+        (dict(features=["x"], label={"column": "x", "classes": ["a", "b"]}), "x", "one string, number or boolean"),
+        (dict(features=["x"], label="y", weight="name"), "name", "each row must have one number"),
+        (dict(features=["x", "m"], label="y"), "m", "Take the numbers out of it"),
+        (dict(features=["year"], label="y"), "year", ""),
+    ],
+)
 def test_a_type_that_can_t_be_trained_on_is_refused_by_the_frame_s_schema(words, column, said):
-    schema = StructType.fromJson({"type": "struct", "fields": [
-        {"name": name, "type": kind, "nullable": True, "metadata": {}} for name, kind in {
-            "when": "timestamp", "y": "integer", "name": "string", "year": "interval year to month",
-            "x": {"type": "array", "elementType": "float", "containsNull": True},
-            "m": {"type": "map", "keyType": "string", "valueType": "double", "valueContainsNull": True}}.items()]})
+    schema = StructType.fromJson(
+        {
+            "type": "struct",
+            "fields": [
+                {"name": name, "type": kind, "nullable": True, "metadata": {}}
+                for name, kind in {
+                    "when": "timestamp",
+                    "y": "integer",
+                    "name": "string",
+                    "year": "interval year to month",
+                    "x": {"type": "array", "elementType": "float", "containsNull": True},
+                    "m": {"type": "map", "keyType": "string", "valueType": "double", "valueContainsNull": True},
+                }.items()
+            ],
+        }
+    )
     data = Data.model_validate({"path": "unused"} | words)
     with pytest.raises(UnfitColumn, match=f"'{column}'") as refused:
         refuse_unfit_types(data, StructType([field for field in schema.fields if field.name in data.columns]), data.classes)
@@ -67,8 +89,20 @@ def test_a_type_that_can_t_be_trained_on_is_refused_by_the_frame_s_schema(words,
 
 
 def test_numbers_arrays_and_vectors_are_taken_and_columns_that_are_not_there_yet_are_left_out():
-    schema = StructType([StructField("v", VectorUDT()), StructField("x", ArrayType(ArrayType(DecimalType(9, 2)))),
-                         StructField("b", BooleanType()), StructField("name", StringType())])
-    data = Data.model_validate({"path": "unused", "features": {"a": {"column": "x", "length": 3}, "v": "v", "later": "later"},
-                                "label": {"column": "name", "classes": ["a", "b"]}, "weight": "b"})
+    schema = StructType(
+        [
+            StructField("v", VectorUDT()),
+            StructField("x", ArrayType(ArrayType(DecimalType(9, 2)))),
+            StructField("b", BooleanType()),
+            StructField("name", StringType()),
+        ]
+    )
+    data = Data.model_validate(
+        {
+            "path": "unused",
+            "features": {"a": {"column": "x", "length": 3}, "v": "v", "later": "later"},
+            "label": {"column": "name", "classes": ["a", "b"]},
+            "weight": "b",
+        }
+    )
     refuse_unfit_types(data, schema, data.classes)

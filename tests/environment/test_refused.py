@@ -21,7 +21,7 @@ def install(machine):
 
 @pytest.mark.parametrize("made", [False, True])
 def test_a_checkout_that_may_not_be_written_to_is_named_with_its_owner_and_what_to_do(machine, install, made):
-    if made:   # but by another version of the project
+    if made:  # but by another version of the project
         (machine.root / ".venv").mkdir()
         (machine.root / ".venv").chmod(0o555)
     machine.root.chmod(0o555)
@@ -34,7 +34,8 @@ def test_a_checkout_that_may_not_be_written_to_is_named_with_its_owner_and_what_
     assert ended.stdout == f"{machine.root} belongs to {getpass.getuser()}, and {getpass.getuser()} can't write to it\n"
     assert "Clone the project into a folder of your own" in ended.stderr and "ask" in ended.stderr
     assert [path for path in sorted(machine.root.rglob("*")) if "__pycache__" not in path.parts] == [
-        path for path in before if "__pycache__" not in path.parts]
+        path for path in before if "__pycache__" not in path.parts
+    ]
 
 
 def test_an_environment_whose_python_this_user_can_t_reach_is_told_by_that(machine, install):
@@ -60,7 +61,7 @@ def test_both_commands_say_why_in_their_last_words(machine):
     machine.give_java()
     machine.give("python3.13", f'exec {sys.executable} "$@"')
     file = machine.root / ".venv"
-    file.mkdir()   # someone else's
+    file.mkdir()  # someone else's
     assert "was not made by this script" in machine.run("./run-tests.sh").stderr.splitlines()[-1]
     line = machine.run("./spark-submit.sh", "jobs/train.py", "--config", "x").stdout.splitlines()[-1]
     assert f"{file} exists and was not made by this script" in line
@@ -106,7 +107,7 @@ def test_a_local_cluster_on_another_user_s_spark_writes_to_a_folder_of_one_s_own
 
     assert home("local[2]") is None and home("yarn") is None
     own = Path(home("local-cluster[2,1,1024]"))
-    assert own == Path(home("local-cluster[2,1,1024]")) and own.is_relative_to(cache)   # and again on what is there
+    assert own == Path(home("local-cluster[2,1,1024]")) and own.is_relative_to(cache)  # and again on what is there
     assert (own / "jars" / "a.jar").exists() and list((own / "work").iterdir()) == [] and not (own / "work").is_symlink()
     spark.chmod(0o755)
     (spark / "work").mkdir(exist_ok=True)

@@ -97,9 +97,9 @@ def test_the_quickstart_alone_goes_on_while_horovod_is_compiled(made):
     assert "INSTALLS" in ended.stderr and ended.returncode == 0
     assert ended.stdout == f"{made.root}/.venv/bin/python|it is still being compiled, in the background||\n"
     for layer in ("base", "test"):
-        ended = made.ensure(layer)   # and here install.py does nothing
+        ended = made.ensure(layer)  # and here install.py does nothing
         assert "INSTALLS" in ended.stderr and ended.returncode == 1
-    installer.HOROVOD.touch()   # the archive of classes is still being written
+    installer.HOROVOD.touch()  # the archive of classes is still being written
     assert made.ensure("quickstart").stdout == f"{made.root}/.venv/bin/python|||\n"
 
 
@@ -133,12 +133,14 @@ def test_a_step_that_fails_names_itself_and_its_cause_and_its_output_is_in_the_l
     assert failure.value.cause == "ERROR: the cause"
     assert "the cause" in steps.log_tail() and "a hint" in steps.log_tail()
     shown = capfd.readouterr().err
-    assert shown == "sparktrain:   a broken step (a second) ...\n"   # and nothing of the tool's
+    assert shown == "sparktrain:   a broken step (a second) ...\n"  # and nothing of the tool's
 
 
 def test_two_starts_at_once_make_it_one_after_the_other(made):
-    script = ("import sys; sys.path.insert(0, 'environment'); import stamps, time\n"
-              "with stamps.alone():\n    print('in', flush=True); time.sleep(0.3); print('out', flush=True)")
+    script = (
+        "import sys; sys.path.insert(0, 'environment'); import stamps, time\n"
+        "with stamps.alone():\n    print('in', flush=True); time.sleep(0.3); print('out', flush=True)"
+    )
     both = made.run("bash", "-c", f"'{sys.executable}' -c \"{script}\" & '{sys.executable}' -c \"{script}\"; wait")
     assert both.stdout.split() == ["in", "out", "in", "out"]
     assert both.stderr.count("waiting for it") == 1
@@ -163,14 +165,26 @@ with stamps.alone():
 def test_the_user_s_settings_of_pip_count_as_far_as_they_say_how_packages_are_reached(made):
     (made.root / "pip.conf").write_text(
         "[global]\nindex-url = https://mirror.example/simple\nproxy = http://other:1\nrequire-virtualenv = true\n"
-        "[install]\nuser = true\ntarget = /elsewhere\nno-deps = true\nfind_links =\n    /opt/a\n    /opt/b\n")
+        "[install]\nuser = true\ntarget = /elsewhere\nno-deps = true\nfind_links =\n    /opt/a\n    /opt/b\n"
+    )
     others = {key: value for key, value in os.environ.items() if not key.startswith("PIP_")}
-    given = {**others, "PIP_CONFIG_FILE": f"{made.root}/pip.conf", "PIP_PREFIX": "/p", "PIP_CONSTRAINT": "/c",
-             "PIP_REQUIRE_HASHES": "1", "PIP_PROXY": "http://mine:3128", "PYTHONPATH": "/x", "VIRTUAL_ENV": "/y", "PATH": "/bin"}
+    given = {
+        **others,
+        "PIP_CONFIG_FILE": f"{made.root}/pip.conf",
+        "PIP_PREFIX": "/p",
+        "PIP_CONSTRAINT": "/c",
+        "PIP_REQUIRE_HASHES": "1",
+        "PIP_PROXY": "http://mine:3128",
+        "PYTHONPATH": "/x",
+        "VIRTUAL_ENV": "/y",
+        "PATH": "/bin",
+    }
     steps = made.installer().steps
     cleaned = steps.clean_environment(given, steps.pip_settings(given))
     assert "PYTHONPATH" not in cleaned and "VIRTUAL_ENV" not in cleaned and cleaned["PATH"] == f"{made.root}/.venv/bin:/bin"
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], env=cleaned, capture_output=True, text=True, check=True)
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], env=cleaned, capture_output=True, text=True, check=True
+    )
     seen = dict(line.removeprefix(":env:.").split("=", 1) for line in listed.stdout.splitlines())
     assert seen["index-url"] == "'https://mirror.example/simple'" and seen["proxy"] == "'http://mine:3128'"
     assert seen["find-links"].strip("'").replace("\\n", " ").split() == ["/opt/a", "/opt/b"]
@@ -183,16 +197,24 @@ def test_what_is_compiled_in_the_background_is_waited_for_by_those_who_need_it_a
     made.installer().HOROVOD.unlink()
     python = made.root / ".venv" / "bin" / "python"
     python.unlink()
-    python.write_text('#!/bin/bash\ncase "$*" in *horovod_wheel*) echo build >>builds; until [[ -e go ]]; do sleep 0.05; done ;; esac\n')
+    python.write_text(
+        '#!/bin/bash\ncase "$*" in *horovod_wheel*) echo build >>builds; until [[ -e go ]]; do sleep 0.05; done ;; esac\n'
+    )
     python.chmod(0o755)
 
     def install(layer: str) -> subprocess.Popen:
-        return subprocess.Popen([sys.executable, "environment/install.py", layer], cwd=made.root, stdin=subprocess.DEVNULL,
-                                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            [sys.executable, "environment/install.py", layer],
+            cwd=made.root,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     try:
         with install("quickstart") as first:
-            said = first.communicate(timeout=60)[1]   # its standard error ends with it: the background has its own
+            said = first.communicate(timeout=60)[1]  # its standard error ends with it: the background has its own
             assert first.returncode == 0 and "in the background" in said and "end it: kill -- -" in said
         with install("quickstart") as second:
             assert second.communicate(timeout=60)[1] == "" and second.returncode == 0

@@ -33,8 +33,19 @@ def test_a_user_s_own_folder_environment_options_and_arguments_reach_the_program
     (user.home / "mine.py").write_text(PROGRAM)
     (user.home / "hadoop").mkdir()
     user.variables["HADOOP_CONF_DIR"] = str(user.home / "hadoop")
-    ended = user.run(str(user.root / "spark-submit.sh"), "--supervise", "--conf", "spark.locality.wait=7s", "--name=a b",
-                     "mine.py", "--master", "an argument", "--config", "x y", cwd=user.home)
+    ended = user.run(
+        str(user.root / "spark-submit.sh"),
+        "--supervise",
+        "--conf",
+        "spark.locality.wait=7s",
+        "--name=a b",
+        "mine.py",
+        "--master",
+        "an argument",
+        "--config",
+        "x y",
+        cwd=user.home,
+    )
     assert ended.returncode == 0, ended.stderr
     seen = json.loads(ended.stdout.splitlines()[-1])
     assert seen["file"].endswith("mine.py") and seen["arguments"] == ["--master", "an argument", "--config", "x y"]

@@ -62,7 +62,7 @@ def test_all_that_is_asked_for_and_all_that_this_needs_in_turn_is_pinned(asked, 
         try:
             waiting += [Requirement(each) for each in requires(name) or ()]
         except PackageNotFoundError:
-            pass   # of an extra that this environment has not
+            pass  # of an extra that this environment has not
     assert not loose
 
 
@@ -86,7 +86,8 @@ def test_every_package_that_the_code_imports_is_asked_for(asked):
     missing = {
         module: file
         for module, file in imported.items()
-        if module not in sys.stdlib_module_names and module not in ("sparktrain", "jobs", "py4j", "tensorflow", "setuptools")
+        if module not in sys.stdlib_module_names
+        and module not in ("sparktrain", "jobs", "py4j", "tensorflow", "setuptools")
         and not wanted & {normal(owner) for owner in owners.get(module, [module])}
     }
     assert not missing

@@ -29,9 +29,14 @@ def flights(tmp_path_factory):
     """4,000 flights of which those in the evening are mostly late, as Parquet."""
     random = numpy.random.default_rng(7)
     hour = random.integers(5, 24, 4000)
-    rows = pandas.DataFrame({"month": random.integers(1, 13, 4000), "hour": hour,
-                             "distance": random.integers(100, 5000, 4000),
-                             "late": (hour + random.normal(0, 2, 4000) > 17).astype("int32")})
+    rows = pandas.DataFrame(
+        {
+            "month": random.integers(1, 13, 4000),
+            "hour": hour,
+            "distance": random.integers(100, 5000, 4000),
+            "late": (hour + random.normal(0, 2, 4000) > 17).astype("int32"),
+        }
+    )
     path = tmp_path_factory.mktemp("flights") / "flights.parquet"
     rows.to_parquet(path)
     return rows, path
@@ -46,8 +51,15 @@ def test_one_line_scales_a_legacy_script_up_over_the_devices_of_its_host(flights
     scaled = legacy.replace("import pandas\n", "import pandas\nimport sparktrain; sparktrain.scale_up()\n")
     (tmp_path / "scaled.py").write_text(scaled)
     environment = {**os.environ, "SPARKTRAIN_VIRTUAL_CPUS": "2", "PYTHONPATH": str(EXAMPLES.parent)}
-    done = subprocess.run([sys.executable, "scaled.py", flights[1]], check=True, cwd=tmp_path, timeout=120,
-                          env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "scaled.py", flights[1]],
+        check=True,
+        cwd=tmp_path,
+        timeout=120,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
     assert "training on 2 device(s): CPU:0, CPU:1" in done.stdout
     assert float(done.stdout.strip().rpartition("AUC ")[2]) > 0.9
     keras.models.load_model(tmp_path / "late.keras")
@@ -69,7 +81,7 @@ def test_a_port_learns_what_the_legacy_script_learns(name, flights, spark, tmp_p
         frame = spark.read.parquet(f"file://{path}")
         first, second = sparktrain.run(main, workers=2, data=frame, features={"x": INPUTS}, label="late")
     for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
-        if name == "tensorflow":   # BatchNormalization's statistics are each worker's own
+        if name == "tensorflow":  # BatchNormalization's statistics are each worker's own
             numpy.testing.assert_array_equal(one, other)
     scores = []
     for model in (keras.models.load_model(tmp_path / "late.keras"), first):

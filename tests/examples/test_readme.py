@@ -52,7 +52,9 @@ def test_the_readme_s_program_trains_and_its_scoring_scores(spark, hdfs, tmp_pat
     try:
         for holds in ("sparktrain.train", "predict_batch_udf"):
             program = block(README, "python", holds).replace("hdfs:///data/flights", "hdfs:///data/of-the-readme")
-            program = program.replace('addFile("model.keras")', f'addFile("{tmp_path}/model.keras")')   # this JVM has another folder
+            program = program.replace(
+                'addFile("model.keras")', f'addFile("{tmp_path}/model.keras")'
+            )  # this JVM has another folder
             exec(compile(program, holds, "exec"), namespace)
             if holds == "sparktrain.train":
                 namespace["result"].model.save("model.keras")

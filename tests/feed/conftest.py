@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -59,14 +60,11 @@ def parts(tmp_path) -> Callable[..., list[Shard]]:
             marks[np.linspace(0, total - 1, held_out).astype(int)] = True
             for start in range(0, total, arriving):
                 rows = np.arange(first + start, first + min(total, start + arriving))
-                writer.write(numbered_rows(rows, marks[start:start + arriving], width))
+                writer.write(numbered_rows(rows, marks[start : start + arriving], width))
             first += total
             filled.append(writer.close())
         agreement = json.loads(json.dumps(agree([json.loads(json.dumps(part.to_json())) for part in filled])))
-        return [
-            Shard(folder, one, agreement, part, seed, batch_sizes)
-            for part, (folder, one) in enumerate(zip(folders, filled))
-        ]
+        return [Shard(folder, one, agreement, part, seed, batch_sizes) for part, (folder, one) in enumerate(zip(folders, filled))]
 
     return write
 
@@ -74,10 +72,12 @@ def parts(tmp_path) -> Callable[..., list[Shard]]:
 def numbered_rows(rows: np.ndarray, marks: np.ndarray, width: int) -> pa.RecordBatch:
     """Rows of which every column tells the row's number."""
     offsets = np.arange(0, len(rows) * width + 1, width, dtype=np.int32)
-    return pa.record_batch({
-        "x": pa.ListArray.from_arrays(offsets, np.repeat(rows, width).astype(np.float32)),
-        "row": pa.array(rows),
-        "y": pa.array((rows % 10).astype(np.int32)),
-        "w": pa.array(rows.astype(np.float64)),
-        "v": pa.array(marks),
-    })
+    return pa.record_batch(
+        {
+            "x": pa.ListArray.from_arrays(offsets, np.repeat(rows, width).astype(np.float32)),
+            "row": pa.array(rows),
+            "y": pa.array((rows % 10).astype(np.int32)),
+            "w": pa.array(rows.astype(np.float64)),
+            "v": pa.array(marks),
+        }
+    )

@@ -39,8 +39,7 @@ def test_parts_with_rows_of_different_shapes_are_told_apart(fill):
     parts = [fill("a", [[1.0, 2.0]]), fill("b", [[1.0]]), fill("c", []), fill("d", [[3.0, 4.0]])]
     with pytest.raises(BadInput) as error:
         agree([part.to_json() for part in parts])
-    assert "column 'x': rows have different shapes: [2] of float32 in parts 0, 3; [1] of float32 in part 1" \
-        in str(error.value)
+    assert "column 'x': rows have different shapes: [2] of float32 in parts 0, 3; [1] of float32 in part 1" in str(error.value)
     assert "`length`" in str(error.value)
 
 

@@ -14,11 +14,21 @@ from sparktrain.feed.row_condition import row_condition
 NAN, INF = float("nan"), float("inf")
 
 
-@pytest.mark.parametrize("kind, dtype", [
-    (pa.int8(), np.int32), (pa.int16(), np.int32), (pa.int32(), np.int32), (pa.int64(), np.int64),
-    (pa.uint8(), np.int32), (pa.uint32(), np.int64),
-    (pa.float32(), np.float32), (pa.float64(), np.float32), (pa.decimal128(10, 2), np.float32), (pa.bool_(), np.bool_),
-])
+@pytest.mark.parametrize(
+    "kind, dtype",
+    [
+        (pa.int8(), np.int32),
+        (pa.int16(), np.int32),
+        (pa.int32(), np.int32),
+        (pa.int64(), np.int64),
+        (pa.uint8(), np.int32),
+        (pa.uint32(), np.int64),
+        (pa.float32(), np.float32),
+        (pa.float64(), np.float32),
+        (pa.decimal128(10, 2), np.float32),
+        (pa.bool_(), np.bool_),
+    ],
+)
 def test_numbers_arrive_as_keras_users_expect_them(column, kind, dtype):
     values = [True, False, True] if pa.types.is_boolean(kind) else [1, 0, 3]
     if pa.types.is_decimal(kind):
@@ -52,11 +62,14 @@ def test_a_given_shape_of_another_size_is_refused(column):
         column(pa.array([[1.0, 2.0]]), shape=(2, 3))
 
 
-@pytest.mark.parametrize("array, told", [
-    (pa.array([[1.0, 2.0], [1.0], [3.0]]), r"shape \[1\] where the first has \[2\]; first at row 1 .*2 such in the 3"),
-    (pa.array([[[1.0], [2.0]], [[1.0], [2.0, 3.0]]]), r"shape \[2\] where the first has \[1\]; first at row 1 "),
-    (pa.array([[], []], pa.list_(pa.float32())), "an array without elements can't be trained on"),
-])
+@pytest.mark.parametrize(
+    "array, told",
+    [
+        (pa.array([[1.0, 2.0], [1.0], [3.0]]), r"shape \[1\] where the first has \[2\]; first at row 1 .*2 such in the 3"),
+        (pa.array([[[1.0], [2.0]], [[1.0], [2.0, 3.0]]]), r"shape \[2\] where the first has \[1\]; first at row 1 "),
+        (pa.array([[], []], pa.list_(pa.float32())), "an array without elements can't be trained on"),
+    ],
+)
 def test_arrays_of_different_lengths_are_refused_and_length_is_offered(column, array, told):
     with pytest.raises(BadInput, match=f"column 'x' .*{told}.*`length`"):
         column(array)
@@ -67,14 +80,17 @@ def test_a_later_batch_of_another_shape_is_refused_by_its_row(column):
         column(pa.array([[1.0, 2.0], [3.0, 4.0]]), pa.array([[1.0, 2.0, 3.0]]))
 
 
-@pytest.mark.parametrize("array, value, row, count", [
-    (pa.array([1.0, NAN, 2.0, NAN]), "nan", 1, 2),
-    (pa.array([1.0, -INF]), "-inf", 1, 1),
-    (pa.array([1, None, None]), "null", 1, 2),
-    (pa.array([[1.0], [2.0], None]), "null", 2, 1),
-    (pa.array([[1.0, 2.0], [2.0, None]]), "null", 1, 1),
-    (pa.array([[[1.0]], [[2.0]], [[INF]]]), "inf", 2, 1),
-])
+@pytest.mark.parametrize(
+    "array, value, row, count",
+    [
+        (pa.array([1.0, NAN, 2.0, NAN]), "nan", 1, 2),
+        (pa.array([1.0, -INF]), "-inf", 1, 1),
+        (pa.array([1, None, None]), "null", 1, 2),
+        (pa.array([[1.0], [2.0], None]), "null", 2, 1),
+        (pa.array([[1.0, 2.0], [2.0, None]]), "null", 1, 1),
+        (pa.array([[[1.0]], [[2.0]], [[INF]]]), "inf", 2, 1),
+    ],
+)
 def test_what_is_no_number_is_refused_with_value_row_count_and_what_to_do(column, array, value, row, count):
     told = f"column 'x' ({array.type}): {value} can't be trained on; first at row {row} of this part, {count} such in"
     with pytest.raises(BadInput, match=re.escape(told)) as error:
@@ -97,29 +113,39 @@ def test_a_double_that_float32_cannot_hold_is_told_as_it_came(column):
         column(pa.array([1.0, 1e300]))
 
 
-@pytest.mark.parametrize("array, hint", [
-    (pa.array([datetime.date(2024, 1, 1)]), "dayofyear"),
-    (pa.array([datetime.datetime(2024, 1, 1)]), "unix_timestamp"),
-    (pa.array([{"a": 1}]), "VectorAssembler"),
-    (pa.array([None]), "data.preprocess"),
-])
+@pytest.mark.parametrize(
+    "array, hint",
+    [
+        (pa.array([datetime.date(2024, 1, 1)]), "dayofyear"),
+        (pa.array([datetime.datetime(2024, 1, 1)]), "unix_timestamp"),
+        (pa.array([{"a": 1}]), "VectorAssembler"),
+        (pa.array([None]), "data.preprocess"),
+    ],
+)
 def test_types_that_are_no_numbers_say_what_to_do(column, array, hint):
     with pytest.raises(BadInput, match=f"column 'x' .*can't be fed with this type; expected numbers.*{hint}"):
         column(array)
 
 
-@pytest.mark.parametrize("kinds, dtype", [
-    ((pa.int32(), pa.int32()), np.int32), ((pa.int8(), pa.int64()), np.int64), ((pa.int64(), pa.float64()), np.float32),
-    ((pa.bool_(), pa.bool_()), np.float32), ((pa.int32(), pa.bool_()), np.float32),
-])
+@pytest.mark.parametrize(
+    "kinds, dtype",
+    [
+        ((pa.int32(), pa.int32()), np.int32),
+        ((pa.int8(), pa.int64()), np.int64),
+        ((pa.int64(), pa.float64()), np.float32),
+        ((pa.bool_(), pa.bool_()), np.float32),
+        ((pa.int32(), pa.bool_()), np.float32),
+    ],
+)
 def test_several_columns_to_one_input_are_put_side_by_side_in_their_common_type(tmp_path, kinds, dtype):
     columns = (Column("a"), Column("b"), Column("c"))
     writer = SegmentWriter(tmp_path, Layout((Input("x", columns),), "y"))
-    nested = pa.array([[[1, 0], [1, 1]], [[0, 0], [0, 1]]], pa.list_(pa.list_(pa.int32()))).cast(
-        pa.list_(pa.list_(kinds[0])))
-    writer.write(pa.record_batch({
-        "a": pa.array([0, 1]).cast(kinds[0]), "b": nested, "c": pa.array([1, 0]).cast(kinds[1]), "y": pa.array([0, 1])
-    }))
+    nested = pa.array([[[1, 0], [1, 1]], [[0, 0], [0, 1]]], pa.list_(pa.list_(pa.int32()))).cast(pa.list_(pa.list_(kinds[0])))
+    writer.write(
+        pa.record_batch(
+            {"a": pa.array([0, 1]).cast(kinds[0]), "b": nested, "c": pa.array([1, 0]).cast(kinds[1]), "y": pa.array([0, 1])}
+        )
+    )
     filled = writer.close()
     shard = Shard(tmp_path, filled, agree([filled.to_json()]), 0, 0, (2,))
     assert shard.inputs["x"] == ((6,), dtype)
@@ -135,8 +161,7 @@ def test_a_column_that_did_not_come_is_named_with_those_that_did(tmp_path):
 
 
 def test_a_column_that_makes_no_sense_is_refused_as_it_is_named():
-    for words, told in (({"shape": (0,)}, "shape"), ({"length": 0}, "length"), ({"side": "left"}, "side"),
-                        ({"pad": NAN}, "pad")):
+    for words, told in (({"shape": (0,)}, "shape"), ({"length": 0}, "length"), ({"side": "left"}, "side"), ({"pad": NAN}, "pad")):
         with pytest.raises(ValueError, match=f"'x': {told} is"):
             Column("x", **words)
 
@@ -158,20 +183,33 @@ def written(tmp_path, columns, batch):
 
 @pytest.mark.parametrize("columns", [("f", "id"), ("id", "f"), ("f", "other", "id"), ("other", "id", "f")])
 def test_whole_numbers_that_lose_digits_beside_floats_are_refused(tmp_path, columns):
-    batch = pa.record_batch({"f": pa.array([0.5, 1.5, 2.5]), "id": pa.array([1 << 24, -(1 << 24), 16_777_841]),
-                             "other": pa.array([1, 2, 3])})
-    with pytest.raises(BadInput, match=r"'id' \(int64\): 16777841 loses digits as float32.*'x'.*at row 2 .*1 such.*input of its own"):
+    batch = pa.record_batch(
+        {"f": pa.array([0.5, 1.5, 2.5]), "id": pa.array([1 << 24, -(1 << 24), 16_777_841]), "other": pa.array([1, 2, 3])}
+    )
+    with pytest.raises(
+        BadInput, match=r"'id' \(int64\): 16777841 loses digits as float32.*'x'.*at row 2 .*1 such.*input of its own"
+    ):
         written(tmp_path, columns, batch)
     assert written(tmp_path / "less", columns, batch.slice(0, 2)).segments == [2]
     assert written(tmp_path / "alone", [name for name in columns if name != "f"], batch).segments == [3]
 
 
 def test_a_row_that_can_t_be_trained_on_is_found_again_by_its_other_columns(tmp_path):
-    batch = pa.record_batch({"f": pa.array([0.5, 1.5, 2.5]), "bad": pa.array([1.0, NAN, NAN]), "v x": pa.array([[1.0], [2.0], [7.0]])})
+    batch = pa.record_batch(
+        {"f": pa.array([0.5, 1.5, 2.5]), "bad": pa.array([1.0, NAN, NAN]), "v x": pa.array([[1.0], [2.0], [7.0]])}
+    )
     with pytest.raises(BadInput) as refused:
         written(tmp_path, ("f", "bad", "v x"), batch)
     assert str(refused.value).endswith("To find it: WHERE `f` = 1.5 AND `bad` = double('nan') AND `y` = 1 AND `v x`[0] = 2.0")
-    texts = pa.record_batch({"s": pa.array(["it's", None]), "d": pa.array([decimal.Decimal("1.50"), None]), "b": pa.array([True, None]),
-                             "e": pa.array([[], None], pa.list_(pa.int64())), "w": pa.array(["x" * 99, None]), "hidden": pa.array([1, 2])})
+    texts = pa.record_batch(
+        {
+            "s": pa.array(["it's", None]),
+            "d": pa.array([decimal.Decimal("1.50"), None]),
+            "b": pa.array([True, None]),
+            "e": pa.array([[], None], pa.list_(pa.int64())),
+            "w": pa.array(["x" * 99, None]),
+            "hidden": pa.array([1, 2]),
+        }
+    )
     assert row_condition(texts, 0, ["hidden"]) == r"`s` = 'it\'s' AND `d` = 1.50 AND `b` = true"
     assert row_condition(texts, 1, ["hidden"]) == "`s` IS NULL AND `d` IS NULL AND `b` IS NULL AND `e` IS NULL AND `w` IS NULL"

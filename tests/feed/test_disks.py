@@ -61,7 +61,7 @@ def write(disks, keys, segment_bytes=4000):
     layout = Layout((Input("x", (Column("x"),)),), "y", validation="v", order="key")
     writer = SegmentWriter(disks, layout, segment_bytes)
     for start in range(0, len(keys), 1000):
-        some = keys[start:start + 1000]
+        some = keys[start : start + 1000]
         writer.write(pa.record_batch({"x": some, "y": (some % 7).astype(np.int32), "v": some % 5 == 0, "key": some}))
     return writer.close()
 
@@ -100,7 +100,7 @@ def test_rows_that_fit_on_all_disks_together_only_are_filled_and_each_keeps_what
     keys = np.random.default_rng(7).integers(-(1 << 63), (1 << 63) - 1, 15_000)
     filled = write(Disks([Disk(each, spare) for each in small]), keys)
     free = [shutil.disk_usage(each).free for each in small]
-    assert filled.bytes > 230_000 and min(free) >= spare - 4000, free   # a file is larger than its rows by its head
+    assert filled.bytes > 230_000 and min(free) >= spare - 4000, free  # a file is larger than its rows by its head
 
 
 def test_filling_ends_before_the_disks_are_full(small):

@@ -12,7 +12,7 @@ import pytest
 pytestmark = [pytest.mark.real, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
 ROOT = Path(__file__).resolve().parents[2]
-LIMIT = 200 << 20   # a worker's memory, Python and its libraries included
+LIMIT = 200 << 20  # a worker's memory, Python and its libraries included
 
 PROGRAM = """
 import sys
@@ -61,7 +61,9 @@ def test_rows_of_five_times_a_workers_memory_are_filled_and_read_within_it(tmp_p
     told = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path / "rows"), str(5 * LIMIT), order],
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=120,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert told.returncode == 0, told.stderr
     filling, reading = map(int, told.stdout.split())

@@ -30,7 +30,11 @@ def test_windows_have_each_segment_once_and_are_about_equally_large(segments, si
 def test_epochs_parts_and_seeds_have_orders_of_their_own():
     orders = {
         tuple(shuffled([50, 50], run, seed=seed, part=part, epoch=epoch, window=window))
-        for run in (1, 4) for seed in (1, 2) for part in (0, 1) for epoch in (0, 1) for window in (0, 1)
+        for run in (1, 4)
+        for seed in (1, 2)
+        for part in (0, 1)
+        for epoch in (0, 1)
+        for window in (0, 1)
     }
     assert len(orders) == 32
 
@@ -41,7 +45,7 @@ def test_neighbours_change_from_epoch_to_epoch():
         return set(order[:-1][np.diff(order) == 1].tolist())
 
     parted = [set(range(4095)) - pairs(epoch) for epoch in range(60)]
-    assert len(set.union(*parted)) > 4000   # hardly a pair that was never parted
+    assert len(set.union(*parted)) > 4000  # hardly a pair that was never parted
 
 
 def test_the_order_is_the_one_that_earlier_runs_had():

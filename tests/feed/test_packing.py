@@ -43,7 +43,7 @@ def test_any_arrays_and_any_stretch_of_them_come_out_as_they_were(data, dtype, k
     start, count = data.draw(st.integers(0, 6)), data.draw(st.integers(0, 6))
     got = unpacked(rows(arrays, dtype, kind).slice(start, count), {"x": dtype}).column("x")
     assert got.type.value_type == pa.from_numpy_dtype(np.dtype(dtype))
-    assert got.to_pylist() == arrays[start:start + count]
+    assert got.to_pylist() == arrays[start : start + count]
 
 
 def test_the_columns_get_their_names_back():
@@ -52,12 +52,15 @@ def test_the_columns_get_their_names_back():
     assert unpacked(batch, None) is batch
 
 
-@pytest.mark.parametrize("arrays, said", [
-    ([[1, 2], None], r"column 'x' \(list<element: float>\): null"),
-    ([[1, 2], [1, None]], r"column 'x' \(list<element: float>\): null"),
-    ([[1, 2], [1, float("nan")]], "column 'x' .*: nan"),
-    ([[1, 2], [1]], r"column 'x' .*an array of shape \[1\] where the first has \[2\]"),
-])
+@pytest.mark.parametrize(
+    "arrays, said",
+    [
+        ([[1, 2], None], r"column 'x' \(list<element: float>\): null"),
+        ([[1, 2], [1, None]], r"column 'x' \(list<element: float>\): null"),
+        ([[1, 2], [1, float("nan")]], "column 'x' .*: nan"),
+        ([[1, 2], [1]], r"column 'x' .*an array of shape \[1\] where the first has \[2\]"),
+    ],
+)
 def test_what_can_t_be_trained_on_is_refused_as_if_it_had_not_been_packed(tmp_path, arrays, said):
     layout = Layout((Input("x", (Column("x"),)),), "y", sent={"x": "float32", "y": None})
     writer = SegmentWriter(tmp_path, layout)

@@ -27,7 +27,9 @@ def test_post_pads_and_cuts_at_the_end(column):
 
 @given(
     st.lists(st.lists(st.integers(-5, 5), max_size=9), min_size=1, max_size=12),
-    st.integers(1, 8), st.sampled_from(["pre", "post"]), st.integers(1, 2),
+    st.integers(1, 8),
+    st.sampled_from(["pre", "post"]),
+    st.integers(1, 2),
 )
 def test_padding_many_at_once_is_padding_each(sequences, length, side, width):
     wide = [np.repeat(np.array(sequence, int)[:, None], width, 1) for sequence in sequences]
@@ -36,10 +38,10 @@ def test_padding_many_at_once_is_padding_each(sequences, length, side, width):
     for row, sequence in zip(expected, wide):
         if side == "pre":
             kept = sequence[-length:]
-            row[length - len(kept):] = kept
+            row[length - len(kept) :] = kept
         else:
             kept = sequence[:length]
-            row[:len(kept)] = kept
+            row[: len(kept)] = kept
     assert (pad(np.concatenate(wide), offsets, length, 9, side) == expected).all()
 
 

@@ -35,8 +35,9 @@ def test_every_row_is_in_an_epoch_once_for_any_counts_batches_segments_and_windo
     counts, validation, sizes = zip(*given_parts)
     if not sum(counts):
         counts = (1, *counts[1:])
-    shards = parts(counts, sizes, validation=validation, arriving=arriving, width=width,
-                   segment_bytes=segment_rows * 4 * (4 * width + 16))
+    shards = parts(
+        counts, sizes, validation=validation, arriving=arriving, width=width, segment_bytes=segment_rows * 4 * (4 * width + 16)
+    )
     seen = []
     for part, shard in enumerate(shards):
         assert (shard.rows, shard.validation_rows) == (counts[part], validation[part])
@@ -57,17 +58,17 @@ def numbers(shard: Shard, epoch: int) -> list[int]:
 
 
 def test_the_same_rows_give_the_same_batches_in_every_attempt_and_process(parts):
-    first, = parts([5000], [64], segment_bytes=20_000)
+    (first,) = parts([5000], [64], segment_bytes=20_000)
     # Another attempt: other Spark batches, another folder, and a shard that travelled as JSON.
-    second, = parts([5000], [64], segment_bytes=20_000, arriving=777)
+    (second,) = parts([5000], [64], segment_bytes=20_000, arriving=777)
     second = Shard.from_json(json.loads(json.dumps(second.to_json())))
     for one, other in zip(first.epoch(3), second.epoch(3)):
         assert one.inputs["x"].tobytes() == other.inputs["x"].tobytes() and (one.label == other.label).all()
 
 
 def test_every_epoch_and_seed_mixes_the_rows_anew_over_all_segments_of_a_window(parts):
-    shard, = parts([5000], [64], segment_bytes=80_000)
-    other, = parts([5000], [64], segment_bytes=80_000, seed=8)
+    (shard,) = parts([5000], [64], segment_bytes=80_000)
+    (other,) = parts([5000], [64], segment_bytes=80_000, seed=8)
     assert len(shard.filled.segments) == 2
     # In which batch each row is; within a batch the order means nothing.
     batches = [np.argsort(numbers(*which)) // 64 for which in ((shard, 0), (shard, 1), (other, 0))]
@@ -78,14 +79,14 @@ def test_every_epoch_and_seed_mixes_the_rows_anew_over_all_segments_of_a_window(
 
 
 def test_more_segments_than_a_window_come_in_a_new_order_every_epoch(parts):
-    shard, = parts([5000], [64], segment_bytes=20_000)
+    (shard,) = parts([5000], [64], segment_bytes=20_000)
     assert len(shard.filled.segments) >= 8
     assert numbers(shard, 0) != numbers(shard, 1)
     assert set(numbers(shard, 0)[:1000]) != set(numbers(shard, 1)[:1000])
 
 
 def test_memory_stays_with_the_window_and_nothing_stays_mapped(parts, monkeypatch):
-    shard, = parts([5000], [64], segment_bytes=20_000, validation=[500])
+    (shard,) = parts([5000], [64], segment_bytes=20_000, validation=[500])
     monkeypatch.setattr(order, "run_length", lambda *_: 3)
 
     def mapped() -> int:
@@ -94,7 +95,7 @@ def test_memory_stays_with_the_window_and_nothing_stays_mapped(parts, monkeypatc
 
     most, kept = 0, []
     for batch in shard.epoch(0):
-        kept.append(batch)   # batches outlive the segments
+        kept.append(batch)  # batches outlive the segments
         most = max(most, mapped())
     assert 0 < most <= 4 and mapped() == 0
     list(shard.validation(64))
@@ -116,7 +117,7 @@ def _target(name: str) -> str:
 
 
 def test_a_segment_whose_rows_are_still_looked_at_is_not_unmapped_silently(parts):
-    shard, = parts([100], [10])
+    (shard,) = parts([100], [10])
     segment = Segment(segment_path(shard.folders[0], 0))
     view = segment.fields["label"]
     with pytest.raises(BufferError):
@@ -126,9 +127,9 @@ def test_a_segment_whose_rows_are_still_looked_at_is_not_unmapped_silently(parts
 
 
 def test_segments_are_plain_arrow_files_no_larger_than_asked(parts):
-    shard, = parts([3000], [10], segment_bytes=30_000, validation=[300])
+    (shard,) = parts([3000], [10], segment_bytes=30_000, validation=[300])
     files = sorted(shard.folders[0].iterdir())
-    assert max(file.stat().st_size for file in files) < 30_000 + 3_000   # rows, and the file's own frame
+    assert max(file.stat().st_size for file in files) < 30_000 + 3_000  # rows, and the file's own frame
     assert sum(file.stat().st_size for file in files) == shard.filled.bytes
     table = pa.ipc.open_file(segment_path(shard.folders[0], 0)).read_all()
     assert table["input:x"].to_pylist()[5] == [table["weight"].to_pylist()[5]] * 2
@@ -136,7 +137,7 @@ def test_segments_are_plain_arrow_files_no_larger_than_asked(parts):
 
 
 def test_what_a_batch_holds_is_its_own(parts):
-    shard, = parts([100], [10])
+    (shard,) = parts([100], [10])
     for batch in shard.epoch(0):
         for array in (*batch.inputs.values(), batch.label, batch.weight):
             assert array.flags.writeable
@@ -147,7 +148,7 @@ def test_what_a_batch_holds_is_its_own(parts):
 def test_small_batches_cost_little(parts):
     import time
 
-    shard, = parts([64_000], [64], segment_bytes=1 << 20)
+    (shard,) = parts([64_000], [64], segment_bytes=1 << 20)
     list(shard.epoch(0))
     took = math.inf
     for _ in range(3):

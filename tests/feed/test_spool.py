@@ -16,10 +16,14 @@ from hypothesis import strategies as st
 from sparktrain.feed import Column, Input, Layout, SegmentWriter
 from sparktrain.feed.segments import Segment
 
-KEYS = st.lists(st.one_of(
-    st.integers(-(1 << 63), (1 << 63) - 1),
-    st.sampled_from([-(1 << 63), (1 << 63) - 1, -1, 0, 1, 2, 1 << 60, (1 << 60) - 1]),   # and a few that many rows share
-), min_size=1, max_size=300)
+KEYS = st.lists(
+    st.one_of(
+        st.integers(-(1 << 63), (1 << 63) - 1),
+        st.sampled_from([-(1 << 63), (1 << 63) - 1, -1, 0, 1, 2, 1 << 60, (1 << 60) - 1]),  # and a few that many rows share
+    ),
+    min_size=1,
+    max_size=300,
+)
 
 
 def write(folder, keys, *, arriving, segment_bytes, held_out=lambda keys: np.zeros(len(keys), bool), between=lambda: None):
@@ -27,11 +31,19 @@ def write(folder, keys, *, arriving, segment_bytes, held_out=lambda keys: np.zer
     inputs = tuple(Input(name, (Column(name),)) for name in ("whole", "odd", "three"))
     writer = SegmentWriter(folder, Layout(inputs, "y", validation="v", order="key"), segment_bytes)
     for start in range(0, len(keys), arriving):
-        some = keys[start:start + arriving]
-        writer.write(pa.record_batch({
-            "whole": some, "odd": some % 2 == 1, "y": (some % 7).astype(np.int32), "v": held_out(some), "key": some,
-            "three": pa.FixedSizeListArray.from_arrays(np.repeat(some % 1000, 3).astype(np.float32), 3),
-        }))
+        some = keys[start : start + arriving]
+        writer.write(
+            pa.record_batch(
+                {
+                    "whole": some,
+                    "odd": some % 2 == 1,
+                    "y": (some % 7).astype(np.int32),
+                    "v": held_out(some),
+                    "key": some,
+                    "three": pa.FixedSizeListArray.from_arrays(np.repeat(some % 1000, 3).astype(np.float32), 3),
+                }
+            )
+        )
     return writer.close(between)
 
 
@@ -54,7 +66,7 @@ def test_rows_come_in_the_order_of_their_keys_and_none_is_lost(keys, arriving, s
         assert (got["input:three"] == (expected % 1000).astype(np.float32)[:, None]).all()
         assert "order" not in got
         assert sum(filled.segments) == len(keys)
-        with tempfile.TemporaryDirectory() as other:   # where a segment ends doesn't depend on the order of arrival
+        with tempfile.TemporaryDirectory() as other:  # where a segment ends doesn't depend on the order of arrival
             again = write(other, keys[::-1], arriving=len(keys), segment_bytes=segment_bytes)
         assert again.segments == filled.segments
 
@@ -68,8 +80,14 @@ def test_many_rows_may_share_few_keys(tmp_path, segment_bytes):
 
 def test_rows_that_fit_into_memory_are_one_segment_and_touch_the_disk_once(tmp_path):
     keys, held = np.random.default_rng(7).integers(-(1 << 63), (1 << 63) - 1, 1000), []
-    filled = write(tmp_path, keys, arriving=100, segment_bytes=1 << 20, held_out=lambda keys: keys % 5 == 0,
-                   between=lambda: held.append(sorted(path.name for path in tmp_path.iterdir())))
+    filled = write(
+        tmp_path,
+        keys,
+        arriving=100,
+        segment_bytes=1 << 20,
+        held_out=lambda keys: keys % 5 == 0,
+        between=lambda: held.append(sorted(path.name for path in tmp_path.iterdir())),
+    )
     assert len(filled.segments) == len(filled.validation_segments) == 1
     assert held == [["training-00000.arrow"], ["training-00000.arrow", "validation-00000.arrow"]]
     assert rows(tmp_path, "training")["input:whole"].ravel().tolist() == np.sort(keys[keys % 5 != 0]).tolist()
@@ -78,8 +96,10 @@ def test_rows_that_fit_into_memory_are_one_segment_and_touch_the_disk_once(tmp_p
 def test_validation_rows_are_put_in_order_apart(tmp_path):
     keys = np.random.default_rng(7).integers(-(1 << 63), (1 << 63) - 1, 5000)
     filled = write(tmp_path, keys, arriving=700, segment_bytes=10_000, held_out=lambda keys: keys % 5 == 0)
-    for name, own, counts in (("training", keys[keys % 5 != 0], filled.segments),
-                              ("validation", keys[keys % 5 == 0], filled.validation_segments)):
+    for name, own, counts in (
+        ("training", keys[keys % 5 != 0], filled.segments),
+        ("validation", keys[keys % 5 == 0], filled.validation_segments),
+    ):
         assert rows(tmp_path, name)["input:whole"].ravel().tolist() == np.sort(own).tolist() and len(counts) >= 10
 
 
@@ -87,9 +107,14 @@ def test_the_disk_never_holds_the_rows_twice(tmp_path):
     """More rows than one file of the spool may hold at once; the files are deleted one after another."""
     keys = np.random.default_rng(7).integers(-(1 << 63), (1 << 63) - 1, 40_000)
     held = []
-    filled = write(tmp_path, keys, arriving=5000, segment_bytes=20_000,
-                   between=lambda: held.append(sum(path.stat().st_size for path in tmp_path.iterdir())))
-    assert len(held) > 50 and max(held) < 1.4 * filled.bytes   # keys, and the heads of many small segments, included
+    filled = write(
+        tmp_path,
+        keys,
+        arriving=5000,
+        segment_bytes=20_000,
+        between=lambda: held.append(sum(path.stat().st_size for path in tmp_path.iterdir())),
+    )
+    assert len(held) > 50 and max(held) < 1.4 * filled.bytes  # keys, and the heads of many small segments, included
 
 
 @pytest.mark.parametrize("reserves", [True, False], ids=["when-room-is-reserved", "when-rows-are-written"])

@@ -14,10 +14,15 @@ from sparktrain.feed import MORE_LABEL, BadInput, Column, Input, Layout, Segment
 from sparktrain.feed.segments import Segment
 
 
-@pytest.mark.parametrize("array", [
-    pa.array(["grün", "", "a\0b"]), pa.array([b"\xff\x00", b"", b"PNG"]), pa.array(["a", "b"], pa.large_string()),
-    pa.array(["not this", "a", "b", "nor this"]).slice(1, 2),
-])
+@pytest.mark.parametrize(
+    "array",
+    [
+        pa.array(["grün", "", "a\0b"]),
+        pa.array([b"\xff\x00", b"", b"PNG"]),
+        pa.array(["a", "b"], pa.large_string()),
+        pa.array(["not this", "a", "b", "nor this"]).slice(1, 2),
+    ],
+)
 def test_a_column_of_strings_is_bytes_of_one_value_a_row(column, array):
     rows = column(array)
     assert rows.dtype == object and rows.shape == (len(array), 1)
@@ -30,13 +35,16 @@ def test_arrays_of_strings_are_padded_with_empty_ones(column):
     assert column(pa.array([["a", "b"], ["c", "d"]])).tolist() == [[b"a", b"b"], [b"c", b"d"]]
 
 
-@pytest.mark.parametrize("array, words, told", [
-    (pa.array(["a", None]), {}, "column 'x' (string): null can't be trained on; first at row 1"),
-    (pa.array([["a"], [None]]), {}, "column 'x' (list<item: string>): null can't be trained on; first at row 1"),
-    (pa.array([["a"], ["b", "c"]]), {}, "where the first has"),
-    (pa.array([["a"]]), {"length": 2, "pad": 1}, "arrays of strings are padded with empty strings"),
-    (pa.array(["a"]), {"length": 2}, "only arrays can be padded"),
-])
+@pytest.mark.parametrize(
+    "array, words, told",
+    [
+        (pa.array(["a", None]), {}, "column 'x' (string): null can't be trained on; first at row 1"),
+        (pa.array([["a"], [None]]), {}, "column 'x' (list<item: string>): null can't be trained on; first at row 1"),
+        (pa.array([["a"], ["b", "c"]]), {}, "where the first has"),
+        (pa.array([["a"]]), {"length": 2, "pad": 1}, "arrays of strings are padded with empty strings"),
+        (pa.array(["a"]), {"length": 2}, "only arrays can be padded"),
+    ],
+)
 def test_strings_that_cannot_be_fed_are_told_as_numbers_are(column, array, words, told):
     with pytest.raises(BadInput) as caught:
         column(array, **words)
@@ -55,7 +63,9 @@ def test_strings_stand_beside_strings_in_an_input_and_not_beside_numbers(tmp_pat
     shard = Shard(tmp_path / "both", filled, agree([filled.to_json()]), 0, 0, (2,))
     (rows,) = shard.epoch(0)
     assert rows.inputs["x"][np.argsort(rows.label)].tolist() == [[b"x", b"p", b"q"], [b"y", b"r", b"s"]]
-    with pytest.raises(BadInput, match=r"input 'x' has columns of strings and of numbers: 'a' \(string\), 'n' \(int64\)\. Give each"):
+    with pytest.raises(
+        BadInput, match=r"input 'x' has columns of strings and of numbers: 'a' \(string\), 'n' \(int64\)\. Give each"
+    ):
         written(tmp_path / "mixed", (Input("x", (Column("a"), Column("n"))),), batch)
     with pytest.raises(BadInput, match="label 'a' .*classes"):
         written(tmp_path / "label", (Input("n", (Column("n"),)), Input(MORE_LABEL + "a", (Column("a"),))), batch)
@@ -75,16 +85,25 @@ def test_strings_of_any_length_are_put_in_order_and_none_is_lost(tmp_path_factor
         inputs = (Input("text", (Column("text"),)), Input("pair", (Column("pair"),)), Input("key", (Column("key"),)))
         writer = SegmentWriter(folder, Layout(inputs, "y", order="key"), segment_bytes)
         for start in range(0, len(texts), arriving):
-            some, own = texts[order][start:start + arriving], keys[order][start:start + arriving]
-            writer.write(pa.record_batch({
-                "text": some, "pair": [[each, str(key)] for each, key in zip(some, own)], "key": own, "y": own % 2,
-            }))
+            some, own = texts[order][start : start + arriving], keys[order][start : start + arriving]
+            writer.write(
+                pa.record_batch(
+                    {
+                        "text": some,
+                        "pair": [[each, str(key)] for each, key in zip(some, own)],
+                        "key": own,
+                        "y": own % 2,
+                    }
+                )
+            )
         filled = writer.close()
         segments.append(filled.segments)
         got = [Segment(path) for path in sorted(Path(folder).iterdir())]
         assert all(path.suffix == ".arrow" for path in Path(folder).iterdir())
-        rows = {name: np.concatenate([each.fields[f"input:{name}"].take(np.arange(each.rows)) for each in got])
-                for name in ("text", "pair")}
+        rows = {
+            name: np.concatenate([each.fields[f"input:{name}"].take(np.arange(each.rows)) for each in got])
+            for name in ("text", "pair")
+        }
         expected = [texts[number].encode() for number in np.argsort(keys)]
         assert rows["text"][:, 0].tolist() == expected and rows["pair"][:, 0].tolist() == expected
         assert rows["pair"][:, 1].tolist() == [str(key).encode() for key in np.sort(keys)]
@@ -103,5 +122,7 @@ def test_segments_of_large_values_stay_within_their_size(tmp_path):
     assert len(filled.segments) >= 10 and max(path.stat().st_size for path in tmp_path.iterdir()) < 130_000
     shard = Shard(tmp_path, filled, agree([filled.to_json()]), 0, 0, (8,))
     for epoch in range(2):
-        rows = {int(label): image for batch in shard.epoch(epoch) for label, image in zip(batch.label, batch.inputs["image"][:, 0])}
+        rows = {
+            int(label): image for batch in shard.epoch(epoch) for label, image in zip(batch.label, batch.inputs["image"][:, 0])
+        }
         assert rows == dict(enumerate(images))

@@ -47,7 +47,9 @@ def test_columns_of_many_types_stand_in_their_order(tmp_path):
 def test_a_value_that_cannot_be_trained_on_is_named_with_its_column_and_row(tmp_path, value, told):
     arrays = columns()
     arrays["c1"] = pa.array([*arrays["c1"].to_pylist()[:400], value, *arrays["c1"].to_pylist()[401:]], pa.float64())
-    with pytest.raises(BadInput, match=f"column 'c1' \\(double\\): {told}.*first at row 400 of this part, 1 such in the 500 rows"):
+    with pytest.raises(
+        BadInput, match=f"column 'c1' \\(double\\): {told}.*first at row 400 of this part, 1 such in the 500 rows"
+    ):
         write(tmp_path, arrays)
 
 

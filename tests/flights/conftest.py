@@ -8,7 +8,7 @@ import pytest
 from pyarrow.compute import field
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WEEK = list(range(4, 11))   # of February 2013: quiet, until the snow of the 8th
+WEEK = list(range(4, 11))  # of February 2013: quiet, until the snow of the 8th
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +24,8 @@ def week():
         patch.syspath_prepend(str(ROOT))
         from jobs.quickstart import read_table
 
-    flights, weather = (read_table(name).filter((field("month") == 2) & field("day").isin(WEEK))
-                        for name in ("flights.csv.zip", "weather.csv"))
+    flights, weather = (
+        read_table(name).filter((field("month") == 2) & field("day").isin(WEEK)) for name in ("flights.csv.zip", "weather.csv")
+    )
     flights = flights.filter(~field("dep_delay").is_null())
     return flights.to_pandas(), weather.to_pandas()

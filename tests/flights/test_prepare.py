@@ -80,7 +80,7 @@ def test_a_history_holds_the_weather_and_the_departures_of_the_hours_before(week
     from jobs.flights import DEPARTURES, HOURLY, WEATHER
 
     flights, weather = week
-    weather = weather.drop(weather.index[::7])   # hours without an observation
+    weather = weather.drop(weather.index[::7])  # hours without an observation
     found = prepared(flights, weather)
     scheduled, known, observed = _hour(flights.time_hour), _known(flights), _hour(weather.time_hour)
     for name in flights.sample(40, random_state=7).index:
@@ -92,8 +92,12 @@ def test_a_history_holds_the_weather_and_the_departures_of_the_hours_before(week
             values = dict(zip(DEPARTURES, (len(departed) or math.nan, departed.mean(), (departed > 15).mean())))
             seen = weather[(weather.origin == flight.origin) & (observed <= hour)]
             values |= {column: seen[column].dropna().iloc[-1] if len(seen) else math.nan for column in WEATHER}
-            expected.append([0.0 if math.isnan(values[column]) else (values[column] - usual) / spread
-                             for column, (usual, spread) in HOURLY.items()])
+            expected.append(
+                [
+                    0.0 if math.isnan(values[column]) else (values[column] - usual) / spread
+                    for column, (usual, spread) in HOURLY.items()
+                ]
+            )
         history = numpy.stack(found.history[name])
         assert history.dtype == numpy.float32
         numpy.testing.assert_allclose(history, expected, rtol=1e-5, atol=1e-6)
@@ -104,7 +108,7 @@ def test_a_flight_that_leaves_before_its_hour_is_not_in_its_own_history(week, pr
     flights, weather = week
     early = flights.iloc[[0]].assign(minute=5, dep_delay=-20)
     [history] = prepared(early, weather).history
-    assert not numpy.stack(history)[:, -3:].any()   # no departures at all
+    assert not numpy.stack(history)[:, -3:].any()  # no departures at all
 
 
 @pytest.mark.slow

@@ -33,10 +33,16 @@ def test_the_quickstart_beats_logistic_regression_and_leaves_a_plain_keras_model
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONPATH": str(ROOT),
     }
-    command = [Path(sys.executable).parent / "spark-submit", "--master", "local-cluster[2,1,1024]",
-               "jobs/quickstart.py", "--config", "conf/quickstart.yaml"]
+    command = [
+        Path(sys.executable).parent / "spark-submit",
+        "--master",
+        "local-cluster[2,1,1024]",
+        "jobs/quickstart.py",
+        "--config",
+        "conf/quickstart.yaml",
+    ]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=800)
-    shown = ended.stdout + ended.stderr   # spark-submit sends all that its program says to standard output
+    shown = ended.stdout + ended.stderr  # spark-submit sends all that its program says to standard output
     assert ended.returncode == 0, shown[-5000:]
     end = json.loads(ended.stdout.splitlines()[-1])
     assert (end["status"], end["rows"], end["workers"]) == ("finished", 80_000, 2)

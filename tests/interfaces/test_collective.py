@@ -25,12 +25,23 @@ class Recording(Collective):
         self.may.wait(10)
         return call
 
-    def sum_in_graph(self, tensors): return self._called("sum_in_graph", tensors)
-    def gather_in_graph(self, tensor, counts): return self._called("gather_in_graph", tensor, counts)
-    def gather(self, value): return self._called("gather", value)
-    def broadcast(self, value): return self._called("broadcast", value)
-    def is_echo(self, error): return self._called("is_echo", error)
-    def close(self): self._called("close")
+    def sum_in_graph(self, tensors):
+        return self._called("sum_in_graph", tensors)
+
+    def gather_in_graph(self, tensor, counts):
+        return self._called("gather_in_graph", tensor, counts)
+
+    def gather(self, value):
+        return self._called("gather", value)
+
+    def broadcast(self, value):
+        return self._called("broadcast", value)
+
+    def is_echo(self, error):
+        return self._called("is_echo", error)
+
+    def close(self):
+        self._called("close")
 
 
 @pytest.mark.parametrize("name", sorted(Collective.__abstractmethods__))

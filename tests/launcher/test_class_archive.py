@@ -27,13 +27,13 @@ def place(tmp_path):
     archive = tmp_path / ".venv" / "spark-classes.jsa"
     archive.touch()
 
-    def build_submit_command(*typed: str, **environment: str) -> tuple[list[str], dict[str, str]]:
+    def arrange(*typed: str, **environment: str) -> tuple[list[str], dict[str, str]]:
         command = ["spark-submit", *typed, "job.py"]
         where = {"SPARK_HOME": str(home), "SPARK_CONF_DIR": str(conf), **environment}
         return with_archive(command, read_options(typed, str(conf)), where, archive)
 
-    build_submit_command.conf, build_submit_command.home, build_submit_command.archive = conf, home, archive
-    return build_submit_command
+    arrange.conf, arrange.home, arrange.archive = conf, home, archive
+    return arrange
 
 
 def test_driver_and_executors_on_this_machine_get_it_and_the_configuration_by_name(place):
@@ -60,11 +60,14 @@ def test_a_folder_of_configuration_that_spark_itself_has_to_see_stays_on_its_cla
     assert place("--name", "x") == (["spark-submit", "--name", "x", "job.py"], {})
 
 
-@pytest.mark.parametrize("typed, environment", [
-    (["--master", "yarn"], {}),
-    ([], {"SPARK_HOME": "/opt/spark"}),
-    ([], {"SPARK_CONF_DIR": ""}),
-])
+@pytest.mark.parametrize(
+    "typed, environment",
+    [
+        (["--master", "yarn"], {}),
+        ([], {"SPARK_HOME": "/opt/spark"}),
+        ([], {"SPARK_CONF_DIR": ""}),
+    ],
+)
 def test_a_cluster_and_a_spark_of_its_own_start_as_they_would(place, typed, environment):
     assert place(*typed, **environment) == (["spark-submit", *typed, "job.py"], {})
 

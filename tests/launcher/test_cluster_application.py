@@ -18,7 +18,7 @@ def asked(tmp_path, monkeypatch):
     java.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\nexit ${{EXITS:-0}}\n')
     java.chmod(0o755)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "java"))
-    monkeypatch.delenv("SPARK_HOME", raising=False)   # as the launcher is, without a Spark of the cluster's
+    monkeypatch.delenv("SPARK_HOME", raising=False)  # as the launcher is, without a Spark of the cluster's
     return lambda: (tmp_path / "asked").read_text() if (tmp_path / "asked").exists() else ""
 
 

@@ -51,13 +51,21 @@ def submit(home: Path, *spark: str, more: tuple[str, ...] = ()) -> tuple[list[st
 
 
 def settings(command: list[str]) -> dict[str, str]:
-    return dict(read_options(command[1:command.index("train.py")]).settings)
+    return dict(read_options(command[1 : command.index("train.py")]).settings)
 
 
 def test_on_one_machine_a_command_stays_as_it_was_typed(home):
     command, run = submit(home, "--master", "local-cluster[2,1,1024]", more=("--result", "line.json"))
-    assert command == ["spark-submit", "--master", "local-cluster[2,1,1024]", "train.py", "--config", "job.yaml", "--result",
-                       "line.json"]
+    assert command == [
+        "spark-submit",
+        "--master",
+        "local-cluster[2,1,1024]",
+        "train.py",
+        "--config",
+        "job.yaml",
+        "--result",
+        "line.json",
+    ]
     assert run is None
 
 
@@ -89,9 +97,18 @@ def test_a_standalone_master_counts_no_memory(home):
 
 @pytest.mark.parametrize("master", ["yarn", "spark://host:7077"])
 def test_a_packaged_environment_goes_along_beside_the_users_own_files(home, master):
-    command, _ = submit(home, "--master", master, "--archives", "mine.zip#own", "--py-files", "own.py",
-                        "--conf", f"spark.sparktrain.packages={home}/envs")
-    found = read_options(command[1:command.index("train.py")])
+    command, _ = submit(
+        home,
+        "--master",
+        master,
+        "--archives",
+        "mine.zip#own",
+        "--py-files",
+        "own.py",
+        "--conf",
+        f"spark.sparktrain.packages={home}/envs",
+    )
+    found = read_options(command[1 : command.index("train.py")])
     package = (home / "envs" / package_name()).as_uri()
     assert found.lists["--archives"] == ("mine.zip#own", f"{package}/environment.tar.gz#environment")
     own, code = found.lists["--py-files"]
@@ -107,11 +124,20 @@ def test_without_the_package_of_these_versions_a_submit_says_how_to_make_it(home
 
 
 def test_in_cluster_mode_the_yaml_and_the_users_modules_go_along_and_the_run_has_a_name(home):
-    command, run = submit(home, "--master", "yarn", "--deploy-mode", "cluster",
-                          more=("--set", "training.epochs=3", "--result", "line.json"))
+    command, run = submit(
+        home, "--master", "yarn", "--deploy-mode", "cluster", more=("--set", "training.epochs=3", "--result", "line.json")
+    )
     place = command.index("train.py")
-    assert command[place + 1:] == ["--config", "job/job.yaml", "--run-id", run, "--set", "training.epochs=3", "--set",
-                                   'output.path="hdfs:///models"']
+    assert command[place + 1 :] == [
+        "--config",
+        "job/job.yaml",
+        "--run-id",
+        run,
+        "--set",
+        "training.epochs=3",
+        "--set",
+        'output.path="hdfs:///models"',
+    ]
     [archive] = read_options(command[1:place]).lists["--archives"]
     path, _, name = archive.partition("#")
     assert name == "job" and sorted(zipfile.ZipFile(path).namelist()) == ["helper.py", "job.yaml", "mine.py"]
@@ -119,18 +145,22 @@ def test_in_cluster_mode_the_yaml_and_the_users_modules_go_along_and_the_run_has
     assert submit(home, "--master", "yarn", "--deploy-mode", "cluster", more=("--run-id", "mine"))[1] == "mine"
 
 
-@pytest.mark.parametrize("path, environment, settings, expected", [
-    ("models/x", {"HADOOP_USER_NAME": "alice"}, {}, "hdfs://n:1/user/alice/models/x"),
-    ("/models/x", {}, {}, "hdfs://n:1/models/x"),
-    ("hdfs://other:2/x", {}, {}, "hdfs://other:2/x"),
-    ("models/x", {"HADOOP_USER_NAME": "alice"}, {"--principal": "bob/host@REALM"}, "hdfs://n:1/user/bob/models/x"),
-    ("models/x", {}, {"ticket": "Default principal: eve@REALM"}, "hdfs://n:1/user/eve/models/x"),
-])
+@pytest.mark.parametrize(
+    "path, environment, settings, expected",
+    [
+        ("models/x", {"HADOOP_USER_NAME": "alice"}, {}, "hdfs://n:1/user/alice/models/x"),
+        ("/models/x", {}, {}, "hdfs://n:1/models/x"),
+        ("hdfs://other:2/x", {}, {}, "hdfs://other:2/x"),
+        ("models/x", {"HADOOP_USER_NAME": "alice"}, {"--principal": "bob/host@REALM"}, "hdfs://n:1/user/bob/models/x"),
+        ("models/x", {}, {"ticket": "Default principal: eve@REALM"}, "hdfs://n:1/user/eve/models/x"),
+    ],
+)
 def test_a_run_on_the_cluster_is_looked_for_where_it_is_written(home, monkeypatch, path, environment, settings, expected):
     """Its program is told where that is, and doesn't go by whose name it runs under there."""
     kerberos = "<property><name>hadoop.security.authentication</name><value>kerberos</value></property>" if settings else ""
-    (home / "core-site.xml").write_text("<configuration><property><name>fs.defaultFS</name><value>hdfs://n:1/</value></property>"
-                                        f"{kerberos}</configuration>")
+    (home / "core-site.xml").write_text(
+        f"<configuration><property><name>fs.defaultFS</name><value>hdfs://n:1/</value></property>{kerberos}</configuration>"
+    )
     monkeypatch.setenv("HADOOP_CONF_DIR", str(home))
     monkeypatch.setenv("PATH", str(home), prepend=os.pathsep)
     klist = home / "klist"
@@ -150,7 +180,7 @@ def test_a_run_on_the_cluster_is_looked_for_where_it_is_written(home, monkeypatc
 
 def test_a_rehearsal_runs_beside_the_one_who_asked(home):
     command, run = submit(home, "--master", "yarn", "--deploy-mode", "cluster", more=("--check",))
-    assert run is None and not read_options(command[1:command.index("train.py")]).in_cluster
+    assert run is None and not read_options(command[1 : command.index("train.py")]).in_cluster
 
 
 def test_yarn_is_sent_a_script_that_finds_gpus_unless_there_is_one(home):
@@ -165,8 +195,17 @@ def test_yarn_is_sent_a_script_that_finds_gpus_unless_there_is_one(home):
 
 
 def test_lists_that_are_settings_stay_beside_what_is_added(home):
-    command, _ = submit(home, "--master", "yarn", "--conf", "spark.archives=mine.zip#m", "--conf", "spark.submit.pyFiles=own.py",
-                        "--conf", f"spark.sparktrain.packages={home}/envs")
+    command, _ = submit(
+        home,
+        "--master",
+        "yarn",
+        "--conf",
+        "spark.archives=mine.zip#m",
+        "--conf",
+        "spark.submit.pyFiles=own.py",
+        "--conf",
+        f"spark.sparktrain.packages={home}/envs",
+    )
     place = command.index("train.py")
     assert command[command.index("--archives", 0, place) + 1].startswith("mine.zip#m,")
     assert command[command.index("--py-files", 0, place) + 1].startswith("own.py,")
@@ -174,10 +213,19 @@ def test_lists_that_are_settings_stay_beside_what_is_added(home):
 
 def test_options_are_given_again_with_more(tmp_path):
     (tmp_path / "spark-defaults.conf").write_text("spark.master   yarn\nspark.files d\n")
-    found = read_options(["--master=spark://host:7077", "-c", "spark.a=3", "--verbose", "--files", "a,b", "--files", "c", "x.py"],
-                         str(tmp_path))
+    found = read_options(
+        ["--master=spark://host:7077", "-c", "spark.a=3", "--verbose", "--files", "a,b", "--files", "c", "x.py"], str(tmp_path)
+    )
     assert found.command({"spark.a": "4", "spark.d": "5"}, files=["e"]) == [
-        "--master=spark://host:7077", "-c", "spark.a=3", "--verbose", "--files", "c,e", "--conf", "spark.d=5"]
+        "--master=spark://host:7077",
+        "-c",
+        "spark.a=3",
+        "--verbose",
+        "--files",
+        "c,e",
+        "--conf",
+        "spark.d=5",
+    ]
     assert read_options([], str(tmp_path)).command({}) == []
 
 
@@ -185,12 +233,19 @@ def test_options_are_given_again_with_more(tmp_path):
 def test_options_are_read_as_spark_submit_reads_them(spark, tmp_path):
     """Every command line by Spark's own reader and by the launcher's."""
     jvm = spark.sparkContext._jvm
-    names = {"master": "spark.master", "deployMode": "spark.submit.deployMode", "archives": "spark.archives",
-             "pyFiles": "spark.submit.pyFiles", "files": "spark.files", "executorMemory": "spark.executor.memory"}
+    names = {
+        "master": "spark.master",
+        "deployMode": "spark.submit.deployMode",
+        "archives": "spark.archives",
+        "pyFiles": "spark.submit.pyFiles",
+        "files": "spark.files",
+        "executorMemory": "spark.executor.memory",
+    }
     (tmp_path / "spark-defaults.conf").write_bytes(
         b"# a comment\n! another\n  spark.master   yarn\nspark.master.rest.enabled true\nspark.a=1\nspark.b : 2\n\n"
         b"spark.long a value \nspark.c=x\\\n  y\nspark.d\\:e\\ f g\\u0041\\tz\nspark.latin caf\xe9\n=nothing\nspark.empty\n"
-        b"spark.executor.memory=3g\nspark.files=/f\n")
+        b"spark.executor.memory=3g\nspark.files=/f\n"
+    )
     own = tmp_path / "own.conf"
     own.write_text("spark.master local[3]\nspark.a 7\n")
     for options, more in (
@@ -214,11 +269,13 @@ def test_options_are_read_as_spark_submit_reads_them(spark, tmp_path):
         for name, value in environment.items():
             variables.put(name, value)
         arguments = jvm.org.apache.spark.deploy.SparkSubmitArguments(
-            converters.asScala(words).toSeq(), jvm.scala.collection.immutable.Map.__getattr__("from")(converters.asScala(variables)))
+            converters.asScala(words).toSeq(),
+            jvm.scala.collection.immutable.Map.__getattr__("from")(converters.asScala(variables)),
+        )
         found = read_options([*options, "program.py", "--master", "an argument"], str(tmp_path), environment)
         theirs = {setting: getattr(arguments, name)() for name, setting in names.items()}
         ours = {setting: found.settings.get(setting) for setting in names.values()}
-        for each in ("spark.archives", "spark.submit.pyFiles", "spark.files"):   # which Spark has made URLs of
+        for each in ("spark.archives", "spark.submit.pyFiles", "spark.files"):  # which Spark has made URLs of
             theirs[each] = theirs[each].replace("file:", "") if theirs[each] else None
         assert ours | {"spark.master": found.master} == theirs, options
         properties = dict(converters.asJava(arguments.sparkProperties()))

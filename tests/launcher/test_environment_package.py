@@ -43,7 +43,7 @@ def test_our_own_code_has_its_version_also_where_an_egg_info_lies_beside_the_sou
 def test_what_the_user_has_installed_is_packed_too_but_not_what_tests_need(tmp_path, monkeypatch):
     before, name = {each.metadata["Name"] for each in _distributions()}, package_name()
     assert "pytest" not in before and "pip" not in before
-    for each, more in (("own_tool", "Requires-Dist: iniconfig\n"), ("own_other", "")):   # pytest's iniconfig, too
+    for each, more in (("own_tool", "Requires-Dist: iniconfig\n"), ("own_other", "")):  # pytest's iniconfig, too
         folder = tmp_path / f"{each}-1.0.dist-info"
         folder.mkdir()
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {each}\nVersion: 1.0\n{more}")

@@ -83,7 +83,7 @@ def test_a_model_is_loaded_with_the_module_that_its_classes_are_in(saved):
     model = load(Source(file=f"file://{saved}", modules=("mylayers",)), {}, "model.load")
     assert [type(layer).__name__ for layer in model.layers[1:]] == ["Twice", "Plus", "Dense"]
     assert model.evaluate(numpy.ones((2, 4)), numpy.zeros((2, 1)), verbose=0)[0] >= 0
-    assert load_model(saved, []).layers[1].name == model.layers[1].name   # whoever has imported the module needs no word
+    assert load_model(saved, []).layers[1].name == model.layers[1].name  # whoever has imported the module needs no word
 
 
 def test_what_is_nowhere_is_told_by_class_and_module_with_what_to_do(saved, tmp_path):
@@ -103,7 +103,9 @@ def test_a_file_reaches_nothing_that_no_model_is_made_of():
     assert find(CustomObject("find", "sparktrain.models.custom_objects", "find")) is find
 
 
-SCRIPT_PROGRAM = MODULE + """
+SCRIPT_PROGRAM = (
+    MODULE
+    + """
 import pickle
 import sys
 from pathlib import Path
@@ -117,6 +119,7 @@ Path(sys.argv[3]).write_text(by_value(build))
 returned = pickle.dumps(model)   # as by a worker's function
 assert type(in_program(lambda: pickle.loads(returned)).layers[1]) is Twice
 """
+)
 
 
 def test_classes_of_a_script_go_by_value_and_keep_their_registered_names(tmp_path, forget):

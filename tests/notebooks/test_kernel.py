@@ -97,7 +97,7 @@ def workers(kernel) -> list[psutil.Process]:
             if "sparktrain.worker" in process.cmdline():
                 found.append(process)
         except psutil.NoSuchProcess:
-            continue   # ended meanwhile
+            continue  # ended meanwhile
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_latest_is_the_run_that_finished_last_whatever_its_name(folder, reopen):
     assert complete_runs(folder) == []
     _run(folder, "b", "2025-03-01T10:00:00+00:00")
     _run(folder, "z", "2025-03-01T09:59:59.5+00:00")
-    _run(folder, "a", "2025-03-01T11:30:00+02:00")   # half past nine in UTC
+    _run(folder, "a", "2025-03-01T11:30:00+02:00")  # half past nine in UTC
     _run(folder, "m", "2025-03-01T10:00:01Z")
     assert complete_runs(reopen()) == ["m", "b", "z", "a"]
     assert latest(folder) == "m"
@@ -37,10 +37,10 @@ def test_latest_is_the_run_that_finished_last_whatever_its_name(folder, reopen):
 
 def test_what_is_not_a_complete_run_is_not_seen(folder):
     done = json.dumps({"finished": "2025-03-01T10:00:00+00:00"})
-    folder.write_text("_runs/one/summary.json", done)        # complete, not published
+    folder.write_text("_runs/one/summary.json", done)  # complete, not published
     folder.write_text("_runs/summary.json", done)
-    folder.write_text("copied/model.keras", "half")          # being copied to its place
-    folder.write_text("other/summary.json", "{}")            # another program's
+    folder.write_text("copied/model.keras", "half")  # being copied to its place
+    folder.write_text("other/summary.json", "{}")  # another program's
     folder.write_text("broken/summary.json", "{'")
     folder.write_text("notes.txt", "a file")
     assert complete_runs(folder) == []
@@ -54,7 +54,7 @@ def test_a_wrong_run_is_refused_with_the_runs_there_are(folder):
     _run(folder, "2025-03-01-nightly", "2025-03-01T10:00:00+00:00")
     with pytest.raises(NotFound, match=": 2025-03-01-nightly, or `latest`"):
         resolve(f"{folder.url}/2025-03-01-nightli")
-    parent, _, name = folder.url.rpartition("/")
+    _parent, _, name = folder.url.rpartition("/")
     with pytest.raises(NotFound, match=f"It holds runs: .*{name}/latest"):
         resolve(folder.url)
 
@@ -64,7 +64,7 @@ def test_a_wrong_run_is_refused_with_the_runs_there_are(folder):
 def test_the_latest_of_many_runs_costs_no_more_than_of_few(tmp_path, monkeypatch, runs, store, scheme, timed):
     folder = open_folder(f"{scheme}://{tmp_path}/models")
     for number in range(runs):
-        time = datetime(2025, 1, 1, tzinfo=timezone.utc) + timedelta(hours=number)
+        time = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(hours=number)
         _run(folder, f"run-{(number * 7) % runs}", time.isoformat())
         os.utime(tmp_path / "models" / f"run-{(number * 7) % runs}" / timed, (time.timestamp() + 5,) * 2)
     reads = []
@@ -80,5 +80,5 @@ def test_a_folder_that_was_touched_later_is_not_taken_for_the_latest(tmp_path):
     folder = open_folder(str(tmp_path / "models"))
     _run(folder, "older", "2025-01-01T00:00:00Z")
     _run(folder, "newer", "2025-01-02T00:00:00Z")
-    os.utime(tmp_path / "models" / "newer", (datetime(2025, 1, 2, tzinfo=timezone.utc).timestamp(),) * 2)
+    os.utime(tmp_path / "models" / "newer", (datetime(2025, 1, 2, tzinfo=UTC).timestamp(),) * 2)
     assert latest(folder) == "newer"

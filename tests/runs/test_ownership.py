@@ -12,7 +12,6 @@ from functools import partial
 
 import pytest
 
-from sparktrain.runs.records import End, Summary
 from sparktrain.config import Job
 from sparktrain.runs import claimant
 from sparktrain.runs.folder import RunFolder, RunTaken
@@ -21,12 +20,27 @@ from sparktrain.runs.json_text import write_json
 from sparktrain.runs.log import RunLog
 from sparktrain.runs.ownership import take_over
 from sparktrain.runs.paths import IDENTITY, STATUS
+from sparktrain.runs.records import End, Summary
 from sparktrain.runs.status_writer import StatusWriter
 from sparktrain.storage import ClaimLost, claims
 
-SUMMARY = Summary(run="mine", status="finished", finished="2026-01-01T00:00:00+00:00", rows=1, epochs=1, workers=1, engine="single", attempts=1, metrics={})
-JOB = {"data": {"path": "hdfs:///rows", "features": ["x"], "label": "y"}, "model": {"build": "mine:build"},
-       "training": {"workers": 2, "batch_size": 8}, "output": {"path": "hdfs:///models"}}
+SUMMARY = Summary(
+    run="mine",
+    status="finished",
+    finished="2026-01-01T00:00:00+00:00",
+    rows=1,
+    epochs=1,
+    workers=1,
+    engine="single",
+    attempts=1,
+    metrics={},
+)
+JOB = {
+    "data": {"path": "hdfs:///rows", "features": ["x"], "label": "y"},
+    "model": {"build": "mine:build"},
+    "training": {"workers": 2, "batch_size": 8},
+    "output": {"path": "hdfs:///models"},
+}
 
 
 @pytest.fixture
@@ -77,7 +91,7 @@ def test_a_run_of_this_very_process_that_is_over_is_taken_over(folder):
     other = begun(folder.root.url)
     with pytest.raises(RunTaken):
         folder.claim({}, take_over)
-    claimant.HELD_TOKENS.discard(other.token)   # as its end does, whatever the storage makes of the rest
+    claimant.HELD_TOKENS.discard(other.token)  # as its end does, whatever the storage makes of the rest
     assert folder.claim({}, take_over)
 
 
@@ -196,17 +210,32 @@ def test_a_run_is_gone_on_with_only_as_what_it_was_begun_as(folder):
     check_same(folder, identity(Job.from_mapping(more).model_dump(mode="json"), {"mine.py": "aa"}, files, given))
     other = JOB | {"training": {"workers": 2, "batch_size": 4}}
     for differs, told in (
-        (identity(Job.from_mapping(other).model_dump(mode="json"), {"mine.py": "aa"}, files, given), "configuration training batch_size was 8 and is 4"),
-        (identity(Job.from_mapping(JOB).model_dump(mode="json"), {"mine.py": "bb"}, files, given), "code mine.py was 'aa' and is 'bb'"),
-        (identity(Job.from_mapping(JOB).model_dump(mode="json"), {"mine.py": "aa"}, files[:1], given), "1 input files differ, hdfs:///rows/b among them"),
-        (identity(Job.from_mapping(JOB).model_dump(mode="json"), {"mine.py": "aa"}, files, given | {"model": "33"}), "the model that the program hands over is"),
-        (identity(Job.from_mapping(JOB).model_dump(mode="json"), {"mine.py": "aa"}, files, {"model": "11"}), "the frame that the program hands over is another"),
+        (
+            identity(Job.from_mapping(other).model_dump(mode="json"), {"mine.py": "aa"}, files, given),
+            "configuration training batch_size was 8 and is 4",
+        ),
+        (
+            identity(Job.from_mapping(JOB).model_dump(mode="json"), {"mine.py": "bb"}, files, given),
+            "code mine.py was 'aa' and is 'bb'",
+        ),
+        (
+            identity(Job.from_mapping(JOB).model_dump(mode="json"), {"mine.py": "aa"}, files[:1], given),
+            "1 input files differ, hdfs:///rows/b among them",
+        ),
+        (
+            identity(Job.from_mapping(JOB).model_dump(mode="json"), {"mine.py": "aa"}, files, given | {"model": "33"}),
+            "the model that the program hands over is",
+        ),
+        (
+            identity(Job.from_mapping(JOB).model_dump(mode="json"), {"mine.py": "aa"}, files, {"model": "11"}),
+            "the frame that the program hands over is another",
+        ),
     ):
         with pytest.raises(NotTheSame) as caught:
             check_same(folder, differs)
         assert told in str(caught.value) and "another --run-id" in str(caught.value)
     assert json.loads(folder.staged.read_text(IDENTITY)) == {**mine, "version": 1}
-    older = json.loads(json.dumps(mine))   # as a version wrote it that had fewer keys
+    older = json.loads(json.dumps(mine))  # as a version wrote it that had fewer keys
     del older["configuration"]["model"]["args"], older["configuration"]["seed"], older["given"]
     write_json(folder.staged, IDENTITY, older)
     check_same(folder, mine)

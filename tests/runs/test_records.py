@@ -16,7 +16,9 @@ from sparktrain.storage import open_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 WRITTEN = Path(__file__).with_name("written")
-SUMMARY = dict(run="one", status="finished", finished="2026-01-01T00:00:00+00:00", rows=1, epochs=1, workers=1, engine="single", attempts=1)
+SUMMARY = dict(
+    run="one", status="finished", finished="2026-01-01T00:00:00+00:00", rows=1, epochs=1, workers=1, engine="single", attempts=1
+)
 
 
 def test_the_page_of_the_records_is_what_the_schemas_say():
@@ -24,7 +26,12 @@ def test_the_page_of_the_records_is_what_the_schemas_say():
 
 
 def test_every_field_of_every_record_has_a_meaning():
-    lacking = [f"{name}: {field}" for name, record in RECORDS.items() for field, info in record.model_fields.items() if not info.description]
+    lacking = [
+        f"{name}: {field}"
+        for name, record in RECORDS.items()
+        for field, info in record.model_fields.items()
+        if not info.description
+    ]
     assert not lacking
 
 
@@ -36,8 +43,15 @@ def test_what_an_earlier_version_wrote_is_read_and_keeps_what_it_says(file):
     assert read.model_dump(mode="json", exclude_unset=True) == said
 
 
-_OF_FILE = {"summary": "summary.json", "lineage": "lineage.json", "status": "status.json", "end": "end.json", "line": "the JSON line",
-            "prepared": "summary.json of a prepared frame", "identity": "identity.json"}
+_OF_FILE = {
+    "summary": "summary.json",
+    "lineage": "lineage.json",
+    "status": "status.json",
+    "end": "end.json",
+    "line": "the JSON line",
+    "prepared": "summary.json of a prepared frame",
+    "identity": "identity.json",
+}
 
 
 def test_a_record_is_written_with_its_version_last_and_null_for_numbers_that_json_has_not(tmp_path):
@@ -55,5 +69,7 @@ def test_a_record_without_what_it_has_to_say_is_refused():
 def test_the_json_line_is_read_again_as_the_result_that_it_tells_of():
     result = Result(run="one", status="failed", attempts=2, seconds=1.23456, metrics={"loss": math.inf}, reason="a worker failed")
     line = json.loads(result.to_json())
-    assert line["metrics"] == {"loss": None} and line["seconds"] == 1.235 and Line.model_validate(line).reason == "a worker failed"
+    assert (
+        line["metrics"] == {"loss": None} and line["seconds"] == 1.235 and Line.model_validate(line).reason == "a worker failed"
+    )
     assert Result.of_line(line).to_json() == result.to_json()

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import fsspec
 import pytest
 
-from sparktrain.runs.records import End, Summary
 from sparktrain.runs import failures
 from sparktrain.runs.folder import RunFolder, RunTaken
 from sparktrain.runs.json_text import write_json
+from sparktrain.runs.records import End, Summary
 from sparktrain.runs.result import Result
 from sparktrain.runs.snapshot import final_result, read_run
 
 SUMMARY = {
-    "run": "one", "status": "finished", "finished": "2026-01-01T00:00:00+00:00", "engine": "horovod", "workers": 2,
-    "rows": 80_000, "epochs": 5, "attempts": 2, "wall": 66.617, "metrics": {"val_auc": 0.76668, "loss": float("nan")},
+    "run": "one",
+    "status": "finished",
+    "finished": "2026-01-01T00:00:00+00:00",
+    "engine": "horovod",
+    "workers": 2,
+    "rows": 80_000,
+    "epochs": 5,
+    "attempts": 2,
+    "wall": 66.617,
+    "metrics": {"val_auc": 0.76668, "loss": float("nan")},
     "seconds": {"train": 40.0},
 }
 FAILED = Result(run="one", status="failed", workers=2, engine="single", attempts=1, seconds=3.2, reason="rank 1: no")
@@ -39,7 +47,7 @@ def end(url, run="one", finished=None, application="app-1", result=FAILED):
     mine = folder(url, run)
     mine.claim({"application": application})
     mine.staged.write_text("given.keras", "half a model")
-    finished = finished or datetime.now(timezone.utc).isoformat()
+    finished = finished or datetime.now(UTC).isoformat()
     record = {"finished": finished, "traceback": "Traceback: mine", "application": application}
     mine.end(End(**result.to_dict() | record), "a\nb\n")
     mine.discard()
@@ -54,8 +62,19 @@ def test_the_end_of_a_finished_run_is_its_line(url):
     mine.complete(Summary(**SUMMARY), "the log\n")
     mine.publish()
     told = final_result(mine.root, "one")
-    line = {"run": "one", "output": mine.final.url, "status": "finished", "rows": 80_000, "epochs": 5, "workers": 2,
-            "engine": "horovod", "attempts": 2, "seconds": 66.617, "metrics": {"val_auc": 0.76668, "loss": None}, "version": 1}
+    line = {
+        "run": "one",
+        "output": mine.final.url,
+        "status": "finished",
+        "rows": 80_000,
+        "epochs": 5,
+        "workers": 2,
+        "engine": "horovod",
+        "attempts": 2,
+        "seconds": 66.617,
+        "metrics": {"val_auc": 0.76668, "loss": None},
+        "version": 1,
+    }
     assert json.loads(told.to_json()) == line and told.summary["seconds"] == {"train": 40.0}
     assert read_run(mine.root, "one").log() == "the log\n"
     assert set(mine.final.list()) == {"logs", "summary.json"}
@@ -93,7 +112,7 @@ def test_a_failure_after_a_model_is_published_leaves_no_record(url):
 
 
 def test_what_a_run_without_a_model_has_left_is_kept_for_thirty_days(url):
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     for run, days in (("old", 31), ("new", 29)):
         root = end(url, run, (now - timedelta(days=days)).isoformat()).root
         root.write_text(f"_runs/{run}/checkpoints/000001-0000000000-of-1.npz", "x")

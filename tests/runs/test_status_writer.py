@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 
@@ -78,8 +78,12 @@ def test_what_changed_is_written_once_and_nothing_after_the_end(claimed):
     assert writes[2:] == ["status.json", "log.txt", "status.json"]
     assert not [thread for thread in threading.enumerate() if thread.name == "report"]
     written = json.loads(folder.read_text("status.json"))
-    age = datetime.now(timezone.utc) - datetime.fromisoformat(written.pop("updated"))
-    assert written.pop("seconds") and written == {"run": "one", "status": "running", "phase": "train", "version": 1} and 0 <= age.total_seconds() < 10
+    age = datetime.now(UTC) - datetime.fromisoformat(written.pop("updated"))
+    assert (
+        written.pop("seconds")
+        and written == {"run": "one", "status": "running", "phase": "train", "version": 1}
+        and 0 <= age.total_seconds() < 10
+    )
     assert folder.read_text("log.txt") == log.text()
 
 
@@ -111,7 +115,7 @@ def test_an_hdfs_that_is_away_holds_up_neither_the_run_nor_its_end(monkeypatch):
     told: list[str] = []
     folder = open_folder("hdfs://127.0.0.1:1/run", {"dfs.namenode.http-address": "127.0.0.1:1"})
     begun = time.monotonic()
-    with StatusWriter(folder, lambda: {}, RunLog(), told.append, "token"):
+    with StatusWriter(folder, dict, RunLog(), told.append, "token"):
         until(lambda: told)
     assert time.monotonic() - begun < 2 and "no NameNode answers" in told[0]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Iterable
 
 import psutil
 import pytest
@@ -17,8 +17,14 @@ def command():
     """Runs `python -m sparktrain.sandbox` and returns the ended process, with what it printed."""
 
     def run(*arguments: object, **environment: object) -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, "-m", "sparktrain.sandbox", *map(str, arguments)], text=True,
-                              capture_output=True, timeout=200, cwd=Path(__file__).parents[2], **environment)
+        return subprocess.run(
+            [sys.executable, "-m", "sparktrain.sandbox", *map(str, arguments)],
+            text=True,
+            capture_output=True,
+            timeout=200,
+            cwd=Path(__file__).parents[2],
+            **environment,
+        )
 
     return run
 

@@ -36,7 +36,7 @@ def owner(home: Path) -> tuple[subprocess.Popen, list[int]]:
     root = Path(__file__).parents[2]
     program = subprocess.Popen([sys.executable, "-c", OWNER, str(home)], stdout=subprocess.PIPE, text=True, cwd=root)
     pids = [int(word) for word in program.stdout.readline().split()]
-    return program, pids + [Home(home).state()["supervisor"]]
+    return program, [*pids, Home(home).state()["supervisor"]]
 
 
 def test_it_ends_with_its_owner_and_its_files_stay(tmp_path, hdfs, gone):

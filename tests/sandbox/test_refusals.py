@@ -14,7 +14,7 @@ from sparktrain.sandbox.home import Home
 def test_a_machine_without_java_is_told_how_to_get_it(tmp_path, command):
     environment = {**os.environ, "PATH": str(tmp_path)}
     environment.pop("JAVA_HOME", None)
-    if os.path.exists(os.path.join(sys.prefix, "bin", "java")):   # the environment's own is found without a PATH
+    if os.path.exists(os.path.join(sys.prefix, "bin", "java")):  # the environment's own is found without a PATH
         environment["JAVA_HOME"] = str(tmp_path)
     ended = command("start", "--home", tmp_path / "home", env=environment)
     assert ended.returncode == 1 and ended.stdout == ""
@@ -39,10 +39,16 @@ def test_a_java_that_is_too_old_is_named_with_its_version(tmp_path, monkeypatch)
         java.find_java()
 
 
-@pytest.mark.parametrize("script, said", [
-    ("#!/bin/sh\necho 'Error: Could not reserve enough space' >&2; exit 1\n", "failed with exit status 1: Error: Could not reserve"),
-    ("\x7fELF of another processor", "failed with exit status 127: .*Exec format error"),
-])
+@pytest.mark.parametrize(
+    "script, said",
+    [
+        (
+            "#!/bin/sh\necho 'Error: Could not reserve enough space' >&2; exit 1\n",
+            "failed with exit status 1: Error: Could not reserve",
+        ),
+        ("\x7fELF of another processor", "failed with exit status 127: .*Exec format error"),
+    ],
+)
 def test_a_java_that_fails_is_shown_with_what_it_says(tmp_path, monkeypatch, script, said):
     program = tmp_path / "bin" / "java"
     program.parent.mkdir()
@@ -83,5 +89,5 @@ def test_a_sandbox_that_was_never_started_says_so(tmp_path, command):
     ended = command("conf", "--home", tmp_path)
     assert ended.returncode == 1 and ended.stdout == "" and "python -m sparktrain.sandbox start" in ended.stderr
     with pytest.raises(SandboxError, match="never started"):
-        Sandbox(tmp_path).uri
+        Sandbox(tmp_path).uri  # noqa: B018
     assert command("stop", "--home", tmp_path).returncode == 0

@@ -24,20 +24,24 @@ def test_the_table_holds_every_way_against_one_worker_by_time_and_by_rows():
     assert "auc after 5 s" in head and "auc after 1,000 rows" in head
     assert alone == "| single | 1 | - | - | 2 | 10.0 | 1.00 | 200 | 0.5000 | 0.7500 | 0.7000 | 0.7000 |"
     assert two == "| horovod | 2 | rows | step | 2 | 5.0 | 2.00 | 400 | 0.5500 | 0.7400 | 0.7400 | 0.6800 |"
-    assert whole.endswith("| 0.7100 | 0.7100 | - |")   # its first epoch has 2,000 rows
+    assert whole.endswith("| 0.7100 | 0.7100 | - |")  # its first epoch has 2,000 rows
 
 
 def test_every_epoch_is_a_line_of_the_csv_and_the_picture_is_one():
     lines = list(csv.DictReader(io.StringIO(table_csv([ALONE, WHOLE]))))
     assert [(line["engine"], line["epoch"], line["seconds"], line["rows"], line["loss"]) for line in lines] == [
-        ("single", "1", "5.000", "1000", "0.6"), ("single", "2", "10.000", "2000", "0.5"),
-        ("horovod", "1", "5.000", "2000", "0.6")]
+        ("single", "1", "5.000", "1000", "0.6"),
+        ("single", "2", "10.000", "2000", "0.5"),
+        ("horovod", "1", "5.000", "2000", "0.6"),
+    ]
     assert picture([ALONE, TWO], "auc", "two ways").startswith(b"\x89PNG")
 
 
 def test_a_model_without_the_metric_that_is_asked_for_is_compared_by_another():
     plain = Outcome(Variant("single", 1), 10.0, 200.0, 1000, [5.0], {"loss": [0.6], "val_loss": [0.7]})
-    other = Outcome(Variant("single", 1), 10.0, 200.0, 1000, [5.0], {"loss": [0.6], "val_loss": [0.7], "mae": [1.0], "val_mae": [2.0]})
+    other = Outcome(
+        Variant("single", 1), 10.0, 200.0, 1000, [5.0], {"loss": [0.6], "val_loss": [0.7], "mae": [1.0], "val_mae": [2.0]}
+    )
     assert (metric_of(ALONE, "auc"), metric_of(other, "auc"), metric_of(plain, "auc")) == ("auc", "mae", "loss")
     assert "| 0.6000 | 0.7000 |" in markdown([plain], "loss") and picture([plain], "loss", "one").startswith(b"\x89PNG")
 

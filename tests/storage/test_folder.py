@@ -9,8 +9,7 @@ import pytest
 
 from sparktrain.storage import NotFound, StorageError
 
-ODD_NAMES = ["a b", "ü→", "100%", "%41", "a+b", "a#b", "#LATEST", "a?b=c&d", "a;b", "[a]*", "'a'", "~", ".hidden",
-             "_runs"]
+ODD_NAMES = ["a b", "ü→", "100%", "%41", "a+b", "a#b", "#LATEST", "a?b=c&d", "a;b", "[a]*", "'a'", "~", ".hidden", "_runs"]
 
 
 def test_what_was_written_is_read_back_and_replaced_whole(folder, reopen):
@@ -116,7 +115,7 @@ def test_of_runs_that_publish_under_one_id_one_wins_whole(reopen):
         try:
             reopen().publish(f"_runs/{run}", "id")
         except StorageError as error:
-            assert "something is there already" in str(error)
+            assert "something is there already" in str(error)  # noqa: PT017
             return False
         return True
 
@@ -149,8 +148,12 @@ def test_what_a_killed_writer_left_is_neither_seen_nor_published(folder):
 
 def test_what_is_missing_is_named_with_its_url(folder, tmp_path):
     folder.write_text("file", "x")
-    for ask in (lambda: folder.read_bytes("no.such"), lambda: folder.join("no.such").list(),
-                lambda: folder.size("no.such"), lambda: folder.download("no.such", tmp_path / "x")):
+    for ask in (
+        lambda: folder.read_bytes("no.such"),
+        lambda: folder.join("no.such").list(),
+        lambda: folder.size("no.such"),
+        lambda: folder.download("no.such", tmp_path / "x"),
+    ):
         with pytest.raises(NotFound) as error:
             ask()
         assert f"{folder.url}/no.such: " in str(error.value) and "no such file or folder" in str(error.value)
@@ -163,8 +166,12 @@ def test_what_is_missing_is_named_with_its_url(folder, tmp_path):
 def test_a_file_where_a_folder_is_needed_is_an_error_that_says_so(folder):
     folder.write_text("file", "x")
     folder.write_text("folder/file", "x")
-    for ask in (lambda: folder.join("file").list(), lambda: folder.write_text("file/below", "x"),
-                lambda: folder.write_text("folder", "x"), lambda: folder.read_bytes("folder")):
+    for ask in (
+        lambda: folder.join("file").list(),
+        lambda: folder.write_text("file/below", "x"),
+        lambda: folder.write_text("folder", "x"),
+        lambda: folder.read_bytes("folder"),
+    ):
         with pytest.raises(StorageError) as error:
             ask()
         assert str(error.value).startswith(folder.url)

@@ -21,31 +21,36 @@ HA = {
 }
 
 
-@pytest.mark.parametrize("url, settings, expected", [
-    ("hdfs://node:8020/x", {}, "http://node:9870"),
-    ("hdfs://node/x", {"fs.defaultFS": "hdfs://node:8020", "dfs.namenode.http-address": "web:1234"}, "http://web:1234"),
-    ("hdfs:///x", {"fs.defaultFS": "hdfs://node:9000", "dfs.namenode.http-address": "0.0.0.0:1234"},
-     "http://node:1234"),
-    ("hdfs:///x", {"fs.default.name": "hdfs://node:9000/"}, "http://node:9870"),
-    ("hdfs://other/x", {"fs.defaultFS": "hdfs://node", "dfs.namenode.http-address": "web:1234"}, "http://other:9870"),
-    ("hdfs://node/x", {"dfs.http.policy": "HTTPS_ONLY"}, "https://node:9871"),
-    ("hdfs://node/x", {"dfs.namenode.rpc-address": "NODE:8020", "dfs.namenode.http-address": "web"}, "http://web:9870"),
-    ("hdfs:///x", HA, "http://one:50070;http://two:9870"),
-    ("hdfs://prod/x", HA | {"dfs.http.policy": "HTTPS_ONLY"}, "https://one:50470;https://two:9871"),
-    ("hdfs://spare/x", HA, "http://three:9870"),
-    ("hdfs://two:9000/x", HA, "http://two:9870"),
-    ("hdfs://[::1]:9000/x", {}, "http://[::1]:9870"),
-])
+@pytest.mark.parametrize(
+    "url, settings, expected",
+    [
+        ("hdfs://node:8020/x", {}, "http://node:9870"),
+        ("hdfs://node/x", {"fs.defaultFS": "hdfs://node:8020", "dfs.namenode.http-address": "web:1234"}, "http://web:1234"),
+        ("hdfs:///x", {"fs.defaultFS": "hdfs://node:9000", "dfs.namenode.http-address": "0.0.0.0:1234"}, "http://node:1234"),
+        ("hdfs:///x", {"fs.default.name": "hdfs://node:9000/"}, "http://node:9870"),
+        ("hdfs://other/x", {"fs.defaultFS": "hdfs://node", "dfs.namenode.http-address": "web:1234"}, "http://other:9870"),
+        ("hdfs://node/x", {"dfs.http.policy": "HTTPS_ONLY"}, "https://node:9871"),
+        ("hdfs://node/x", {"dfs.namenode.rpc-address": "NODE:8020", "dfs.namenode.http-address": "web"}, "http://web:9870"),
+        ("hdfs:///x", HA, "http://one:50070;http://two:9870"),
+        ("hdfs://prod/x", HA | {"dfs.http.policy": "HTTPS_ONLY"}, "https://one:50470;https://two:9871"),
+        ("hdfs://spare/x", HA, "http://three:9870"),
+        ("hdfs://two:9000/x", HA, "http://two:9870"),
+        ("hdfs://[::1]:9000/x", {}, "http://[::1]:9870"),
+    ],
+)
 def test_the_web_address_is_found_as_hadoop_finds_it(url, settings, expected):
     assert ";".join(web_addresses(with_authority(parse(url), settings), settings)) == expected
 
 
-@pytest.mark.parametrize("url, settings, message", [
-    ("hdfs:///x", {"dfs.http.policy": "HTTP_ONLY"}, "hdfs:///x: the URL names no NameNode.*set HADOOP_CONF_DIR"),
-    ("hdfs:///x", {"fs.defaultFS": "file:///"}, "fs.defaultFS is file:///"),
-    ("hdfs://bare/x", {"dfs.nameservices": "bare"}, "'bare' but no address.*dfs.ha.namenodes.bare"),
-    ("hdfs:///x", {"fs.defaultFS": "hdfs://node", "dfs.namenode.http-address": "node:0"}, "port 0"),
-])
+@pytest.mark.parametrize(
+    "url, settings, message",
+    [
+        ("hdfs:///x", {"dfs.http.policy": "HTTP_ONLY"}, "hdfs:///x: the URL names no NameNode.*set HADOOP_CONF_DIR"),
+        ("hdfs:///x", {"fs.defaultFS": "file:///"}, "fs.defaultFS is file:///"),
+        ("hdfs://bare/x", {"dfs.nameservices": "bare"}, "'bare' but no address.*dfs.ha.namenodes.bare"),
+        ("hdfs:///x", {"fs.defaultFS": "hdfs://node", "dfs.namenode.http-address": "node:0"}, "port 0"),
+    ],
+)
 def test_no_address_says_which_setting_is_missing(url, settings, message):
     with pytest.raises(StorageError, match=message):
         open_folder(url, settings)
@@ -71,13 +76,17 @@ def test_settings_are_read_from_both_files_with_their_variables_and_without_secr
         "<property><name>node</name><value>${env.NODE}</value></property>"
         "<property><name>fs.defaultFS</name><value>\n hdfs://${node}:${no.such} </value><final>true</final></property>"
         "<property><name>fs.s3a.secret.key</name><value>secret</value></property>"
-        "<property><name>dfs.nameservices</name></property></configuration>")
+        "<property><name>dfs.nameservices</name></property></configuration>"
+    )
     (folder / "hdfs-site.xml").write_text(
         "<configuration><property><name>dfs.namenode.http-address</name><value>${node}:1</value></property>"
-        "<property><name>dfs.http.policy</name><value>${dfs.http.policy}</value></property></configuration>")
+        "<property><name>dfs.http.policy</name><value>${dfs.http.policy}</value></property></configuration>"
+    )
     assert hadoop_settings({"HADOOP_HOME": str(tmp_path), "NODE": "one"}) == {
-        "fs.defaultFS": "hdfs://one:${no.such}", "dfs.namenode.http-address": "one:1",
-        "dfs.http.policy": "${dfs.http.policy}"}
+        "fs.defaultFS": "hdfs://one:${no.such}",
+        "dfs.namenode.http-address": "one:1",
+        "dfs.http.policy": "${dfs.http.policy}",
+    }
     (folder / "hdfs-site.xml").write_text("<configuration>")
     with pytest.raises(StorageError, match="hdfs-site.xml can't be read as Hadoop's configuration"):
         hadoop_settings({"HADOOP_CONF_DIR": str(folder)})

@@ -32,7 +32,7 @@ def test_the_default_file_system_and_the_full_url_are_one_place(conf, opened, wa
     folder.write_text("x", "there")
     assert folder.url == f"{conf.uri}/storage-tests/default"
     settings = hadoop_settings() | way
-    monkeypatch.delenv("HADOOP_CONF_DIR")   # as on a worker, which gets the settings
+    monkeypatch.delenv("HADOOP_CONF_DIR")  # as on a worker, which gets the settings
     assert open_folder(folder.url, settings).read_text("x") == "there"
 
 
@@ -45,10 +45,14 @@ def test_an_environment_s_http_proxy_is_not_asked(conf, monkeypatch):
 
 def test_an_address_where_nobody_answers_is_named(monkeypatch):
     monkeypatch.setattr(retries, "UNKNOWN", (0.01,))
-    folder = open_folder("hdfs://localhost:8020/x", {"dfs.namenode.rpc-address": "localhost",
-                                                     "dfs.namenode.http-address": "localhost:9"})
-    with pytest.raises(StorageError, match="hdfs://localhost:8020/x: can't look for it: no NameNode answers at "
-                                           r"http://localhost:9 \(.*refused.*dfs.namenode.http-address"):
+    folder = open_folder(
+        "hdfs://localhost:8020/x", {"dfs.namenode.rpc-address": "localhost", "dfs.namenode.http-address": "localhost:9"}
+    )
+    with pytest.raises(
+        StorageError,
+        match="hdfs://localhost:8020/x: can't look for it: no NameNode answers at "
+        r"http://localhost:9 \(.*refused.*dfs.namenode.http-address",
+    ):
         folder.exists()
 
 
@@ -57,8 +61,11 @@ def test_a_name_node_that_does_not_answer_by_its_own_protocol_is_named_at_once(m
     begun = time.monotonic()
     for host in ("localhost:9", "no-such-host.invalid:8020"):
         folder = open_folder(f"hdfs://{host}/x", {"dfs.webhdfs.enabled": "false"})
-        with pytest.raises(StorageError, match=f"hdfs://{host}/x: can't look for it: no NameNode answers at hdfs://{host} "
-                                               r"\(.*dfs.namenode.rpc-address"):
+        with pytest.raises(
+            StorageError,
+            match=f"hdfs://{host}/x: can't look for it: no NameNode answers at hdfs://{host} "
+            r"\(.*dfs.namenode.rpc-address",
+        ):
             folder.exists()
     with pytest.raises(StorageError, match="hdfs://nobody: .*No NameNode.*dfs.ha.namenodes"):
         open_folder("hdfs://nobody/x", {"dfs.webhdfs.enabled": "false", "dfs.nameservices": "nobody"}).exists()
@@ -71,14 +78,20 @@ def test_a_host_that_does_not_exist_is_named(monkeypatch):
         open_folder("hdfs://no-such-host.invalid/x", {"dfs.http.policy": "HTTP_ONLY"}).write_text("a", "b")
 
 
-@pytest.mark.parametrize("status, body, message", [
-    (200, b"<html>welcome</html>", "is not WebHDFS.*dfs.namenode.http-address"),
-    (401, b"Negotiate", "asks for a ticket of Kerberos"),
-    (403, b'{"RemoteException": {"exception": "AccessControlException", "message": "Permission denied: user=eve"}}',
-     "no permission .Permission denied: user=eve.*HADOOP_USER_NAME"),
-    (403, b'{"RemoteException": {"exception": "SafeModeException", "message": "Cannot create file"}}', "safe mode"),
-    (404, b"<html>no such servlet</html>", "no such servlet"),
-])
+@pytest.mark.parametrize(
+    "status, body, message",
+    [
+        (200, b"<html>welcome</html>", "is not WebHDFS.*dfs.namenode.http-address"),
+        (401, b"Negotiate", "asks for a ticket of Kerberos"),
+        (
+            403,
+            b'{"RemoteException": {"exception": "AccessControlException", "message": "Permission denied: user=eve"}}',
+            "no permission .Permission denied: user=eve.*HADOOP_USER_NAME",
+        ),
+        (403, b'{"RemoteException": {"exception": "SafeModeException", "message": "Cannot create file"}}', "safe mode"),
+        (404, b"<html>no such servlet</html>", "no such servlet"),
+    ],
+)
 def test_what_a_web_server_says_instead_is_said(status, body, message, monkeypatch):
     monkeypatch.setattr(retries, "KNOWN", (0.01,))
 
@@ -95,8 +108,7 @@ def test_what_a_web_server_says_instead_is_said(status, body, message, monkeypat
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
-            settings = {"dfs.namenode.rpc-address": "localhost", "dfs.namenode.http-address":
-                        f"localhost:{server.server_port}"}
+            settings = {"dfs.namenode.rpc-address": "localhost", "dfs.namenode.http-address": f"localhost:{server.server_port}"}
             with pytest.raises(StorageError, match=message):
                 open_folder("hdfs://localhost/x", settings).exists()
         finally:
@@ -106,16 +118,22 @@ def test_what_a_web_server_says_instead_is_said(status, body, message, monkeypat
 
 def test_a_refusal_is_never_taken_for_an_absence(opened):
     folder = opened("hdfs:///storage-tests/refusals")
-    with pytest.raises(StorageError, match="Invalid") as error:   # HDFS allows no colon in a name
+    with pytest.raises(StorageError, match="Invalid") as error:  # HDFS allows no colon in a name
         folder.write_text("a:b", "x")
     assert not isinstance(error.value, NotFound) and f"{folder.url}/a:b" in str(error.value)
 
 
 def test_a_standby_is_passed_over_and_the_active_name_node_found(conf, way):
     web, rpc = conf.web.removeprefix("http://"), conf.uri.removeprefix("hdfs://")
-    settings = {"dfs.nameservices": "ha", "dfs.ha.namenodes.ha": "dead,live",
-                "dfs.namenode.http-address.ha.dead": "localhost:9", "dfs.namenode.http-address.ha.live": web,
-                "dfs.namenode.rpc-address.ha.dead": "localhost:9", "dfs.namenode.rpc-address.ha.live": rpc, **way}
+    settings = {
+        "dfs.nameservices": "ha",
+        "dfs.ha.namenodes.ha": "dead,live",
+        "dfs.namenode.http-address.ha.dead": "localhost:9",
+        "dfs.namenode.http-address.ha.live": web,
+        "dfs.namenode.rpc-address.ha.dead": "localhost:9",
+        "dfs.namenode.rpc-address.ha.live": rpc,
+        **way,
+    }
     folder = open_folder("hdfs://ha/storage-tests/ha", settings)
     folder.write_text("x", "found")
     assert folder.read_text("x") == "found"

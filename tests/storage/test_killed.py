@@ -7,8 +7,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Callable
 
 import pytest
 
@@ -66,7 +66,10 @@ def _kill_in_the_middle(program: str, arguments: list[str], begun: Callable[[], 
 def test_a_killed_upload_leaves_the_earlier_file_on_a_disk(tmp_path, big):
     folder = open_folder(tmp_path / "store")
     folder.write_text("model.keras", "earlier")
-    parts = lambda: [path for path in (tmp_path / "store").iterdir() if path.name.endswith(".part")]
+
+    def parts():
+        return [path for path in (tmp_path / "store").iterdir() if path.name.endswith(".part")]
+
     _kill_in_the_middle(UPLOAD, [folder.url, str(big)], lambda: any(part.stat().st_size for part in parts()))
     assert 0 < parts()[0].stat().st_size <= big.stat().st_size
     assert folder.list() == ["model.keras"] and folder.read_text("model.keras") == "earlier"
@@ -101,8 +104,7 @@ def test_a_large_file_is_not_held_in_memory(request, tmp_path, big, store, monke
         hdfs = request.getfixturevalue("hdfs")
         monkeypatch.setenv("HADOOP_CONF_DIR", str(hdfs.conf_dir))
         url = f"{hdfs.uri}/storage-tests/large-{os.getpid()}"
-    done = subprocess.run([sys.executable, "-c", UPLOAD, url, str(big)], capture_output=True, text=True, timeout=120,
-                          check=True)
+    done = subprocess.run([sys.executable, "-c", UPLOAD, url, str(big)], capture_output=True, text=True, timeout=120, check=True)
     kilobytes = int(done.stdout.splitlines()[1])
     assert kilobytes < 50_000, f"{kilobytes} KB more than before to upload {big.stat().st_size >> 10}"
     open_folder(url).download("model.keras", tmp_path / "down")

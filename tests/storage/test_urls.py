@@ -12,12 +12,14 @@ from sparktrain.storage import StorageError, open_folder
 from sparktrain.storage.urls import Location, parse
 
 segments = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1).filter(
-    lambda segment: segment not in (".", ".."))
+    lambda segment: segment not in (".", "..")
+)
 locations = st.builds(
     lambda place, path: Location(*place, "/" + "/".join(path)),
     st.tuples(st.sampled_from(["hdfs", "s3", "memory"]), st.sampled_from(["", "node:8020", "nightly-ha", "bucket.x"]))
     | st.just(("file", "")),
-    st.lists(segments))
+    st.lists(segments),
+)
 
 
 @given(locations)
@@ -46,18 +48,21 @@ def test_a_join_never_leads_out(location, names):
         assert location.join(name).path.startswith(location.path)
 
 
-@pytest.mark.parametrize("url, expected", [
-    ("hdfs://nn:8020/models//late/./x/", "hdfs://nn:8020/models/late/x"),
-    ("hdfs:///models", "hdfs:///models"),
-    ("hdfs:/models", "hdfs:///models"),
-    ("HDFS://NN", "hdfs://NN/"),
-    ("hdfs://nn/a/../b", "hdfs://nn/b"),
-    ("file:/tmp/x", "file:///tmp/x"),
-    ("file://localhost/tmp/x", "file:///tmp/x"),
-    ("/tmp//x/", "file:///tmp/x"),
-    ("s3://bucket", "s3://bucket/"),
-    ("memory://a/b", "memory://a/b"),
-])
+@pytest.mark.parametrize(
+    "url, expected",
+    [
+        ("hdfs://nn:8020/models//late/./x/", "hdfs://nn:8020/models/late/x"),
+        ("hdfs:///models", "hdfs:///models"),
+        ("hdfs:/models", "hdfs:///models"),
+        ("HDFS://NN", "hdfs://NN/"),
+        ("hdfs://nn/a/../b", "hdfs://nn/b"),
+        ("file:/tmp/x", "file:///tmp/x"),
+        ("file://localhost/tmp/x", "file:///tmp/x"),
+        ("/tmp//x/", "file:///tmp/x"),
+        ("s3://bucket", "s3://bucket/"),
+        ("memory://a/b", "memory://a/b"),
+    ],
+)
 def test_a_url_is_normalised_so_that_all_programs_take_it_for_the_same_place(url, expected):
     assert str(parse(url)) == expected
 
@@ -68,11 +73,14 @@ def test_a_bare_path_is_this_machine_s(tmp_path, monkeypatch):
     assert open_folder(tmp_path).url == f"file://{tmp_path}"
 
 
-@pytest.mark.parametrize("url, message", [
-    ("", "not the URL of a folder"),
-    ("file://tmp/x", r"three slashes.*file:///tmp/x"),
-    ("nosuch://a/b", r"no storage has the scheme 'nosuch'.*hdfs://"),
-])
+@pytest.mark.parametrize(
+    "url, message",
+    [
+        ("", "not the URL of a folder"),
+        ("file://tmp/x", r"three slashes.*file:///tmp/x"),
+        ("nosuch://a/b", r"no storage has the scheme 'nosuch'.*hdfs://"),
+    ],
+)
 def test_a_url_that_means_nothing_is_refused_with_what_to_write(url, message):
     with pytest.raises(StorageError, match=message):
         open_folder(url)

@@ -7,10 +7,11 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 USER = Path(__file__).resolve().parent / "user"
 SEED = 7
-_DEADLINE = 150   # seconds
+_DEADLINE = 150  # seconds
 
 
 @dataclass
@@ -27,7 +28,7 @@ class Worker:
     """What one training process told."""
 
     outcome: Any
-    seconds: float                      # from the orders' start to its end
+    seconds: float  # from the orders' start to its end
     events: list[Any] = field(default_factory=list)
 
     def of(self, kind: type) -> list[Any]:
@@ -158,9 +159,7 @@ def brought_up(request):
         from sparktrain.cluster.executors import ApplicationExecutors
         from sparktrain.cluster.slots import Slots
 
-        executors = ApplicationExecutors(
-            request.getfixturevalue("spark").sparkContext, Slots(3, 1, 1, local=False), workers
-        )
+        executors = ApplicationExecutors(request.getfixturevalue("spark").sparkContext, Slots(3, 1, 1, local=False), workers)
         with engines.bring_up(engine, executors, 60, pytest.fail) as make:
             # These workers are no Spark tasks and have no executor, but they are on its machine.
             yield replace(make, nodes=replace(make.nodes, by_rank=True))

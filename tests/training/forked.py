@@ -13,7 +13,8 @@ import os
 import runpy
 import sys
 import tempfile
-from typing import Any, Mapping
+from collections.abc import Mapping
+from typing import Any
 from unittest import mock
 
 from sparktrain.cluster.child import Child
@@ -55,7 +56,7 @@ class _Popen:
 def _server() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tensorflow", "keras"])
-    with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}):   # no threads to be lost
+    with mock.patch.dict(os.environ, {"OMP_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}):  # no threads to be lost
         multiprocessing.forkserver.ensure_running()
     return context
 
@@ -66,7 +67,7 @@ def _be_the_worker(environment: dict[str, str], folder: str, orders: Any, printe
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment, SPARKTRAIN_EVENTS=str(told.fileno()))
-    tempfile.tempdir = None   # which the environment says
+    tempfile.tempdir = None  # which the environment says
     os.dup2(orders.fileno(), 0)
     for descriptor in (1, 2):
         os.dup2(printed.fileno(), descriptor)
@@ -78,4 +79,4 @@ def _be_the_worker(environment: dict[str, str], folder: str, orders: Any, printe
 
 
 if __name__ == "forked worker":
-    _be_the_worker(*GIVEN)   # noqa: F821  run_path's
+    _be_the_worker(*GIVEN)  # noqa: F821  run_path's

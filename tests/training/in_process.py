@@ -9,9 +9,10 @@ import os
 import pickle
 import tempfile
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -26,7 +27,7 @@ from sparktrain.models import custom_objects
 from sparktrain.training.keras import train as train_keras
 
 SEED = 7
-_PATIENCE = 150   # seconds that a worker waits for the others
+_PATIENCE = 150  # seconds that a worker waits for the others
 
 
 @dataclass
@@ -58,8 +59,9 @@ class Threads(Collective):
 
     def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
         def add(*own: np.ndarray) -> list[np.ndarray]:
-            return [np.sum(each, axis=0, dtype=np.float64).astype(mine.dtype)
-                    for mine, each in zip(own, zip(*self._exchange(own)))]
+            return [
+                np.sum(each, axis=0, dtype=np.float64).astype(mine.dtype) for mine, each in zip(own, zip(*self._exchange(own)))
+            ]
 
         sums = tf.numpy_function(add, list(tensors), [tensor.dtype for tensor in tensors])
         for total, tensor in zip(sums, tensors):
@@ -110,7 +112,7 @@ def train(
     **fit: Any,
 ) -> Trained:
     """Train a model on the parts, a worker each, and wait for all of them."""
-    assert len(parts) <= max(2, int(os.environ.get("TF_NUM_INTEROP_THREADS", 2)) // 4)   # each may wait inside TensorFlow
+    assert len(parts) <= max(2, int(os.environ.get("TF_NUM_INTEROP_THREADS", 2)) // 4)  # each may wait inside TensorFlow
     sizes = (batch_size,) * len(parts)
     order = Order(
         run="test",
@@ -159,10 +161,14 @@ def shards_of(parts: Sequence[dict[str, np.ndarray]], sizes: tuple[int, ...], fo
     filled = []
     for own, columns in zip(folders, parts):
         writer = SegmentWriter(own, layout)
-        writer.write(pa.RecordBatch.from_pydict({
-            name: pa.array(list(values)) if values.ndim > 1 else pa.array(values) for name, values in columns.items()
-        }))
+        writer.write(
+            pa.RecordBatch.from_pydict(
+                {name: pa.array(list(values)) if values.ndim > 1 else pa.array(values) for name, values in columns.items()}
+            )
+        )
         filled.append(writer.close())
     agreement = agree([each.to_json() for each in filled])
-    return [Shard(own, each, agreement, part=part, seed=SEED, batch_sizes=sizes)
-            for part, (own, each) in enumerate(zip(folders, filled))]
+    return [
+        Shard(own, each, agreement, part=part, seed=SEED, batch_sizes=sizes)
+        for part, (own, each) in enumerate(zip(folders, filled))
+    ]

@@ -8,13 +8,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Callable
+from typing import Any
 
 import numpy as np
 
-EPOCHS, WITHIN = 2, 2   # of a run, and the step of its second epoch that it is broken off after
+EPOCHS, WITHIN = 2, 2  # of a run, and the step of its second epoch that it is broken off after
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Case:
     """A model, and what holds for it."""
 
     build: Callable[[], Any]
-    rows: tuple[int, ...] = (30, 21)     # of each worker
-    atol: float | None = 2e-6            # of a weight, against plain Keras; None: it trains otherwise there, as the docs say
+    rows: tuple[int, ...] = (30, 21)  # of each worker
+    atol: float | None = 2e-6  # of a weight, against plain Keras; None: it trains otherwise there, as the docs say
     callbacks: Callable[[], list[Any]] | None = None
     fit: dict[str, Any] = field(default_factory=dict)
     labels: Callable[[Any], Any] = lambda labels: labels
@@ -124,7 +125,8 @@ def masked():
 
     x = keras.Input((4,), name="x")
     hidden = keras.layers.GlobalAveragePooling1D()(
-        keras.layers.Embedding(9, 3, mask_zero=True)(_ids(x) + np.array([1, 0, 0, 0])))   # no row is all masked
+        keras.layers.Embedding(9, 3, mask_zero=True)(_ids(x) + np.array([1, 0, 0, 0]))
+    )  # no row is all masked
     model = keras.Model(x, keras.layers.Dense(1, activation="sigmoid")(hidden))
     model.compile(keras.optimizers.RMSprop(0.01), "binary_crossentropy", metrics=["accuracy"])
     return model
@@ -196,12 +198,14 @@ CASES = {
     "optimizers in attributes, lists, dicts and sub-models": Case(several_optimizers, rows=(30, 3)),
     "a metric of each class": Case(by_class, labels=lambda labels: np.eye(2, dtype=np.float32)[labels]),
     # Each worker's loss is the mean over the rows that it doesn't ignore
-    "a loss that ignores a class": Case(ignoring, atol=None, labels=lambda labels: np.where(np.arange(len(labels)) % 5, labels, -1)),
+    "a loss that ignores a class": Case(
+        ignoring, atol=None, labels=lambda labels: np.where(np.arange(len(labels)) % 5, labels, -1)
+    ),
     "weights averaged, half precision with loss scaling": Case(local_half, rows=(30, 3), atol=None, fit={"average": 2}),
 }
 
 
-BUILT: list[Any] = []   # the models of a training, as they end
+BUILT: list[Any] = []  # the models of a training, as they end
 
 
 def build(case):
@@ -218,9 +222,9 @@ def run(name: str, folder: Path) -> None:
     Raises:
         AssertionError: they don't come to the same.
     """
-    os.environ["TF_NUM_INTEROP_THREADS"] = "12"   # before TensorFlow begins: each worker may wait in some of them
+    os.environ["TF_NUM_INTEROP_THREADS"] = "12"  # before TensorFlow begins: each worker may wait in some of them
     sys.path.insert(0, str(Path(__file__).parent))
-    importlib.import_module("matrix")._run(name, folder)   # by its name, as the workers find it
+    importlib.import_module("matrix")._run(name, folder)  # by its name, as the workers find it
 
 
 def _run(name, folder):
@@ -237,11 +241,21 @@ def _run(name, folder):
     def train(**words):
         BUILT.clear()
         done = in_process.train(
-            parts, Source(function="matrix:build", args={"case": name}), output=folder, epochs=EPOCHS, keep_checkpoints=99,
-            checkpoint_steps=WITHIN, callbacks=case.callbacks, **case.fit, **words)
+            parts,
+            Source(function="matrix:build", args={"case": name}),
+            output=folder,
+            epochs=EPOCHS,
+            keep_checkpoints=99,
+            checkpoint_steps=WITHIN,
+            callbacks=case.callbacks,
+            **case.fit,
+            **words,
+        )
         errors = [outcome for outcome in done.outcomes if not isinstance(outcome, Finished)]
-        if errors:   # one that another worker's end caused is the last to tell of it
-            raise min(errors, key=lambda error: "BrokenBarrierError" in str(error) or type(error).__name__ == "BrokenBarrierError")
+        if errors:  # one that another worker's end caused is the last to tell of it
+            raise min(
+                errors, key=lambda error: "BrokenBarrierError" in str(error) or type(error).__name__ == "BrokenBarrierError"
+            )
         first, *others = BUILT
         for other in others:
             _same(_state(first), _state(other))
@@ -256,7 +270,7 @@ def _run(name, folder):
         _same(_values(plain.weights), _values(model.weights), case.atol)
         told = whole.outcomes[0].history
         for metric, values in history.items():
-            if np.ndim(values) == 2:   # of each class
+            if np.ndim(values) == 2:  # of each class
                 _same(values, np.transpose([told[f"{metric}_{place}"] for place in range(np.shape(values)[1])]), 20 * case.atol)
             else:
                 _same([values], [told[metric]], 20 * case.atol)
@@ -274,15 +288,25 @@ def _plain(case, name, shards):
             for pieces in zip(*(shard.epoch(epoch) for shard in shards)):
                 yield np.concatenate([piece[0]["x"] for piece in pieces]), np.concatenate([piece[1] for piece in pieces])
 
-    kept = [(np.array(inputs["x"]), np.array(label))   # copies, as a shard gives up its memory
-            for shard in shards if shard.validation_rows for inputs, label, _ in shard.validation(1000)]
+    kept = [
+        (np.array(inputs["x"]), np.array(label))  # copies, as a shard gives up its memory
+        for shard in shards
+        if shard.validation_rows
+        for inputs, label, _ in shard.validation(1000)
+    ]
     spec = tuple(tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in kept[0])
     model = build(name)
     model.jit_compile = False
     history = model.fit(
-        tf.data.Dataset.from_generator(batches, output_signature=spec), epochs=EPOCHS, steps_per_epoch=shards[0].schedule.steps,
+        tf.data.Dataset.from_generator(batches, output_signature=spec),
+        epochs=EPOCHS,
+        steps_per_epoch=shards[0].schedule.steps,
         validation_data=tuple(map(np.concatenate, zip(*kept))),
-        validation_batch_size=1000, callbacks=case.callbacks and case.callbacks(), shuffle=False, verbose=0)
+        validation_batch_size=1000,
+        callbacks=case.callbacks and case.callbacks(),
+        shuffle=False,
+        verbose=0,
+    )
     return model, history.history
 
 
@@ -302,7 +326,7 @@ def _same(one, other, atol=0.0):
 
 
 if __name__ == "a test's process":
-    _name, _folder, _told = GIVEN   # noqa: F821  run_path's
+    _name, _folder, _told = GIVEN  # noqa: F821  run_path's
     import traceback
 
     try:

@@ -78,7 +78,7 @@ def test_the_gradient_of_an_embedding_stays_the_rows_that_were_looked_up_where_t
     np.testing.assert_allclose(tf.convert_to_tensor(mean), tf.convert_to_tensor(looked_up(table, ids)), rtol=1e-6)
     # Twice each row, or the table
     assert sorted(mean.indices.numpy()) == ([0, 1, 2, 3] if whole else sorted(2 * ids))
-    assert not averaged(tf.constant(ids), tf.constant(0.0)).values.shape[0] or whole   # no rows: nothing of them
+    assert not averaged(tf.constant(ids), tf.constant(0.0)).values.shape[0] or whole  # no rows: nothing of them
 
 
 def test_a_gradient_whose_shape_is_known_only_as_it_runs_comes_back_in_it():

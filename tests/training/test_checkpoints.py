@@ -11,10 +11,13 @@ from sparktrain.interfaces.messages import Finished
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("build, parts, words", [
-    ("each_device", (37,), {"engine": "mirrored", "devices": 2}),
-    ("normalized", (40, 25), {"engine": "horovod", "average": 2}),
-])
+@pytest.mark.parametrize(
+    "build, parts, words",
+    [
+        ("each_device", (37,), {"engine": "mirrored", "devices": 2}),
+        ("normalized", (40, 25), {"engine": "horovod", "average": 2}),
+    ],
+)
 def test_from_a_step_within_an_epoch_training_comes_to_the_same_end(train, make_rows, user_module, build, parts, words):
     import keras
 
@@ -31,9 +34,11 @@ def test_from_a_step_within_an_epoch_training_comes_to_the_same_end(train, make_
     for one, other in zip(outcomes, [worker.outcome for worker in rest.workers], strict=True):
         assert isinstance(other, Finished), other
         assert other.history == one.history and (other.rows, other.steps, other.epochs) == (one.rows, one.steps, one.epochs)
-    compiled = build == "normalized"   # the other's own metric can't be made again from its configuration
-    both = [keras.models.load_model(file, compile=compiled, custom_objects={"Drawing": user_module.Drawing})
-            for file in (kept, rest.model)]
+    compiled = build == "normalized"  # the other's own metric can't be made again from its configuration
+    both = [
+        keras.models.load_model(file, compile=compiled, custom_objects={"Drawing": user_module.Drawing})
+        for file in (kept, rest.model)
+    ]
     for one, other in zip(*(model.get_weights() for model in both), strict=True):
         np.testing.assert_array_equal(one, other)
     for one, other in zip(*(model.optimizer.variables for model in both if compiled), strict=True):

@@ -49,8 +49,14 @@ def counting():
                 self.seen.assign_add(keras.ops.shape(inputs)[0])
             return inputs
 
-    model = keras.Sequential([keras.Input((4,), name="x"), Counting(), keras.layers.BatchNormalization(synchronized=True),
-                              keras.layers.Dense(1, activation="sigmoid")])
+    model = keras.Sequential(
+        [
+            keras.Input((4,), name="x"),
+            Counting(),
+            keras.layers.BatchNormalization(synchronized=True),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
     model.compile(keras.optimizers.SGD(0.1), "binary_crossentropy")
     return model
 
@@ -79,12 +85,19 @@ def slow_down(model):
 
 
 @pytest.mark.failures
-@pytest.mark.parametrize("build, callbacks, told", [
-    (assigning, None, "after epoch 1, .*/last/kernel is not the same on all workers: rank 0 has another value than rank 1"),
-    (dense, on_rank_0("on_train_begin", shift), "before the first step, .*/last/kernel is not the same"),
-    (dense, on_rank_0("on_train_end", shift), "at the end of training, .*/last/kernel is not the same"),
-    (dense, on_rank_0("on_train_batch_end", slow_down), "Alone has only_rank_0 = True and sets the learning rate after a step"),
-])
+@pytest.mark.parametrize(
+    "build, callbacks, told",
+    [
+        (assigning, None, "after epoch 1, .*/last/kernel is not the same on all workers: rank 0 has another value than rank 1"),
+        (dense, on_rank_0("on_train_begin", shift), "before the first step, .*/last/kernel is not the same"),
+        (dense, on_rank_0("on_train_end", shift), "at the end of training, .*/last/kernel is not the same"),
+        (
+            dense,
+            on_rank_0("on_train_batch_end", slow_down),
+            "Alone has only_rank_0 = True and sets the learning rate after a step",
+        ),
+    ],
+)
 def test_models_that_part_end_the_run_with_the_variable_and_the_ranks(in_process, tmp_path, note_failure, build, callbacks, told):
     parts = [in_process.rows(20), in_process.rows(20, start=1000)]
     run = in_process.train(parts, build, output=tmp_path, epochs=1, callbacks=callbacks)
@@ -92,8 +105,10 @@ def test_models_that_part_end_the_run_with_the_variable_and_the_ranks(in_process
     assert errors, run.outcomes
     assert all(re.search(told, str(error)) for error in errors), errors[0]
     assert not (tmp_path / "model.keras").exists()
-    note_failure("A worker whose weights or learning rate differ from the others'", "ends with the first variable, the ranks and what "
-                 "most often causes it; not tried again")
+    note_failure(
+        "A worker whose weights or learning rate differ from the others'",
+        "ends with the first variable, the ranks and what most often causes it; not tried again",
+    )
 
 
 def test_rounding_is_mended_and_what_is_each_workers_own_is_named(in_process, tmp_path):
@@ -128,7 +143,9 @@ def test_a_distributed_model_that_was_changed_between_two_fits_is_not_trained(in
     from sparktrain.training import own_loop
 
     parts = [in_process.rows(20), in_process.rows(20, start=1000)]
-    run = in_process.train(parts, in_process.by_value(looping, how=how), output=tmp_path, epochs=1, trainer=own_loop.run, own_loop=True)
+    run = in_process.train(
+        parts, in_process.by_value(looping, how=how), output=tmp_path, epochs=1, trainer=own_loop.run, own_loop=True
+    )
     # The other worker may still be waiting for the one whose error ends the run
     assert any(isinstance(each, TrainingError) and "before the first step" in str(each) for each in run.outcomes), run.outcomes
     assert not any(isinstance(each, Finished) for each in run.outcomes)

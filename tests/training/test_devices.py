@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.real, pytest.mark.slow]
 def test_statistics_are_the_devices_mean_and_random_numbers_each_ones_own(train, make_rows, user_module):
     import keras
 
-    rows = make_rows(37)   # 33 to train on: the last batch has a row for one device
+    rows = make_rows(37)  # 33 to train on: the last batch has a row for one device
     run = train([rows], "each_device", engine="mirrored", devices=2, epochs=1)
     [worker] = run.workers
     assert isinstance(worker.outcome, Finished), f"{worker.outcome}\n{worker.text}"
@@ -39,7 +39,7 @@ def test_half_precision_is_not_summed_twice(train, make_rows):
     args = {"policy": "mixed_float16", "rate": 0.1}
     weights = []
     for devices in (1, 2):
-        run = train([make_rows(36)], "dense", args, engine="mirrored", devices=devices, epochs=1)   # 4 steps of 8
+        run = train([make_rows(36)], "dense", args, engine="mirrored", devices=devices, epochs=1)  # 4 steps of 8
         assert isinstance(run.workers[0].outcome, Finished), run.workers[0].outcome
         weights.append(keras.models.load_model(run.model, compile=False).get_weights())
     for one, two in zip(*weights, strict=True):

@@ -35,15 +35,20 @@ def loop(in_process, tmp_path):
 
 
 def dense(metrics=("AUC", "accuracy")):
-    model = keras.Sequential([
-        keras.Input((4,)), keras.layers.Dense(8, activation="tanh", kernel_initializer=keras.initializers.GlorotUniform(3)),
-        keras.layers.Dense(1, activation="sigmoid", kernel_initializer=keras.initializers.GlorotUniform(4))])
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8, activation="tanh", kernel_initializer=keras.initializers.GlorotUniform(3)),
+            keras.layers.Dense(1, activation="sigmoid", kernel_initializer=keras.initializers.GlorotUniform(4)),
+        ]
+    )
     model.compile(keras.optimizers.SGD(0.3, momentum=0.9), "binary_crossentropy", metrics=list(metrics))
     return model
 
 
 def recording(dataset, batches):
     """The dataset, whose batches go into a list as they are read."""
+
     def record(x, y):
         batches.append((x, y))
         return x, y
@@ -75,21 +80,24 @@ def apart(model, other):
 
 def fitting(worker):
     """Fits on what is made of the worker's dataset, and on data of its own; how far from one process each is."""
+
     def scaled(x, y):
         return x * 2.0, y
 
     found = {}
     batches = []
     model = worker.distribute(dense())
-    history = model.fit(recording(worker.dataset(8).map(scaled), batches).prefetch(1), epochs=2,
-                        validation_data=worker.validation(4).map(scaled)).history
+    history = model.fit(
+        recording(worker.dataset(8).map(scaled), batches).prefetch(1), epochs=2, validation_data=worker.validation(4).map(scaled)
+    ).history
     steps = of_all(worker, batches)
     one, _ = plain(steps)
     found["mapped"] = apart(model, one)
     held_out = of_all(worker, [next(iter(worker.validation(100).map(scaled)))])
     found["validation"] = history["val_loss"][-1] - one.evaluate(*held_out[0], verbose=0, return_dict=True)["loss"]
-    found["evaluate"] = np.subtract(model.evaluate(worker.validation(4).map(scaled), verbose=0),
-                                    one.evaluate(*held_out[0], verbose=0)).tolist()
+    found["evaluate"] = np.subtract(
+        model.evaluate(worker.validation(4).map(scaled), verbose=0), one.evaluate(*held_out[0], verbose=0)
+    ).tolist()
     found["predicted"] = len(model.predict(worker.validation(4), verbose=0))
 
     batches = []
@@ -109,7 +117,7 @@ def fitting(worker):
     x, y = (np.concatenate(parts) for parts in zip(*worker.dataset(8)))
     model = worker.distribute(dense())
     rows = len(x) - len(x) % 2
-    mine = [(x[:rows // 2], y[:rows // 2]), (x[rows // 2:rows], y[rows // 2:rows])]
+    mine = [(x[: rows // 2], y[: rows // 2]), (x[rows // 2 : rows], y[rows // 2 : rows])]
     model.fit(x[:rows], y[:rows], rows // 2, shuffle=False)
     steps = of_all(worker, mine)
     one, told = plain(steps)
@@ -118,11 +126,12 @@ def fitting(worker):
     model = worker.distribute(dense())
     logs = [model.train_on_batch(*batch, return_dict=True) for batch in mine]
     found["on batch"] = apart(model, one)
-    found["logs"] = [np.subtract([each[name] for name in expected], [*expected.values()]).tolist()
-                     for each, expected in zip(logs, told)]
+    found["logs"] = [
+        np.subtract([each[name] for name in expected], [*expected.values()]).tolist() for each, expected in zip(logs, told)
+    ]
     found["tested"] = np.subtract(model.test_on_batch(*mine[0]), one.test_on_batch(*steps[0])).tolist()
     empty = (x[:0], y[:0])
-    first = [*mine, mine[0] if worker.rank == 0 else empty]   # a step in which rank 1 has no row
+    first = [*mine, mine[0] if worker.rank == 0 else empty]  # a step in which rank 1 has no row
     model.train_on_batch(*first[-1])
     one.train_on_batch(*of_all(worker, [first[-1]])[0])
     found["without rows"] = apart(model, one)
@@ -149,27 +158,31 @@ def counting(worker, how):
         "words": lambda fit: fit(worker.dataset(8), epochs=1 + worker.rank),
         "validation": lambda fit: fit(worker.dataset(8), validation_data=worker.validation(8) if worker.rank == 0 else None),
         "rows": lambda fit: worker.distribute(dense()).train_on_batch(x[:0], y[:0]),
-        "alone": lambda fit: (worker.distribute(dense()).train_on_batch if worker.rank else worker.distribute(dense()).test_on_batch)(
-            x[:8], y[:8]),
+        "alone": lambda fit: (
+            worker.distribute(dense()).train_on_batch if worker.rank else worker.distribute(dense()).test_on_batch
+        )(x[:8], y[:8]),
         "nothing": lambda fit: fit(),
         "callback": lambda fit: fit(worker.dataset(8), callbacks=[keras.callbacks.BackupAndRestore("here")]),
     }
     calls[how](worker.distribute(dense([])).fit)
 
 
-@pytest.mark.parametrize("how, told", [
-    ("arrays", r"another number of batches on each worker \(rank 0: 3, rank 1: 2\).* steps_per_epoch"),
-    ("filtered", "a _FilterDataset that doesn't say how many batches it has"),
-    ("endless", "a _RepeatDataset that has no end, .*give fit steps_per_epoch"),
-    ("short", r"steps_per_epoch is 2 for 2 epoch\(s\), and the _PrefetchDataset|_OptionsDataset has 3 batches"),
-    ("ends", "this worker's data ended after 2 of 3 steps of epoch 1"),
-    ("words", "different words: epochs is rank 0: 1, rank 1: 2"),
-    ("validation", "different words: validation data is rank 0: True, rank 1: False"),
-    ("rows", "call train_on_batch together, with rows on one of them at least"),
-    ("alone", "rank 0: test_on_batch of 8 rows, rank 1: train_on_batch of 8 rows"),
-    ("nothing", "no data came"),
-    ("callback", "callbacks: BackupAndRestore would start rank 0 in another epoch"),
-])
+@pytest.mark.parametrize(
+    "how, told",
+    [
+        ("arrays", r"another number of batches on each worker \(rank 0: 3, rank 1: 2\).* steps_per_epoch"),
+        ("filtered", "a _FilterDataset that doesn't say how many batches it has"),
+        ("endless", "a _RepeatDataset that has no end, .*give fit steps_per_epoch"),
+        ("short", r"steps_per_epoch is 2 for 2 epoch\(s\), and the _PrefetchDataset|_OptionsDataset has 3 batches"),
+        ("ends", "this worker's data ended after 2 of 3 steps of epoch 1"),
+        ("words", "different words: epochs is rank 0: 1, rank 1: 2"),
+        ("validation", "different words: validation data is rank 0: True, rank 1: False"),
+        ("rows", "call train_on_batch together, with rows on one of them at least"),
+        ("alone", "rank 0: test_on_batch of 8 rows, rank 1: train_on_batch of 8 rows"),
+        ("nothing", "no data came"),
+        ("callback", "callbacks: BackupAndRestore would start rank 0 in another epoch"),
+    ],
+)
 def test_a_call_that_would_leave_workers_waiting_is_refused_with_what_each_has(loop, in_process, how, told):
     for error in loop(in_process.by_value(counting, how=how), 24, 24, fails=True):
         assert re.search(told, error), error
@@ -187,8 +200,11 @@ def adapting(worker):
         "words": (lambda: keras.layers.TextVectorization(output_mode="int"), WORDS, WORDS[rows]),
         "tf-idf": (lambda: keras.layers.TextVectorization(output_mode="tf_idf"), WORDS, WORDS[rows]),
         "strings": (lambda: keras.layers.StringLookup(), [[each[0]] for each in WORDS], [[each[0]] for each in WORDS[rows]]),
-        "integers": (lambda: keras.layers.IntegerLookup(max_tokens=4), np.arange(40).reshape(-1, 2) % 7, np.arange(40).reshape(-1, 2)[
-            :15 if worker.rank == 0 else None][0 if worker.rank == 0 else 15:] % 7),
+        "integers": (
+            lambda: keras.layers.IntegerLookup(max_tokens=4),
+            np.arange(40).reshape(-1, 2) % 7,
+            np.arange(40).reshape(-1, 2)[: 15 if worker.rank == 0 else None][0 if worker.rank == 0 else 15 :] % 7,
+        ),
         "normalized": (lambda: keras.layers.Normalization(), numbers, own),
         "bins": (lambda: keras.layers.Discretization(num_bins=4), numbers[:, :1], own[:, :1]),
     }
@@ -202,7 +218,7 @@ def adapting(worker):
             found[name] = float(np.abs(np.asarray(together(every), np.float64) - np.asarray(alone(every), np.float64)).max())
         else:
             found[name] = float(together.get_vocabulary() != alone.get_vocabulary())
-        if name == "tf-idf":   # Keras keeps them in the layer within
+        if name == "tf-idf":  # Keras keeps them in the layer within
             weights = [layer._lookup_layer.idf_weights.numpy() for layer in (alone, together)]
             found["idf weights"] = float(np.abs(np.subtract(*weights)).max())
     before = worker.rows
@@ -224,8 +240,10 @@ def vocabularies(worker, how):
     lookup, spread = keras.layers.StringLookup(name="words"), keras.layers.Normalization(name="spread")
     spread.build((None, 1))
     text, number = keras.Input((1,), dtype="string"), keras.Input((1,))
-    model = keras.Model([text, number], keras.layers.Dense(1)(
-        keras.layers.Concatenate()([keras.ops.cast(lookup(text), "float32"), spread(number)])))
+    model = keras.Model(
+        [text, number],
+        keras.layers.Dense(1)(keras.layers.Concatenate()([keras.ops.cast(lookup(text), "float32"), spread(number)])),
+    )
     model.compile("sgd", "mse")
     if how == "late":
         worker.distribute(model)
@@ -284,15 +302,21 @@ def odd(worker, folder):
         orders.append(np.concatenate([x for x, _ in seen]).tolist())
         found.setdefault("traced", []).append(unbuilt.layers[0].times)
     found["orders"] = len({str(each) for each in orders}), len({str(sorted(each)) for each in orders})
-    unbuilt.compile("adam", "mae")   # anew, and later than it was distributed
+    unbuilt.compile("adam", "mae")  # anew, and later than it was distributed
     found["compiled"] = unbuilt.fit(worker.dataset(8)).history["loss"]
     found["unbuilt"] = unbuilt.get_weights()
 
     pair = Pair()
     pair.compile("sgd")
-    worker.distribute(pair).fit(worker.dataset(8), callbacks=[
-        keras.callbacks.CSVLogger(f"{folder}/log-{worker.rank}.csv"),
-        keras.callbacks.ModelCheckpoint(f"{folder}/pair-{worker.rank}.weights.h5", monitor="far", mode="min", save_weights_only=True)])
+    worker.distribute(pair).fit(
+        worker.dataset(8),
+        callbacks=[
+            keras.callbacks.CSVLogger(f"{folder}/log-{worker.rank}.csv"),
+            keras.callbacks.ModelCheckpoint(
+                f"{folder}/pair-{worker.rank}.weights.h5", monitor="far", mode="min", save_weights_only=True
+            ),
+        ],
+    )
     found["pair"] = pair.get_weights(), pair.history.history["far"]
 
     normal = keras.Sequential([keras.Input((4,)), keras.layers.BatchNormalization(momentum=0.5), keras.layers.Dense(1)])
@@ -312,7 +336,10 @@ def test_models_of_any_build_are_trained_and_callbacks_that_write_do_so_on_rank_
     for name in ("compiled", "unbuilt", "pair", "normal", "told"):
         for mine, theirs in zip(keras.tree.flatten(first[name]), keras.tree.flatten(second[name]), strict=True):
             np.testing.assert_array_equal(mine, theirs, name)
-    assert sorted(path.name for path in tmp_path.glob("*-?.*") if "returned" not in path.name) == ["log-0.csv", "pair-0.weights.h5"]
+    assert sorted(path.name for path in tmp_path.glob("*-?.*") if "returned" not in path.name) == [
+        "log-0.csv",
+        "pair-0.weights.h5",
+    ]
 
 
 def test_workers_that_write_one_file_are_told_who_should(in_process, tmp_path):
@@ -329,8 +356,13 @@ def test_workers_that_write_one_file_are_told_who_should(in_process, tmp_path):
         worker.gather(None)
         file.close()
 
-    run = in_process.train([in_process.rows(8)] * 2, in_process.by_value(writing, path=str(tmp_path / "one.h5")), output=tmp_path,
-                           trainer=own_loop.run, own_loop=True)
+    run = in_process.train(
+        [in_process.rows(8)] * 2,
+        in_process.by_value(writing, path=str(tmp_path / "one.h5")),
+        output=tmp_path,
+        trainer=own_loop.run,
+        own_loop=True,
+    )
     assert isinstance(run.outcomes[1], own_loop.FileTaken) and "only where worker.rank == 0" in str(run.outcomes[1]), run.outcomes
 
 
@@ -341,9 +373,13 @@ def test_what_callbacks_write_to_relative_paths_is_kept_with_a_job_and_told_of_i
     monkeypatch.chdir(tmp_path / "here")
 
     def callbacks():
-        return [keras.callbacks.CSVLogger("log.csv"), keras.callbacks.CSVLogger("../other.csv"), keras.callbacks.EarlyStopping("loss"),
-                keras.callbacks.ModelCheckpoint("kept/best-{epoch:02d}-{loss:.1f}.keras"),
-                keras.callbacks.ModelCheckpoint(str(tmp_path / "lasting.keras"))]
+        return [
+            keras.callbacks.CSVLogger("log.csv"),
+            keras.callbacks.CSVLogger("../other.csv"),
+            keras.callbacks.EarlyStopping("loss"),
+            keras.callbacks.ModelCheckpoint("kept/best-{epoch:02d}-{loss:.1f}.keras"),
+            keras.callbacks.ModelCheckpoint(str(tmp_path / "lasting.keras")),
+        ]
 
     run = in_process.train([in_process.rows(8)] * 2, dense, output=tmp_path / "run", callbacks=callbacks)
     assert all(isinstance(each, Finished) for each in run.outcomes), run.outcomes
@@ -369,8 +405,9 @@ def test_rows_go_to_a_models_inputs_in_the_features_order_and_labels_to_its_outp
     inputs, labels = next(iter(in_model_s_structure(dataset, model, own)))
     assert [each.shape[1] for each in inputs] == [2, 1]
     assert labels["up"].numpy().tolist() == [0, 1, 2] and labels["down"].numpy().tolist() == [0, -1, -2]
-    named = keras.Model({"a": (a := keras.Input((1,), name="a")), "b": (b := keras.Input((2,), name="b"))},
-                        keras.layers.Concatenate()([a, b]))
+    named = keras.Model(
+        {"a": (a := keras.Input((1,), name="a")), "b": (b := keras.Input((2,), name="b"))}, keras.layers.Concatenate()([a, b])
+    )
     assert in_model_s_structure(dataset, named, own) is dataset
 
 

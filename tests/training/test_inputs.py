@@ -49,7 +49,7 @@ def test_features_by_names_that_are_not_the_models_are_refused_with_both(keras):
     other = {"past": ROWS["history"], "flight": ROWS["flight"]}
     with pytest.raises(BadInput, match="names the inputs past, flight, and the model's are history, flight: name each"):
         input_template(_model(keras), other, named=True)
-    with pytest.raises(BadInput, match="the model's are flight, history"):   # in the order that Keras flattens them in
+    with pytest.raises(BadInput, match="the model's are flight, history"):  # in the order that Keras flattens them in
         input_template(_model(keras, as_dict=True), other, named=True)
     # Nothing can be mixed up where there is one, or where nobody has named them
     assert input_template(_model(keras, names=["flight"]), {"a": ROWS["flight"]}, named=True) == "a"
@@ -88,11 +88,18 @@ def test_a_wrong_number_of_inputs_names_both_sides(keras):
         input_template(_model(keras), {"history": ROWS["history"]})
 
 
-@pytest.mark.parametrize("takes, brings, told", [
-    ("string", np.dtype(object), None),
-    ("float32", np.dtype(object), "input 'a' brings strings, and the model's input 'text' takes float32: declare it as keras.Input"),
-    ("string", np.dtype(np.int32), "input 'a' brings int32, and the model's input 'text' takes strings: cast the column"),
-])
+@pytest.mark.parametrize(
+    "takes, brings, told",
+    [
+        ("string", np.dtype(object), None),
+        (
+            "float32",
+            np.dtype(object),
+            "input 'a' brings strings, and the model's input 'text' takes float32: declare it as keras.Input",
+        ),
+        ("string", np.dtype(np.int32), "input 'a' brings int32, and the model's input 'text' takes strings: cast the column"),
+    ],
+)
 @pytest.mark.parametrize("shape", [(), (1,)])
 def test_strings_go_to_inputs_of_strings_and_numbers_to_others(keras, takes, brings, told, shape):
     from sparktrain.feed import BadInput
@@ -104,13 +111,16 @@ def test_strings_go_to_inputs_of_strings_and_numbers_to_others(keras, takes, bri
         assert input_template(model, {"a": ((1,), brings)}) == "a"
 
 
-@pytest.mark.parametrize("loss, units, label_range, told", [
-    ("sparse_categorical_crossentropy", 3, (0, 3), "classes 0 to 2"),
-    ("sparse_categorical_crossentropy", 3, (-1, 2), "from -1 to 2"),
-    ("binary_crossentropy", 1, (0, 2), "0 to 1"),
-    ("sparse_categorical_crossentropy", 3, (0, 2), None),
-    ("binary_crossentropy", 1, (0, 1), None),
-])
+@pytest.mark.parametrize(
+    "loss, units, label_range, told",
+    [
+        ("sparse_categorical_crossentropy", 3, (0, 3), "classes 0 to 2"),
+        ("sparse_categorical_crossentropy", 3, (-1, 2), "from -1 to 2"),
+        ("binary_crossentropy", 1, (0, 2), "0 to 1"),
+        ("sparse_categorical_crossentropy", 3, (0, 2), None),
+        ("binary_crossentropy", 1, (0, 1), None),
+    ],
+)
 def test_labels_outside_the_models_classes_are_refused(keras, loss, units, label_range, told):
     from sparktrain.feed import BadInput
     from sparktrain.training.labels import check_labels
@@ -127,12 +137,15 @@ def test_labels_outside_the_models_classes_are_refused(keras, loss, units, label
             check_labels(model, "", {"": ((), np.int64)}, {"": label_range})
 
 
-@pytest.mark.parametrize("words, label_range, told", [
-    ({"ignore_class": -1}, (-1, 2), None),
-    ({"ignore_class": 255}, (0, 255), None),
-    ({"ignore_class": -1}, (-2, 2), "from -2 to 2.*ignores the class -1 alone"),
-    ({"axis": 1}, (0, 3), None),   # the classes lie elsewhere
-])
+@pytest.mark.parametrize(
+    "words, label_range, told",
+    [
+        ({"ignore_class": -1}, (-1, 2), None),
+        ({"ignore_class": 255}, (0, 255), None),
+        ({"ignore_class": -1}, (-2, 2), "from -2 to 2.*ignores the class -1 alone"),
+        ({"axis": 1}, (0, 3), None),  # the classes lie elsewhere
+    ],
+)
 def test_a_class_that_the_loss_ignores_needs_no_output(keras, words, label_range, told):
     from sparktrain.feed import BadInput
     from sparktrain.training.labels import check_labels
@@ -221,9 +234,14 @@ def test_labels_go_by_the_outputs_names_and_are_refused_where_those_are_others(k
         label_template(model, ["label:p"], "d", ("department", "urgency"))
     # Of a list the columns' names tell as much, where they are the outputs'
     assert label_template(model, ["label:priority"], "department") == ("label:priority", "")
-    assert label_template(model, ["label:b"], "a") == ("", "label:b") and label_template(model, ["label:b"], "priority") == ("", "label:b")
+    assert label_template(model, ["label:b"], "a") == ("", "label:b") and label_template(model, ["label:b"], "priority") == (
+        "",
+        "label:b",
+    )
     for each in (model, keyed):
-        with pytest.raises(BadInput, match="priority, department: priority would be learnt by the output department.*label: {department"):
+        with pytest.raises(
+            BadInput, match="priority, department: priority would be learnt by the output department.*label: {department"
+        ):
             label_template(each, ["label:priority"], "b")
     with pytest.raises(BadInput, match="names the output late, and the model's only output is priority"):
         label_template(keras.Model(x, outputs["priority"]), [], "late", ("late",))

@@ -44,11 +44,14 @@ def floats(model):
     return [*model.trainable_variables, *slots]
 
 
-@pytest.mark.parametrize("counts, every, args, devices", [
-    ([50, 45], 3, dict(optimizer="adam", rate=0.01, steps_per_execution=2), 1),
-    ([60, 5, 0], "epoch", dict(optimizer="sgd", rate=0.5), 1),
-    ([61, 5], "epoch", dict(optimizer="sgd", rate=0.5), 2),   # some steps have a row for one of a worker's devices
-])
+@pytest.mark.parametrize(
+    "counts, every, args, devices",
+    [
+        ([50, 45], 3, dict(optimizer="adam", rate=0.01, steps_per_execution=2), 1),
+        ([60, 5, 0], "epoch", dict(optimizer="sgd", rate=0.5), 1),
+        ([61, 5], "epoch", dict(optimizer="sgd", rate=0.5), 2),  # some steps have a row for one of a worker's devices
+    ],
+)
 def test_workers_average_their_weights_by_rows(train, make_rows, user_module, counts, every, args, devices):
     parts = [make_rows(count, start=1000 * part) for part, count in enumerate(counts)]
     run = train(parts, "dense", args, epochs=2, average=every, callbacks="everywhere", devices=devices)

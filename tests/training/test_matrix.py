@@ -14,7 +14,7 @@ import pytest
 
 pytestmark = pytest.mark.real
 MATRIX = Path(__file__).with_name("matrix.py")
-_PATIENCE = 120   # seconds
+_PATIENCE = 120  # seconds
 
 
 def _module(name):

@@ -14,7 +14,7 @@ from sparktrain.cluster.child import Child
 from sparktrain.interfaces.messages import Finished, Fit, Order, Source
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
-WIDTH, BATCH, LIMIT = 784, 512, 280 << 20   # of which four segments of 64 MiB are mapped
+WIDTH, BATCH, LIMIT = 784, 512, 280 << 20  # of which four segments of 64 MiB are mapped
 USER = Path(__file__).resolve().parent / "user"
 
 
@@ -33,11 +33,22 @@ def peak(folder: Path, rows: int) -> tuple[int, int]:
     shard = feed.Shard(folder / "segments", filled, feed.agree([filled.to_json()]), 0, 7, (BATCH,))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(USER.parents[2]), str(USER)]), "TMPDIR": str(folder)}
     child = Child(environment, lambda message: None, str(folder))
-    child.order(Order(
-        run="memory", engine="single", rank=0, size=1, part=0, environment={}, feed=shard.to_json(),
-        model=Source(function="trained:wide"), fit=Fit(epochs=2, batch_sizes=(BATCH,)), seed=7,
-        output=f"file://{folder}/output", hadoop={},
-    ))
+    child.order(
+        Order(
+            run="memory",
+            engine="single",
+            rank=0,
+            size=1,
+            part=0,
+            environment={},
+            feed=shard.to_json(),
+            model=Source(function="trained:wide"),
+            fit=Fit(epochs=2, batch_sizes=(BATCH,)),
+            seed=7,
+            output=f"file://{folder}/output",
+            hadoop={},
+        )
+    )
     outcome = child.wait()
     assert isinstance(outcome, Finished) and outcome.rows == 2 * rows, outcome
     return outcome.peak_memory, filled.bytes

@@ -21,10 +21,17 @@ def rows_of_three(in_process, counts):
 def classifying(average=None):
     import keras
 
-    model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(
-        3, activation="softmax", kernel_initializer=keras.initializers.GlorotUniform(3))])
-    model.compile(keras.optimizers.SGD(0.0), "categorical_crossentropy",
-                  metrics=[keras.metrics.F1Score(average=average), keras.metrics.F1Score(average="macro", name="macro")])
+    model = keras.Sequential(
+        [
+            keras.Input((4,), name="x"),
+            keras.layers.Dense(3, activation="softmax", kernel_initializer=keras.initializers.GlorotUniform(3)),
+        ]
+    )
+    model.compile(
+        keras.optimizers.SGD(0.0),
+        "categorical_crossentropy",
+        metrics=[keras.metrics.F1Score(average=average), keras.metrics.F1Score(average="macro", name="macro")],
+    )
     return model
 
 
@@ -112,8 +119,12 @@ def owning(kinds):
             return super().update_state(y_pred)
 
     own = {each.__name__: each for each in (Worst, Within, Running, Reset, Mean)}
-    model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(
-        1, activation="sigmoid", kernel_initializer=keras.initializers.GlorotUniform(3))])
+    model = keras.Sequential(
+        [
+            keras.Input((4,), name="x"),
+            keras.layers.Dense(1, activation="sigmoid", kernel_initializer=keras.initializers.GlorotUniform(3)),
+        ]
+    )
     model.compile(keras.optimizers.SGD(0.0), "binary_crossentropy", metrics=[own[kind](name=kind.lower()) for kind in kinds])
     return model
 
@@ -126,8 +137,13 @@ def test_a_metric_of_ones_own_is_summed_where_it_behaves_as_a_sum_and_else_avera
     assert isinstance(several, Finished), several
     [note] = several.notes
     assert note.endswith("for their states are no sums: fast, reset, slow, worst")
-    alone = in_process.train([{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}], build,
-                             output=tmp_path, epochs=1, batch_size=16).outcomes[0]
+    alone = in_process.train(
+        [{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}],
+        build,
+        output=tmp_path,
+        epochs=1,
+        batch_size=16,
+    ).outcomes[0]
     for name in ("within", "mean", "val_within", "val_mean", "loss"):
         np.testing.assert_allclose(several.history[name], alone.history[name], rtol=1e-5)
     assert 0 < several.history["worst"][0] <= 1 and 0 < several.history["val_worst"][0] <= 1
@@ -140,16 +156,31 @@ def test_the_workers_mean_of_whole_numbers_is_no_whole_number(in_process, tmp_pa
 
     def averaging(worker):
         own = worker.rank
-        values = {"one": 1 + own, "large": 2**40 + own, "array": np.array([own, 2**31 + 1]), "flag": own == 1, "half": own / 2,
-                  "none": None, "tensor": tf.constant([2 * own, 3])}
+        values = {
+            "one": 1 + own,
+            "large": 2**40 + own,
+            "array": np.array([own, 2**31 + 1]),
+            "flag": own == 1,
+            "half": own / 2,
+            "none": None,
+            "tensor": tf.constant([2 * own, 3]),
+        }
         return {name: value if value is None else value.numpy().tolist() for name, value in worker.average(values).items()}
 
     source = in_process.by_value(averaging)
-    done = in_process.train([in_process.rows(8), in_process.rows(8)], source, output=tmp_path, trainer=own_loop.run, own_loop=True)
+    done = in_process.train(
+        [in_process.rows(8), in_process.rows(8)], source, output=tmp_path, trainer=own_loop.run, own_loop=True
+    )
     assert all(isinstance(each, Finished) for each in done.outcomes), done.outcomes
     import cloudpickle
 
     for rank in (0, 1):
         assert cloudpickle.loads((tmp_path / f"returned-{rank}.pickle").read_bytes()) == {
-            "one": 1.5, "large": 2**40 + 0.5, "array": [0.5, 2**31 + 1], "flag": 0.5, "half": 0.25, "none": None,
-            "tensor": [1.0, 3.0]}
+            "one": 1.5,
+            "large": 2**40 + 0.5,
+            "array": [0.5, 2**31 + 1],
+            "flag": 0.5,
+            "half": 0.25,
+            "none": None,
+            "tensor": [1.0, 3.0],
+        }

@@ -26,7 +26,7 @@ def plain(user_module, seed):
             for epoch in range(epochs):
                 for pieces in zip(*(shard.epoch(epoch) for shard in shards)):
                     inputs, label, *weight = _joined(pieces)
-                    if weight and class_weight is not None:   # Keras takes either
+                    if weight and class_weight is not None:  # Keras takes either
                         weight = [weight[0] * np.array([class_weight[each] for each in label], "float32")]
                     yield inputs, label, *weight
 
@@ -41,7 +41,11 @@ def plain(user_module, seed):
         keras.utils.set_random_seed(seed)
         model = getattr(user_module, build)(**args)
         history = model.fit(
-            dataset, epochs=epochs, steps_per_epoch=shards[0].schedule.steps, verbose=0, shuffle=False,
+            dataset,
+            epochs=epochs,
+            steps_per_epoch=shards[0].schedule.steps,
+            verbose=0,
+            shuffle=False,
             validation_data=joined_validation(),
             class_weight=None if shards[0].weighted else class_weight,
         )
@@ -76,22 +80,34 @@ def _furthest(ours, theirs) -> float:
 CASES = {
     "one worker, plain SGD": ("single", [90], dict(optimizer="sgd")),
     "two uneven workers, Adam, weights of rows and of classes": (
-        "horovod", [130, 40], dict(optimizer="adam", rate=0.01, weighted=True)
+        "horovod",
+        [130, 40],
+        dict(optimizer="adam", rate=0.01, weighted=True),
     ),
     "three workers, one tiny, one without rows, an embedding, clipping": (
-        "horovod", [60, 5, 0], dict(optimizer="adam", rate=0.01, clipnorm=0.05, steps_per_execution=4, table=True)
+        "horovod",
+        [60, 5, 0],
+        dict(optimizer="adam", rate=0.01, clipnorm=0.05, steps_per_execution=4, table=True),
     ),
     "two workers on TensorFlowOnSpark, one tiny, an embedding": (
-        "tensorflowonspark", [60, 5], dict(optimizer="adam", rate=0.01, table=True)
+        "tensorflowonspark",
+        [60, 5],
+        dict(optimizer="adam", rate=0.01, table=True),
     ),
     "two workers of two devices each on TensorFlowOnSpark, one tiny, clipping": (
-        "tensorflowonspark", [60, 5], dict(optimizer="sgd", rate=0.5, clipnorm=0.05, steps_per_execution=4)
+        "tensorflowonspark",
+        [60, 5],
+        dict(optimizer="sgd", rate=0.5, clipnorm=0.05, steps_per_execution=4),
     ),
     "one worker of two devices, the last batch of one row, clipping": (
-        "mirrored", [90], dict(optimizer="sgd", rate=0.5, clipnorm=0.05)
+        "mirrored",
+        [90],
+        dict(optimizer="sgd", rate=0.5, clipnorm=0.05),
     ),
     "two uneven workers of two devices each, several steps an execution": (
-        "horovod", [70, 21], dict(optimizer="adam", rate=0.01, clipnorm=0.05, steps_per_execution=4)
+        "horovod",
+        [70, 21],
+        dict(optimizer="adam", rate=0.01, clipnorm=0.05, steps_per_execution=4),
     ),
     "two workers, gradients accumulated": ("horovod", [50, 45], dict(optimizer="adam", rate=0.01, accumulate=2)),
 }
@@ -102,7 +118,7 @@ def test_weights_and_metrics_are_those_of_one_plain_process(case, train, plain, 
     engine, counts, args = CASES[case]
     parts = [make_rows(count, start=1000 * part) for part, count in enumerate(counts)]
     weighted = args.get("weighted", False)
-    if weighted:   # of very different sums, so that a mean of the workers' means shows
+    if weighted:  # of very different sums, so that a mean of the workers' means shows
         parts = [{**part, "weight": (part["row"] % 5) * (1 + 9 * place)} for place, part in enumerate(parts)]
     weights = {0: 1.0, 1: 2.5} if engine == "single" or weighted else None
     devices = 2 if "two devices" in case else 1

@@ -18,11 +18,13 @@ def dense(dtype="float32"):
     import keras
 
     layers = keras.layers
-    model = keras.Sequential([
-        keras.Input((4,), name="x"),
-        layers.Dense(6, activation="tanh", dtype=dtype, kernel_initializer=keras.initializers.GlorotUniform(1)),
-        layers.Dense(1, activation="sigmoid", dtype=dtype, kernel_initializer=keras.initializers.GlorotUniform(2)),
-    ])
+    model = keras.Sequential(
+        [
+            keras.Input((4,), name="x"),
+            layers.Dense(6, activation="tanh", dtype=dtype, kernel_initializer=keras.initializers.GlorotUniform(1)),
+            layers.Dense(1, activation="sigmoid", dtype=dtype, kernel_initializer=keras.initializers.GlorotUniform(2)),
+        ]
+    )
     model.compile(keras.optimizers.SGD(0.5), "binary_crossentropy")
     return model
 
@@ -82,7 +84,7 @@ def test_each_workers_callbacks_get_back_their_own_memory(in_process, tmp_path):
         class Counting(keras.callbacks.Callback):
             def __init__(self):
                 super().__init__()
-                self.rank = int(threading.current_thread().name)   # as SPARKTRAIN_RANK says it in a worker
+                self.rank = int(threading.current_thread().name)  # as SPARKTRAIN_RANK says it in a worker
                 self.path, self.counted, self.drawn = tmp_path, 0, None
 
             def on_epoch_end(self, epoch, logs=None):
@@ -119,20 +121,20 @@ def test_memory_goes_with_the_part_and_what_runs_at_rank_0_with_that():
         return [*([First()] if rank == 0 else []), Everywhere(rank, made="now")]
 
     memories = {}
-    for part in (0, 1):   # of which part 0 is at rank 0
+    for part in (0, 1):  # of which part 0 is at rank 0
         callbacks = fresh(part)
         taking = CallbackMemories(callbacks)
         callbacks[-1].seen, callbacks[-1].alike, callbacks[0].best = 5 + part, 3, 0.5
         memories[part] = taking.taken()[0]
     memories = from_json(json.loads(json.dumps(to_json(memories))))
 
-    callbacks = fresh(0)   # now part 1 is
+    callbacks = fresh(0)  # now part 1 is
     remind(callbacks, [memories[1], memories[0]], {})
     assert (callbacks[1].rank, callbacks[1].seen, callbacks[1].alike) == (0, 6, 3) and callbacks[0].best == 0.5
     callbacks = fresh(1)
     remind(callbacks, [memories[0]], {})
     assert (callbacks[0].rank, callbacks[0].seen) == (1, 5)
-    callbacks = fresh(2)   # of three workers, whose parts are others
+    callbacks = fresh(2)  # of three workers, whose parts are others
     remind(callbacks, [common(memories)], {})
     assert (callbacks[0].rank, callbacks[0].seen, callbacks[0].alike) == (2, 0, 3)
 
@@ -147,7 +149,7 @@ def test_a_checkpoint_that_can_not_be_read_is_named_and_the_one_before_is_gone_o
     if damage == "cut off":
         data = data[: len(data) // 2]
     else:
-        data[200] ^= 1   # in the first array's numbers
+        data[200] ^= 1  # in the first array's numbers
     newest.write_bytes(data)
     rest = in_process.train(parts, dense, output=tmp_path, resume=Checkpoint(3, 0, 1), **WORDS)
     [note] = rest.outcomes[0].notes

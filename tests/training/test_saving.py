@@ -22,8 +22,14 @@ pytestmark = pytest.mark.real
 def dense(rate=0.1, ema=False):
     import keras
 
-    model = keras.Sequential([keras.Input((4,), name="x"), keras.layers.Dense(6, activation="tanh"), keras.layers.Dropout(0.2),
-                              keras.layers.Dense(1, activation="sigmoid")])
+    model = keras.Sequential(
+        [
+            keras.Input((4,), name="x"),
+            keras.layers.Dense(6, activation="tanh"),
+            keras.layers.Dropout(0.2),
+            keras.layers.Dense(1, activation="sigmoid"),
+        ]
+    )
     model.compile(keras.optimizers.Adam(rate, use_ema=ema), "binary_crossentropy", metrics=[keras.metrics.AUC(name="auc")])
     return model
 
@@ -57,7 +63,7 @@ def away(monkeypatch):
 def test_a_storage_that_is_away_for_minutes_as_the_model_is_saved_costs_nothing(away, in_process, note_failure):
     def leave(rank, event):
         if event == Phase("save"):
-            Away.broken = len(retries.KNOWN) + 5   # more than a checkpoint waits for
+            Away.broken = len(retries.KNOWN) + 5  # more than a checkpoint waits for
 
     done = in_process.train([in_process.rows(40)], dense, output="away://models/run", on_event=leave).outcomes[0]
     assert isinstance(done, Finished) and Away.broken == 0 and sum(away) > 100
@@ -78,14 +84,19 @@ def test_a_storage_that_stays_away_is_worth_another_attempt_and_a_missing_file_i
     load = in_process.Source(file="away://models/none/model.keras")
     error = in_process.train([in_process.rows(40)], load, output="away://models/run").outcomes[0]
     assert isinstance(error, NotFound) and failure(error, None).cause == "code"
-    note_failure("The storage away for longer than that", "the attempt ends; the next one, as `max_failures` says, has only to save")
+    note_failure(
+        "The storage away for longer than that", "the attempt ends; the next one, as `max_failures` says, has only to save"
+    )
 
 
-@pytest.mark.parametrize("size, words, epochs", [
-    (1, {"save": "best"}, 4),
-    (2, {"early_stopping": {"monitor": "auc", "mode": "min", "patience": 1, "restore_best_weights": True}}, 2),
-    (1, {"ema": True}, 3),
-])
+@pytest.mark.parametrize(
+    "size, words, epochs",
+    [
+        (1, {"save": "best"}, 4),
+        (2, {"early_stopping": {"monitor": "auc", "mode": "min", "patience": 1, "restore_best_weights": True}}, 2),
+        (1, {"ema": True}, 3),
+    ],
+)
 def test_an_attempt_after_the_last_epoch_has_only_to_save(in_process, tmp_path, size, words, epochs):
     import keras
 
@@ -156,8 +167,11 @@ def test_a_model_that_can_not_be_saved_is_refused_before_a_step_with_its_class(i
     source = in_process.by_value(holding, fails=True)
     done = in_process.train([in_process.rows(40)] * 2, source, output=tmp_path, **words)
     error = done.outcomes[0]
-    assert re.match(r"the model can't be saved, so .* lost: NotImplementedError: Object Given was created by .*non-serializable.*"
-                    r"Let Given have a get_config\(\).*register_keras_serializable", str(error)), error
+    assert re.match(
+        r"the model can't be saved, so .* lost: NotImplementedError: Object Given was created by .*non-serializable.*"
+        r"Let Given have a get_config\(\).*register_keras_serializable",
+        str(error),
+    ), error
     assert failure(error, None).cause == "code" and not any(isinstance(event, Progress) for event in done.events[0])
 
 
@@ -176,8 +190,11 @@ def test_where_saving_fails_after_training_the_weights_are_kept(in_process, tmp_
         return [Late()]
 
     done = in_process.train([in_process.rows(40)], in_process.by_value(holding, fails=False), output=tmp_path, callbacks=spoiling)
-    assert re.match(rf"the trained model can't be saved: ValueError: no configuration. Its weights are kept in .*{tmp_path}/"
-                    r"model.weights.h5: .*load_weights.*Let Fussy have", str(done.outcomes[0])), done.outcomes[0]
+    assert re.match(
+        rf"the trained model can't be saved: ValueError: no configuration. Its weights are kept in .*{tmp_path}/"
+        r"model.weights.h5: .*load_weights.*Let Fussy have",
+        str(done.outcomes[0]),
+    ), done.outcomes[0]
     both = [holding(fails=False) for _ in range(2)]
     for model, file in zip(both, (expected, tmp_path / "model.weights.h5")):
         model.load_weights(file)

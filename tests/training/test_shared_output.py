@@ -32,7 +32,7 @@ def test_a_folder_with_the_drivers_claim_is_taken(claimed):
 
 @pytest.mark.parametrize("make", [False, True])
 def test_a_folder_of_the_hosts_own_is_refused_with_what_to_name(tmp_path, claimed, make):
-    other = tmp_path / "other"   # the same path on another host
+    other = tmp_path / "other"  # the same path on another host
     if make:
         other.mkdir()
     with pytest.raises(NotShared, match="nothing of the driver's at file://.*a mount that all hosts share.*output.path"):
@@ -62,5 +62,8 @@ def test_a_training_process_is_refused_before_it_imports_tensorflow(tmp_path, cl
     assert (outcome.cause, outcome.error, outcome.traceback) == ("input", "NotShared", "")
     seconds = time.monotonic() - begun
     assert seconds < 20
-    note_failure("An `output.path` that a worker's host doesn't share", "ends before TensorFlow is imported, with the folder and what to "
-                 "name instead; not tried again", seconds)
+    note_failure(
+        "An `output.path` that a worker's host doesn't share",
+        "ends before TensorFlow is imported, with the folder and what to name instead; not tried again",
+        seconds,
+    )

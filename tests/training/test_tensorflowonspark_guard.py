@@ -56,25 +56,28 @@ def framed(data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + data
 
 
-@pytest.mark.parametrize("sent", [
-    framed(pickle.dumps(Explosive())),                                  # as TensorFlowOnSpark's own clients frame it
-    struct.pack(">I", len(pickle.dumps(Explosive()))) + b"m" * 32 + pickle.dumps(Explosive()),
-    struct.pack(">I", 1 << 31) + b"x" * 100,
-])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        framed(pickle.dumps(Explosive())),  # as TensorFlowOnSpark's own clients frame it
+        struct.pack(">I", len(pickle.dumps(Explosive()))) + b"m" * 32 + pickle.dumps(Explosive()),
+        struct.pack(">I", 1 << 31) + b"x" * 100,
+    ],
+)
 def test_what_a_stranger_sends_is_never_unpickled_and_answered_with_nothing(server, sent):
-    one, address = server
+    _one, address = server
     with socket.create_connection(address, timeout=20) as stranger:
         stranger.sendall(sent)
         try:
             assert stranger.recv(100) == b""
         except ConnectionResetError:
-            pass   # it was closed before all was read
+            pass  # it was closed before all was read
     assert not WENT_OFF
     assert registered(address)
 
 
 def test_one_with_another_key_reads_no_nodes_keys(server):
-    one, address = server
+    _one, address = server
     assert registered(address)
     with guarded(b"another"):
         client = reservation.Client(address)
@@ -84,9 +87,9 @@ def test_one_with_another_key_reads_no_nodes_keys(server):
 
 
 def test_a_stranger_who_says_nothing_holds_the_nodes_up_for_seconds_only(server):
-    one, address = server
+    _one, address = server
     with socket.create_connection(address) as stranger:
-        stranger.sendall(b"\0")   # and no more
+        stranger.sendall(b"\0")  # and no more
         begun = time.monotonic()
         assert registered(address)
         assert time.monotonic() - begun < 20
@@ -94,8 +97,11 @@ def test_a_stranger_who_says_nothing_holds_the_nodes_up_for_seconds_only(server)
 
 def test_it_listens_on_the_drivers_address_only(server):
     _, (_, port) = server
-    listening = [each.laddr.ip for each in psutil.Process().net_connections("tcp")
-                 if each.status == psutil.CONN_LISTEN and each.laddr.port == port]
+    listening = [
+        each.laddr.ip
+        for each in psutil.Process().net_connections("tcp")
+        if each.status == psutil.CONN_LISTEN and each.laddr.port == port
+    ]
     assert listening == ["127.0.0.1"]
 
 

@@ -126,12 +126,12 @@ class TestNodes:
     pytestmark = [*real, pytest.mark.usefixtures("nothing_left")]
 
     def test_every_worker_hands_its_path_to_its_node_and_gets_all_addresses(self, brought_up, node_processes):
-        for again in (False, True):   # one cluster after the other, on the same executors
+        for again in (False, True):  # one cluster after the other, on the same executors
             began = time.monotonic()
             with brought_up("tensorflowonspark", 3) as make:
                 started = [process.pid for process in node_processes()]
                 assert len(started) == 6, "a node and its manager on each of three executors"
-                if again:   # Spark ends Python processes that are idle for a minute, and those of cancelled tasks
+                if again:  # Spark ends Python processes that are idle for a minute, and those of cancelled tasks
                     for worker in {process.parent() for process in node_processes()}:
                         worker.kill()
                 launches = [make() for _ in range(3)]
@@ -144,7 +144,7 @@ class TestNodes:
             [workers] = {tuple(each["cluster"]["worker"]) for each in configs}
             ports = [int(address.removeprefix("127.0.0.1:")) for address in workers]
             assert len(set(ports)) == 3
-            for port in ports:   # the node holds it no more
+            for port in ports:  # the node holds it no more
                 with socket.create_server(("", port)):
                     pass
             assert time.monotonic() - began < 30
@@ -161,7 +161,7 @@ class TestNodes:
             killed, stopped, ended = pids
             os.kill(killed, signal.SIGKILL)
             os.kill(stopped, signal.SIGSTOP)
-            managers[2].get_queue("input").put(None)   # as its feed ends
+            managers[2].get_queue("input").put(None)  # as its feed ends
             while runs(ended):
                 time.sleep(0.1)
             began = time.monotonic()

@@ -15,7 +15,9 @@ def test_training_goes_on_while_another_epoch_like_the_last_would_be_over_in_tim
     assert not limit.over(1, 9, epoch_seconds=50) and limit.note is None
 
 
-@pytest.mark.parametrize("left, told", [(60, r"(60.0|59.\d) s were left, and an epoch takes 70.0 s"), (-5, r"it was over [56].\d s ago")])
+@pytest.mark.parametrize(
+    "left, told", [(60, r"(60.0|59.\d) s were left, and an epoch takes 70.0 s"), (-5, r"it was over [56].\d s ago")]
+)
 def test_it_ends_before_an_epoch_that_would_be_over_it(left, told):
     limit = TimeLimit(time.monotonic() + left, "save")
     assert limit.over(1, 9, epoch_seconds=70)

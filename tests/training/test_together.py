@@ -22,14 +22,19 @@ def _seen(worker, name):
 def test_callbacks_see_all_rows_metrics_and_run_where_keras_users_expect(train, make_rows):
     parts = [make_rows(130), make_rows(60, start=1000)]
     run = train(
-        parts, "dense", {"rate": 0.1, "start_by_rank": True}, epochs=3, save="best", warmup_epochs=2.0,
+        parts,
+        "dense",
+        {"rate": 0.1, "start_by_rank": True},
+        epochs=3,
+        save="best",
+        warmup_epochs=2.0,
         callbacks="watching",
         early_stopping={"monitor": "val_auc", "mode": "max", "patience": 5},
     )
     first, second = run.workers
     assert isinstance(first.outcome, Finished), first.outcome
     lines = _seen(first, "everywhere")
-    assert len(lines) == 3 and lines == _seen(second, "everywhere")   # metrics, rates, weights
+    assert len(lines) == 3 and lines == _seen(second, "everywhere")  # metrics, rates, weights
     assert _seen(first, "first") and not _seen(second, "first")
     assert "checkpointing here" in first.text and "checkpointing here" not in second.text
     history = first.outcome.history
@@ -70,8 +75,8 @@ def test_a_stop_on_one_worker_in_the_middle_of_an_epoch_ends_all_at_its_end(trai
 @over_engines
 def test_early_stopping_ends_all_workers_in_the_same_epoch(train, make_rows):
     parts = [make_rows(60), make_rows(20, start=1000)]
-    early = {"monitor": "val_loss", "patience": 1, "min_delta": 10.0}   # nothing is ever good enough
-    half = {"policy": "mixed_float16"}   # whose loss scaling the workers decide on together, too
+    early = {"monitor": "val_loss", "patience": 1, "min_delta": 10.0}  # nothing is ever good enough
+    half = {"policy": "mixed_float16"}  # whose loss scaling the workers decide on together, too
     told = [worker.outcome for worker in train(parts, "dense", half, epochs=6, early_stopping=early).workers]
     assert [each.epochs for each in told] == [2, 2] and all(each.stopped_early for each in told), told
     assert told[0].history == told[1].history
@@ -81,7 +86,7 @@ def test_what_horovod_looks_for_in_every_cycle_does_not_interrupt_the_training(t
     run = train([make_rows(30), make_rows(30, start=1000)], "dense", epochs=1, callbacks="classes")
     for worker in run.workers:
         normal, batch = re.search(r"normal=(\w+) batch=(\d+)", worker.text).groups()
-        assert normal == "True" and int(batch) >= 2, worker.text   # Horovod's background thread, and Gloo's
+        assert normal == "True" and int(batch) >= 2, worker.text  # Horovod's background thread, and Gloo's
 
 
 def test_a_time_limit_ends_all_workers_after_the_same_epoch_and_keeps_the_model(train, make_rows):
@@ -92,8 +97,6 @@ def test_a_time_limit_ends_all_workers_after_the_same_epoch_and_keeps_the_model(
 
 
 def test_a_monitor_that_no_metric_has_names_the_metrics(train, make_rows):
-    run = train(
-        [make_rows(30)], "dense", engine="single", early_stopping={"monitor": "val_f1", "mode": "max"}, rehearsal=True
-    )
+    run = train([make_rows(30)], "dense", engine="single", early_stopping={"monitor": "val_f1", "mode": "max"}, rehearsal=True)
     told = run.workers[0].outcome
     assert isinstance(told, Failure) and "'val_f1'" in told.message and "val_auc" in told.message

@@ -21,10 +21,10 @@ def folder(tmp_path):
     (tmp_path / "late.py").write_text(
         "import os\nimport helpers\nfrom deep.layers import block\n\ndef build_model():\n    import lazy_one\n\nSIZE = 3\n"
     )
-    (tmp_path / "helpers.py").write_text("import numpy\nimport late\n")   # a circle ends
+    (tmp_path / "helpers.py").write_text("import numpy\nimport late\n")  # a circle ends
     (tmp_path / "lazy_one.py").write_text("")
     (tmp_path / "unrelated.py").write_text("raise SystemExit('never imported')")
-    (tmp_path / "deep" / "layers").mkdir(parents=True)   # packages without __init__.py
+    (tmp_path / "deep" / "layers").mkdir(parents=True)  # packages without __init__.py
     (tmp_path / "deep" / "layers" / "block.py").write_text("from . import words\n")
     (tmp_path / "deep" / "layers" / "words.py").write_text("")
     (tmp_path / "deep" / "table.csv").write_text("1,2\n")
@@ -69,7 +69,9 @@ def test_functions_go_by_name_from_modules_and_by_value_from_scripts():
 
 
 def test_what_lies_beside_a_script_is_found_from_wherever_it_is_run(folder, monkeypatch):
-    build = lambda: None
+    def build():
+        return None
+
     build.__module__ = "__main__"
     monkeypatch.setattr(sys.modules["__main__"], "__file__", str(folder / "script.py"), raising=False)
     assert own_folders([build]) == [str(folder)]
@@ -92,7 +94,11 @@ def test_the_shipped_zip_is_importable_with_packages_that_have_no_init(folder, t
     assert set(shipped.digests) == {name for name in names if not name.endswith("/")}
     code = "import late; print(late.block.words.__name__)"
     shown = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONPATH": context.path}, capture_output=True, text=True, timeout=60,
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": context.path},
+        capture_output=True,
+        text=True,
+        timeout=60,
         cwd=tmp_path / "deep",
     )
     assert shown.stdout.strip() == "deep.layers.words", shown.stderr
@@ -104,9 +110,14 @@ def test_files_go_with_the_code_under_the_names_that_they_have_here(folder, tmp_
     for path in (away / "vocab.json", folder / "words.txt", folder / "deep" / "more" / "a.txt"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(path.name)
-    found = data_files(["words.txt", "deep/more", str(away / "vocab.json"), "../away/vocab.json"], [str(folder / "deep"), str(folder)])
+    found = data_files(
+        ["words.txt", "deep/more", str(away / "vocab.json"), "../away/vocab.json"], [str(folder / "deep"), str(folder)]
+    )
     assert {name: path.read_text() for name, path in found.items()} == {
-        "words.txt": "words.txt", "deep/more/a.txt": "a.txt", "vocab.json": "vocab.json"}
+        "words.txt": "words.txt",
+        "deep/more/a.txt": "a.txt",
+        "vocab.json": "vocab.json",
+    }
     context = _Context()
     assert "words.txt" in ship(context, ["late"], [str(folder)], ["words.txt"]).digests
     assert "words.txt" in zipfile.ZipFile(context.path).namelist()

@@ -42,14 +42,14 @@ def build_seen():
     import keras
     from keras import ops
 
-    class RunSnapshot(keras.metrics.Metric):
+    class Seen(keras.metrics.Metric):
         def __init__(self, name, start, size):
             super().__init__(name=name)
             self.start, self.size = start, size
             self.total = self.add_variable((), "zeros", dtype="float64", name="total")
 
         def update_state(self, y_true, y_pred, sample_weight=None):
-            mine = ops.cast(y_pred[:, self.start:self.start + self.size], "float64")
+            mine = ops.cast(y_pred[:, self.start : self.start + self.size], "float64")
             of_row = ops.sum(mine * ops.arange(1, self.size + 1, dtype="float64"), axis=-1)
             label = ops.reshape(ops.cast(y_true, "float64"), (-1,))
             weight = ops.reshape(ops.cast(sample_weight, "float64"), (-1,))
@@ -61,8 +61,11 @@ def build_seen():
     inputs = {name: keras.Input(shape, name=name, dtype=dtype) for name, (shape, dtype) in INPUTS.items()}
     lookups = {"kind": ["no", "yes", "maybe"], "tags": ["a", "b", "c"]}
     numbers = {
-        name: picture_layer()(value) if name == "picture"
-        else keras.layers.StringLookup(vocabulary=lookups[name])(value) if name in lookups else value
+        name: picture_layer()(value)
+        if name == "picture"
+        else keras.layers.StringLookup(vocabulary=lookups[name])(value)
+        if name in lookups
+        else value
         for name, value in inputs.items()
     }
     flat = [keras.layers.Flatten()(ops.cast(value, "float32")) for value in numbers.values()]
@@ -70,8 +73,11 @@ def build_seen():
     same = keras.layers.Dense(sum(sizes), use_bias=False, kernel_initializer="identity")
     output = same(keras.layers.Concatenate()(flat))
     model = keras.Model(inputs, output)
-    metrics = [RunSnapshot(name, sum(sizes[:place]), sizes[place]) for place, name in enumerate(INPUTS)]
-    loss = lambda y_true, y_pred: ops.mean(ops.square(y_pred), -1)   # of anything: nothing is to be learnt
+    metrics = [Seen(name, sum(sizes[:place]), sizes[place]) for place, name in enumerate(INPUTS)]
+
+    def loss(y_true, y_pred):
+        return ops.mean(ops.square(y_pred), -1)  # of anything: nothing is to be learnt
+
     model.compile(keras.optimizers.SGD(0.0), loss, weighted_metrics=metrics)
     return model
 

@@ -61,8 +61,12 @@ def build(named):
 
 
 def build_stateful():
-    model = keras.Sequential([
-        keras.Input((4, 1), batch_size=8), keras.layers.LSTM(2, stateful=True, name="memory"), keras.layers.Dense(1),
-    ])
+    model = keras.Sequential(
+        [
+            keras.Input((4, 1), batch_size=8),
+            keras.layers.LSTM(2, stateful=True, name="memory"),
+            keras.layers.Dense(1),
+        ]
+    )
     model.compile("sgd", "mse")
     return model

@@ -23,7 +23,7 @@ def build(units=4, optimizer="sgd"):
     return model
 
 
-def build_counting(rate=0.0):   # the label is a row's number; little is to be learnt
+def build_counting(rate=0.0):  # the label is a row's number; little is to be learnt
     """Its metric `ids` sums the rows' numbers, so an epoch that misses or repeats a row shows."""
     import keras
 
@@ -164,7 +164,7 @@ def wait_for_harm(folder, step, ranks):
             if mine and not os.path.exists(f"{folder}/waits-{self.number}"):
                 with open(f"{folder}/waiting", "w") as waits:
                     waits.write(str(os.getpid()))
-                os.rename(f"{folder}/waiting", f"{folder}/waits-{self.number}")   # whole, or not there
+                os.rename(f"{folder}/waiting", f"{folder}/waits-{self.number}")  # whole, or not there
                 until = time.monotonic() + 60
                 while not os.path.exists(f"{folder}/passed-{self.number}") and time.monotonic() < until:
                     time.sleep(0.05)

@@ -17,13 +17,13 @@ import yaml
 
 USERS = Path(__file__).resolve().parent.parent / "users"
 
-WORDS = '''
+WORDS = """
 import json
 from pathlib import Path
 
 CLASSES = json.loads((Path(__file__).parent / "classes.json").read_text())   # beside the module, in the workers, too
-'''
-MODEL = '''
+"""
+MODEL = """
 import words
 
 
@@ -45,7 +45,7 @@ def build_model(units):
 
 def tell(end):
     open("told.json", "w").write(end["status"])
-'''
+"""
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +109,7 @@ def home(tmp_path):
 @pytest.fixture
 def meanwhile():
     """A context in which a function is called again and again, every so many seconds, as by another who looks on."""
+
     @contextmanager
     def calling(function, every: float):
         ended = threading.Event()
@@ -150,5 +151,5 @@ def training_processes() -> list[psutil.Process]:
             if mine and "sparktrain.worker" in (process.info["cmdline"] or ()):
                 found.append(process)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue   # ended meanwhile
+            continue  # ended meanwhile
     return found

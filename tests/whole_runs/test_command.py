@@ -31,7 +31,7 @@ def submit(home: Path, *arguments: str, timeout: float = 240) -> tuple[int, dict
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=timeout)
     lines = done.stdout.strip().splitlines()
     assert lines, done.stderr[-3000:]
-    return done.returncode, json.loads(lines[-1]), done.stdout + done.stderr   # spark-submit makes them one
+    return done.returncode, json.loads(lines[-1]), done.stdout + done.stderr  # spark-submit makes them one
 
 
 @pytest.mark.slow
@@ -71,10 +71,23 @@ def test_a_plain_spark_submit_trains_the_same_and_onto_an_hdfs_that_closes_webhd
         if changed is not None:
             entry.find("value").text = changed
     site.write(conf / "hdfs-site.xml")
-    command = [str(Path(sys.executable).parent / "spark-submit"), *SPARK, str(ROOT / "jobs" / "train.py"),
-               "--config", "job.yaml", "--run-id", "plain", "--set", "output.path=hdfs:///models/mine"]
-    environment = {**os.environ, "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable,
-                   "HADOOP_CONF_DIR": str(conf)}
+    command = [
+        str(Path(sys.executable).parent / "spark-submit"),
+        *SPARK,
+        str(ROOT / "jobs" / "train.py"),
+        "--config",
+        "job.yaml",
+        "--run-id",
+        "plain",
+        "--set",
+        "output.path=hdfs:///models/mine",
+    ]
+    environment = {
+        **os.environ,
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "HADOOP_CONF_DIR": str(conf),
+    }
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
     output = json.loads(done.stdout.strip().splitlines()[-1])["output"]

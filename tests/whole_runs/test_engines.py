@@ -17,9 +17,16 @@ def run(frame, small, tmp_path, node_processes):
 
     def train(engine: str, **words):
         result = sparktrain.train(
-            frame, small.build_counting, args={"rate": 1e-5}, features=["x"], label="number", engine=engine, batch_size=16,
-            validation={"fraction": 0.2}, output=f"file://{tmp_path}",
-            early_stopping={"monitor": "loss", "min_delta": 1e9, "mode": "min"},   # nothing is ever good enough
+            frame,
+            small.build_counting,
+            args={"rate": 1e-5},
+            features=["x"],
+            label="number",
+            engine=engine,
+            batch_size=16,
+            validation={"fraction": 0.2},
+            output=f"file://{tmp_path}",
+            early_stopping={"monitor": "loss", "min_delta": 1e9, "mode": "min"},  # nothing is ever good enough
             **words,
         )
         assert not node_processes(), engine
@@ -49,11 +56,14 @@ def test_tensorflowonspark_and_then_horovod_train_alike_and_leave_no_process(run
         assert numpy.array_equal(one, other)
 
 
-@pytest.mark.parametrize("engine, workers, split, average", [
-    ("horovod", 2, "epochs", "step"),
-    ("tensorflowonspark", 2, "epochs", 4),
-    ("tensorflowonspark", 2, "rows", "epoch"),
-])
+@pytest.mark.parametrize(
+    "engine, workers, split, average",
+    [
+        ("horovod", 2, "epochs", "step"),
+        ("tensorflowonspark", 2, "epochs", 4),
+        ("tensorflowonspark", 2, "rows", "epoch"),
+    ],
+)
 def test_every_row_is_trained_on_once_in_every_epoch_of_a_worker(run, engine, workers, split, average):
     result = run(engine, workers=workers, epochs=5, split=split, average=average)
     copies = workers if split == "epochs" else 1

@@ -51,10 +51,26 @@ def png(*pixels: int) -> bytes:
 
 def row(n: int) -> tuple:
     mixed = DenseVector([n, 1.0, 0.0, 2.0]) if n % 2 else SparseVector(4, {1: float(n), 3: 0.5})
-    words = list(range(n % 10, n % 10 + n % 8))   # 0 to 7 of them
-    return (n, n - 30, 3 * n, n % 100, n % 3 == 0, Decimal(n) / 4, n / 2, [n + 0.0, n + 1.0, 0.5],
-            [[n, 1, 2], [3, 4, n]], [[0.25, n + 0.0], [n + 0.0, 1.0]], words, (n % 4) / 2, CLASSES[n * 7 % 3], [*CLASSES, "other"][n % 4], ["a", "b", "c"][:n % 4],
-            png(n, 2 * n), mixed)
+    words = list(range(n % 10, n % 10 + n % 8))  # 0 to 7 of them
+    return (
+        n,
+        n - 30,
+        3 * n,
+        n % 100,
+        n % 3 == 0,
+        Decimal(n) / 4,
+        n / 2,
+        [n + 0.0, n + 1.0, 0.5],
+        [[n, 1, 2], [3, 4, n]],
+        [[0.25, n + 0.0], [n + 0.0, 1.0]],
+        words,
+        (n % 4) / 2,
+        CLASSES[n * 7 % 3],
+        [*CLASSES, "other"][n % 4],
+        ["a", "b", "c"][: n % 4],
+        png(n, 2 * n),
+        mixed,
+    )
 
 
 def seen(n: int) -> dict[str, list[float]]:
@@ -71,9 +87,9 @@ def seen(n: int) -> dict[str, list[float]]:
         "mixed": [n, 1, 0, 2] if n % 2 else [0, n, 0, 0.5],
         "words": ([9] * 5 + words)[-5:],
         "tail": (words + [9] * 5)[:5],
-        "kind": [(n % 4 + 1) % 4],      # by the model's StringLookup, which knows no "other"
-        "tags": ([1, 2, 3][:n % 4] + [0] * 3)[:3],
-        "picture": [n, 2 * n],          # by its layer that decodes PNG files
+        "kind": [(n % 4 + 1) % 4],  # by the model's StringLookup, which knows no "other"
+        "tags": ([1, 2, 3][: n % 4] + [0] * 3)[:3],
+        "picture": [n, 2 * n],  # by its layer that decodes PNG files
     }
 
 
@@ -93,8 +109,16 @@ def test_every_form_of_column_reaches_the_model_as_it_is_and_an_unkept_run_can_b
     schema = StructType.fromDDL(COLUMNS).add("mixed", VectorUDT())
     frame = spark.createDataFrame([row(n) for n in range(COUNT)], schema).repartition(3)
     result = sparktrain.train(
-        frame, forms.build_seen, features=FEATURES, label={"column": "its.kind", "classes": CLASSES}, weight="row.weight",
-        class_weight={"maybe": 3.0}, validation={"where": "number % 10 = 0"}, workers=2, batch_size=8, epochs=2,
+        frame,
+        forms.build_seen,
+        features=FEATURES,
+        label={"column": "its.kind", "classes": CLASSES},
+        weight="row.weight",
+        class_weight={"maybe": 3.0},
+        validation={"where": "number % 10 = 0"},
+        workers=2,
+        batch_size=8,
+        epochs=2,
     )
     scratch = open_folder(result.output, result.hadoop)
     try:
@@ -116,7 +140,9 @@ def test_every_form_of_column_reaches_the_model_as_it_is_and_an_unkept_run_can_b
     forms.picture_layer()
     model = keras.models.load_model(kept / "model.keras", compile=False)
     texts = {"kind": [["other"]], "tags": [["a", "b", "c"]], "picture": [png(11, 22)]}
-    given = {name: tensorflow.reshape(tensorflow.constant(texts.get(name, [seen(11)[name]]), tensor.dtype), (1, *tensor.shape[1:]))
-             for name, tensor in model.input.items()}
+    given = {
+        name: tensorflow.reshape(tensorflow.constant(texts.get(name, [seen(11)[name]]), tensor.dtype), (1, *tensor.shape[1:]))
+        for name, tensor in model.input.items()
+    }
     whole = numpy.concatenate([*seen(11).values()]).astype("float32")
     assert numpy.array_equal(model(given)[0], whole)

@@ -27,7 +27,7 @@ from sparktrain.runs.identity import NotTheSame
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]
 
-CLASSES = ["yes", "no", "maybe"]   # in no order that sorting or counting gives
+CLASSES = ["yes", "no", "maybe"]  # in no order that sorting or counting gives
 SEED = 11
 
 
@@ -84,22 +84,28 @@ def nothing_new(left, before) -> bool:
 
 
 def job(folder: Path, data: dict, model: dict, epochs: int = 4, engine: str = "single", workers: int = 1) -> Job:
-    return Job.from_mapping({
-        "name": "kinds",
-        "seed": SEED,
-        "data": {"features": {"x": "scaled"}, **data},
-        "model": model,
-        "training": {"engine": engine, "workers": workers, "batch_size": 16, "epochs": epochs},
-        "output": {"path": f"file://{folder}/models"},
-    })
+    return Job.from_mapping(
+        {
+            "name": "kinds",
+            "seed": SEED,
+            "data": {"features": {"x": "scaled"}, **data},
+            "model": model,
+            "training": {"engine": engine, "workers": workers, "batch_size": 16, "epochs": epochs},
+            "output": {"path": f"file://{folder}/models"},
+        }
+    )
 
 
 @pytest.fixture(scope="module")
 def first(spark, small, folder, left):
     before = left()
     data = {
-        "path": f"file://{folder}/rows", "corrupt": "skip", "pipeline": f"file://{folder}/scaling",
-        "label": {"column": "kind", "classes": CLASSES}, "validation": {"fraction": 0.2}, "sample": {"per_class": 60},
+        "path": f"file://{folder}/rows",
+        "corrupt": "skip",
+        "pipeline": f"file://{folder}/scaling",
+        "label": {"column": "kind", "classes": CLASSES},
+        "validation": {"fraction": 0.2},
+        "sample": {"per_class": 60},
     }
     model = {"build": "forms:build_classifier", "args": {"classes": 3}}
     result = run_job(spark, job(folder, data, model), run_id="first")
@@ -146,7 +152,7 @@ def test_the_pipeline_saved_with_the_model_makes_rows_that_it_predicts_from(firs
 
 def test_a_run_by_another_engine_goes_on_from_the_latest_with_its_pipeline_and_classes(first, spark, folder):
     load = {"load": f"file://{folder}/models/latest"}
-    data = {"path": f"file://{folder}/rows/two.parquet", "label": "kind"}   # strings: its parent's classes number them
+    data = {"path": f"file://{folder}/rows/two.parquet", "label": "kind"}  # strings: its parent's classes number them
     more = run_job(spark, job(folder, data, load, epochs=1, engine="tensorflowonspark", workers=2), run_id="second")
     more.prepared.release()
     assert read(more.output, "lineage.json")["parent"] == first.output
@@ -163,14 +169,24 @@ def test_a_run_by_another_engine_goes_on_from_the_latest_with_its_pipeline_and_c
 
 def test_a_worker_that_makes_no_step_ends_the_run_and_leaves_what_it_has_come_to(frame, small, left, tmp_path):
     before = left()
-    words = dict(features=["x"], label="y", engine="single", batch_size=64, epochs=3, callbacks="forms:hang",
-                 cluster={"stall_timeout": 4}, max_failures=0, output=f"file://{tmp_path}", run_id="hung")
+    words = dict(
+        features=["x"],
+        label="y",
+        engine="single",
+        batch_size=64,
+        epochs=3,
+        callbacks="forms:hang",
+        cluster={"stall_timeout": 4},
+        max_failures=0,
+        output=f"file://{tmp_path}",
+        run_id="hung",
+    )
     with pytest.raises(AttemptFailed) as caught:
         sparktrain.train(frame, small.build, **words)
     assert caught.value.failure.failure.error == "Stalled" and caught.value.retryable
     assert "cluster.stall_timeout is 4" in str(caught.value)
     assert nothing_new(left, before)
-    [run] = tmp_path.glob("_runs/*")   # an epoch had ended, so there is what the same command goes on from
+    [run] = tmp_path.glob("_runs/*")  # an epoch had ended, so there is what the same command goes on from
     assert list(run.glob("checkpoints/*.npz")) and not list(run.glob("running*.json"))
     assert sorted(path.name for path in tmp_path.glob("_ended/*/*")) == ["end.json", "run.log"]
     # and that goes on with the same rows only, also where no file tells of them

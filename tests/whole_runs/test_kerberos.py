@@ -42,10 +42,22 @@ def ticket(tmp_path_factory):
 def token(ticket, tmp_path_factory):
     """The same without a keytab or a ticket, with a delegation token that Hadoop's own command has fetched."""
     file = tmp_path_factory.mktemp("token") / "token"
-    python(ticket, "from sparktrain.storage import open_folder; open_folder('hdfs:///').list()")   # leaves the ticket for Java
+    python(ticket, "from sparktrain.storage import open_folder; open_folder('hdfs:///').list()")  # leaves the ticket for Java
     classes = [ticket["HADOOP_CONF_DIR"], *java.class_path(java.find_java(), print)]
-    subprocess.run([java.find_java(), "-cp", ":".join(classes), "org.apache.hadoop.hdfs.tools.DelegationTokenFetcher",
-                    "--renewer", "alice", file], env=ticket, check=True, timeout=SECONDS)
+    subprocess.run(
+        [
+            java.find_java(),
+            "-cp",
+            ":".join(classes),
+            "org.apache.hadoop.hdfs.tools.DelegationTokenFetcher",
+            "--renewer",
+            "alice",
+            file,
+        ],
+        env=ticket,
+        check=True,
+        timeout=SECONDS,
+    )
     return {**nothing(ticket), "HADOOP_TOKEN_FILE_LOCATION": str(file)}
 
 
@@ -54,25 +66,46 @@ def nothing(ticket: dict[str, str]) -> dict[str, str]:
 
 
 def python(environment: dict[str, str], code: str, *arguments: str) -> subprocess.CompletedProcess:
-    done = subprocess.run([sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True,
-                          timeout=SECONDS)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True, timeout=SECONDS
+    )
     assert done.returncode == 0, done.stderr
     return done
 
 
 def test_without_a_ticket_a_user_is_told_what_to_get(ticket):
-    with pytest.raises(AssertionError, match=r"asks for a ticket of Kerberos or a token \(No Kerberos credentials available "
-                                             r".*/no/ticket\)+. Get a ticket by kinit, or .* KRB5_CLIENT_KTNAME"):
+    with pytest.raises(
+        AssertionError,
+        match=r"asks for a ticket of Kerberos or a token \(No Kerberos credentials available "
+        r".*/no/ticket\)+. Get a ticket by kinit, or .* KRB5_CLIENT_KTNAME",
+    ):
         python(nothing(ticket), READ, "hdfs:///models")
 
 
 def test_a_job_reads_and_saves_with_a_token_alone_as_in_yarn_s_containers(ticket, token, home):
     python(ticket, PUT, str(home / "rows" / "part-0.parquet"))
-    command = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local-cluster[1,1,1024]",
-               "--conf", "spark.sql.shuffle.partitions=2", "--conf", "spark.ui.enabled=false",
-               str(ROOT / "jobs" / "train.py"), "--config", "job.yaml", "--run-id", "with-a-token",
-               "--set", "data.path=hdfs:///rows", "--set", "output.path=hdfs:///models/mine",
-               "--set", "training.checkpoint={}", "--set", "data.keep=storage"]
+    command = [
+        str(Path(sys.executable).parent / "spark-submit"),
+        "--master",
+        "local-cluster[1,1,1024]",
+        "--conf",
+        "spark.sql.shuffle.partitions=2",
+        "--conf",
+        "spark.ui.enabled=false",
+        str(ROOT / "jobs" / "train.py"),
+        "--config",
+        "job.yaml",
+        "--run-id",
+        "with-a-token",
+        "--set",
+        "data.path=hdfs:///rows",
+        "--set",
+        "output.path=hdfs:///models/mine",
+        "--set",
+        "training.checkpoint={}",
+        "--set",
+        "data.keep=storage",
+    ]
     environment = {**token, "PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
     done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]

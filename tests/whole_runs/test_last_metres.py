@@ -35,7 +35,7 @@ class Fault:
     """Lets the storage of the driver's main thread fail, once it has made so many calls since training began."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.left: int | None = None   # calls until the fault; None: it isn't armed
+        self.left: int | None = None  # calls until the fault; None: it isn't armed
         self.raises: BaseException | None = None
         self.dead = self.struck = False
         for name in ("read", "write", "claim", "remove", "move", "entries", "kind"):
@@ -64,8 +64,13 @@ def fault():
 
 @pytest.fixture
 def job(tmp_path):
-    return Job.from_mapping({"data": {"features": ["x"], "label": "y"}, "training": {"engine": "single", "batch_size": 8},
-                             "output": {"path": f"file://{tmp_path}/models"}})
+    return Job.from_mapping(
+        {
+            "data": {"features": ["x"], "label": "y"},
+            "training": {"engine": "single", "batch_size": 8},
+            "output": {"path": f"file://{tmp_path}/models"},
+        }
+    )
 
 
 @pytest.fixture
@@ -75,7 +80,7 @@ def go(spark, job, monkeypatch):
 
     def train(run, prepared, model, slots):
         """As the workers do: from the checkpoint on, if there is one."""
-        folder = open_folder(run.folder.staged.url)   # the child's own
+        folder = open_folder(run.folder.staged.url)  # the child's own
         if not folder.exists(CHECKPOINT):
             trained.append(run.id)
             folder.write_bytes(CHECKPOINT, b"state")
@@ -87,8 +92,11 @@ def go(spark, job, monkeypatch):
         for message in (Joined(0, 10, 0, 100, 2, {"x": [[1], "float32"]}), Phase("train"), Phase("save")):
             run.timeline.message(0, message)
         run.timeline.mark("end")
-        return [Finished({"loss": [1.0, 0.5]}, 20, 4, {}, epochs=2, model_bytes=len(MODEL),
-                         model_sha256=hashlib.sha256(MODEL).hexdigest())]
+        return [
+            Finished(
+                {"loss": [1.0, 0.5]}, 20, 4, {}, epochs=2, model_bytes=len(MODEL), model_sha256=hashlib.sha256(MODEL).hexdigest()
+            )
+        ]
 
     train.arms = None
     monkeypatch.setattr(training_run, "train", train)
@@ -106,17 +114,26 @@ def is_whole(result, job) -> None:
     root = open_folder(job.output.path)
     assert root.join("mine").read_bytes("model.keras") == MODEL and result.status == "finished"
     assert set(root.join("mine").list()) - {"running.json", "running.2.json"} == {
-        "history.json", "history.png", "job.yaml", "lineage.json", "logs", "model.keras", "summary.json"}
+        "history.json",
+        "history.png",
+        "job.yaml",
+        "lineage.json",
+        "logs",
+        "model.keras",
+        "summary.json",
+    }
     assert resolve(f"{job.output.path}/latest") == result.output
     assert not root.exists("_runs/mine")
 
 
-@pytest.mark.parametrize("raises", [OSError("a storage error"), KeyboardInterrupt(), Killed()],
-                         ids=["storage error", "SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize(
+    "raises", [OSError("a storage error"), KeyboardInterrupt(), Killed()], ids=["storage error", "SIGTERM", "SIGKILL"]
+)
 @pytest.mark.timeout(600)
 def test_a_run_that_is_ended_at_any_step_after_its_first_checkpoint_goes_on_to_the_same_model(go, job, fault, raises):
     root = open_folder(job.output.path)
     for step in count():
+
         def arm():
             fault.left, fault.raises = step, raises
 
@@ -127,7 +144,7 @@ def test_a_run_that_is_ended_at_any_step_after_its_first_checkpoint_goes_on_to_t
             result = None
         struck, fault.left, fault.dead = fault.struck, None, False
         if isinstance(raises, Killed):
-            HELD_TOKENS.clear()   # as with its process
+            HELD_TOKENS.clear()  # as with its process
         if not root.exists("mine"):
             assert root.exists(f"_runs/mine/{CHECKPOINT}") or root.exists("_runs/mine/model.keras"), f"lost at step {step}"
             result = go()

@@ -24,10 +24,17 @@ def odd(small):
 
 def test_each_label_reaches_its_output_and_the_model_trains_and_loads(frame, odd):
     result = sparktrain.train(
-        frame.withColumn("z", F.reverse("x")), odd.build, args={"named": True}, features=["x", "z"],
-        label=["y", "number"], workers=2, batch_size=16, epochs=4, validation={"where": "number < 30"},
+        frame.withColumn("z", F.reverse("x")),
+        odd.build,
+        args={"named": True},
+        features=["x", "z"],
+        label=["y", "number"],
+        workers=2,
+        batch_size=16,
+        epochs=4,
+        validation={"where": "number < 30"},
     )
-    assert result.history["count_ids"] == [sum(range(30, 300))] * 4   # every number once an epoch, at its own output
+    assert result.history["count_ids"] == [sum(range(30, 300))] * 4  # every number once an epoch, at its own output
     assert result.history["val_count_ids"] == [sum(range(30))] * 4
     assert result.history["loss"][-1] < 0.8 * result.history["loss"][0] and result.history["sure_accuracy"][-1] > 0.7
     model = result.model
@@ -35,10 +42,14 @@ def test_each_label_reaches_its_output_and_the_model_trains_and_loads(frame, odd
     assert [answers[name].shape for name in ("sure", "count")] == [(5, 1), (5, 1)]
     assert result.summary["modules"] == ["odd"] and result.summary["custom_objects"]["odd>Scaled"] == "odd"
     # The next night's job names the run alone
-    job = Job.from_mapping({
-        "name": "odd", "data": {"features": ["x", "z"], "label": ["y", "number"]}, "model": {"load": result.output},
-        "training": {"engine": "single", "epochs": 1},
-    })
+    job = Job.from_mapping(
+        {
+            "name": "odd",
+            "data": {"features": ["x", "z"], "label": ["y", "number"]},
+            "model": {"load": result.output},
+            "training": {"engine": "single", "epochs": 1},
+        }
+    )
     try:
         more = run_job(frame.sparkSession, job, supplied=SuppliedObjects(frame=frame.withColumn("z", F.reverse("x"))))
         assert more.history["loss"][0] < result.history["loss"][0] and more.summary["modules"] == ["odd"]
@@ -48,8 +59,15 @@ def test_each_label_reaches_its_output_and_the_model_trains_and_loads(frame, odd
 
 def test_a_model_that_can_t_be_fed_is_refused_with_the_reason(frame, odd):
     with pytest.raises(AttemptFailed, match="layer 'memory' is stateful.*stateful=False"):
-        sparktrain.train(frame, odd.build_stateful, features={"x": {"column": "x", "shape": [4, 1]}}, label="number",
-                         workers=1, engine="single")
+        sparktrain.train(
+            frame,
+            odd.build_stateful,
+            features={"x": {"column": "x", "shape": [4, 1]}},
+            label="number",
+            workers=1,
+            engine="single",
+        )
     with pytest.raises(AttemptFailed, match=r"the model has 2 outputs .* 1 label\(s\): data.label must list"):
-        sparktrain.train(frame, odd.build, args={"named": False}, features={"x": "x", "z": ["x"]}, label="y", workers=1,
-                         engine="single")
+        sparktrain.train(
+            frame, odd.build, args={"named": False}, features={"x": "x", "z": ["x"]}, label="y", workers=1, engine="single"
+        )

@@ -46,8 +46,9 @@ def look(worker, factor):
 
 
 def test_every_worker_gets_its_rows_and_hears_of_the_others(frame):
-    both = sparktrain.run(look, workers=2, data=frame, features=["x"], label="number", args={"factor": 10},
-                          validation={"fraction": 0.1})
+    both = sparktrain.run(
+        look, workers=2, data=frame, features=["x"], label="number", args={"factor": 10}, validation={"fraction": 0.1}
+    )
     assert [each["rank"] for each in both] == [(0, 2), (1, 2)]
     first, second = ([row for each in both for row in each["passes"][epoch]] for epoch in range(2))
     held_out = [row for each in both for row in each["held_out"]]
@@ -99,7 +100,8 @@ def fit(worker):
 
 def test_keras_s_fit_of_a_distributed_model_is_that_of_all_workers(frame):
     (one, first, evaluated, told), (other, second, *rest) = sparktrain.run(
-        fit, workers=2, data=frame, label=["y", "number"], validation={"fraction": 0.2})
+        fit, workers=2, data=frame, label=["y", "number"], validation={"fraction": 0.2}
+    )
     assert one == other and len(one["loss"]) == 2 and {"loss", "late_AUC", "val_loss", "val_late_AUC"} <= set(one)
     assert [evaluated, told] == rest and evaluated["loss"] == pytest.approx(one["val_loss"][-1])
     for mine, theirs in zip(first.get_weights(), second.get_weights(), strict=True):
@@ -122,5 +124,7 @@ def test_a_collective_call_that_one_worker_never_makes_ends_the_run_with_who_tha
         sparktrain.run(calls_alone, workers=2, cluster={"stall_timeout": 6})
     told = r"rank 1 on \S+: Stalled: 1 worker\(s\) have waited for \d+ s in a collective call.*cluster.stall_timeout is 6\b"
     assert re.search(told, str(caught.value), re.DOTALL), str(caught.value)
-    note_failure("A collective call that one worker never makes, in a loop of one's own", "ends with its rank and host after "
-                 "`cluster.stall_timeout`")
+    note_failure(
+        "A collective call that one worker never makes, in a loop of one's own",
+        "ends with its rank and host after `cluster.stall_timeout`",
+    )

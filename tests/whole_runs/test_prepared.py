@@ -28,7 +28,7 @@ from sparktrain.runs.folder import RunTaken
 from sparktrain.storage import StorageError, open_folder
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-CLASSES = ["yes", "no", "maybe"]   # in no order that sorting or counting gives
+CLASSES = ["yes", "no", "maybe"]  # in no order that sorting or counting gives
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
 
 
@@ -52,17 +52,26 @@ def place(hdfs, spark, small):
 def job(place, data: dict | None = None, model: dict | None = None, **training) -> Job:
     """A job that asks for everything that a preparation can do, or with `data` in its place."""
     own = {
-        "path": f"{place.url}/rows", "where": "NOT odd", "pipeline": f"{place.url}/scaling",
-        "validation": {"fraction": 0.2}, "sample": {"per_class": 60},
+        "path": f"{place.url}/rows",
+        "where": "NOT odd",
+        "pipeline": f"{place.url}/scaling",
+        "validation": {"fraction": 0.2},
+        "sample": {"per_class": 60},
     }
-    return Job.from_mapping({
-        "name": "kinds",
-        "seed": 11,
-        "data": {"features": {"x": "scaled"}, "label": {"column": "kind", "classes": CLASSES}, **(own if data is None else data)},
-        "model": model or {"build": "forms:build_classifier", "args": {"classes": 3}},
-        "training": {"engine": "single", "batch_size": 16, "epochs": 2, **training},
-        "output": {"path": f"{place.url}/models"},
-    })
+    return Job.from_mapping(
+        {
+            "name": "kinds",
+            "seed": 11,
+            "data": {
+                "features": {"x": "scaled"},
+                "label": {"column": "kind", "classes": CLASSES},
+                **(own if data is None else data),
+            },
+            "model": model or {"build": "forms:build_classifier", "args": {"classes": 3}},
+            "training": {"engine": "single", "batch_size": 16, "epochs": 2, **training},
+            "output": {"path": f"{place.url}/models"},
+        }
+    )
 
 
 def changed(one: Job, **data) -> Job:
@@ -160,7 +169,7 @@ def test_training_goes_on_where_pipeline_and_classes_are_the_same(own, trained, 
     assert run_job(spark, job(place, go_on, load, epochs=1)).rows == later.rows == 58
     # the same stages, fitted another time on other rows
     with pytest.raises(ConfigError, match="the pipeline of .* is not the one of data.prepared") as caught:
-        supplied = SuppliedObjects(pipeline=Pipeline.load(f"{place.url}/scaling"))   # in place of its URL
+        supplied = SuppliedObjects(pipeline=Pipeline.load(f"{place.url}/scaling"))  # in place of its URL
         others = write_prepared(spark, job(place, {**data, "pipeline": None}), f"{place.url}/prepared/other", supplied=supplied)
         run_job(spark, job(place, {"prepared": others.output, "label": "kind"}, load))
     assert caught.value.problems[0].key == "model.load" and "jobs/prepare.py with the same model.load" in str(caught.value)
@@ -171,8 +180,12 @@ def test_training_goes_on_where_pipeline_and_classes_are_the_same(own, trained, 
 
 def test_a_pipeline_that_a_program_hands_over_is_known_by_its_stages_and_their_parameters(place):
     def made(with_mean: bool) -> Pipeline:
-        return Pipeline(stages=[VectorAssembler(inputCols=["a", "b"], outputCol="raw"),
-                                StandardScaler(inputCol="raw", outputCol="scaled", withMean=with_mean)])
+        return Pipeline(
+            stages=[
+                VectorAssembler(inputCols=["a", "b"], outputCol="raw"),
+                StandardScaler(inputCol="raw", outputCol="scaled", withMean=with_mean),
+            ]
+        )
 
     assert of_pipeline(made(True)) == of_pipeline(Pipeline.load(f"{place.url}/scaling")) != of_pipeline(made(False))
 
@@ -185,12 +198,15 @@ def test_what_is_no_whole_prepared_frame_is_refused_with_the_reason(spark, place
     refused(InputError, f"no whole prepared frame at {place.url}/nowhere.*jobs/prepare.py", prepared=f"{place.url}/nowhere")
     refused(InputError, "is no prepared frame, but a run's folder.*model.load", prepared=trained.output)
     refused(MissingColumn, "no column 'raw'.*Its columns are: scaled, kind.*prepare again", features=["raw"])
-    refused(InputError, "has the classes yes, no, maybe, but data.label.classes is no, yes",
-            label={"column": "kind", "classes": ["no", "yes"]})
+    refused(
+        InputError,
+        "has the classes yes, no, maybe, but data.label.classes is no, yes",
+        label={"column": "kind", "classes": ["no", "yes"]},
+    )
     rows = place.join("prepared/may/rows")
     part = next(name for name in rows.list() if name.endswith(".parquet"))
     kept = rows.read_bytes(part)
-    rows.remove(part)   # as a copy that was cut short
+    rows.remove(part)  # as a copy that was cut short
     refused(InputError, "are not those that were written: .*Copy or prepare them again")
     rows.write_bytes(part, kept)
     place.join("prepared/may").remove("summary.json")
@@ -198,7 +214,7 @@ def test_what_is_no_whole_prepared_frame_is_refused_with_the_reason(spark, place
         refused(InputError, "it has no summary.json")
     finally:
         place.join("prepared/may").write_text("summary.json", json.dumps(written.summary))
-    data = {key: None for key in ("validation", "sample", "pipeline", "where")}
+    data = dict.fromkeys(("validation", "sample", "pipeline", "where"))
     whole = job(place, {"path": f"{place.url}/rows", "features": ["a"], **data})
     bare = write_prepared(spark, whole, f"{place.url}/prepared/bare")
     assert read(bare.output, "summary.json")["validation_rows"] == 0
@@ -213,7 +229,7 @@ def test_a_preparation_is_complete_or_not_there(spark, place, written):
     to = f"{place.url}/prepared/failing"
     with pytest.raises(InputError, match="no training rows: data.where: 'a > 1e9' leaves none"):
         write_prepared(spark, changed(job(place), where="a > 1e9"), to)
-    with pytest.raises(InputError, match="no training rows: data.where"):   # found only once they were written
+    with pytest.raises(InputError, match="no training rows: data.where"):  # found only once they were written
         write_prepared(spark, changed(job(place), where="a > 1e9", pipeline=None, sample=None, features=["a"]), to)
     bad = "a > 0 OR raise_error('this row is bad') IS NULL"
     with pytest.raises(StageFailed, match="this row is bad"):
@@ -241,9 +257,15 @@ def home(tmp_path):
     table = pyarrow.table({"x": [n / 64 for n in range(64)], "y": [n % 2 for n in range(64)]})
     pyarrow.parquet.write_table(table, tmp_path / "rows/part-0.parquet")
     job = {
-        "data": {"path": f"file://{tmp_path}/rows", "preprocess": "mine:slow", "args": {"seconds": 0.0}, "features": ["x"],
-                 "label": "y", "validation": {"fraction": 0.2}},
-        "model": {"build": "of_another_machine:build"},   # it isn't here, nor asked for
+        "data": {
+            "path": f"file://{tmp_path}/rows",
+            "preprocess": "mine:slow",
+            "args": {"seconds": 0.0},
+            "features": ["x"],
+            "label": "y",
+            "validation": {"fraction": 0.2},
+        },
+        "model": {"build": "of_another_machine:build"},  # it isn't here, nor asked for
         "output": {"path": f"file://{tmp_path}/models"},
     }
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
@@ -251,11 +273,25 @@ def home(tmp_path):
 
 
 def submit(home: Path, *words: str) -> subprocess.Popen:
-    command = [ROOT / "spark-submit.sh", "--master", "local[1]", "--driver-memory", "512m",
-               "--conf", "spark.ui.enabled=false", "jobs/prepare.py", "--config", "job.yaml", "--result", "end.json", *words]
+    command = [
+        ROOT / "spark-submit.sh",
+        "--master",
+        "local[1]",
+        "--driver-memory",
+        "512m",
+        "--conf",
+        "spark.ui.enabled=false",
+        "jobs/prepare.py",
+        "--config",
+        "job.yaml",
+        "--result",
+        "end.json",
+        *words,
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SPARK_LOCAL_IP": "127.0.0.1"}
-    return subprocess.Popen(command, cwd=home, env=environment, text=True, start_new_session=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        command, cwd=home, env=environment, text=True, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
 
 
 def test_what_cannot_be_prepared_is_refused_before_spark_starts(home):

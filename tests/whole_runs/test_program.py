@@ -21,7 +21,7 @@ def run(home, spark, monkeypatch, capfd):
     """Runs a program in the user's folder; its exit status, its JSON line, and all that it showed."""
     monkeypatch.chdir(home)
     monkeypatch.syspath_prepend(str(home))
-    monkeypatch.setattr(SparkSession, "stop", lambda session: None)   # other tests go on with it
+    monkeypatch.setattr(SparkSession, "stop", lambda session: None)  # other tests go on with it
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def program(program, *words: str) -> tuple[int, dict, str]:
@@ -69,7 +69,7 @@ def test_an_hdfs_that_spark_has_no_configuration_of_is_refused_with_what_to_do(r
 
 def test_a_preparation_tells_its_end_by_line_and_status(run, home):
     module = home / "mine.py"
-    module.write_text(module.read_text().partition("def build_model")[0])   # the builder isn't here, nor asked for
+    module.write_text(module.read_text().partition("def build_model")[0])  # the builder isn't here, nor asked for
     url = f"file://{home}/prepared/may"
     status, line, shown = run(prepare_main, "--to", url, "--result", "end.json")
     assert (status, line["status"], line["run"], line["output"]) == (0, "finished", "may", url), shown[-3000:]

@@ -67,8 +67,7 @@ class TestRefused:
 
     def test_more_workers_than_executors_are_told_with_both_numbers(self, frame, small, tmp_path):
         with pytest.raises(NoSlots) as caught:
-            train(frame, small.build, engine="horovod", workers=9, cluster={"slots_timeout": 1},
-                  output=f"file://{tmp_path}")
+            train(frame, small.build, engine="horovod", workers=9, cluster={"slots_timeout": 1}, output=f"file://{tmp_path}")
         assert "asks for 9 workers" in str(caught.value) and "has 3 executors of 1 cores after 1 s" in str(caught.value)
         assert "--num-executors 9" in str(caught.value) and "training.workers to 3" in str(caught.value)
         only_the_record_is_left(tmp_path)
@@ -80,8 +79,10 @@ class TestRefused:
 
             return [keras.callbacks.CSVLogger(there_is_no_such_package.NAME)]
 
-        board.__module__ = "__main__"   # as a script's
-        with pytest.raises(ClusterRefused, match="training.callbacks needs there_is_no_such_package, and the Python of the executor on"):
+        board.__module__ = "__main__"  # as a script's
+        with pytest.raises(
+            ClusterRefused, match="training.callbacks needs there_is_no_such_package, and the Python of the executor on"
+        ):
             train(frame, small.build, callbacks=board, output=f"file://{tmp_path}")
         only_the_record_is_left(tmp_path)
 
@@ -89,13 +90,15 @@ class TestRefused:
     @pytest.mark.parametrize(
         "rows, words, told",
         [
-            ([([1.0, 2.0], 0), ([math.nan, 2.0], 1)], {},
-             ["column 'x' (list<", "nan can't be trained on", "data.where"]),
+            ([([1.0, 2.0], 0), ([math.nan, 2.0], 1)], {}, ["column 'x' (list<", "nan can't be trained on", "data.where"]),
             ([([1.0, 2.0], 0), (None, 1)], {}, ["column 'x' (list<", "null can't be trained on", "1 such"]),
             ([([1.0, 2.0], 0), ([None, 2.0], 1)], {}, ["column 'x' (list<", "null can't be trained on", "1 such"]),
             ([([1.0, 2.0], 0), ([1.0], 1)], {}, ["column 'x' (list<", "array of shape [", "`length`"]),
-            ([([1.0, 2.0], 0), ([1.0, 2.0], 7)], {"label": {"column": "y", "classes": [0, 1]}},
-             ["column 'y' (int32): 7 is none of the classes [0, 1]", "data.label"]),
+            (
+                [([1.0, 2.0], 0), ([1.0, 2.0], 7)],
+                {"label": {"column": "y", "classes": [0, 1]}},
+                ["column 'y' (int32): 7 is none of the classes [0, 1]", "data.label"],
+            ),
         ],
         ids=["NaN", "null", "null element", "ragged", "label outside the classes"],
     )
@@ -129,14 +132,19 @@ class TestRefused:
             pyarrow.parquet.write_table(table, tmp_path / f"rows/{name}.parquet", use_dictionary=False)
         with open(tmp_path / "rows/damaged.parquet", "r+b") as file:
             file.seek(4)
-            file.write(b"\xff" * 64)   # its footer still tells the columns, so it is found only as the rows are read
+            file.write(b"\xff" * 64)  # its footer still tells the columns, so it is found only as the rows are read
 
         def job(**data):
             data = {"path": f"file://{tmp_path}/rows", "features": ["x"], "label": "y", "keep": "none", **data}
-            return Job.from_mapping({
-                "name": "damaged", "data": data, "model": {"build": "small:build"},
-                "training": {"engine": "single", "epochs": 1}, "output": {"path": f"file://{tmp_path}/models"},
-            })
+            return Job.from_mapping(
+                {
+                    "name": "damaged",
+                    "data": data,
+                    "model": {"build": "small:build"},
+                    "training": {"engine": "single", "epochs": 1},
+                    "output": {"path": f"file://{tmp_path}/models"},
+                }
+            )
 
         with pytest.raises(InputError, match=r"rows/damaged\.parquet can't be read: .*data.corrupt: skip"):
             run_job(spark, job())

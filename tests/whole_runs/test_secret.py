@@ -23,12 +23,13 @@ def visible() -> set[str]:
             seen.update(process.cmdline())
             seen.update(process.environ().values())
         except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue   # ended meanwhile
+            continue  # ended meanwhile
     return seen
 
 
-def test_it_is_in_no_command_line_no_environment_no_log_and_no_file_of_the_run(frame, small, tmp_path, monkeypatch, capfd,
-                                                                              meanwhile):
+def test_it_is_in_no_command_line_no_environment_no_log_and_no_file_of_the_run(
+    frame, small, tmp_path, monkeypatch, capfd, meanwhile
+):
     made: list[bytes] = []
     seen: set[str] = set()
 
@@ -38,8 +39,18 @@ def test_it_is_in_no_command_line_no_environment_no_log_and_no_file_of_the_run(f
 
     monkeypatch.setattr(stage, "secrets", type("Secrets", (), {"token_bytes": token_bytes, "token_hex": secrets.token_hex}))
     with meanwhile(lambda: seen.update(visible()), every=0.5):
-        sparktrain.train(frame, small.build_slow, features=["x"], label="number", engine="horovod", workers=2, epochs=1,
-                         batch_size=16, run_id="mine", output=f"file://{tmp_path}/runs")
+        sparktrain.train(
+            frame,
+            small.build_slow,
+            features=["x"],
+            label="number",
+            engine="horovod",
+            workers=2,
+            epochs=1,
+            batch_size=16,
+            run_id="mine",
+            output=f"file://{tmp_path}/runs",
+        )
     [secret] = made
     assert len(secret) == 32 and "sparktrain.worker" in seen
     forms = [secret.hex(), base64.b64encode(secret).decode(), repr(secret)[2:-1]]

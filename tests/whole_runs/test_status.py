@@ -38,8 +38,9 @@ def train(frame, model, output, **words):
     return sparktrain.train(frame, model, output=output, **words)
 
 
-def test_a_run_on_hdfs_is_seen_at_work_and_its_end_is_the_line_that_it_printed(frame, small, output, monkeypatch, capsys,
-                                                                               meanwhile):
+def test_a_run_on_hdfs_is_seen_at_work_and_its_end_is_the_line_that_it_printed(
+    frame, small, output, monkeypatch, capsys, meanwhile
+):
     monkeypatch.setattr(status_writer, "_EVERY", 0.2)
     root, statuses, logs = open_folder(output), [], []
     work = root.join("_runs", "slow")
@@ -51,12 +52,21 @@ def test_a_run_on_hdfs_is_seen_at_work_and_its_end_is_the_line_that_it_printed(f
             try:
                 if work.exists("log.txt"):
                     logs.append(work.read_text("log.txt"))
-            except NotFound:   # the run has ended between the two
+            except NotFound:  # the run has ended between the two
                 assert read_run(root, "slow").state != "running"
 
     with meanwhile(look_on, every=0.1):
-        result = train(frame, small.build_slow, output, label="number", epochs=3, run_id="slow",
-                       callbacks="small:note_ranks", workers=2, engine="horovod")
+        result = train(
+            frame,
+            small.build_slow,
+            output,
+            label="number",
+            epochs=3,
+            run_id="slow",
+            callbacks="small:note_ranks",
+            workers=2,
+            engine="horovod",
+        )
     phases = [status.get("phase") for status in statuses]
     assert "train" in phases, phases
     training = [status for status in statuses if status.get("epoch")]
@@ -103,12 +113,19 @@ def test_a_run_that_failed_leaves_its_record_and_its_log_and_its_id_may_be_used_
     assert final_result(root, "again").to_json() == result.to_json() and not root.exists("_ended/again")
 
 
-def test_a_rehearsal_tells_shapes_counts_and_steps_and_leaves_nothing_whether_it_passes_or_not(spark, frame, small, output, capfd):
+def test_a_rehearsal_tells_shapes_counts_and_steps_and_leaves_nothing_whether_it_passes_or_not(
+    spark, frame, small, output, capfd
+):
     root = open_folder(f"{output}-rehearsed")
-    job = Job.from_mapping({
-        "name": "rehearsed", "data": {"features": ["x"], "label": "y"}, "model": {},
-        "training": {"engine": "single", "batch_size": 16}, "output": {"path": root.url},
-    })
+    job = Job.from_mapping(
+        {
+            "name": "rehearsed",
+            "data": {"features": ["x"], "label": "y"},
+            "model": {},
+            "training": {"engine": "single", "batch_size": 16},
+            "output": {"path": root.url},
+        }
+    )
     assert run_job(spark, job, check=True, supplied=SuppliedObjects(frame=frame, model=small.build)).status == "checked"
     shown = capfd.readouterr().err
     for word in ("input x", "(4,)", "class 0", "class 1", "steps an epoch", "disk a worker"):
@@ -121,7 +138,7 @@ def test_a_rehearsal_tells_shapes_counts_and_steps_and_leaves_nothing_whether_it
 def test_a_run_goes_on_while_its_status_cannot_be_written_which_is_told_once(frame, small, tmp_path, monkeypatch, capfd):
     """As if the storage took nothing but from the workers."""
     monkeypatch.setattr(status_writer, "_EVERY", 0.1)
-    monkeypatch.setattr(status_writer, "STATUS", "running.json/status.json")   # under a file there can't be one
+    monkeypatch.setattr(status_writer, "STATUS", "running.json/status.json")  # under a file there can't be one
     result = train(frame, small.build, f"file://{tmp_path}", run_id="on")
     assert result.status == "finished" and Path(tmp_path, "on", "model.keras").exists()
     assert capfd.readouterr().err.count("status can't be written") == 1

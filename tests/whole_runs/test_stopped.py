@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import Callable
 
 import psutil
 import pyarrow
@@ -60,7 +60,7 @@ def once(frame):
 def tell(end):
     open(f"told-{end['run']}", "w").write(end["status"])
 """
-KEPT = ("--set", "data.keep=storage", "--set", "data.preprocess=mine:once")   # prepared once, and never again
+KEPT = ("--set", "data.keep=storage", "--set", "data.preprocess=mine:once")  # prepared once, and never again
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Run:
     launcher: subprocess.Popen
     models: Path
     id: str
-    start: Callable[..., Run] = field(repr=False)   # another with the same job, or under the same name
+    start: Callable[..., Run] = field(repr=False)  # another with the same job, or under the same name
     lines: list[str] = field(default_factory=list)
 
     def listen(self) -> None:
@@ -85,7 +85,7 @@ class Run:
                 if process.environ().get("SPARKTRAIN_TEST_RUN") == f"{os.getpid()} {self.id}":
                     found.append(process)
             except psutil.Error:
-                continue   # ended meanwhile
+                continue  # ended meanwhile
         return found
 
     @property
@@ -118,8 +118,13 @@ def runs(tmp_path_factory):
     job = {
         "data": {"path": f"file://{home}/rows", "features": ["x"], "label": "y", "keep": "none"},
         "model": {"build": "mine:build"},
-        "training": {"engine": "single", "batch_size": 8, "epochs": 10_000, "callbacks": "mine:linger",
-                     "checkpoint": {"every": "epoch", "keep": 2}},
+        "training": {
+            "engine": "single",
+            "batch_size": 8,
+            "epochs": 10_000,
+            "callbacks": "mine:linger",
+            "checkpoint": {"every": "epoch", "keep": 2},
+        },
         "output": {"path": f"file://{home}/models"},
         "on_end": "mine:tell",
     }
@@ -134,10 +139,22 @@ def runs(tmp_path_factory):
         for setting in ("executor.memory=512m", "sql.shuffle.partitions=1", "ui.enabled=false"):
             command += ["--conf", f"spark.{setting}"]
         command += ["jobs/train.py", "--config", "job.yaml", "--run-id", name, "--result", f"{name}.json", *words]
-        environment = {**os.environ, "PYTHONPATH": "", "SPARK_LOCAL_IP": "127.0.0.1",
-                       "SPARKTRAIN_TEST_RUN": f"{os.getpid()} {name}"}
-        launcher = subprocess.Popen(command, cwd=home, env=environment, text=True, start_new_session=True,
-                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        environment = {
+            **os.environ,
+            "PYTHONPATH": "",
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARKTRAIN_TEST_RUN": f"{os.getpid()} {name}",
+        }
+        launcher = subprocess.Popen(
+            command,
+            cwd=home,
+            env=environment,
+            text=True,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
         run = started[name] = Run(launcher, home / "models", name, start)
         run.listener = Thread(target=run.listen, daemon=True)
         run.listener.start()
@@ -146,11 +163,11 @@ def runs(tmp_path_factory):
     for name, master, *words in (
         ("scheduler", "local[1]"),
         ("terminal", "local[1]", "--set", "data.preprocess=mine:wait"),
-        ("killed", "local-cluster[1,1,512]", *KEPT),   # executors in processes of their own, as on a cluster
+        ("killed", "local-cluster[1,1,512]", *KEPT),  # executors in processes of their own, as on a cluster
     ):
         start(name, master, *words)
     try:
-        for name, run in list(started.items()):   # what is told while it goes on comes while it goes on
+        for name, run in list(started.items()):  # what is told while it goes on comes while it goes on
             told = "waiting for Spark" if name == "terminal" else "epoch 2: loss"
             run.wait(lambda: any(line.startswith(told) for line in run.lines), 120, f"{name} never told: {told}")
             assert run.launcher.poll() is None
@@ -199,7 +216,7 @@ def test_a_terminal_s_ctrl_c_is_told_though_it_ends_spark_s_jvm_too(runs):
 def test_a_driver_that_is_killed_leaves_no_process_and_the_earlier_run_as_the_latest(runs, note_failure):
     run = runs["killed"]
     assert any("sparktrain.worker" in process.cmdline() for process in run.processes)
-    status = run.models / "_runs" / "killed" / "status.json"   # written every few seconds
+    status = run.models / "_runs" / "killed" / "status.json"  # written every few seconds
     run.wait(lambda: json.loads(status.read_text())["phase"] == "train", 20, "the status lags behind")
     began = time.monotonic()
     os.kill(run.driver, signal.SIGKILL)
@@ -229,5 +246,8 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_earlier_run_as_the_la
     assert len(history["loss"]) == done + 1 and history["loss"][-1] < history["loss"][0]
     assert {path.name for path in (run.models / "killed").iterdir()} >= {"model.keras", "summary.json", "logs"}
     assert not {"identity.json", "checkpoints", "running.json"} & {path.name for path in (run.models / "killed").iterdir()}
-    note_failure("SIGKILL of the driver", "no process is left; the same command goes on from the last checkpoint, over the rows as "
-                 "they were prepared", noticed)
+    note_failure(
+        "SIGKILL of the driver",
+        "no process is left; the same command goes on from the last checkpoint, over the rows as they were prepared",
+        noticed,
+    )

@@ -39,8 +39,16 @@ def train(frame, model, output, **words):
 @pytest.fixture(scope="module")
 def result(frame, output, small):
     """One run that several tests look at."""
-    return train(frame, small.build, output, args={"units": 5}, validation={"fraction": 0.2}, epochs=3,
-                 callbacks="small:note_ranks", run_id="first")
+    return train(
+        frame,
+        small.build,
+        output,
+        args={"units": 5},
+        validation={"fraction": 0.2},
+        epochs=3,
+        callbacks="small:note_ranks",
+        run_id="first",
+    )
 
 
 def test_two_workers_train_every_row_and_leave_a_complete_run(result, frame):
@@ -64,8 +72,13 @@ def test_the_model_is_plain_keras_without_sparktrain(result, rows, tmp_path):
         "numpy.save('predicted.npy', model.predict(numpy.load('x.npy'), verbose=0)); model.optimizer.learning_rate;"
         "assert 'sparktrain' not in sys.modules and type(model.optimizer) is keras.optimizers.SGD, type(model.optimizer)"
     )
-    subprocess.run([sys.executable, "-c", code, str(local(result.output) / "model.keras")], check=True, timeout=120,
-                   cwd=tmp_path, env={"PATH": "/usr/bin:/bin"})
+    subprocess.run(
+        [sys.executable, "-c", code, str(local(result.output) / "model.keras")],
+        check=True,
+        timeout=120,
+        cwd=tmp_path,
+        env={"PATH": "/usr/bin:/bin"},
+    )
     assert numpy.array_equal(numpy.load(tmp_path / "predicted.npy"), model.predict(x, verbose=0))
 
 
@@ -76,8 +89,9 @@ def test_a_finished_run_id_answers_with_its_result(result, frame, output, small)
 
 @pytest.mark.slow
 def test_the_same_configuration_gives_the_same_weights_whatever_the_partitions(result, frame, output, small):
-    again = train(frame.repartition(2).orderBy("number"), small.build, output, args={"units": 5},
-                  validation={"fraction": 0.2}, epochs=3)
+    again = train(
+        frame.repartition(2).orderBy("number"), small.build, output, args={"units": 5}, validation={"fraction": 0.2}, epochs=3
+    )
     for one, other in zip(result.model.get_weights(), again.model.get_weights()):
         assert numpy.array_equal(one, other)
     assert again.history == result.history
@@ -104,10 +118,16 @@ def test_training_goes_on_from_a_finished_run(result, frame, output, small):
     import keras
 
     pipeline = Pipeline(stages=[SQLTransformer(statement="SELECT *, -number AS below FROM __THIS__")])
-    more = train(frame, keras.models.load_model(local(result.output) / "model.keras"), output, epochs=1, pipeline=pipeline,
-                 validation={"where": "number < 10"})
+    more = train(
+        frame,
+        keras.models.load_model(local(result.output) / "model.keras"),
+        output,
+        epochs=1,
+        pipeline=pipeline,
+        validation={"where": "number < 10"},
+    )
     assert more.history["loss"][0] < result.history["loss"][0]
-    kept = PipelineModel.load(f"{more.output}/pipeline")   # fitted as one that a URL names
+    kept = PipelineModel.load(f"{more.output}/pipeline")  # fitted as one that a URL names
     assert [stage.uid for stage in kept.stages] == [pipeline.getStages()[0].uid]
 
 
@@ -120,24 +140,26 @@ def test_an_exception_in_the_builder_is_told_first_with_rank_and_traceback(frame
     assert failure.rank in (0, 1) and failure.host
     assert failure.failure.error == "KeyError" and "the builder's own mistake" in failure.failure.message
     assert "in build_failing" in failure.failure.traceback
-    shown = "".join(traceback.format_exception_only(caught.value))   # as Python shows it under a program
+    shown = "".join(traceback.format_exception_only(caught.value))  # as Python shows it under a program
     assert "small.py" in shown and "in build_failing" in shown
     kept = local(output) / "_ended" / "failing"
     assert list(local(output).glob("**/failing")) == [kept], "only its record and its log are left of a run that failed"
     assert {path.name for path in kept.iterdir()} == {"end.json", "run.log"}
     raised = float(failure.failure.message.split(" at ")[1].strip("'\""))
-    note_failure("An exception in the model's builder", "ends with rank, host and the user's traceback; not tried again",
-                 now - raised)
+    note_failure(
+        "An exception in the model's builder", "ends with rank, host and the user's traceback; not tried again", now - raised
+    )
 
 
 @pytest.mark.slow
 def test_a_killed_worker_ends_the_run_within_five_seconds_and_what_no_attempt_reads_again_is_not_kept(
-        spark, frame, output, small, training):
+    spark, frame, output, small, training
+):
     def kept() -> set[int]:
         return set(spark.sparkContext._jsc.getPersistentRDDs().keySet())
 
     ended: list[float] = []
-    before, sampled = kept(), {"fraction": 0.9}   # of which the rows are kept while they may be read again
+    before, sampled = kept(), {"fraction": 0.9}  # of which the rows are kept while they may be read again
 
     def run():
         with pytest.raises(AttemptFailed):
@@ -150,13 +172,13 @@ def test_a_killed_worker_ends_the_run_within_five_seconds_and_what_no_attempt_re
     victims = []
     while len(victims) < 2 and time.monotonic() < deadline:
         time.sleep(0.5)
-        victims = [process for process in training() if process.cpu_times().user > 3]   # past its imports
+        victims = [process for process in training() if process.cpu_times().user > 3]  # past its imports
     assert len(victims) == 2
     while kept() - before:
         assert time.monotonic() < deadline and not ended, "the last attempt has its rows, and Spark keeps them still"
         time.sleep(0.1)
     killed = time.monotonic()
-    victims[0].parent().kill()   # Spark's Python process, and its child with it
+    victims[0].parent().kill()  # Spark's Python process, and its child with it
     thread.join(60)
     assert ended and ended[0] - killed < 5
 

@@ -13,8 +13,19 @@ pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_ch
 
 
 def train(frame, small, output, workers, **more):
-    return sparktrain.train(frame, small.build, features=["x"], label="y", engine="horovod", workers=workers, epochs=1,
-                            global_batch_size=48, keep="none", output=f"file://{output}", **more)
+    return sparktrain.train(
+        frame,
+        small.build,
+        features=["x"],
+        label="y",
+        engine="horovod",
+        workers=workers,
+        epochs=1,
+        global_batch_size=48,
+        keep="none",
+        output=f"file://{output}",
+        **more,
+    )
 
 
 def test_all_executors_there_are_train_with_the_batch_that_was_asked_for(frame, small, tmp_path):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import get_native_id
-from typing import Any, Sequence
+from typing import Any
 
 import horovod.tensorflow as hvd
 import numpy
@@ -21,7 +22,7 @@ from sparktrain.interfaces.objects import SummingCollective
 # Its own 1 is as long as a small model's whole step; who averages seldom has better things to do.
 _CYCLES = {True: "0.1", False: "5"}
 _LOST = ("connection", "shut down", "aborted", "read timeout", "broken pipe", "gloo", "timed out")
-_OURS = ("mismatched", "duplicate", "invalid")   # what Horovod says of a wrong call, not of a lost peer
+_OURS = ("mismatched", "duplicate", "invalid")  # what Horovod says of a wrong call, not of a lost peer
 
 
 class EngineCollective(SummingCollective):
@@ -76,7 +77,7 @@ def _join() -> None:
     Each cycle wakes them, and a thread of the normal class would stop the training on its core for each of these looks.
     One of the batch class waits until the core is free, as it is when the step has come to its average.
     """
-    with suppress(AttributeError, PermissionError):   # not Linux, or a container that forbids it: only slower
+    with suppress(AttributeError, PermissionError):  # not Linux, or a container that forbids it: only slower
         os.sched_setscheduler(get_native_id(), os.SCHED_BATCH, os.sched_param(0))
     hvd.init()
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from typing import Callable, Iterable, Mapping
 
 import psutil
 from horovod.runner.common.util.hosts import SlotInfo
@@ -14,8 +14,8 @@ from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPSer
 
 from sparktrain.interfaces.launch import Launch, Place
 
-_KNOWN_SECONDS = 10           # in which rank 0's task hears of all workers' addresses
-_TIMEOUT_SECONDS = "300"      # children start at different speeds; a dead peer's closed socket is seen at once anyway
+_KNOWN_SECONDS = 10  # in which rank 0's task hears of all workers' addresses
+_TIMEOUT_SECONDS = "300"  # children start at different speeds; a dead peer's closed socket is seen at once anyway
 
 
 class _Rendezvous(RendezvousHTTPServer):
@@ -76,10 +76,7 @@ class EngineLaunch(Launch):
         self._server = _Rendezvous(_listening_address(places))
         self._server.daemon_threads = True
         self._server.init(
-            [
-                SlotInfo(p.host, p.rank, p.local_rank, p.cross_rank, p.size, p.local_size, p.cross_size)
-                for p in places
-            ]
+            [SlotInfo(p.host, p.rank, p.local_rank, p.cross_rank, p.size, p.local_size, p.cross_size) for p in places]
         )
         self._thread = threading.Thread(target=self._server.serve_forever, name="horovod-rendezvous", daemon=True)
         self._thread.start()
@@ -97,7 +94,7 @@ class EngineLaunch(Launch):
 def _address_towards(host: str) -> str:
     """This host's address as another host sees it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as towards:
-        towards.connect((host, 9))   # sends nothing
+        towards.connect((host, 9))  # sends nothing
         return towards.getsockname()[0]
 
 
@@ -105,7 +102,7 @@ def _listening_address(places: list[Place]) -> str:
     """The address by which all workers know rank 0's host; every one where the others can't know it by that."""
     address = socket.gethostbyname(places[0].host)
     alone = all(place.host == places[0].host for place in places)
-    return address if alone or not address.startswith("127.") else ""   # some systems give their own name 127.0.1.1
+    return address if alone or not address.startswith("127.") else ""  # some systems give their own name 127.0.1.1
 
 
 def _interface(host: str) -> str | None:
@@ -114,7 +111,7 @@ def _interface(host: str) -> str | None:
         address = socket.gethostbyname(host)
     except OSError:
         return None
-    loopback = address.startswith("127.")   # some systems give the host's own name 127.0.1.1
+    loopback = address.startswith("127.")  # some systems give the host's own name 127.0.1.1
     for name, addresses in psutil.net_if_addrs().items():
         for known in addresses:
             if known.family != socket.AF_INET:

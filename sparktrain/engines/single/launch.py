@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Mapping
+from collections.abc import Callable, Mapping
 
 from sparktrain.interfaces.launch import Launch, Place
 
@@ -18,8 +18,7 @@ class EngineLaunch(Launch):
         """
         if place.size != 1:
             raise ValueError(
-                f"this engine trains with one worker, and {place.size} came: set training.workers to 1, "
-                "or take engine horovod"
+                f"this engine trains with one worker, and {place.size} came: set training.workers to 1, or take engine horovod"
             )
         return {}
 

@@ -8,9 +8,9 @@ import os
 import secrets
 import threading
 from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Callable, Iterator, Sequence
 
 from sparktrain.engines.tensorflowonspark import nodes as on_executor
 from sparktrain.engines.tensorflowonspark.guard import guarded
@@ -21,9 +21,9 @@ from sparktrain.interfaces.launch import EngineRefused, Executors, LaunchFailed
 with plain_import():
     from tensorflowonspark import TFCluster, reservation
 
-_END_SECONDS = 20.0   # for the end of the nodes, where nothing else holds their executors
+_END_SECONDS = 20.0  # for the end of the nodes, where nothing else holds their executors
 _REUSE = "spark.python.worker.reuse"
-_HOST = "TFOS_SERVER_HOST"   # TensorFlowOnSpark's own variable
+_HOST = "TFOS_SERVER_HOST"  # TensorFlowOnSpark's own variable
 
 _Function = Callable[[Sequence[int]], object]
 
@@ -43,8 +43,8 @@ class Application:
         self.wrap: Callable[[_Function], Callable[[int], None]]
         self.description = ""
         self.error: Exception | None = None
-        self.ended = threading.Event()   # the job that runs now
-        self.reservations: tuple[str, int] | None = None   # where its server listens
+        self.ended = threading.Event()  # the job that runs now
+        self.reservations: tuple[str, int] | None = None  # where its server listens
         self._jsc = executors.context._jsc
 
     def next(self, description: str, wrap: Callable[[_Function], Callable[[int], None]]) -> None:
@@ -71,7 +71,7 @@ class Application:
         return self
 
     def getActiveJobsIds(self) -> list[int]:
-        return []   # TensorFlowOnSpark asks when its own job has ended
+        return []  # TensorFlowOnSpark asks when its own job has ended
 
     def cancelAllJobs(self) -> None:
         self.executors.cancel()
@@ -105,15 +105,16 @@ def _start(application: Application, name: str, count: int, timeout: float) -> T
     executors, key = application.executors, secrets.token_bytes(32)
     conf = executors.context.getConf()
     host = os.environ.get(_HOST, conf.get("spark.driver.host"))
-    application.next("starting TensorFlowOnSpark's nodes", lambda function: partial(
-        on_executor.start, function, name, executors.together, key))
-    TFCluster.tf_status.clear()   # an earlier cluster's failure would end this one
+    application.next(
+        "starting TensorFlowOnSpark's nodes", lambda function: partial(on_executor.start, function, name, executors.together, key)
+    )
+    TFCluster.tf_status.clear()  # an earlier cluster's failure would end this one
     try:
         with _server_host(host), guarded(key, conf.get("spark.driver.bindAddress", host)):
             started = TFCluster.run(
                 application,
                 on_executor.relay,
-                Namespace(num_gpus=0),   # the nodes need none
+                Namespace(num_gpus=0),  # the nodes need none
                 num_executors=count,
                 num_ps=0,
                 input_mode=TFCluster.InputMode.SPARK,
@@ -126,7 +127,7 @@ def _start(application: Application, name: str, count: int, timeout: float) -> T
         if application.error is not None:
             raise application.error
         return started
-    except (Exception, SystemExit) as error:   # it ends the program when a node doesn't start
+    except (Exception, SystemExit) as error:  # it ends the program when a node doesn't start
         reason = _why_not(application, error, timeout)
         executors.cancel()
         raise LaunchFailed(reason) from error
@@ -134,7 +135,7 @@ def _start(application: Application, name: str, count: int, timeout: float) -> T
         executors.cancel()
         raise
     finally:
-        if application.reservations is not None:   # its port is closed as soon as it has served
+        if application.reservations is not None:  # its port is closed as soon as it has served
             with guarded(key):
                 client = reservation.Client(application.reservations)
                 client.request_stop()
@@ -153,9 +154,7 @@ def _why_not(application: Application, error: BaseException, timeout: float) -> 
     return f"TensorFlowOnSpark's nodes did not start: {error}"
 
 
-def _end(
-    application: Application, started: TFCluster.TFCluster, nodes: Nodes, note: Callable[[str], None]
-) -> None:
+def _end(application: Application, started: TFCluster.TFCluster, nodes: Nodes, note: Callable[[str], None]) -> None:
     application.next("ending TensorFlowOnSpark's nodes", lambda function: partial(on_executor.end, function, nodes))
     TFCluster.tf_status.clear()
     # Its last five seconds only look at the application's other jobs: nobody waits for them.
@@ -171,9 +170,9 @@ def _end(
 
 def _shut_down(started: TFCluster.TFCluster) -> None:
     try:
-        started.shutdown(timeout=-1)   # its own limit is a signal that stops the application
+        started.shutdown(timeout=-1)  # its own limit is a signal that stops the application
     except (Exception, SystemExit):
-        pass   # Application.error has it
+        pass  # Application.error has it
 
 
 @contextmanager

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import zlib
-from typing import Any, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import numpy
 import tensorflow as tf
@@ -14,11 +15,11 @@ from sparktrain.engines.numbering import Numbering
 from sparktrain.interfaces.collective import PeerLost, causes
 from sparktrain.interfaces.objects import SummingCollective
 
-_GROUP = 7_301           # any number that nothing else in this process uses
-_OBJECTS = 7_302         # another group, as objects stay on the CPU
+_GROUP = 7_301  # any number that nothing else in this process uses
+_OBJECTS = 7_302  # another group, as objects stay on the CPU
 _POWERS = [1 << bits for bits in range(31)]
-_LOST = ("collective ops is aborted", "workerservice", "coordination service")   # its servers talk by these
-_OURS = ("mismatch", "inconsistent", "invalid")   # what TensorFlow says of a wrong call, not of a lost peer
+_LOST = ("collective ops is aborted", "workerservice", "coordination service")  # its servers talk by these
+_OURS = ("mismatch", "inconsistent", "invalid")  # what TensorFlow says of a wrong call, not of a lost peer
 
 
 class EngineCollective(SummingCollective):
@@ -35,8 +36,11 @@ class EngineCollective(SummingCollective):
             self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
         self._device = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"
         if self.rank == 0 and self.size > 1 and self._device == "/GPU:0":
-            print("gradients go through the hosts' memory between workers: TensorFlow's collectives are used as they come; "
-                  "engine: horovod with NCCL avoids it (docs/clusters.md)", flush=True)
+            print(
+                "gradients go through the hosts' memory between workers: TensorFlow's collectives are used as they come; "
+                "engine: horovod with NCCL avoids it (docs/clusters.md)",
+                flush=True,
+            )
 
     def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
         """See `Collective.sum_in_graph`. Each tensor is one all-reduce: flatten many small ones into one before."""

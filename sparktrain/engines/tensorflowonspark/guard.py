@@ -10,11 +10,12 @@ import hmac
 import pickle
 import socket
 import struct
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Callable, Iterator
+from typing import Any
 
 from sparktrain.engines.tensorflowonspark.package import plain_import
 
@@ -22,8 +23,8 @@ with plain_import():
     from tensorflowonspark import reservation
 
 _DIGEST, _MAC_BYTES = "sha256", 32
-_LARGEST = 64 << 20       # bytes of a message; one of 1,000 nodes has half a megabyte
-_STRANGER_SECONDS = 5.0   # that one who connects may take for a message: the server hears one at a time
+_LARGEST = 64 << 20  # bytes of a message; one of 1,000 nodes has half a megabyte
+_STRANGER_SECONDS = 5.0  # that one who connects may take for a message: the server hears one at a time
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _receiving(own: Callable[..., Any]) -> Callable[..., Any]:
             return own(self, sock)
         if isinstance(self, reservation.Server):
             sock.settimeout(_STRANGER_SECONDS)
-        size, = struct.unpack(">I", _exactly(sock, 4))
+        (size,) = struct.unpack(">I", _exactly(sock, 4))
         if size > _LARGEST:
             raise ConnectionError(f"a message of {size} bytes is none of TensorFlowOnSpark's nodes")
         mac, data = _exactly(sock, _MAC_BYTES), _exactly(sock, size)
@@ -99,8 +100,10 @@ def _listening(own: Callable[..., socket.socket]) -> Callable[..., socket.socket
                 return socket.create_server((self.guard.address, port), backlog=128)
             except OSError as error:
                 failed = error
-        raise OSError(f"TensorFlowOnSpark's server can't listen on {self.guard.address}, on none of the ports "
-                      f"{self.get_server_ports()} (TFOS_SERVER_PORT): {failed}") from failed
+        raise OSError(
+            f"TensorFlowOnSpark's server can't listen on {self.guard.address}, on none of the ports "
+            f"{self.get_server_ports()} (TFOS_SERVER_PORT): {failed}"
+        ) from failed
 
     return listen
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.managers import RemoteError
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any
 
 import psutil
 
@@ -38,7 +39,7 @@ class Nodes:
 
     def of_executor(self) -> Mapping[str, Any]:
         try:
-            number = int((home(self.cluster) / "executor_id").read_text())   # TensorFlowOnSpark's file
+            number = int((home(self.cluster) / "executor_id").read_text())  # TensorFlowOnSpark's file
         except FileNotFoundError:
             raise LaunchFailed(
                 f"this executor has no TensorFlowOnSpark node: it joined the application after the nodes were started, "
@@ -57,7 +58,7 @@ def pid_of(manager: TFManager.TFManager) -> int | None:
     """The process of a manager's node; None before it has said so."""
     try:
         return int(str(manager.get("pid")))
-    except RemoteError as error:   # as text is what an error of the manager comes as
+    except RemoteError as error:  # as text is what an error of the manager comes as
         if "KeyError: 'pid'" not in str(error):
             raise
         return None

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import Any, Callable, Iterator, Mapping
+from typing import Any
 
 import psutil
 
@@ -19,9 +20,9 @@ from sparktrain.interfaces.launch import Executors, Launch, LaunchFailed, Place
 with plain_import():
     from tensorflowonspark import TFManager
 
-_PATIENCE = 20.0     # seconds that a node has to take its path; it takes milliseconds
-_GOODBYE = 2.0       # seconds that telling a node to end may take
-_LOOK_EVERY = 0.2    # seconds
+_PATIENCE = 20.0  # seconds that a node has to take its path; it takes milliseconds
+_GOODBYE = 2.0  # seconds that telling a node to end may take
+_LOOK_EVERY = 0.2  # seconds
 _KILLED = "It was killed, most often for memory: see the executor's log, and run again"
 
 
@@ -37,13 +38,11 @@ class EngineLaunch(Launch):
         self._nodes = nodes
         self._patience = patience
         self._manager: TFManager.TFManager | None = None
-        self._pid: int | None = None   # the node's, once known
+        self._pid: int | None = None  # the node's, once known
 
     @classmethod
     @contextmanager
-    def brought_up(
-        cls, executors: Executors, timeout: float, note: Callable[[str], None]
-    ) -> Iterator[Callable[[], Launch]]:
+    def brought_up(cls, executors: Executors, timeout: float, note: Callable[[str], None]) -> Iterator[Callable[[], Launch]]:
         """See `Launch.brought_up`: a node on each executor, as any of them may get a worker."""
         from sparktrain.engines.tensorflowonspark.cluster import cluster  # a task needs no TFCluster
 
@@ -73,9 +72,7 @@ class EngineLaunch(Launch):
         task = {"type": "worker", "index": place.rank}
         return {"TF_CONFIG": json.dumps({"cluster": {"worker": workers}, "task": task})}
 
-    def _hand_over(
-        self, node: Mapping[str, Any], named: str, segments: str, done: SimpleQueue[int | BaseException]
-    ) -> None:
+    def _hand_over(self, node: Mapping[str, Any], named: str, segments: str, done: SimpleQueue[int | BaseException]) -> None:
         given_up = time.monotonic() + self._patience
         try:
             manager = TFManager.connect(node["addr"], node["authkey"])
@@ -96,7 +93,7 @@ class EngineLaunch(Launch):
             done.put(error)
         except (OSError, EOFError) as error:
             done.put(LaunchFailed(f"{named} is gone ({type(error).__name__}: {error}). {_KILLED}"))
-        except Exception as error:   # told in the task's own thread
+        except Exception as error:  # told in the task's own thread
             done.put(error)
 
     def _check(self, manager: TFManager.TFManager, errors: Any, named: str) -> None:
@@ -139,4 +136,4 @@ def _end_feed(manager: TFManager.TFManager) -> None:
     try:
         manager.get_queue("input").put(None)
     except (OSError, EOFError):
-        pass   # it has ended already
+        pass  # it has ended already

@@ -8,11 +8,11 @@ import os
 import shutil
 import time
 from argparse import Namespace
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Client
 from multiprocessing.managers import dispatch
 from pathlib import Path
-from typing import Callable, Iterable, Iterator, Sequence
 
 import psutil
 
@@ -24,10 +24,10 @@ with plain_import():
     from tensorflowonspark import TFManager
     from tensorflowonspark.TFSparkNode import TFNodeContext, TFSparkNode
 
-_LAST_SECONDS = 3.0   # that a node has to end after its feed did, and its manager after it was told to
-_PROCESSES = "processes"   # the file of their ids
+_LAST_SECONDS = 3.0  # that a node has to end after its feed did, and its manager after it was told to
+_PROCESSES = "processes"  # the file of their ids
 
-_Function = Callable[[Iterable[int]], object]   # of TensorFlowOnSpark, over an RDD's partition
+_Function = Callable[[Iterable[int]], object]  # of TensorFlowOnSpark, over an RDD's partition
 
 
 def relay(arguments: Namespace, context: TFNodeContext) -> None:
@@ -54,7 +54,7 @@ def start(function: _Function, cluster: str, together: bool, key: bytes, number:
         key: that the driver's server asks for.
         number: the node's.
     """
-    TFSparkNode.mgr = None   # an earlier cluster's, which has ended
+    TFSparkNode.mgr = None  # an earlier cluster's, which has ended
     folder = home(cluster, number if together else None)
     folder.mkdir()
     before = multiprocessing.active_children()
@@ -80,16 +80,16 @@ def end(function: _Function, nodes: Nodes, number: int) -> None:
     """
     folder = home(nodes.cluster, number if nodes.together else None)
     if not folder.is_dir():
-        return   # an executor that joined later has none
+        return  # an executor that joined later has none
     node = nodes.numbered(int((folder / "executor_id").read_text()))
     try:
         with _inside(folder):
             function([number])
     finally:
         _finish(node["addr"], node["authkey"])
-        _ended(json.loads((folder / _PROCESSES).read_text()))   # a manager answers before it ends
+        _ended(json.loads((folder / _PROCESSES).read_text()))  # a manager answers before it ends
         shutil.rmtree(folder, ignore_errors=True)
-        multiprocessing.active_children()   # asks after those that have ended
+        multiprocessing.active_children()  # asks after those that have ended
 
 
 def _finish(address: str, key: bytes) -> None:
@@ -102,7 +102,7 @@ def _finish(address: str, key: bytes) -> None:
         with Client(address, authkey=key) as connection:
             dispatch(connection, None, "shutdown")
     except (OSError, EOFError, psutil.NoSuchProcess):
-        pass   # gone by itself
+        pass  # gone by itself
 
 
 def _ended(pids: Sequence[int]) -> bool:

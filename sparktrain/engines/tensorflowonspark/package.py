@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
-from typing import Any, Iterator
+from typing import Any
 
 
 class _TensorFlow(ModuleType):
@@ -25,7 +26,7 @@ def plain_import() -> Iterator[None]:
     By itself it imports TensorFlow for helpers that its nodes never call here (seconds and hundreds of MB on every
     executor and in the driver), makes the whole process log at level INFO, and warns of pkg_resources.
     """
-    quiet = logging.NullHandler()   # logging.basicConfig does nothing where there is a handler
+    quiet = logging.NullHandler()  # logging.basicConfig does nothing where there is a handler
     logging.root.addHandler(quiet)
     stand_in = None if "tensorflow" in sys.modules else _TensorFlow("tensorflow")
     if stand_in is not None:

@@ -20,15 +20,22 @@ def _optimizer(name, **arguments):
 
 
 def dense(
-    optimizer="sgd", rate=0.1, clipnorm=None, steps_per_execution=1, accumulate=None, start_by_rank=False,
-    policy="float32", weighted=False, table=False,
+    optimizer="sgd",
+    rate=0.1,
+    clipnorm=None,
+    steps_per_execution=1,
+    accumulate=None,
+    start_by_rank=False,
+    policy="float32",
+    weighted=False,
+    table=False,
 ):
     keras.config.set_dtype_policy(policy)
     if start_by_rank:
         keras.utils.set_random_seed(int(os.environ["SPARKTRAIN_RANK"]))
     x, row = _inputs()
     hidden = keras.layers.Dense(6, activation="tanh")(x)
-    if table:   # whose rows repeat in a batch
+    if table:  # whose rows repeat in a batch
         ids = keras.ops.cast(keras.ops.mod(row, 7), "int32")
         hidden = keras.layers.Concatenate()([hidden, keras.layers.Flatten()(keras.layers.Embedding(50, 3)(ids))])
     output = keras.layers.Dense(1, activation="sigmoid")(hidden)
@@ -163,7 +170,7 @@ def exploding():
     return dense(rate=float("nan"))
 
 
-class RunSnapshot(keras.callbacks.Callback):
+class Seen(keras.callbacks.Callback):
     """Prints what a user's callback sees."""
 
     def __init__(self, name):
@@ -177,7 +184,7 @@ class RunSnapshot(keras.callbacks.Callback):
         print(f"{self.name} epoch={epoch} {shown} rate={rate:.6g} weights={weights}", flush=True)
 
 
-class OnlyFirst(RunSnapshot):
+class OnlyFirst(Seen):
     only_rank_0 = True
 
 
@@ -210,11 +217,11 @@ def classes():
 
 
 def watching():
-    return [RunSnapshot("everywhere"), OnlyFirst("first"), Checkpointing("checkpoint.keras")]
+    return [Seen("everywhere"), OnlyFirst("first"), Checkpointing("checkpoint.keras")]
 
 
 def stopping():
-    return [RunSnapshot("everywhere"), StopInside()]
+    return [Seen("everywhere"), StopInside()]
 
 
 class FailLater(keras.callbacks.Callback):
@@ -251,7 +258,7 @@ def scheduling():
 
 
 def everywhere():
-    return [RunSnapshot("everywhere")]
+    return [Seen("everywhere")]
 
 
 def wide():
