@@ -7,9 +7,8 @@ python examples/keras_legacy.py flights.parquet
 import sys
 
 import keras
-from pyspark.sql import SparkSession
-
 import sparktrain
+from pyspark.sql import SparkSession
 
 INPUTS = ["month", "hour", "distance"]
 

@@ -7,10 +7,9 @@ python examples/tensorflow_legacy.py flights.parquet
 import sys
 
 import keras
+import sparktrain
 import tensorflow as tf
 from pyspark.sql import SparkSession
-
-import sparktrain
 
 INPUTS = ["month", "hour", "distance"]
 
