@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests. Makes the environment first where there is none.
+# Runs the tests, or builds the documentation's site. Makes the environment first where there is none.
 set -euo pipefail
 SELF=${BASH_SOURCE[0]}
 while [[ -L $SELF ]]; do   # a link to it, wherever that lies
@@ -13,14 +13,16 @@ ROOT=$(cd "$(dirname "$SELF")" && pwd -P)
 usage() {
     cat <<'TEXT'
 ./run-tests.sh [--quick] [--unit] [--clusters] [pytest's arguments]
+./run-tests.sh --docs
     --quick   without the slow tests
     --unit    only those that start no Spark, no Hadoop and no process of their own
     --clusters   only those on YARN and on a standalone cluster
+    --docs    no test: the documentation's site is built, in build/site; a link that leads nowhere is an error
 Two processes share the tests (-n 2); where a file or a test is named, one runs them (or as many as -n says).
 TEXT
 }
 
-marks="" named=""
+marks="" named="" layer=test nothing="no test was run"
 count=$#
 while [[ $count -gt 0 ]]; do   # ours are taken out, wherever they stand; all others are pytest's
     argument=$1
@@ -30,6 +32,7 @@ while [[ $count -gt 0 ]]; do   # ours are taken out, wherever they stand; all ot
         --quick) marks="${marks:+$marks and }not slow" ;;
         --unit) marks="${marks:+$marks and }not real" ;;
         --clusters) marks="${marks:+$marks and }clusters" ;;
+        --docs) layer=docs nothing="the site was not built" ;;
         -h | --help) usage && exit ;;
         *)
             set -- "$@" "$argument"
@@ -38,8 +41,15 @@ while [[ $count -gt 0 ]]; do   # ours are taken out, wherever they stand; all ot
     esac
 done
 trap 'end_group; exit 130' INT TERM HUP
-ensure test || { say "no test was run; $PROBLEM" && exit 1; }
+ensure "$layer" || { say "$nothing; $PROBLEM" && exit 1; }
 cd "$ROOT"
+if [[ $layer == docs ]]; then
+    if ! "$PYTHON" -c 'import mkdocs' 2>/dev/null; then   # an environment of the user's own
+        say "$nothing; $PYTHON has no mkdocs: pip install -c constraints.txt '.[docs]'" && exit 1
+    fi
+    export NO_MKDOCS_2_WARNING=1
+    exec "$PYTHON" -m mkdocs build --strict --site-dir build/site
+fi
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 if [[ -n $WITHOUT_HOROVOD ]]; then say "Horovod is not there: $WITHOUT_HOROVOD. The tests that need it will fail."; fi
 if [[ -z $named ]]; then set -- -n 2 "$@"; fi

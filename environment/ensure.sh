@@ -2,8 +2,8 @@
 # shellcheck disable=SC2034  # what ensure sets is read by those who source this
 # Sourced by the commands at the top, which set ROOT, the project's folder. It runs in macOS's bash 3.2 too.
 #
-# ensure LAYER   (base: all that a job needs; test: what the tests need besides; quickstart: base, without waiting for
-#                 what has to be compiled: that goes on in the background)
+# ensure LAYER   (base: all that a job needs; test: what the tests need besides; docs: what builds the site besides;
+#                 quickstart: base, without waiting for what has to be compiled: that goes on in the background)
 #     sets PYTHON, the environment's interpreter, and WITHOUT_HOROVOD, the reason why Horovod is not there or nothing;
 #     exports JAVA_HOME where Java is the environment's own; makes or updates .venv where that is needed. Where it
 #     can't, it says what is missing and how to get it, sets PROBLEM to one line, and returns 1.
@@ -17,7 +17,7 @@ say() { printf 'sparktrain: %s\n' "$*" >&2; }
 ensure() {
     PYTHON="" WITHOUT_HOROVOD="" PROBLEM=""
     local layer=$1 needed="base compiled" own_java="" missing="" builder="" answer="" status=0
-    if [[ $layer == test ]]; then needed="$needed test"; fi
+    if [[ $layer == test || $layer == docs ]]; then needed="$needed $layer"; fi
     look_for_java
     if use_own_environment; then
         if [[ $JAVA == there ]]; then return; fi

@@ -21,8 +21,8 @@ import own_java
 from stamps import HOROVOD, MARK, WITHOUT_HOROVOD, Busy, alone, current, remove_stamp, usable, write_stamp
 from steps import LOG, PYTHON, ROOT, VENV, StepFailed, log_tail, say, step
 
-EXTRAS = {"base": "tensorflow,tensorflowonspark,quickstart", "java": "java", "test": "test"}
-LAYERS = ("base", "java", "compiled", "test")  # compiled: Horovod, and the archive of Spark's classes
+EXTRAS = {"base": "tensorflow,tensorflowonspark,quickstart", "java": "java", "test": "test", "docs": "docs"}
+LAYERS = ("base", "java", "compiled", "test", "docs")  # compiled: Horovod, and the archive of Spark's classes
 ROOM, ROOM_FOR_DOWNLOADS = 3.7e9, 0.9e9  # bytes: of .venv with all layers; of pip's largest packages while it fetches
 QUICKSTART_MEMORY = 5_000_000_000  # bytes, of all its processes; a compiler takes 2 GB more
 
@@ -232,16 +232,18 @@ def make(layer: str, java: bool, lock: int) -> None:
         make_compiled()
     if layer == "test" and not current("test"):
         install("test", "what the tests need")
+    if layer == "docs" and not current("docs"):
+        install("docs", "what builds the documentation's site")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "layer",
-        choices=["base", "quickstart", "compiled", "test"],
+        choices=["base", "quickstart", "compiled", "test", "docs"],
         help=(
-            "base: all that a job needs; test: what the tests need besides; quickstart: base, and the compiling goes on in the "
-            "background; compiled: that background"
+            "base: all that a job needs; test: what the tests need besides; docs: what builds the site besides; "
+            "quickstart: base, and the compiling goes on in the background; compiled: that background"
         ),
     )
     parser.add_argument("java", nargs="?", choices=["java"], help="with a Java, as the machine has none")

@@ -121,10 +121,11 @@ def test_with_a_compiler_nothing_is_said_of_one(machine, compiler):
     assert "C++" not in machine.ensure().stderr
 
 
-def test_run_tests_says_that_no_test_was_run(machine):
-    ended = machine.run("./run-tests.sh", "--quick")
+@pytest.mark.parametrize("option, nothing", [("--quick", "no test was run"), ("--docs", "the site was not built")])
+def test_run_tests_says_that_nothing_was_done(machine, option, nothing):
+    ended = machine.run("./run-tests.sh", option)
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1] == "sparktrain: no test was run; missing: Python 3.11, 3.12 or 3.13"
+    assert ended.stderr.splitlines()[-1] == f"sparktrain: {nothing}; missing: Python 3.11, 3.12 or 3.13"
 
 
 @pytest.mark.parametrize("command", ["spark-submit.sh", "run-tests.sh"])

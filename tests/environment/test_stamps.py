@@ -39,10 +39,11 @@ def test_what_the_project_needs_has_changed(made, name):
     assert not made.installer().current("base") and made.installer().usable()
 
 
-def test_a_layer_that_was_never_finished_is_made(made):
-    assert "INSTALLS" in made.ensure("test").stderr
-    made.stamp("test")
-    assert "INSTALLS" not in made.ensure("test").stderr
+@pytest.mark.parametrize("layer", ["test", "docs"])
+def test_a_layer_that_was_never_finished_is_made(made, layer):
+    assert "INSTALLS" in made.ensure(layer).stderr
+    made.stamp(layer)
+    assert "INSTALLS" not in made.ensure(layer).stderr
 
 
 def test_an_interrupted_installation_is_made_anew(made):
