@@ -45,9 +45,9 @@ def write_prepared(
         spark: the application that prepares them. Its executors may come and go.
         job: whose data they are; of the rest only `seed` and `model.load` matter.
         to: the URL of the folder; nothing may be there.
-        given: what a program hands over in place of the configuration's names: frame, preprocess and pipeline.
+        supplied: what a program hands over in place of the configuration's names: frame, preprocess and pipeline.
         folders: where `module:function` is looked up; the current folder and PYTHONPATH if left out.
-        watch: tells how it goes; one on standard error if left out.
+        display: shows how it goes; one on standard error if left out.
 
     Returns:
         The result, `status` finished, named by the folder.

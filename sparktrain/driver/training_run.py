@@ -62,9 +62,9 @@ def run_job(
         job: what to do.
         run_id: the run's name; a new one if left out. One that is finished answers with its result.
         check: a rehearsal: pipeline, builder and one step on a few rows, nothing kept.
-        given: what a program hands over in place of the configuration's names.
+        supplied: what a program hands over in place of the configuration's names.
         folders: where `module:function` is looked up; the current folder and PYTHONPATH if left out.
-        watch: tells how it goes; one on standard error if left out.
+        display: shows how it goes; one on standard error if left out.
         ended: called where a run that began leaves no model, with how it ended and what more there is to show of why.
 
     Returns:
