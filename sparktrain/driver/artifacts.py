@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 
 from sparktrain.config import Job
 from sparktrain.data import Prepared, check_writable
@@ -11,7 +12,7 @@ from sparktrain.driver.plots import curves
 from sparktrain.interfaces.messages import Finished
 from sparktrain.runs.json_text import write_json
 from sparktrain.runs.paths import KEPT, LINEAGE, MODEL
-from sparktrain.runs.records import Lineage
+from sparktrain.runs.records import Lineage, Signature, SignatureColumn, SignatureInput, SignatureOutput
 from sparktrain.storage import Folder, NotFound
 
 
@@ -28,6 +29,30 @@ def keep_known(staged: Folder, job: Job, prepared: Prepared) -> None:
     """Write what is known before training, so that nothing of it can fail when hours of training are behind it."""
     keep_fitted(staged, prepared)
     staged.write_text("job.yaml", job.to_yaml())
+
+
+def signature_of(job: Job, prepared: Prepared, leader: Finished) -> Signature:
+    """Return the signature of a trained model: what rank 0 says of it, with the columns that its inputs are made of.
+
+    Args:
+        leader: how rank 0 ended.
+    """
+    columns = {each.name: [SignatureColumn(**asdict(column)) for column in each.columns] for each in job.data.inputs}
+    outputs = leader.signature["outputs"]
+    named = dict(zip(job.data.outputs or [each["name"] for each in outputs], job.data.labels, strict=False))
+    return Signature(
+        inputs=[SignatureInput(**each, columns=columns[each["feature"]]) for each in leader.signature["inputs"]],
+        outputs=[
+            SignatureOutput(
+                **each,
+                label=named.get(each["name"]),
+                classes=prepared.labels if named.get(each["name"]) == job.data.label_column else None,
+            )
+            for each in outputs
+        ],
+        pipeline=prepared.pipeline is not None,
+        preprocess=job.data.preprocess,
+    )
 
 
 class ModelMissing(RuntimeError):

@@ -206,6 +206,7 @@ class Finished:
     inputs: dict[str, Any] = field(default_factory=dict)  # name -> [shape, dtype], as fed; told by rank 0 alone
     peak_memory: int = 0  # bytes resident, the largest seen
     returned_sha256: str = ""  # of the file with what an own loop's function returned, in hexadecimal
+    signature: dict[str, Any] = field(default_factory=dict)  # of the model (training.signature); told by rank 0 alone
     custom_objects: dict[str, str] = field(default_factory=dict)  # the model's own classes and functions -> their modules
 
 

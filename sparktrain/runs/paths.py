@@ -8,5 +8,6 @@ LOG = "log.txt"
 KEPT_LOG = "logs/run.log"  # what LOG is in a complete run
 KEPT = "prepared"  # the prepared rows, while a run with data.keep: storage goes on
 MODEL = "model.keras"
+SIGNATURE = "signature.json"  # the inputs and outputs of its model
 LINEAGE = "lineage.json"  # where a complete run comes from
 IDENTITY = "identity.json"  # what a run was begun as, until it is complete

@@ -53,7 +53,7 @@ class Feeding:
         one_step: bool,
     ) -> None:
         self._shard = shard
-        self._template = template
+        self.template = template
         self._labels = labels
         self._batch_size = batch_size
         self._class_weight = class_weight
@@ -160,7 +160,7 @@ class Feeding:
         weighted: bool,
         begin: int = 0,
     ) -> tf.data.Dataset:
-        leaves = [*keras.tree.flatten(self._template), *keras.tree.flatten(self._labels)]
+        leaves = [*keras.tree.flatten(self.template), *keras.tree.flatten(self._labels)]
         known = {**self._shard.inputs, LABEL: self._shard.label}
         kinds = [known[name] for name in leaves] + ([((), np.dtype(np.float32))] if weighted else [])
         devices = replicas()
@@ -185,7 +185,7 @@ class Feeding:
             arrays = tf.numpy_function(fetch, [number], [tf.as_dtype(dtype) for _, dtype in kinds])
             for array, (shape, _) in zip(arrays, kinds):
                 array.set_shape((rows, *shape))
-            both = keras.tree.pack_sequence_as((self._template, self._labels), arrays[: len(leaves)])
+            both = keras.tree.pack_sequence_as((self.template, self._labels), arrays[: len(leaves)])
             return *both, *arrays[len(leaves) :]
 
         # Its known length lets Keras cut several steps an execution at an epoch's end. That of a distributed one is not

@@ -31,6 +31,7 @@ from sparktrain.training.output import open_output
 from sparktrain.training.phases import Phases
 from sparktrain.training.resume import Resumed, resume
 from sparktrain.training.saving import MODEL, refuse_unsavable, save
+from sparktrain.training.signature import signature_of
 from sparktrain.training.statistics import seed_worker, start_alike, unsynchronized
 from sparktrain.training.time_limit import TimeLimit
 from sparktrain.training.user_callbacks import MonitorNamed, job_callbacks, user_callbacks
@@ -71,10 +72,11 @@ def _train(order: Order, shard: Shard, collective: Collective, report: Callable[
         fitting = _Fitting(order, model, feeding, collective, output, Path(folder) / "logs", report)
         phases.enter("train")
         done = fitting.run(report)
-        size, digest, custom = 0, "", {}
+        size, digest, custom, signature = 0, "", {}, {}
         if collective.rank == 0 and not order.fit.rehearsal:
             phases.enter("save")
             size, digest = save(model, Path(folder), output)
+            signature = signature_of(model, feeding.template, shard)
             custom = recorded(model, Path(folder, MODEL), (order.model.function or "").partition(":")[0])
             keep_files(fitting.user_callbacks, output.persistent())
     return Finished(
@@ -90,6 +92,7 @@ def _train(order: Order, shard: Shard, collective: Collective, report: Callable[
         model_bytes=size,
         model_sha256=digest,
         custom_objects=custom,
+        signature=signature,
         inputs={name: [list(shape), dtype_name(dtype)] for name, (shape, dtype) in shard.inputs.items()},
     )
 

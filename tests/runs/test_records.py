@@ -49,6 +49,7 @@ _OF_FILE = {
     "status": "status.json",
     "end": "end.json",
     "line": "the JSON line",
+    "signature": "signature.json",
     "prepared": "summary.json of a prepared frame",
     "identity": "identity.json",
 }

@@ -94,7 +94,14 @@ def go(spark, job, monkeypatch):
         run.timeline.mark("end")
         return [
             Finished(
-                {"loss": [1.0, 0.5]}, 20, 4, {}, epochs=2, model_bytes=len(MODEL), model_sha256=hashlib.sha256(MODEL).hexdigest()
+                {"loss": [1.0, 0.5]},
+                20,
+                4,
+                {},
+                epochs=2,
+                model_bytes=len(MODEL),
+                model_sha256=hashlib.sha256(MODEL).hexdigest(),
+                signature={"inputs": [], "outputs": []},
             )
         ]
 
@@ -120,6 +127,7 @@ def is_whole(result, job) -> None:
         "lineage.json",
         "logs",
         "model.keras",
+        "signature.json",
         "summary.json",
     }
     assert resolve(f"{job.output.path}/latest") == result.output

@@ -62,6 +62,18 @@ def test_two_workers_train_every_row_and_leave_a_complete_run(result, frame):
     assert not (local(result.output).parent / "_runs" / "first").exists()
 
 
+def test_the_signature_says_what_the_model_takes_and_gives_with_a_row_as_it_was_fed(result, rows):
+    signature = json.loads((local(result.output) / "signature.json").read_text())
+    model = result.model
+    [taken], [given] = signature["inputs"], signature["outputs"]
+    assert (taken["name"], taken["shape"], taken["dtype"]) == (model.inputs[0].name, list(model.inputs[0].shape[1:]), "float32")
+    assert taken["feature"] == "x" and [column["column"] for column in taken["columns"]] == ["x"]
+    assert any(numpy.allclose(taken["example"], row) for row in rows[0])
+    assert (given["shape"], given["dtype"], given["label"]) == (list(model.outputs[0].shape[1:]), "float32", "y")
+    assert signature["pipeline"] is False and signature["version"] == 1
+    assert model.predict(numpy.array([taken["example"]], taken["dtype"]), verbose=0).shape == (1, *given["shape"])
+
+
 def test_the_model_is_plain_keras_without_sparktrain(result, rows, tmp_path):
     model = result.model
     assert model.layers[1].units == 5
