@@ -34,7 +34,7 @@ setup(
         "Topic :: System :: Distributed Computing",
     ],
     packages=find_packages(include=["sparktrain", "sparktrain.*"]),
-    package_data={"sparktrain.sandbox": ["*.java"]},
+    package_data={"sparktrain": ["py.typed"], "sparktrain.sandbox": ["*.java"]},
     python_requires=">=3.11,<3.14",  # TensorFlow 2.21 has wheels for these
     install_requires=[
         "cloudpickle",

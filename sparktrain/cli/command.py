@@ -192,7 +192,7 @@ def _tail(options: argparse.Namespace) -> int:
         end = tail(options.run, partial(print, flush=True), partial(print, file=sys.stderr, flush=True), options.follow)
     except KeyboardInterrupt:  # who follows has seen enough
         return 130
-    if not options.follow:
+    if end is None or not options.follow:
         return 0
     print(end.to_json(), flush=True)
     return 0 if end.status == "finished" else 1

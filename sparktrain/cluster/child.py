@@ -52,6 +52,8 @@ class Child:
             self._process = self._start({**environment, _EVENTS: str(events_in_child)}, events_in_child, folder)
         finally:
             os.close(events_in_child)
+        assert self._process.stdin is not None and self._process.stdout is not None  # both are pipes
+        self._input, self._output = self._process.stdin, self._process.stdout
         self._threads = [
             threading.Thread(target=self._relay_output, name="child-output", daemon=True),
             threading.Thread(target=self._relay_events, args=(events,), name="child-events", daemon=True),
@@ -77,8 +79,8 @@ class Child:
 
     def _relay_output(self) -> None:
         lines = OutputLines()
-        with self._process.stdout:
-            for data in self._read(self._process.stdout.fileno()):
+        with self._output:
+            for data in self._read(self._output.fileno()):
                 self._tell(lines.add(data))
             self._tell(lines.add(b"", final=True))
 
@@ -133,8 +135,8 @@ class Child:
 
     def _write(self, line: str) -> None:
         try:
-            self._process.stdin.write(line.encode() + b"\n")
-            self._process.stdin.flush()
+            self._input.write(line.encode() + b"\n")
+            self._input.flush()
         except BrokenPipeError:
             pass
 
@@ -158,7 +160,7 @@ class Child:
         for thread in self._threads:  # to the end of what it has told, however slowly the driver takes it
             thread.join()
         os.close(self._ended)
-        self._process.stdin.close()
+        self._input.close()
         if self._killed is not None:
             return Failure("echo", "Stopped", self._killed)
         if self._outcome is not None and (status == 0 or isinstance(self._outcome, Failure)):

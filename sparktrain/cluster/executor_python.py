@@ -18,6 +18,7 @@ from pyspark.errors import PySparkException
 
 import sparktrain
 from sparktrain.cluster.slots import ClusterRefused, Slots, executor_cores
+from sparktrain.cluster.spark_context import jvm, master
 from sparktrain.interfaces.engines import packages_of
 
 _log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ def check_python(context: SparkContext, slots: Slots, engine: str) -> None:
     Raises:
         ClusterRefused: an executor's Python has another version, or lacks what training needs.
     """
-    if context.master.startswith("local") and "PYSPARK_PYTHON" not in os.environ and not _configured(context):
+    if master(context).startswith("local") and "PYSPARK_PYTHON" not in os.environ and not _configured(context):
         context.pythonExec = sys.executable
     executors = ["driver"] if slots.local else list(executor_cores(context))
     keys = {(context.applicationId, each, engine) for each in executors}
@@ -236,7 +237,7 @@ def _looking(needed: Sequence[str]) -> Callable[[Iterable[int]], Iterable[Facts]
 @contextmanager
 def _quiet(context: SparkContext) -> Iterator[None]:
     """Keep Spark from printing a stack of Java for each failed try."""
-    log4j = context._jvm.org.apache.logging.log4j
+    log4j = jvm(context).org.apache.logging.log4j
     before = {name: log4j.LogManager.getLogger(name).getLevel() for name in _LOGGERS}
     try:
         for name in _LOGGERS:

@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from pyspark import SparkContext
 
 from sparktrain.cluster.slots import NoSlots, Slots, count_slots
+from sparktrain.cluster.spark_context import jvm, master
 
 _PATIENCE = 5.0  # seconds in which executors come by themselves where there is room
 _SETTLED = 10.0  # seconds without a new executor after which no more are expected
@@ -72,7 +73,7 @@ class Executors:
         self._context = context
         self._spark = context._jsc.sc()
         given = context.getConf().get("spark.executor.instances", None)
-        self._first = None if context.master.startswith(("spark:", "local-cluster")) else int(given or 2)  # YARN's default
+        self._first = None if master(context).startswith(("spark:", "local-cluster")) else int(given or 2)  # YARN's default
         self.target = self._first
 
     def count(self) -> Slots:
@@ -89,7 +90,7 @@ class Executors:
         known = sorted((ids.apply(index) for index in range(ids.size())), key=int)
         self._set_target(total)
         if len(known) > total:
-            self._spark.killExecutors(self._context._jvm.PythonUtils.toSeq(known[total:]))
+            self._spark.killExecutors(jvm(self._context).PythonUtils.toSeq(known[total:]))
 
     def release(self) -> None:
         """Have what the application was submitted with again."""
@@ -97,8 +98,8 @@ class Executors:
             self.keep(self._first)
 
     def _set_target(self, total: int) -> None:
-        jvm = self._context._jvm
-        self._spark.requestTotalExecutors(total, 0, jvm.PythonUtils.toScalaMap(jvm.java.util.HashMap()))
+        java = jvm(self._context)
+        self._spark.requestTotalExecutors(total, 0, java.PythonUtils.toScalaMap(java.java.util.HashMap()))
         self.target = total
 
 
@@ -107,7 +108,7 @@ def gather(
     bounds: Bounds,
     timeout: float,
     turn: Lease | None = None,
-    on_waiting: Callable[[str], None] = lambda text: None,
+    on_waiting: Callable[[str], object] = lambda text: None,
 ) -> Slots:
     """Wait until there is room for every worker, and ask for executors where there isn't.
 
@@ -124,7 +125,8 @@ def gather(
         NoSlots: too few came in time.
     """
     begun = since = changed = time.monotonic()
-    room, queued, said = -1, False, (None, 0.0)
+    room, queued = -1, False
+    said: tuple[str | None, float] = (None, 0.0)
     mine = turn is None
     while True:
         slots, now = executors.count(), time.monotonic()
@@ -143,7 +145,7 @@ def gather(
             return slots
         if now - begun > timeout:
             raise _too_few(slots, bounds, timeout, turn)
-        if step == "queue" or queued or (mine and turn is not None):
+        if turn is not None and (step == "queue" or queued or mine):
             had, mine = mine, turn.take()  # of its own turn a run gives a sign so
             if not mine and not queued:
                 executors.keep(0)

@@ -13,6 +13,7 @@ import psutil
 from pyspark import SparkContext
 
 from sparktrain.cluster.memory import mebibytes
+from sparktrain.cluster.spark_context import jvm, master
 
 _LEAST = 256  # MiB: a full disk would hurt Spark itself and the node's other tenants
 _HEALTH = "yarn.nodemanager.disk-health-checker."
@@ -63,10 +64,10 @@ def spare(setting: str | None, master: str, yarn: Mapping[str, str]) -> Spare:
 def spare_of(context: SparkContext, setting: str | None) -> Spare:
     """Decide how much of each local disk segments leave free in this application; see `spare`."""
     yarn: Mapping[str, str] = {}
-    if context.master == "yarn":
-        conf = context._jvm.org.apache.hadoop.yarn.conf.YarnConfiguration(context._jsc.hadoopConfiguration())
+    if master(context) == "yarn":
+        conf = jvm(context).org.apache.hadoop.yarn.conf.YarnConfiguration(context._jsc.hadoopConfiguration())
         yarn = dict(conf.getValByRegex(f"^{_HEALTH}"))
-    return spare(setting, context.master, yarn)
+    return spare(setting, master(context), yarn)
 
 
 def local_dirs() -> list[Path]:

@@ -20,12 +20,12 @@ def places(hosts: Sequence[str]) -> list[Place]:
     on_host: dict[str, list[int]] = {}
     for part in parts:
         on_host.setdefault(hosts[part], []).append(part)
-    result: list[Place | None] = [None] * len(hosts)
+    found: dict[int, Place] = {}
     for rank, part in enumerate(parts):
         host = hosts[part]
         local_rank = on_host[host].index(part)
         across = [other for other, members in on_host.items() if len(members) > local_rank]
-        result[part] = Place(
+        found[part] = Place(
             rank=rank,
             size=len(hosts),
             host=host,
@@ -34,4 +34,4 @@ def places(hosts: Sequence[str]) -> list[Place]:
             cross_rank=across.index(host),
             cross_size=len(across),
         )
-    return result
+    return [found[part] for part in range(len(hosts))]

@@ -28,8 +28,10 @@ def remove_shuffle_files(context: SparkContext, tag: str) -> list[int]:
     jobs, removed = spark.dagScheduler().jobIdToActiveJob(), []
     for number in spark.statusTracker().getJobIdsForTag(tag):
         job = jobs.get(number)
-        parents = job.get().finalStage().parents() if job.isDefined() else None
-        for index in range(parents.size() if parents is not None else 0):
+        if not job.isDefined():
+            continue
+        parents = job.get().finalStage().parents()
+        for index in range(parents.size()):
             removed.append(parents.apply(index).shuffleDep().shuffleId())
     for shuffle in removed:
         cleaner.get().doCleanupShuffle(shuffle, False)

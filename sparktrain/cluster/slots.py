@@ -10,6 +10,7 @@ from pyspark import SparkContext
 from pyspark.resource import ResourceProfile, ResourceProfileBuilder, TaskResourceRequests
 
 from sparktrain.cluster.memory import OVERHEAD, overhead_given, overhead_needed
+from sparktrain.cluster.spark_context import jvm, master
 
 
 class NoSlots(RuntimeError):
@@ -89,7 +90,7 @@ def count_slots(context: SparkContext) -> Slots:
     """What the application has now."""
     conf = context.getConf()
     task_cpus = int(conf.get("spark.task.cpus", "1"))
-    if context.master.startswith("local") and not context.master.startswith("local-cluster"):
+    if master(context).startswith("local") and not master(context).startswith("local-cluster"):
         return Slots(1, _local_cores(context), task_cpus, local=True)
     cores = executor_cores(context)
     gpus = int(conf.get("spark.executor.resource.gpu.amount", "0"))
@@ -118,10 +119,10 @@ def executors_up(context: SparkContext) -> int:
 
 def _local_cores(context: SparkContext) -> int:
     """The N of local[N]; never spark.default.parallelism, which a user may set to anything."""
-    in_master = re.match(r"local\[\s*(\d+|\*)", context.master)
+    in_master = re.match(r"local\[\s*(\d+|\*)", master(context))
     if in_master is None:
         return 1
-    return context._jvm.Runtime.getRuntime().availableProcessors() if in_master[1] == "*" else int(in_master[1])
+    return jvm(context).Runtime.getRuntime().availableProcessors() if in_master[1] == "*" else int(in_master[1])
 
 
 def check_application(context: SparkContext, worker_memory: str | None = None) -> None:
@@ -133,7 +134,7 @@ def check_application(context: SparkContext, worker_memory: str | None = None) -
     Raises:
         ClusterRefused: naming the setting and what to set instead.
     """
-    if worker_memory is not None and context.master.startswith(("yarn", "k8s:")):
+    if worker_memory is not None and master(context).startswith(("yarn", "k8s:")):
         settings = dict(context.getConf().getAll())
         needed, given = overhead_needed(worker_memory, settings), overhead_given(settings)
         if given < needed:

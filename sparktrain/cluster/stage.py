@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import cast
 
 from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame
@@ -99,7 +100,7 @@ class Attempt:
         task: Task,
         slots: Slots,
         parts: int,
-        on_message: Callable[[int, Message], None],
+        on_message: Callable[[int, Message], object],
         port: int = 0,
         stall_timeout: float = 300,
         on_filled: Callable[[str], None] = lambda tag: None,
@@ -141,7 +142,7 @@ class Attempt:
         """
         secret = secrets.token_bytes(32)
         conf = self._context.getConf()
-        host = conf.get("spark.driver.host")
+        host = cast(str, conf.get("spark.driver.host"))  # Spark sets it where nobody else does
         address = conf.get("spark.driver.bindAddress", host)
         try:
             self._server = Server(self._parts, secret, self._receive, self._lose, address, self._port)

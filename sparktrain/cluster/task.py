@@ -102,9 +102,9 @@ class _Attempt:
         self._client = client
         try:
             client.send(Phase("start"))
-            self._start_child()
+            child = self._start_child()
             shard = self._fill(batches, self._disks())
-            self._train(shard, engine)
+            self._train(child, shard, engine)
         except (Stopped, WorkerFailed):
             raise  # the driver knows
         except BaseException as error:
@@ -129,7 +129,7 @@ class _Attempt:
             if self._child is not None:
                 self._child.kill(reason)
 
-    def _start_child(self) -> None:
+    def _start_child(self) -> Child:
         threads = str(self._task.threads)
         work = make_work_folder(self._folder, self._task.code, self._task.files)
         environment = {
@@ -147,15 +147,16 @@ class _Attempt:
         with self._starting:
             if self._stop_reason is not None:
                 raise Stopped(self._stop_reason)
-            self._child = Child(environment, self._client.send, str(work))
+            child = self._child = Child(environment, self._client.send, str(work))
         if self._task.token:
-            self._child.check(OutputCheck(self._task.output, self._task.hadoop, self._task.token))
+            child.check(OutputCheck(self._task.output, self._task.hadoop, self._task.token))
         # Watched from its start: a child that dies while the rows are still coming ends the attempt at once.
-        self._watcher = threading.Thread(target=self._watch, name="child-watch", daemon=True)
+        self._watcher = threading.Thread(target=self._watch, args=(child,), name="child-watch", daemon=True)
         self._watcher.start()
+        return child
 
-    def _watch(self) -> None:
-        self._outcome = self._child.wait()
+    def _watch(self, child: Child) -> None:
+        self._outcome = child.wait()
         if self._stop_reason is None:
             self._client.send(self._blamed(self._outcome))
 
@@ -231,7 +232,7 @@ class _Attempt:
                 "part of that, beside this host's other workers",
             )
 
-    def _train(self, shard: feed.Shard, engine: Launch) -> None:
+    def _train(self, child: Child, shard: feed.Shard, engine: Launch) -> None:
         hosts = self._client.gather(self._host)
         all_places = places(hosts)
         place = all_places[self._part]
@@ -262,7 +263,7 @@ class _Attempt:
         if fit.ends_at is not None:
             fit = replace(fit, ends_at=self._client.by_monotonic_clock(fit.ends_at))
         environment = dict(engine.join(place, str(shard.folders[0]), gather_by_rank))
-        self._child.order(
+        child.order(
             Order(
                 run=self._task.run,
                 engine=self._task.engine,

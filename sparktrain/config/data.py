@@ -84,7 +84,7 @@ class Data(Section):
     """A column with the rows' weights in the loss."""
 
     @property
-    def schema(self) -> str | None:
+    def schema(self) -> str | None:  # type: ignore[override]  # see below
         """The files' columns and types as Spark's DDL. (pydantic's own BaseModel.schema is an old name.)"""
         return self.ddl
 

@@ -129,12 +129,12 @@ def _features(data: Data) -> Iterator[Problem]:
             if isinstance(feature, Feature):
                 yield from _sequence(f"data.features[{number}]", feature)
         return
-    for name, feature in features.items():
+    for name, given in features.items():
         key = f"data.features.{name}"
-        if isinstance(feature, list):
-            yield from once(key, feature)
-        elif isinstance(feature, Feature):
-            yield from _sequence(key, feature)
+        if isinstance(given, list):
+            yield from once(key, given)
+        elif isinstance(given, Feature):
+            yield from _sequence(key, given)
 
 
 def _sequence(key: str, feature: Feature) -> Iterator[Problem]:

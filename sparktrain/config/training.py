@@ -180,6 +180,7 @@ class Training(Section):
         """Rows a step of each worker, the first ones having one more where it doesn't divide evenly."""
         if self.batch_size is not None:
             return (self.batch_size,) * workers
+        assert self.global_batch_size is not None  # one of both always has a value: see `_fill_in`
         size, more = divmod(self.global_batch_size, workers)
         return tuple(size + (worker < more) for worker in range(workers))
 

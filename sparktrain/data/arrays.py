@@ -6,10 +6,12 @@ Catalyst's expressions are built by hand, as no SQL function gives an array's me
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.types import ArrayType, DataType, DoubleType, FloatType, IntegerType, LongType
+
+from sparktrain.data.jvm import jvm
 
 
 class _Element(NamedTuple):
@@ -29,7 +31,7 @@ _UNSAFE = "org.apache.spark.sql.catalyst.expressions.UnsafeArrayData"
 _HASHES = "org.apache.datasketches.memory.XxHash"  # which Spark's own sketches use, so every Spark has it
 
 
-def is_flat(kind: DataType) -> bool:
+def is_flat(kind: DataType) -> TypeGuard[ArrayType]:
     """Whether a column of this type is such an array."""
     return isinstance(kind, ArrayType) and type(kind.elementType) in _ELEMENTS
 
@@ -44,15 +46,15 @@ def array_hashes(arrays: Mapping[str, ArrayType]) -> list[Column]:
         arrays: types, for which `is_flat` is true, by SQL expressions.
     """
     spark = SparkSession.active()
-    jvm, parse = spark._jvm, spark._jsparkSession.sessionState().sqlParser().parseExpression
-    catalyst, types = jvm.org.apache.spark.sql.catalyst.expressions, jvm.org.apache.spark.sql.types
+    java, parse = jvm(spark), spark._jsparkSession.sessionState().sqlParser().parseExpression
+    catalyst, types = java.org.apache.spark.sql.catalyst.expressions, java.org.apache.spark.sql.types
     invoke, invoke_static, choose = catalyst.objects.Invoke, catalyst.objects.StaticInvoke, catalyst.If
-    column_of, sequence = jvm.org.apache.spark.sql.classic.ExpressionUtils.column, jvm.PythonUtils.toSeq
-    hashes, long, zero = jvm.java.lang.Class.forName(_HASHES), types.DataTypes.LongType, parse("0L")
-    none, no_function = sequence([]), jvm.scala.Option.empty()
+    column_of, sequence = java.org.apache.spark.sql.classic.ExpressionUtils.column, java.PythonUtils.toSeq
+    hashes, long, zero = java.java.lang.Class.forName(_HASHES), types.DataTypes.LongType, parse("0L")
+    none, no_function = sequence([]), java.scala.Option.empty()
     primitives = {}
     for element in {_ELEMENTS[type(kind.elementType)] for kind in arrays.values()}:
-        array = jvm.java.lang.reflect.Array.newInstance(getattr(jvm.java.lang, element.boxed).TYPE, 0)
+        array = java.java.lang.reflect.Array.newInstance(getattr(java.java.lang, element.boxed).TYPE, 0)
         primitives[element] = types.ObjectType(array.getClass())
 
     def hashed(value: str, kind: ArrayType) -> Column:
@@ -88,10 +90,10 @@ def pack(shuffled: DataFrame) -> tuple[DataFrame, dict[str, str | None]]:
     dtypes = {name: _ELEMENTS[type(kind.elementType)].dtype if is_flat(kind) else None for name, kind in kinds.items()}
     numbered = shuffled.toDF(*map(str, range(len(kinds))))
     spark = shuffled.sparkSession
-    jvm, parse = spark._jvm, spark._jsparkSession.sessionState().sqlParser().parseExpression
-    invoke, types = jvm.org.apache.spark.sql.catalyst.expressions.objects.Invoke, jvm.org.apache.spark.sql.types
-    column_of, none = jvm.org.apache.spark.sql.classic.ExpressionUtils.column, jvm.PythonUtils.toSeq([])
-    unsafe, binary = types.ObjectType(jvm.java.lang.Class.forName(_UNSAFE)), types.DataTypes.BinaryType
+    java, parse = jvm(spark), spark._jsparkSession.sessionState().sqlParser().parseExpression
+    invoke, types = java.org.apache.spark.sql.catalyst.expressions.objects.Invoke, java.org.apache.spark.sql.types
+    column_of, none = java.org.apache.spark.sql.classic.ExpressionUtils.column, java.PythonUtils.toSeq([])
+    unsafe, binary = types.ObjectType(java.java.lang.Class.forName(_UNSAFE)), types.DataTypes.BinaryType
 
     def memory(name: str) -> Column:
         own = invoke(parse(f"`{name}`"), "copy", unsafe, none, none, True, True, True)

@@ -18,7 +18,7 @@ def arrow_type(kind: DataType) -> pa.DataType:
     Raises:
         PySparkException: it can't.
     """
-    return to_arrow_type(kind, **({"timezone": "UTC"} if _ZONED else {}))
+    return to_arrow_type(kind, timezone="UTC") if _ZONED else to_arrow_type(kind)
 
 
 def arrow_schema(schema: StructType) -> pa.Schema:

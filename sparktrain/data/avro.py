@@ -7,14 +7,14 @@ import struct
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import IO, Any, cast
 
 import fastavro
 from fastavro.schema import SchemaParseException
 from pyspark.sql import types as T
 
 from sparktrain.data.errors import InputError
-from sparktrain.data.records import Damage
+from sparktrain.data.records import Damage, Readable
 
 # What fastavro raises over bytes that are not what the schema says.
 _DAMAGE = (
@@ -52,13 +52,13 @@ _LOGICAL = {
 _UNREAD = ("time-millis", "time-micros", "duration", "timestamp-nanos", "local-timestamp-nanos")
 
 
-def decode(stream: BinaryIO, path: str, schema: T.StructType) -> Iterator[dict[str, Any] | Damage]:
+def decode(stream: Readable, path: str, schema: T.StructType) -> Iterator[dict[str, Any] | Damage]:
     """Each record's values by column. A field that a file lacks is null."""
     number = 1
     names = schema.fieldNames()
     try:
-        reader = fastavro.reader(stream)
-        for record in reader:
+        reader = fastavro.reader(cast(IO[bytes], stream))  # it only reads
+        for record in cast(Iterator[dict[str, Any]], reader):  # other values than records have no columns: see `infer`
             yield {name: _plain(record[name]) for name in names if name in record}
             number += 1
     except _DAMAGE as error:  # fastavro finds the records only one after the other

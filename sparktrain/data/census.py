@@ -96,11 +96,11 @@ def _measure(rows: DataFrame, label: str) -> str | None:
     if isinstance(rows.schema[label].dataType, FractionalType):
         number = column(CLASS).cast("double")
         fraction = F.coalesce(~F.isnan(number) & (number % 1 != 0), F.lit(False))
-    different, fractions = labels.limit(_LOOK).agg(F.count_distinct(CLASS), F.max(fraction)).first()
+    different, fractions = labels.limit(_LOOK).agg(F.count_distinct(CLASS), F.max(fraction)).collect()[0]
     if fractions:
         return _FRACTION
     if different > _FEW:  # of which the estimate is off by a twentieth
-        different = max(different, labels.agg(F.approx_count_distinct(CLASS)).first()[0] / 2)
+        different = max(different, labels.agg(F.approx_count_distinct(CLASS)).collect()[0][0] / 2)
     return _MANY if different > MAX_CLASSES else None
 
 

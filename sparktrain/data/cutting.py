@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
@@ -92,6 +92,6 @@ def _training(census: Census) -> DataFrame:
 
 def _beside(rows: DataFrame, values: Mapping[Any, tuple], columns: str, how: str) -> DataFrame:
     """Rows with values of their class beside them."""
-    schema = StructType([rows.schema[CLASS], *StructType.fromDDL(columns).fields])
+    schema = StructType([rows.schema[CLASS], *cast(StructType, StructType.fromDDL(columns)).fields])
     few = rows.sparkSession.createDataFrame([(key, *value) for key, value in values.items()], schema)
     return rows.join(F.broadcast(few), CLASS, how)

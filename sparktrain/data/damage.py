@@ -72,7 +72,7 @@ def _suspects(frame: DataFrame, tolerant: DataFrame, content: Column) -> list[st
     Those that have no rows are among them. So only these few are read once for each that is damaged.
     """
     file = F.col("_metadata.file_path")
-    said = dict(tolerant.groupBy(file).count().collect())  # without a column, rows are counted in the footers
+    said: dict[str, int] = dict(tolerant.groupBy(file).count().collect())  # without a column, rows are counted in the footers
     read = {name: rows for name, rows, _ in tolerant.groupBy(file).agg(F.count("*"), F.bit_xor(content)).collect()}
     whole = {normal(unquote(name)) for name, rows in said.items() if read.get(name) == rows}
     return [each.path for each in files_behind(frame) if normal(each.path) not in whole]

@@ -13,6 +13,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from sparktrain.data.errors import InputError, first_line
+from sparktrain.data.jvm import jvm
 
 _SLASHES = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):/+(?=/)")  # file:///x and file:/x are one place
 # As Hadoop writes a FileStatus down
@@ -156,7 +157,7 @@ def read_start(spark: SparkSession, path: str, size: int, gzipped: bool) -> byte
     place, system = place_of(spark, path)
     stream = system.open(place)
     try:
-        source = spark._jvm.java.util.zip.GZIPInputStream(stream) if gzipped else stream
+        source = jvm(spark).java.util.zip.GZIPInputStream(stream) if gzipped else stream
         return bytes(source.readNBytes(size))
     finally:
         stream.close()
@@ -164,7 +165,7 @@ def read_start(spark: SparkSession, path: str, size: int, gzipped: bool) -> byte
 
 def place_of(spark: SparkSession, path: str) -> tuple[Any, Any]:
     """A path and its file system, both Hadoop's."""
-    place = spark._jvm.org.apache.hadoop.fs.Path(path)
+    place = jvm(spark).org.apache.hadoop.fs.Path(path)
     return place, place.getFileSystem(spark._jsc.hadoopConfiguration())
 
 

@@ -36,7 +36,8 @@ def row_hash(frame: DataFrame, seed: int) -> Column:
     n²/2⁶⁵: 3 in 100 for a billion rows; such rows are then taken for equal where a sample is cut between them, and where
     equal rows are dealt out.
     """
-    texts, arrays = [f"cast({seed} AS bigint)"], {}
+    texts = [f"cast({seed} AS bigint)"]
+    arrays: dict[str, ArrayType] = {}
     for field in sorted(frame.schema.fields, key=lambda field: field.name):
         texts += _member(quoted(field.name), field.dataType, arrays)
     return F.xxhash64(_hash(texts), *array_hashes(arrays)) if arrays else _hash(texts)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, IllegalArgumentException
 from pyspark.ml import Estimator, Pipeline, PipelineModel, Transformer
+from pyspark.ml.param.shared import HasOutputCol, HasOutputCols
 from pyspark.ml.util import DefaultParamsReader
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -46,7 +47,8 @@ def columns_after(stages: Estimator | Transformer, frame: DataFrame) -> list[str
     if not all(hasattr(part, "_to_java") for part in parts):
         return None
     try:
-        told = list(stages._to_java().transformSchema(frame._jdf.schema()).fieldNames())
+        whole: Any = stages  # has `_to_java`, of which pyspark's types know nothing, as all its parts do
+        told = list(whole._to_java().transformSchema(frame._jdf.schema()).fieldNames())
     except (IllegalArgumentException, AnalysisException, Py4JJavaError) as error:
         # Not every estimator tells the columns that it will make (Spark's TargetEncoder doesn't): fitting will.
         if any(f"`{name}`" in first_line(error) for part in parts for name in _made(part)):
@@ -59,8 +61,9 @@ def columns_after(stages: Estimator | Transformer, frame: DataFrame) -> list[str
 
 def _made(stage: Estimator | Transformer) -> list[str]:
     """The columns that a stage says it makes."""
-    one = [stage.getOutputCol()] if stage.hasParam("outputCol") else []
-    return one + (stage.getOutputCols() if stage.hasParam("outputCols") and stage.isDefined("outputCols") else [])
+    one = [cast(HasOutputCol, stage).getOutputCol()] if stage.hasParam("outputCol") else []
+    several = stage.hasParam("outputCols") and stage.isDefined("outputCols")
+    return one + (cast(HasOutputCols, stage).getOutputCols() if several else [])
 
 
 def fitted(stages: Estimator | Transformer, training: DataFrame) -> PipelineModel:
@@ -119,9 +122,11 @@ def _content(spark: SparkSession, url: str) -> dict[str, Any]:
             if folder not in found:
                 rows = spark.read.parquet(f"{qualified(spark, url)}/{folder}")
                 total = F.sum(row_hash(rows, 0).cast("decimal(38,0)"))
-                found[folder] = tuple(rows.agg(F.count("*"), total).first())
+                found[folder] = tuple(rows.agg(F.count("*"), total).collect()[0])
         elif folder.rpartition("/")[2] == "metadata":
-            about = json.loads(read_file(spark, file.path))
+            content = read_file(spark, file.path)
+            assert content is not None  # it was listed a moment ago
+            about = json.loads(content)
             found[folder] = {key: value for key, value in about.items() if key not in _OF_A_SAVING}
         else:  # a stage that writes in a way of its own
             found[name] = read_file(spark, file.path)

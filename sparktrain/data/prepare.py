@@ -126,6 +126,7 @@ def _marked(
         if validation is not None and validation.where is not None:
             mark = splitting.by_condition(validation.where, rows)
         elif validation is not None:
+            assert validation.fraction is not None  # exactly one of the three is given
             rows = rows.withColumn(ROW, row_hash(rows, seed))
             mark = splitting.by_fraction(validation.fraction, validation.by, rows, seed)
         rows = _identified(rows, seed, mark)
@@ -269,6 +270,7 @@ def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str],
         elif sample.per_class is not None:
             taken, notes = sampling.of_per_class(sample.per_class, by_name)
         else:
+            assert sample.fractions is not None  # exactly one of the three is given
             taken, notes = sampling.of_fractions(sample.fractions, by_name)
         prepared._notes += notes
         if data.validation is not None:

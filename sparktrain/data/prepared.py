@@ -72,8 +72,9 @@ class Prepared:
     def name(self, label: Any) -> Any:
         """What a value of the frame's label column stands for."""
         names = self.label_names
-        known = names is not None and isinstance(label, float) and label.is_integer() and 0 <= label < len(names)
-        return names[int(label)] if known else label
+        if names is not None and isinstance(label, float) and label.is_integer() and 0 <= label < len(names):
+            return names[int(label)]
+        return label
 
     def store(self, url: str) -> None:
         """Write the frame to a storage, and have it read from there until it is released.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, ParseException, PySparkException
@@ -44,14 +44,17 @@ class Source:
 
 
 def read_table(spark: SparkSession, table: str | None, sql: str | None) -> Source:
-    """The rows of a table of Spark's catalog, or of a query.
+    """The rows of a table of Spark's catalog, or of a query: exactly one of them is given.
 
     Raises:
         InputError: there is no such table, or the query can't be understood.
     """
     key = "data.table" if table is not None else "data.sql"
     try:
-        return Source(spark.table(table) if table is not None else spark.sql(sql), key)
+        if table is not None:
+            return Source(spark.table(table), key)
+        assert sql is not None
+        return Source(spark.sql(sql), key)
     except (AnalysisException, ParseException) as error:
         hint = ""
         if error.getCondition() == "TABLE_OR_VIEW_NOT_FOUND" and spark.conf.get("spark.sql.catalogImplementation") != "hive":
@@ -116,7 +119,7 @@ def _about(spark: SparkSession, paths: Sequence[str], format: str, key: str, err
 
 def _parsed(schema: str) -> StructType:
     try:
-        return StructType.fromDDL(schema)
+        return cast(StructType, StructType.fromDDL(schema))
     except (PySparkException, Py4JJavaError) as error:
         raise InputError(
             f"data.schema: {schema!r} is no list of columns and types: {first_line(error)} "

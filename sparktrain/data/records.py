@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 import pyarrow as pa
 from pyspark.accumulators import Accumulator, AccumulatorParam
@@ -39,7 +39,13 @@ class Damage:
     rest: bool = False
 
 
-Decode = Callable[[BinaryIO, str, StructType], Iterator["dict[str, Any] | Damage"]]
+class Readable(Protocol):
+    """What decoding asks of an open file."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+Decode = Callable[[Readable, str, StructType], Iterator["dict[str, Any] | Damage"]]
 
 
 class Tally(AccumulatorParam):
@@ -100,7 +106,7 @@ def intact(records: Iterator[dict[str, Any] | Damage], path: str, tally: Accumul
             )
         passed += not record.rest
         rest = record.number if record.rest else 0
-    if passed or rest:
+    if tally is not None and (passed or rest):
         tally.add({path: (passed, rest)})
 
 
@@ -169,7 +175,7 @@ def told(passed: Mapping[str, tuple[int, int]]) -> list[str]:
 
 
 @contextmanager
-def opened(path: str, settings: Mapping[str, str]) -> Iterator[BinaryIO]:
+def opened(path: str, settings: Mapping[str, str]) -> Iterator[Readable]:
     """A file's bytes, unpacked where its name ends in .gz; from far away, by a copy on the local disk."""
     folder, _, name = path.rpartition("/")
     if folder.startswith("file:"):

@@ -25,7 +25,9 @@ def by_fraction(fraction: float, by: str | None, frame: DataFrame, seed: int) ->
     identity = column(ROW)
     if by is not None:
         require_columns(unknown([by], frame.schema), frame.columns, "data.validation.by: the frame after data.preprocess")
-        identity = F.xxhash64(F.expr(meant(by, frame.schema)))
+        meaning = meant(by, frame.schema)
+        assert meaning is not None
+        identity = F.xxhash64(F.expr(meaning))
     return derived_hash("validation", F.lit(seed).cast("bigint"), identity) < F.lit(threshold(fraction))
 
 

@@ -58,6 +58,7 @@ def read(spark: SparkSession, data: Data, needed: Sequence[str], loaded: Sequenc
         InputError: there is no whole prepared frame, or its classes are others than the job's or the loaded run's.
         MissingColumn: it hasn't the columns.
     """
+    assert data.prepared is not None
     try:
         url = qualified(spark, data.prepared)
         summary = _json(spark, url, SUMMARY)

@@ -11,7 +11,7 @@ import functools
 import io
 import zlib
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import google_crc32c
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -33,7 +33,7 @@ from pyspark.sql.types import (
 )
 
 from sparktrain.data.errors import InputError
-from sparktrain.data.records import Damage
+from sparktrain.data.records import Damage, Readable
 
 _KINDS = {
     BinaryType: "bytes_list",
@@ -48,7 +48,7 @@ _KINDS = {
 }
 
 
-def payloads(stream: BinaryIO) -> Iterator[bytes | Damage]:
+def payloads(stream: Readable) -> Iterator[bytes | Damage]:
     """The bytes of each record, their checksum checked, or what is wrong with it."""
     number = 0
     while True:
@@ -81,7 +81,7 @@ def payloads(stream: BinaryIO) -> Iterator[bytes | Damage]:
             yield body
 
 
-def decode(stream: BinaryIO, path: str, schema: StructType) -> Iterator[dict[str, Any] | Damage]:
+def decode(stream: Readable, path: str, schema: StructType) -> Iterator[dict[str, Any] | Damage]:
     """Each record's values by column. A feature that a record lacks, or that holds no value, is null.
 
     Raises:

@@ -65,7 +65,7 @@ class RunProgress:
         """What the workers do, for a person."""
         with self._lock:
             if self._progress:
-                return training_line(self._progress, time.monotonic() - self._training_since)
+                return training_line(self._progress, self._training_seconds())
             phases = set(self._phases.values())
             rows = sum(filling.rows for filling in self._filling.values())
             size = sum(filling.bytes for filling in self._filling.values())
@@ -80,7 +80,7 @@ class RunProgress:
         with self._lock:
             if not self._progress:
                 return {"phase": self.phase}
-            slowest, rate = _pace(self._progress, time.monotonic() - self._training_since)
+            slowest, rate = _pace(self._progress, self._training_seconds())
             return {
                 "phase": self.phase,
                 "epoch": slowest.epoch,
@@ -90,6 +90,10 @@ class RunProgress:
                 "rows_per_second": rate and round(rate, 1),
                 "loss": finite(slowest.logs.get("loss")),
             }
+
+    def _training_seconds(self) -> float:
+        assert self._training_since is not None  # a worker tells of its phase before it tells how far it is
+        return time.monotonic() - self._training_since
 
 
 def _pace(progress: Mapping[int, Progress], seconds: float) -> tuple[Progress, float | None]:

@@ -151,13 +151,13 @@ def _told(origin: Mapping[str, Any]) -> dict[str, str]:
     return told
 
 
-def show_end(console: Console, summary: Mapping[str, object], output: str) -> None:
+def show_end(console: Console, summary: Mapping[str, Any], output: str) -> None:
     """Show the table at a run's end, and where its model is on a line that can be copied whole."""
     console.print(end_table(summary))
     console.print(f"The model is at {output}/model.keras", soft_wrap=True, markup=False, highlight=False)
 
 
-def end_table(summary: Mapping[str, object], output: str | None = None) -> Table:
+def end_table(summary: Mapping[str, Any], output: str | None = None) -> Table:
     """The table at a run's end; with where the run is, where that is given."""
     table = Table(show_header=False, title=f"run {summary['run']}", title_justify="left")
     table.add_column()

@@ -17,6 +17,7 @@ from sparktrain.cluster.executors import ApplicationExecutors
 from sparktrain.cluster.gathering import Bounds, Executors, gather
 from sparktrain.cluster.local_disks import spare_of
 from sparktrain.cluster.slots import ClusterRefused, NoSlots, Slots, check_application, count_slots
+from sparktrain.cluster.spark_context import jvm, master
 from sparktrain.config import ConfigError
 from sparktrain.doctor import averaging_probe, executor_probe, feed_probe, verdicts
 from sparktrain.doctor.finding import Finding
@@ -106,7 +107,7 @@ class Examination:
         self._settings = dict(self._context.getConf().getAll())
         self._unfit = ""  # the check that says that executors can't be used
         self._slots: Slots | None = None
-        self._seen: list[dict[str, Any]] | None = None
+        self._seen: list[dict[str, Any]] = []  # what was seen on each executor
         self._resident: int | None = None  # bytes of a training process
 
     def go(self) -> list[Finding]:
@@ -121,7 +122,7 @@ class Examination:
             ("storage from the executors", 90, self._storage_there),
             ("feed", 180, self._feed),
             (f"averaging, {self._engine}", 300, self._average),
-            ("memory beside the heap", 10, lambda: verdicts.memory(self._settings, self._context.master, self._resident)),
+            ("memory beside the heap", 10, lambda: verdicts.memory(self._settings, master(self._context), self._resident)),
         ):
             if self._unfit and check in _NEED_EXECUTORS.union({f"averaging, {self._engine}"}):
                 self.findings.append(Finding(check, f"not looked at: see `{self._unfit}`", "warning"))
@@ -150,11 +151,11 @@ class Examination:
         return named or "python3 on their PATH, as neither spark.pyspark.python nor PYSPARK_PYTHON is set"
 
     def _driver(self) -> Finding:
-        jvm, context = self._context._jvm, self._context
+        java, context = jvm(self._context), self._context
         self.facts["driver"] = about = {
             "versions": versions(),
-            "java": jvm.System.getProperty("java.version"),
-            "hadoop_client": jvm.org.apache.hadoop.util.VersionInfo.getVersion(),
+            "java": java.System.getProperty("java.version"),
+            "hadoop_client": java.org.apache.hadoop.util.VersionInfo.getVersion(),
             "spark": context.version,
             "master": context.master,
             "application": context.applicationId,
@@ -179,17 +180,18 @@ class Examination:
     def _executors(self) -> Finding:
         asked = int(self._settings.get("spark.executor.instances", "0"))
         try:
-            self._slots = gather(
+            slots = gather(
                 Executors(self._context), Bounds(self._workers, max(self._workers, asked)), self._wait, on_waiting=self._tell
             )
         except NoSlots:
-            self._slots = count_slots(self._context)
-            if not self._slots.most:
+            slots = count_slots(self._context)
+            if not slots.most:
                 raise
+        self._slots = slots
         self.facts["executors"] = listed = self._listed()
         self._seen = self._everywhere(executor_probe.look)
         self.facts["on_executors"] = self._seen
-        return verdicts.executors(self._slots, listed, self._seen, self._settings, self._workers)
+        return verdicts.executors(slots, listed, self._seen, self._settings, self._workers)
 
     def _listed(self) -> list[dict[str, Any]]:
         """The executors as Spark's own pages list them."""
@@ -214,12 +216,13 @@ class Examination:
         url, hadoop = qualified(self._spark, self._output), hadoop_settings(self._spark)
         root = open_folder(url, hadoop)
         folder = root.join(f"_doctor-{secrets.token_hex(4)}")
-        shared: str | None = "shared"
+        shared: str | None = None
         try:
             existed = root.exists()
-            folder.write_text(shared, "from the driver")
+            folder.write_text("shared", "from the driver")
+            shared = "shared"
         except StorageError:  # told by the driver's own line; executors may do better
-            shared = None
+            pass
         try:
             tried = self._everywhere(partial(executor_probe.use_storage, url=folder.url, hadoop=hadoop, shared=shared))
         finally:
@@ -229,7 +232,8 @@ class Examination:
         return verdicts.storage("executors", tried, url)
 
     def _feed(self) -> Finding:
-        measured = feed_probe.measure(self._spark, self._slots, min(self._workers, self._slots.most), self._megabytes)
+        slots = self._found_slots
+        measured = feed_probe.measure(self._spark, slots, min(self._workers, slots.most), self._megabytes)
         self.facts["feed"] = measured
         return verdicts.feeding(measured)
 
@@ -246,9 +250,15 @@ class Examination:
         self._resident = max(each["resident"] for each in measured)
         return verdicts.averaging(self._engine, _MEGABYTES, measured)
 
+    @property
+    def _found_slots(self) -> Slots:
+        assert self._slots is not None  # what needs them is not looked at where there are none
+        return self._slots
+
     def _everywhere(self, function: Callable[[int], Value]) -> list[Value]:
-        most = self._slots.most if self._slots.local else self._workers
-        return ApplicationExecutors(self._context, self._slots, min(self._workers, most)).run(function, "doctor")
+        slots = self._found_slots
+        most = slots.most if slots.local else self._workers
+        return ApplicationExecutors(self._context, slots, min(self._workers, most)).run(function, "doctor")
 
 
 def within(spark: SparkSession, seconds: float, action: Callable[[], Value]) -> Value:

@@ -54,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         examination.go()
     except BaseException as error:  # Spark that doesn't start, and a stop from outside: what was found is told all the same
         result, details = failed(error, "doctor", None, 0)
-        findings.append(Finding("the examination", result.reason, "bad", "start it again; Spark's own lines above say more"))
+        findings.append(
+            Finding("the examination", result.reason or "", "bad", "start it again; Spark's own lines above say more")
+        )
         facts["end"] = details
     try:
         if spark is not None:

@@ -61,18 +61,14 @@ def train(run: RunContext, prepared: Prepared, slots: Slots, work: Work) -> list
         AttemptFailed, StageFailed, LaunchFailed: the last attempt's.
         InputError: rows or files that can't be trained on.
     """
-    policy = RetryPolicy(run.job.training.max_failures, _checkpoint(run.folder.staged, run.job.training.workers))
+    policy = RetryPolicy(run.job.training.max_failures, _checkpoint(run.folder.staged, run.workers))
     while True:
         run.timeline.begin_attempt()
         try:
             with _engine(run, slots) as launch:
                 return _attempt(run, prepared, slots, work, launch, last=policy.exhausted)
         except (AttemptFailed, StageFailed) as error:
-            retry = (
-                policy.after(_kind(error), _checkpoint(run.folder.staged, run.job.training.workers))
-                if not run.rehearsal
-                else None
-            )
+            retry = policy.after(_kind(error), _checkpoint(run.folder.staged, run.workers)) if not run.rehearsal else None
             if retry is None:
                 raise
             run.display.note(f"attempt {run.timeline.attempts} failed: {error}")
@@ -97,15 +93,14 @@ def _kind(error: AttemptFailed | StageFailed) -> Kind:
 
 def _engine(run: RunContext, slots: Slots) -> AbstractContextManager[Callable[[], Launch]]:
     """What the engine needs on the executors while the workers train; it makes each task's own part of it."""
-    executors = ApplicationExecutors(run.spark.sparkContext, slots, run.job.training.workers)
+    executors = ApplicationExecutors(run.spark.sparkContext, slots, run.workers)
     return bring_up(run.job.training.engine, executors, run.job.cluster.slots_timeout, run.display.note)
 
 
 def _attempt(
     run: RunContext, prepared: Prepared, slots: Slots, work: Work, launch: Callable[[], Launch], last: bool
 ) -> list[Finished]:
-    training = run.job.training
-    parts = training.workers
+    training, parts = run.job.training, run.workers
     sizes = training.batch_sizes(parts)
     checkpoint = _checkpoint(run.folder.staged, parts)
     if checkpoint is not None or run.timeline.attempts > 1:
@@ -177,8 +172,9 @@ def _attempt(
     except NoTasks as error:
         raise prepared.why_empty() from error
     except StageFailed as error:
-        known = explain(error.__cause__)  # a file or a record that can't be read
-        raise known or error from error.__cause__
+        cause = error.__cause__
+        known = explain(cause) if cause is not None else None  # a file or a record that can't be read
+        raise known or error from cause
     run.timeline.mark("end")
     return finished
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from sparktrain.cluster.spark_context import master
 from sparktrain.driver.hadoop import qualified
 from sparktrain.storage import Folder, NotFound, StorageError, open_folder
 
@@ -125,6 +126,7 @@ class ExecutorLease:
         return 0, None
 
     def _write(self, state: str) -> None:
+        assert self._mine is not None  # only the one whose turn it is writes
         self._signs += 1
         self._signed = self._clock()
         self._folder.write_bytes(self._name(self._mine), self._record(state))
@@ -139,9 +141,9 @@ class ExecutorLease:
 def executor_lease(spark: SparkSession, job: str, hadoop: Mapping[str, str], note: Callable[[str], None]) -> ExecutorLease | None:
     """A run's part in the turns of the cluster that its application runs on; None where that has no other application."""
     context = spark.sparkContext
-    if context.master.startswith("local"):
+    if master(context).startswith("local"):
         return None
     conf = context.getConf()
-    cluster = f"{context.master} {conf.get('spark.yarn.queue', 'default')}"
+    cluster = f"{master(context)} {conf.get('spark.yarn.queue', 'default')}"
     who = {"application": context.applicationId, "user": context.sparkUser(), "job": job}
     return ExecutorLease(open_folder(qualified(spark, "/tmp"), hadoop), cluster, who, note)

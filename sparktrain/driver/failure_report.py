@@ -64,6 +64,6 @@ def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -
 
 def show(result: Result, details: str, console: Console) -> None:
     """Show why a run did not finish, as `failed` tells it."""
-    console.print(Text(result.reason, style="bold red"))
+    console.print(Text(result.reason or "", style="bold red"))
     if details:
         console.print(Text(details))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import SparkSession
 
+from sparktrain.cluster.spark_context import jvm
 from sparktrain.data import explained
 from sparktrain.storage import HADOOP_KEYS
 
@@ -11,7 +12,8 @@ from sparktrain.storage import HADOOP_KEYS
 def hadoop_settings(spark: SparkSession) -> dict[str, str]:
     """What storage needs of Hadoop's configuration as the driver's JVM has it."""
     # A plain Configuration knows hdfs-site.xml only once something has used HDFS; this one reads it.
-    conf = spark.sparkContext._jvm.org.apache.hadoop.hdfs.HdfsConfiguration(spark.sparkContext._jsc.hadoopConfiguration())
+    context = spark.sparkContext
+    conf = jvm(context).org.apache.hadoop.hdfs.HdfsConfiguration(context._jsc.hadoopConfiguration())
     return dict(conf.getValByRegex(HADOOP_KEYS))
 
 
@@ -25,8 +27,7 @@ def qualified(spark: SparkSession, path: str) -> str:
     """
     if "://" in path and not path.startswith(("hdfs:", "file:")):
         return path
-    jvm = spark.sparkContext._jvm
-    hadoop_path = jvm.org.apache.hadoop.fs.Path(path)
+    hadoop_path = jvm(spark.sparkContext).org.apache.hadoop.fs.Path(path)
     conf = spark.sparkContext._jsc.hadoopConfiguration()
     with explained():
         url = hadoop_path.getFileSystem(conf).makeQualified(hadoop_path).toString()

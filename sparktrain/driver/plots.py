@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from typing import cast
 
 
 def curves(history: Mapping[str, list[float]]) -> bytes:
     """A PNG picture of the history: each metric by epoch, its validation beside it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     names = [name for name in history if not name.startswith("val_")]
     figure = Figure(figsize=(4.5 * max(1, len(names)), 3.2), layout="constrained")
@@ -19,7 +21,7 @@ def curves(history: Mapping[str, list[float]]) -> bytes:
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             if key in history:
                 axes.plot(range(1, len(history[key]) + 1), history[key], marker="o", label=label)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        cast(MaxNLocator, axes.xaxis.get_major_locator()).set_params(integer=True)  # matplotlib's default is one
         axes.legend()
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=110)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from sparktrain.data import Prepared
 from sparktrain.display.tables import add_classes
-from sparktrain.driver.worker_spec import rows_of_each
+from sparktrain.driver.worker_spec import share_of_rows
 from sparktrain.feed.spool import DISK
 from sparktrain.interfaces.messages import Joined
 from sparktrain.runs.records import Summary
@@ -55,6 +55,7 @@ def rehearsal(prepared: Prepared, joined: Mapping[int, Joined], summary: Summary
         whole: whether every worker gets all training rows.
     """
     rows, validation_rows = prepared.rows, prepared.validation_rows
+    assert rows is not None and validation_rows is not None  # a rehearsal counts them
     seen = sum(part.training_rows + part.validation_rows for part in joined.values())
     size = sum(part.disk for part in joined.values())
     return Rehearsal(
@@ -65,6 +66,6 @@ def rehearsal(prepared: Prepared, joined: Mapping[int, Joined], summary: Summary
         # The parts differ by chance; an even deal is what to expect
         steps_per_epoch=math.ceil(rows * (len(joined) if whole else 1) / summary.batch),
         batch=summary.batch,
-        disk_per_worker=math.ceil(DISK * size / max(1, seen) * rows_of_each(prepared, len(joined), whole)),
+        disk_per_worker=math.ceil(DISK * size / max(1, seen) * share_of_rows(rows, validation_rows, len(joined), whole)),
         parameters=summary.parameters,
     )

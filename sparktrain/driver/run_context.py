@@ -74,6 +74,13 @@ class RunContext:
         return {"application": context.applicationId, "user": context.sparkUser()}
 
     @property
+    def workers(self) -> int:
+        """How many workers the run has, once their executors were gathered."""
+        workers = self.job.training.workers
+        assert isinstance(workers, int)
+        return workers
+
+    @property
     def all_rows_each(self) -> bool:
         """Whether every worker has all training rows (`split: epochs`)."""
         return self.job.training.split == "epochs"

@@ -104,7 +104,8 @@ class RunLifecycle:
         self._display.log.add(f"{result.status}: {result.reason}" + (f"\n{details.rstrip()}" if details else ""))
         if self._rehearsal or isinstance(error, ClaimLost):  # what is there is the other process's by now
             return
-        record = End(**result.line().model_dump(), finished=now(), traceback=details, **self._who)
+        known: dict[str, Any] = {**result.line().model_dump(), **self._who}
+        record = End(**known, finished=now(), traceback=details)
         self._display.tidy(
             lambda: self._leave(record), "how the run ended is not on the storage, or what it had written is still there"
         )

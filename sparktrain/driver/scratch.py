@@ -7,6 +7,7 @@ import stat
 
 from pyspark.sql import SparkSession
 
+from sparktrain.cluster.spark_context import jvm
 from sparktrain.config import ConfigError, Problem
 from sparktrain.driver.hadoop import qualified
 
@@ -57,7 +58,7 @@ def _made_on_this_machine(path: str) -> str | None:
 
 
 def _made(spark: SparkSession, url: str) -> str | None:
-    hadoop = spark.sparkContext._jvm.org.apache.hadoop
+    hadoop = jvm(spark.sparkContext).org.apache.hadoop
     place = hadoop.fs.Path(url)
     system = place.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
     mode = hadoop.fs.permission.FsPermission(f"{_MINE_ALONE:o}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ class SuppliedObjects:
     pipeline: Estimator | Transformer | None = None
     model: Any = None
     preprocess: Callable[..., DataFrame] | None = None
-    callbacks: Callable[..., list] | None = None
+    callbacks: Callable[..., Sequence[Any]] | None = None
 
     @property
     def functions(self) -> tuple[Any, ...]:

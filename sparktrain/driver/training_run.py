@@ -172,9 +172,12 @@ class _TrainingRun:
         model = run.supplied.model
         if model is not None and callable(getattr(model, "train_on_batch", None)):
             return from_object(model, run.job, run.folder.staged)
-        if model is not None or run.job.model.load is None:
-            return from_builder(run.job.model.build if model is None else model, run.job)
-        self._parent = find_parent_run(run.spark, run.job.model.load, run.hadoop)
+        load, build = run.job.model.load, run.job.model.build
+        if model is not None or load is None:
+            builder = build if model is None else model
+            assert builder is not None  # a job without a model is refused by its rules
+            return from_builder(builder, run.job)
+        self._parent = find_parent_run(run.spark, load, run.hadoop)
         return from_parent(self._parent, run.job, run.search)
 
     def _publish_only(self) -> Result:
@@ -182,7 +185,9 @@ class _TrainingRun:
         folder = self._run.folder
         self._run.display.note(f"run {self._run.id} was complete, but for its publishing")
         folder.publish()
-        return self._finished(folder.finished_summary(), self._saved_history())
+        summary = folder.finished_summary()
+        assert summary is not None  # it was published just now
+        return self._finished(summary, self._saved_history())
 
     def _resume(self, earlier: str) -> None:
         """Go on with what an earlier driver of this run has left."""

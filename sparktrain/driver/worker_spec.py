@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 from pyspark.errors import PySparkException
 from pyspark.sql.types import StructType
@@ -26,14 +27,14 @@ def class_weights(training: Training, labels: Sequence | None) -> dict[int, floa
     """
     if training.class_weight is None:
         return None
-    known = {label: index for index, label in enumerate(labels or ())}
+    known: dict[Any, int] = {label: index for index, label in enumerate(labels or ())}
     unknown = [
         label for label in training.class_weight if (label not in known if labels is not None else not isinstance(label, int))
     ]
     if unknown:
         allowed = f"labels among {list(known)}" if labels is not None else "whole numbers, as the label column has"
         raise ConfigError([Problem("training.class_weight", f"came with {unknown}", allowed)])
-    return {known.get(label, label): weight for label, weight in training.class_weight.items()}
+    return {known[label] if labels is not None else cast(int, label): weight for label, weight in training.class_weight.items()}
 
 
 def refuse_unvalidated(training: Training, prepared: Prepared) -> None:
@@ -48,6 +49,7 @@ def refuse_unvalidated(training: Training, prepared: Prepared) -> None:
         *(["training.early_stopping.monitor"] if stop is not None and stop.monitor.startswith("val_") else []),
     ]
     if asked and not prepared.validation_rows:
+        assert prepared.origin is not None  # what was read by `data.prepared` has one
         came = f"the frame at {prepared.origin['url']} has no validation rows to go by"
         hint = "set data.validation where it is prepared, or go by the training rows"
         raise ConfigError([Problem(key, came, "a data.prepared that has some", hint) for key in asked])
@@ -110,9 +112,14 @@ def rows_of_each(prepared: Prepared, workers: int, whole: bool) -> int | None:
     Args:
         whole: whether each has all training rows.
     """
-    if prepared.rows is None:
+    if prepared.rows is None or prepared.validation_rows is None:
         return None
-    return prepared.rows // (1 if whole else workers) + prepared.validation_rows // workers
+    return share_of_rows(prepared.rows, prepared.validation_rows, workers, whole)
+
+
+def share_of_rows(rows: int, validation_rows: int, workers: int, whole: bool) -> int:
+    """Return about how many of all rows each worker will hold; see `rows_of_each`."""
+    return rows // (1 if whole else workers) + validation_rows // workers
 
 
 def fit_of(

@@ -116,7 +116,7 @@ def _agreement(summaries: Sequence[dict[str, Any]], descriptions: Mapping[int, d
     inputs = {}
     for name, told in first["inputs"].items():
         for index in range(len(told["columns"])):
-            _check_same(known, lambda part, name=name, index=index: part["inputs"][name]["columns"][index])
+            _check_same(known, _input_column(name, index))
         inputs[name] = {"shape": told["shape"], "dtype": told["dtype"]}
     _check_same(known, lambda part: part["label"])
     told = [part["label_ranges"] for part in summaries if part["label_ranges"] is not None]
@@ -143,12 +143,18 @@ def label_counts(counts: Sequence[list[list[int]] | None]) -> list[list[int]] | 
     Returns:
         [label, rows] in the labels' order; None where they are too many, or no whole numbers, so no classes.
     """
-    if None in counts:
-        return None
     total: Counter[int] = Counter()
     for part in counts:
-        total.update(dict(part))
+        if part is None:
+            return None
+        for label, rows in part:
+            total[label] += rows
     return [[label, rows] for label, rows in sorted(total.items())] if len(total) <= MOST_CLASSES else None
+
+
+def _input_column(name: str, index: int) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Return what finds a column of an input in a description."""
+    return lambda part: part["inputs"][name]["columns"][index]
 
 
 def _check_same(known: Sequence[tuple[dict[str, Any], list[int]]], look: Callable[[dict[str, Any]], dict[str, Any]]) -> None:

@@ -181,17 +181,17 @@ def dense(array: pa.Array, column: Column, shape: tuple[int, ...]) -> np.ndarray
         Fault: nulls, NaN, infinities, rows of different shapes.
     """
     dtype = element_dtype(column.name, array.type)
-    offsets = None
-    if column.length is None:
+    offsets, length = None, column.length
+    if length is None:
         rows = _rows(array)
     else:
-        rows, offsets = _padded_elements(array, column, shape, dtype)
+        rows, offsets = _padded_elements(array, column, length, shape, dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         converted = rows.astype(dtype, copy=False)
     if dtype.kind == "f" and not np.isfinite(converted).all():
         raise _not_finite(rows, converted, offsets)
-    if offsets is not None:
-        converted = pad(converted, offsets, column.length, b"" if dtype == strings.DTYPE else column.pad, column.side)
+    if offsets is not None and length is not None:
+        converted = pad(converted, offsets, length, b"" if dtype == strings.DTYPE else column.pad, column.side)
     came = converted.shape[1:]
     if came == shape:
         return converted
@@ -243,7 +243,9 @@ def _rows(array: pa.Array) -> np.ndarray:
     return elements.reshape(len(array), length, *elements.shape[1:])
 
 
-def _padded_elements(array: pa.Array, column: Column, shape: tuple[int, ...], dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def _padded_elements(
+    array: pa.Array, column: Column, length: int, shape: tuple[int, ...], dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray]:
     check_padding(column, array.type)
     if dtype == strings.DTYPE and column.pad:
         raise BadInput(
@@ -260,7 +262,7 @@ def _padded_elements(array: pa.Array, column: Column, shape: tuple[int, ...], dt
     if offsets[-1]:
         return _of_elements(array, offsets), offsets
     # Only empty sequences: what their elements would look like is known from other rows or from the shape given.
-    inner = shape[1:] if shape[0] == column.length else (math.prod(shape) // column.length,)
+    inner = shape[1:] if shape[0] == length else (math.prod(shape) // length,)
     return np.empty((0, *inner), dtype), offsets
 
 

@@ -67,8 +67,7 @@ class SegmentWriter:
         self._label_ranges: dict[str, tuple[float, float]] = {}  # by the label's field
         self._label_counts = LabelCounts()
         self._digest = 0
-        self._training: Store | None = None
-        self._validation: Store | None = None
+        self._stores: dict[bool, Store] = {}  # by whether it is that of validation rows
 
     @property
     def row_bytes(self) -> int | None:
@@ -78,7 +77,9 @@ class SegmentWriter:
         """
         if self._fields is None or not self._rows:
             return None
-        size = sum(8 * math.prod(field.shape) if field.dtype == strings.DTYPE else field.row_bytes for field in self._fields)
+        size: float = sum(
+            8 * math.prod(field.shape) if field.dtype == strings.DTYPE else field.row_bytes for field in self._fields
+        )
         size += self._content / self._rows
         return math.ceil(size if self._layout.order is None else size * DISK)
 
@@ -86,20 +87,21 @@ class SegmentWriter:
         """Convert, check and keep a batch's rows. The batch itself is not kept."""
         if not batch.num_rows:
             return
-        if self._fields is None:
+        fields = self._fields
+        if fields is None:
             self._undecided.append(batch)
-            self._decide(unpacked(batch, self._layout.sent))
-            if self._fields is None:
+            fields = self._fields = self._decide(unpacked(batch, self._layout.sent))
+            if fields is None:
                 return
             batches, self._undecided = self._undecided, []
         else:
             batches = [batch]
         for waiting in batches:
             rows = self._chunk_rows
-            if any(field.dtype == strings.DTYPE for field in self._fields):
+            if any(field.dtype == strings.DTYPE for field in fields):
                 rows = max(1, min(rows, _WIDE_CHUNK_BYTES * waiting.num_rows // max(1, waiting.nbytes)))
             for start in range(0, waiting.num_rows, rows):
-                self._write(unpacked(waiting.slice(start, rows), self._layout.sent))
+                self._write(unpacked(waiting.slice(start, rows), self._layout.sent), fields)
 
     def close(self, between: Callable[[], None] = lambda: None) -> Filled:
         """Put the rows in order, write what is left and tell what there is.
@@ -109,9 +111,9 @@ class SegmentWriter:
         """
         if self._undecided:
             self._refuse_undecided()
-        stores = [store for store in (self._training, self._validation) if store is not None]
-        for store in stores:
+        for store in self._stores.values():
             store.close(between)
+        training, validation = self._stores.get(False), self._stores.get(True)
         told = {field.name: field.told() for field in self._fields or ()}
         filled = Filled(
             inputs={source.name: told[INPUT + source.name] for source in self._layout.inputs} if told else None,
@@ -122,18 +124,22 @@ class SegmentWriter:
             },
             label_counts=self._label_counts.told(),
             weighted=self._layout.weight is not None,
-            segments=self._training.segments if self._training else [],
-            validation_segments=self._validation.segments if self._validation else [],
-            places=self._training.places if self._training else [],
-            validation_places=self._validation.places if self._validation else [],
-            bytes=sum(store.bytes for store in stores),
+            segments=training.segments if training else [],
+            validation_segments=validation.segments if validation else [],
+            places=training.places if training else [],
+            validation_places=validation.places if validation else [],
+            bytes=sum(store.bytes for store in self._stores.values()),
             digest=self._digest,
         )
-        self._training = self._validation = None
+        self._stores = {}
         return filled
 
-    def _decide(self, batch: pa.RecordBatch) -> None:
-        """Find shapes and dtypes in a first batch that shows them all, and make room for a segment."""
+    def _decide(self, batch: pa.RecordBatch) -> list[Field] | None:
+        """Find shapes and dtypes in a first batch that shows them all, and make room for a segment.
+
+        Returns:
+            The fields; None where the batch does not show them all.
+        """
         layout = self._layout
         fields: list[Field] = []
         for source in layout.inputs:
@@ -141,9 +147,10 @@ class SegmentWriter:
             dtypes = input_dtypes(source, kinds)
             if source.name.startswith(MORE_LABEL):
                 label_dtype(source.columns[0].name, kinds[0], None)
-            shapes = [self._shape(batch, column) for column in source.columns]
-            if None in shapes:
-                return
+            found = [self._shape(batch, column) for column in source.columns]
+            shapes = [shape for shape in found if shape is not None]
+            if len(shapes) < len(found):
+                return None
             shape, dtype = joined(list(zip(shapes, dtypes)), source.columns[0].shape is not None)
             fields.append(
                 Field(INPUT + source.name, source.columns, tuple(shapes), tuple(dtypes), shape, dtype, runs(kinds, shapes))
@@ -151,8 +158,9 @@ class SegmentWriter:
         kind = self._column(batch, layout.label).type
         dtype = label_dtype(layout.label, kind, layout.classes)
         label = Column(layout.label)
-        shape = () if layout.classes is not None else self._shape(batch, label)
-        fields.append(Field(LABEL, (label,), (shape,), (dtype,), shape, dtype))
+        label_shape = () if layout.classes is not None else self._shape(batch, label)
+        assert label_shape is not None  # only that of a column to be padded can stay open
+        fields.append(Field(LABEL, (label,), (label_shape,), (dtype,), label_shape, dtype))
         if layout.weight is not None:
             check_weight_type(layout.weight, self._column(batch, layout.weight).type)
             dtype = np.dtype(np.float32)
@@ -161,14 +169,16 @@ class SegmentWriter:
         if layout.order is not None:
             fields.append(Field(ORDER, (Column(layout.order),), ((),), (np.dtype(np.int64),), (), np.dtype(np.int64)))
         self._chunk_rows = _chunk_rows(row_bytes, self._segment_bytes)
-        for_training = self._segment_bytes
+        shares = {False: self._segment_bytes}
         if layout.validation is not None:
             self._column(batch, layout.validation)
             for_training = self._segment_bytes * 3 // 4
-            capacity = _capacity(self._segment_bytes - for_training, row_bytes)
-            self._validation = Store(self._disks, fields, capacity, self._segment_bytes - for_training, validation=True)
-        self._training = Store(self._disks, fields, _capacity(for_training, row_bytes), for_training, validation=False)
-        self._fields = fields
+            shares = {False: for_training, True: self._segment_bytes - for_training}
+        self._stores = {
+            validation: Store(self._disks, fields, _capacity(share, row_bytes), share, validation)
+            for validation, share in shares.items()
+        }
+        return fields
 
     def _shape(self, batch: pa.RecordBatch, column: Column) -> tuple[int, ...] | None:
         array = self._column(batch, column.name)
@@ -197,17 +207,17 @@ class SegmentWriter:
                         f"[{column.length}, ...], beside its `length`."
                     )
 
-    def _write(self, batch: pa.RecordBatch) -> None:
+    def _write(self, batch: pa.RecordBatch, fields: list[Field]) -> None:
         try:
-            rows = {field.name: list(self._converted(batch, field)) for field in self._fields}
-            for field in self._fields:
+            rows = {field.name: list(self._converted(batch, field)) for field in fields}
+            for field in fields:
                 self._refuse_inexact(batch, field, rows[field.name])
         except BadInput as error:
             if error.row is None:
                 raise
             condition = row_condition(batch, error.row, (self._layout.validation, self._layout.order))
             raise BadInput(f"{error} To find it: WHERE {condition}") from None
-        for name in (LABEL, *(field.name for field in self._fields if field.name.startswith(INPUT + MORE_LABEL))):
+        for name in (LABEL, *(field.name for field in fields if field.name.startswith(INPUT + MORE_LABEL))):
             low, high = rows[name][0].min().item(), rows[name][0].max().item()
             before = self._label_ranges.get(name, (low, high))
             self._label_ranges[name] = min(low, before[0]), max(high, before[1])
@@ -217,16 +227,16 @@ class SegmentWriter:
             keys = rows[ORDER][0] if marked is None else rows[ORDER][0][~marked]
             self._digest = (self._digest + int(keys.view(np.uint64).sum())) % (1 << 64)
         if marked is None or not marked.any():
-            self._training.append(rows, batch.num_rows)
+            self._stores[False].append(rows, batch.num_rows)
         elif marked.all():
-            self._validation.append(rows, batch.num_rows)
+            self._stores[True].append(rows, batch.num_rows)
         else:
-            for store, kept in ((self._training, ~marked), (self._validation, marked)):
+            for validation, kept in ((False, ~marked), (True, marked)):
                 chosen = {name: [part[kept] for part in parts] for name, parts in rows.items()}
-                store.append(chosen, int(kept.sum()))
+                self._stores[validation].append(chosen, int(kept.sum()))
         self._rows += batch.num_rows
         self._content += sum(
-            strings.content(part) for field in self._fields if field.dtype == strings.DTYPE for part in rows[field.name]
+            strings.content(part) for field in fields if field.dtype == strings.DTYPE for part in rows[field.name]
         )
 
     def _converted(self, batch: pa.RecordBatch, field: Field) -> Iterator[np.ndarray]:

@@ -54,8 +54,8 @@ def labels(array: pa.Array, column: str, classes: Sequence[Any] | None, shape: t
         Fault: nulls, NaN, infinities, a label that is none of the classes.
     """
     if classes is None:
-        numbers = dense(array, Column(column), shape)
-        return numbers.astype(np.int32) if numbers.dtype.kind == "b" else numbers
+        rows = dense(array, Column(column), shape)
+        return rows.astype(np.int32) if rows.dtype.kind == "b" else rows
     refuse_nulls(array)
     if pa.types.is_decimal(array.type):
         array = array.cast(pa.float64())

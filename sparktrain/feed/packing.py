@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+
+Length = TypeVar("Length", int, np.ndarray)
 
 _WORD = 8  # bytes: an array is its length in one, a bit for each element that is null in whole ones, its values
 
@@ -82,6 +85,6 @@ def _counted(lengths: np.ndarray) -> np.ndarray:
     return np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
 
 
-def _words(length):
+def _words(length: Length) -> Length:
     """How many words hold a bit for each of so many elements: of one array, or of many."""
     return (length + 63) // 64

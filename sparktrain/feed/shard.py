@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -159,7 +159,8 @@ class Shard:
         validation: bool,
     ) -> Iterator[Batch]:
         """Cut the rows of windows, one window after another, to batches."""
-        window, rows = None, np.empty(0, np.int64)
+        window: Window | None = None
+        rows = np.empty(0, np.int64)
         windows = self._windows(groups, rows_of, validation)
         sizes = iter(sizes)
         try:
@@ -174,9 +175,10 @@ class Shard:
                         yield from (self._batch(self._no_rows()) for _ in range(whole))
                     else:
                         # A batch that this window can't fill alone.
-                        whole, missing, pieces = 1, block[0], []
+                        whole, missing = 1, block[0]
+                        pieces: list[dict[str, np.ndarray]] = []
                         while missing:
-                            if not len(rows):
+                            if window is None or not len(rows):
                                 window, rows = next(windows)
                             taken = min(missing, len(rows))
                             pieces.extend(window.batches(rows[:taken], [taken]))
@@ -188,7 +190,7 @@ class Shard:
 
     def _windows(
         self, groups: Sequence[Sequence[int]], rows_of: Callable[[int], np.ndarray], validation: bool
-    ) -> Iterator[tuple[Window, np.ndarray]]:
+    ) -> Generator[tuple[Window, np.ndarray], None, None]:
         places = self.filled.validation_places if validation else self.filled.places
         paths = [
             [segment_path(self.folders[places[number]], number, validation=validation) for number in group] for group in groups

@@ -65,7 +65,7 @@ class Spool:
             with telling_of_disk(path), open(path, "r+b" if begin else "wb") as file:
                 file.seek(begin)
                 reserve(file, (end - first) * fixed + _ALIGNED)
-                file.write(keys[first:end])
+                file.write(keys[first:end].data)
                 for name, rows in items.items():
                     stretch.fields[name] = file.tell(), rows.dtype, rows[0].size
                     if rows.dtype == strings.DTYPE:
@@ -73,7 +73,7 @@ class Spool:
                         continue
                     step = max(1, _AT_ONCE // rows.itemsize)
                     for start in range(first, end, step):
-                        file.write(rows.take(order[start : min(start + step, end)]))
+                        file.write(rows.take(order[start : min(start + step, end)]).data)
                 file.write(bytes(-file.tell() % _ALIGNED))
                 self._ends[number][disk] = file.tell()
             self._stretches[number].append(stretch)
@@ -106,16 +106,16 @@ class _Stretch(NamedTuple):
 
     disk: int  # of the file
     start: int
-    count: int
+    rows: int
     fields: dict[str, tuple[int, np.dtype, int]]  # where each begins, its items' dtype, and how many values of a row these are
 
     def keys(self, memory: mmap.mmap) -> np.ndarray:
-        return np.frombuffer(memory, np.int64, self.count, self.start)
+        return np.frombuffer(memory, np.int64, self.rows, self.start)
 
     def read(self, file: BinaryIO, name: str, first: int, stop: int) -> np.ndarray:
         start, dtype, width = self.fields[name]
         if dtype == strings.DTYPE:
-            return strings.read_strings(file, start, self.count, width, first, stop)
+            return strings.read_strings(file, start, self.rows, width, first, stop)
         # Not mapped: the system maps much around each of many small pieces, and that would count as our memory.
         data = os.pread(file.fileno(), (stop - first) * dtype.itemsize, start + first * dtype.itemsize)
         return np.frombuffer(data, dtype)
@@ -177,7 +177,7 @@ def _merged(files: Mapping[int, BinaryIO], stretches: Sequence[_Stretch], most: 
         files: by their disk.
     """
     memory = {disk: mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) for disk, file in files.items()}
-    whole = [_Piece(stretch, stretch.keys(memory[stretch.disk]), 0, stretch.count) for stretch in stretches]
+    whole = [_Piece(stretch, stretch.keys(memory[stretch.disk]), 0, stretch.rows) for stretch in stretches]
     waiting = [(_LEAST, _MOST, whole)]
     while waiting:
         least, greatest, pieces = waiting.pop()

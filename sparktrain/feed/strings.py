@@ -39,7 +39,7 @@ def write_strings(file: BinaryIO, rows: np.ndarray) -> None:
     values = rows.reshape(-1)
     offsets = np.zeros(len(values) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=offsets[1:])
-    file.write(offsets)
+    file.write(offsets.data)
     for value in values:
         file.write(value)
 

@@ -32,5 +32,5 @@ def check_types(layout: Layout, kinds: Mapping[str, pa.DataType]) -> None:
                 label_dtype(column.name, kinds[column.name], None)
     if layout.label in kinds:
         label_dtype(layout.label, kinds[layout.label], layout.classes)
-    if layout.weight in kinds:
+    if layout.weight is not None and layout.weight in kinds:
         check_weight_type(layout.weight, kinds[layout.weight])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from sparktrain.feed.segments import Segment
+from sparktrain.feed.strings import StringRows
 
 _WIDE = 1 << 10  # bytes of a row from which each batch is gathered by itself, in one pass
 
@@ -79,7 +80,7 @@ class Window:
         }
 
 
-def _taken(views: Sequence[np.ndarray], local: np.ndarray, start: int, ends: Sequence[int]) -> np.ndarray:
+def _taken(views: Sequence[np.ndarray | StringRows], local: np.ndarray, start: int, ends: Sequence[int]) -> np.ndarray:
     """Rows of the segments in a new array: from each segment those that `local` numbers from the end before to its."""
     # "clip" spares a copy through a buffer; no row number is out of range.
     if len(views) == 1:

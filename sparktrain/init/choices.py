@@ -179,7 +179,7 @@ def _named_classes(label: str, distinct: list[str], rows: int) -> Target:
             f"column {label!r} has {len(distinct):,} different strings in {rows:,} rows: too many to be classes. Take "
             "another column, or make classes of it in `data.preprocess`."
         )
-    task = "binary" if len(distinct) == 2 else "classes"
+    task: Literal["binary", "classes"] = "binary" if len(distinct) == 2 else "classes"
     return Target(label, task, f"{len(distinct)} different strings", tuple(distinct), _outputs(len(distinct)))
 
 

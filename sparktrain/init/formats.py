@@ -194,14 +194,14 @@ def _tfrecord(files: Sequence[Path], label: str, rows: int) -> Found:
                 )
     fields = []
     for name in sorted({name for record in records for name in record}):
-        kinds = {record[name][0] for record in records if name in record}
+        lists = {record[name][0] for record in records if name in record}
         values = [value for record in records if name in record for value in record[name][1]]
         longest = max(len(record[name][1]) for record in records if name in record)
         one = (
             FloatType()
-            if "float_list" in kinds
+            if "float_list" in lists
             else LongType()
-            if "int64_list" in kinds
+            if "int64_list" in lists
             else StringType()
             if all(map(tfrecord._is_text, values))
             else BinaryType()
@@ -213,11 +213,11 @@ def _tfrecord(files: Sequence[Path], label: str, rows: int) -> Found:
 
 
 def _plain(values: list[Any], column: StructField) -> Any:
-    array = isinstance(column.dataType, ArrayType)
-    element = column.dataType.elementType if array else column.dataType
+    kind = column.dataType
+    element = kind.elementType if isinstance(kind, ArrayType) else kind
     if isinstance(element, StringType):
         values = [value.decode() for value in values]
-    return (values or None) if array else values[0] if values else None
+    return (values or None) if isinstance(kind, ArrayType) else values[0] if values else None
 
 
 def _lines(path: Path) -> bytes:

@@ -37,7 +37,7 @@ def exchange(own: Mapping[int, Any], count: int, add: Callable[[numpy.ndarray], 
     del mine
     for first in range(0, len(words), _CHUNK):
         words[first : first + _CHUNK] = _added(words[first : first + _CHUNK], add)
-    whole = memoryview(words).cast("B")
+    whole = words.data.cast("B")
     return [pickle.loads(whole[8 * start : 8 * start + length]) for start, length in zip(starts, lengths)]
 
 

@@ -161,6 +161,7 @@ def output_there(job: Job, principal: str | None = None) -> str:
         StorageError: Hadoop's configuration can't be read, or the user has no name.
     """
     path = job.output.path
+    assert path is not None  # a job without one is refused by its rules
     if "://" in path:
         return path
     settings = hadoop_settings()

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from sparktrain.launcher.spark_home import package_folder
 from sparktrain.storage import SUMMARY, Folder, NotFound, StorageError, open_folder
 
 ENVIRONMENT, JARS = "environment.tar.gz", "spark-jars.zip"
@@ -121,16 +122,16 @@ def package_name() -> str:
 
 def own_code(folder: Path) -> Path:
     """sparktrain itself as a zip in the folder: a wheel in all but its name's end, as Spark takes no other."""
-    found = importlib.util.find_spec("sparktrain")
     distribution = importlib.metadata.distribution("sparktrain")
     target = folder / f"sparktrain-{distribution.version}.zip"
-    source = Path(found.origin).parent
+    source = package_folder("sparktrain")
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(source.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 archive.write(file, Path("sparktrain", file.relative_to(source)))
         # So that its version is known there, too. An egg-info beside the sources has it by another name.
         metadata = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")
+        assert metadata is not None  # an installed distribution has one of the two
         archive.writestr(f"sparktrain-{distribution.version}.dist-info/METADATA", metadata)
     return target
 
@@ -140,7 +141,7 @@ def _distributions() -> list[importlib.metadata.Distribution]:
     needed = _with_what_they_need([("sparktrain", ("", *_extras()))])
     not_there = set(_with_what_they_need([("sparktrain", _ONLY_HERE), ("pip", ("",)), ("wheel", ("",))])) - set(needed)
     sites = {Path(path).resolve() for path in site.getsitepackages()}
-    own = [_name(each) for each in importlib.metadata.distributions() if Path(each.locate_file("")).resolve() in sites]
+    own = [_name(each) for each in importlib.metadata.distributions() if Path(str(each.locate_file(""))).resolve() in sites]
     found = needed | _with_what_they_need([(name, ("",)) for name in own if name not in not_there])
     return [found[name] for name in sorted(found)]
 
@@ -217,5 +218,5 @@ def _pack_jars(target: Path, distributions: list[importlib.metadata.Distribution
 
 def spark_jars() -> Path:
     """The folder of Spark's jars: SPARK_HOME's where that is set, else pyspark's own."""
-    home = os.environ.get("SPARK_HOME") or Path(importlib.util.find_spec("pyspark").origin).parent
+    home = os.environ.get("SPARK_HOME") or package_folder("pyspark")
     return Path(home, "jars")

@@ -10,6 +10,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
+def package_folder(name: str) -> Path:
+    """Find the folder of a package that is installed here, without importing it.
+
+    Raises:
+        ModuleNotFoundError: it isn't.
+    """
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"there is no package {name}", name=name)
+    return Path(spec.origin).parent
+
+
 def with_own_work(master: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Give a local-cluster a SPARK_HOME whose work/ this user can write to.
 
@@ -28,7 +40,7 @@ def with_own_work(master: str, environment: Mapping[str, str]) -> dict[str, str]
     """
     if not master.startswith("local-cluster"):
         return {}
-    home = Path(environment.get("SPARK_HOME") or Path(importlib.util.find_spec("pyspark").origin).parent)
+    home = Path(environment.get("SPARK_HOME") or package_folder("pyspark"))
     work = home / "work"
     if os.access(work if work.exists() else home, os.W_OK | os.X_OK):
         return {}

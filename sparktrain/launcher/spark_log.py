@@ -38,7 +38,7 @@ class SparkLog:
 
     def close(self) -> None:
         """Leave the file where there is something in it."""
-        if self.file is not None:
+        if self.file is not None and self.path is not None:
             self.file.close()
             with contextlib.suppress(OSError):  # somebody has tidied up
                 if self.path.stat().st_size == 0:

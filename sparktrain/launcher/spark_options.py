@@ -135,8 +135,8 @@ def _properties(file: Path) -> dict[str, str]:
         text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     except OSError as error:
         raise BadProperties(f"Spark's settings can't be read: {error}") from error
-    found = (_PROPERTY.fullmatch(line).groups() for line in _logical_lines(text))
-    return {_unescaped(name): _unescaped(value).strip() for name, value in found}
+    found = (match for line in _logical_lines(text) if (match := _PROPERTY.fullmatch(line)) is not None)  # it matches any line
+    return {_unescaped(match[1]): _unescaped(match[2]).strip() for match in found}
 
 
 def _logical_lines(text: str) -> Iterator[str]:

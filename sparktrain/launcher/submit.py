@@ -20,7 +20,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from sparktrain.display.launcher_link import VARIABLE
 from sparktrain.display.result_line import say, tell
@@ -69,12 +69,13 @@ def main(argv: Sequence[str]) -> int:
             logged = place != 0 and not {"-v", "--verbose"} & set(command[1 : abs(place)])
             return _Submission(command, options, folder, on_cluster, more, logged).run()
     except CantSubmit as error:
-        result = Result(run=_run(options), status="refused", reason=str(error))
+        ending, reason = "refused", str(error)
     except OSError as error:  # a full disk
-        result = Result(run=_run(options), status="failed", reason=f"the submit can't be prepared: {error}")
-    tell(result.reason)
+        ending, reason = "failed", f"the submit can't be prepared: {error}"
+    tell(reason)
     if options is None:
         return 1
+    result = Result(run=_run(options), status=ending, reason=reason)
     say(result, options.result)
     return exit_status(result)
 
@@ -155,7 +156,8 @@ def _arrange(
         arranged = build_submit_command(command, place, job, options, folders, Path(folder))
     except (NotPackaged, StorageError, TooLarge) as error:
         raise CantSubmit(str(error)) from error
-    on_cluster = ClusterApplication(arranged.run, arranged.output) if arranged.run is not None else None
+    run, output = arranged.run, arranged.output
+    on_cluster = ClusterApplication(run, output) if run is not None and output is not None else None
     return on_cluster, arranged.command, pythons
 
 
@@ -192,7 +194,7 @@ class _Submission:
 
     def run(self) -> int:
         on_stop(self._relay)
-        errors = None
+        errors: int | IO[bytes] | None = None
         if self._on_cluster is not None:
             errors = subprocess.PIPE
         elif self._log is not None and self._log.file is not None:
@@ -206,7 +208,7 @@ class _Submission:
             return self._ended(127, f"{self._command[0]} can't be started: {error}")
         for number in self._asked:  # while it started
             self._process.send_signal(number)
-        if self._on_cluster is not None:
+        if self._on_cluster is not None and self._process.stderr is not None:
             self._on_cluster.listen(self._process.stderr)
         status = self._process.wait()
         # A JVM that was ended leaves its program behind, which ends its workers, tidies up, and says how it ended.
@@ -241,8 +243,9 @@ class _Submission:
     def _ended(self, status: int, reason: str) -> int:
         if self._log is not None:
             self._log.close()
+        path = self._options.result if self._options is not None else None
         if self._on_cluster is not None and (result := self._on_cluster.end()) is not None:
-            say(result, self._options.result)
+            say(result, path)
             return exit_status(result)
         line = self._handover.line
         if line is not None:
@@ -250,7 +253,7 @@ class _Submission:
             print(line, flush=True)
             return exit_status(Result(**json.loads(line))) if self._options is not None else status
         if self._log is not None and status != 0:
-            self._show_log()
+            _show(self._log)
         promised = self._options is not None or self._handover.announced
         if not promised or (
             status == 0 and self._on_cluster is None
@@ -260,16 +263,17 @@ class _Submission:
             reason = f"{reason}; its log says: {error}"
         if self._asked:
             reason = f"stopped from outside by {signal.Signals(self._asked[0]).name}; {reason}"
-        run, path = (_run(self._options), self._options.result) if self._options is not None else (None, None)
+        run = _run(self._options)
         if self._on_cluster is not None:
             run, reason = self._on_cluster.run, f"{reason}; {self._on_cluster.where}"
         result = Result(run=run, status="stopped" if self._asked else "failed", reason=reason)
         say(result, path)
         return exit_status(result)
 
-    def _show_log(self) -> None:
-        if excerpt := self._log.excerpt():
-            tell(f"{excerpt}\nThese are lines of Spark's own log, {self._log.path}")
+
+def _show(log: SparkLog) -> None:
+    if excerpt := log.excerpt():
+        tell(f"{excerpt}\nThese are lines of Spark's own log, {log.path}")
 
 
 def _dies_with_parent() -> Callable[[], object] | None:

@@ -7,10 +7,13 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from sparktrain.runs.json_text import finite
 from sparktrain.runs.records import Line
+
+if TYPE_CHECKING:
+    from sparktrain.storage import Folder
 
 
 @dataclass
@@ -96,18 +99,15 @@ class Result:
             TrainingError: it has layers, losses or metrics of its own that aren't at hand here; the message names them.
         """
         from sparktrain.models.custom_objects import load_model
-        from sparktrain.storage import open_folder
 
         with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
             path = Path(folder, "model.keras")
-            open_folder(self.output, self.hadoop).download("model.keras", str(path))
+            self._folder().download("model.keras", str(path))
             return load_model(path, self.summary.get("modules") or (), url=f"{self.output}/model.keras")
 
     def delete(self) -> None:
         """Remove the run's folder and all that is in it."""
-        from sparktrain.storage import open_folder
-
-        open_folder(self.output, self.hadoop).remove(recursive=True)
+        self._folder().remove(recursive=True)
 
     def save(self, url: str) -> str:
         """Keep the run's folder at another place.
@@ -125,10 +125,15 @@ class Result:
             raise FileExistsError(f"{target.url} holds a run already: save to another folder")
         with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
             whole = Path(folder, "run")
-            open_folder(self.output, self.hadoop).download("", str(whole))
+            self._folder().download("", str(whole))
             for path in sorted(whole.iterdir(), key=lambda path: path.name == SUMMARY):
                 target.upload(str(path), path.name)  # summary.json last: complete is what has it
         return target.url
+
+    def _folder(self) -> Folder:
+        from sparktrain.storage import open_folder
+
+        return open_folder(cast(str, self.output), self.hadoop)  # who asks for a model or a folder has one
 
 
 def exit_status(result: Result) -> int:

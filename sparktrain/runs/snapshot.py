@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -123,7 +124,7 @@ def at_work(root: Folder, run: str) -> dict[str, Any] | None:
     return found
 
 
-def silence(content: dict[str, Any]) -> float:
+def silence(content: Mapping[str, Any]) -> float:
     """Seconds since a run at work gave a sign."""
     told = content.get("updated") or content.get("since")
     return (datetime.now(UTC) - finished_at({"finished": told})).total_seconds() if told else 0.0

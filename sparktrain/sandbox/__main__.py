@@ -9,6 +9,7 @@ import argparse
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 
 from sparktrain.sandbox.errors import SandboxError
@@ -41,10 +42,14 @@ def main(arguments: list[str] | None = None) -> int:
     if asked.managers and asked.command not in ("start", "stop"):
         parser.error(f"{asked.command} takes no manager")
     sandbox = Sandbox(asked.home, detached=True, timeout=asked.timeout, tell=_tell)
+    commands: dict[str, Callable[..., int]] = {
+        "start": partial(_start, brief=asked.brief),
+        "status": _status,
+        "stop": _stop,
+        "conf": _conf,
+    }
     try:
-        return {"start": partial(_start, brief=asked.brief), "status": _status, "stop": _stop, "conf": _conf}[asked.command](
-            sandbox, *asked.managers
-        )
+        return commands[asked.command](sandbox, *asked.managers)
     except SandboxError as error:
         _tell(str(error))
         return DOWN

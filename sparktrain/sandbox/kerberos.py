@@ -80,8 +80,9 @@ class Kerberos:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._running.kill()  # it keeps nothing
-        self._running.wait()
+        if self._running is not None:
+            self._running.kill()  # it keeps nothing
+            self._running.wait()
 
     def client(self) -> dict[str, str]:
         """The environment of the user's programs: their ticket comes from the keytab, and is kept for Java to find."""

@@ -145,6 +145,7 @@ class Sandbox:
                 f"The sandbox in {self.home.folder} (process {state['supervisor']}) has not ended",
             )
         if self._supervisor is not None:
+            assert self._supervisor.stdin is not None  # a pipe: only one that is not detached is kept
             self._supervisor.stdin.close()
             self._supervisor.wait(STOP_SECONDS)
             self._supervisor = None

@@ -122,7 +122,7 @@ def compare(
                 yield _train(spark, job.model_copy(update={"training": training}), prepared, folders, way)
             except Exception as error:
                 result, details = failed(error, way.name, None, 0)
-                yield Failure(way, result.reason, details)
+                yield Failure(way, result.reason or "", details)
     finally:
         prepared.release()
 

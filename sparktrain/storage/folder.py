@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -96,7 +97,7 @@ class Folder:
         """The names of the files and folders in it, sorted; without files that are still being written."""
         return sorted(name for name in self._ask("list", "", self._store.entries) if not _ours(name))
 
-    def files(self) -> list[str]:
+    def files(self) -> builtins.list[str]:  # `list` is the method above
         """The names of all files in it and in its folders, sorted, without those that are still being written; `[""]` where it is a file.
 
         Raises:

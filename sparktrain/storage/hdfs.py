@@ -39,12 +39,15 @@ class HdfsStore(Store):
 
     Attributes:
         refusals: the errors by which a name node says no; it has then done nothing.
-        answered: whether a name node ever did, whatever it said.
     """
 
     renames = True
     refusals: tuple[type[Exception], ...]
-    answered = False
+
+    @property
+    @abstractmethod
+    def answered(self) -> bool:
+        """Whether a name node ever did, whatever it said."""
 
     @abstractmethod
     def put(self, path: str, source: bytes | Path) -> None:

@@ -52,6 +52,7 @@ class NativeHdfsStore(HdfsStore):
     """
 
     refusals = (*_TRANSLATED, RuntimeError)
+    answered = False
 
     def __init__(self, url: str, settings: Mapping[str, str], user: str) -> None:
         os.environ.setdefault("HADOOP_USER_NAME", user)  # the one place where hdfs-native looks
@@ -155,7 +156,9 @@ def _as_tokens_have_it(url: str, settings: Mapping[str, str]) -> str:
     """The URL by which hdfs-native finds the token: Hadoop names it after the name node's address, not its name."""
     location = urlsplit(url)
     by_address = settings.get("hadoop.security.token.service.use_ip", "true").strip().lower() != "false"
-    if not (asks_for_kerberos(settings) and os.environ.get("HADOOP_TOKEN_FILE_LOCATION") and by_address and location.port):
+    if not (asks_for_kerberos(settings) and os.environ.get("HADOOP_TOKEN_FILE_LOCATION") and by_address):
+        return url
+    if location.hostname is None or not location.port:
         return url  # a name service has no port, and tokens for it have its name
     try:
         return f"hdfs://{socket.gethostbyname(location.hostname)}:{location.port}"

@@ -143,7 +143,7 @@ class WebHdfsStore(HdfsStore):
                 return None
 
     def _explain_silence(self, error: requests.RequestException, where: str) -> Explanation:
-        asked = urlsplit(error.request.url) if error.request is not None and error.request.url else None
+        asked = urlsplit(str(error.request.url)) if error.request is not None and error.request.url else None
         if asked is not None and f"{asked.scheme}://{asked.netloc}" not in self._addresses:
             return Explanation(
                 f"the DataNode at {asked.netloc} does not answer ({_inmost(error)})",

@@ -154,7 +154,7 @@ def _print(value: Any) -> str:
 
 def _digest(array: np.ndarray) -> str:
     digest = hashlib.sha1(f"{array.dtype.name} {array.shape}".encode(), usedforsecurity=False)
-    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+    digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 

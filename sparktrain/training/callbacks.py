@@ -15,7 +15,7 @@ from sparktrain.models.optimizers import optimizers_of
 from sparktrain.training.callback_memory import CallbackMemories
 from sparktrain.training.checkpoints import Checkpoints
 from sparktrain.training.consistency import Consistency
-from sparktrain.training.dataset import Feeding
+from sparktrain.training.counted_batches import CountedBatches
 from sparktrain.training.devices import replicas
 from sparktrain.training.events import EventWriter
 from sparktrain.training.local_steps import LocalSteps
@@ -62,7 +62,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         *,
         model: keras.Model,
         collective: Collective,
-        feeding: Feeding,
+        feeding: CountedBatches,
         report: Callable[[Message], None],
         epochs: int,
         local_steps: LocalSteps | None,
@@ -116,7 +116,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             self._end(early=True)
 
     def _out_of_time(self) -> bool:
-        return self._time_limit.over(self.epochs_done, self._epochs, self._epoch_seconds)
+        return self._time_limit is not None and self._time_limit.over(self.epochs_done, self._epochs, self._epoch_seconds)
 
     @property
     def rows(self) -> int:
@@ -174,6 +174,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             if isinstance(each.learning_rate, keras.Variable)
         ]
         super().on_epoch_begin(epoch, logs)
+        assert self._resumed is not None  # only what goes on begins at a step within an epoch
         self._resumed.remind(self.callbacks)
         for optimizer, rate in rates:
             optimizer.learning_rate = rate
@@ -221,7 +222,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._check_steps()
         # Keras resets the metrics for the validation before it ends the epoch.
         self._train_results = self.metrics.results()
-        if self._partial:
+        if self._statistics is not None:
             self._train_state = self.metrics.state()
             self._statistics.average(self._feeding.epoch_rows)
         super().on_test_begin(logs)
@@ -255,7 +256,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         plain = numbers(logs)
         variables = numbers({name: value for name, value in logs.items() if isinstance(value, keras.Variable)})
         _replace(logs, plain | {name: self._train_results.get(name, value) for name, value in variables.items()})
-        if self._partial:
+        if self._statistics is not None:
             if self._train_state is None:
                 self._statistics.average(self._feeding.epoch_rows)
             state = self.metrics.state() if self._train_state is None else self._train_state
@@ -266,12 +267,12 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._of_rank_0.share_rates()
         self.epochs_done = epoch + 1
         self._epoch_seconds = time.monotonic() - self._began
-        own = bool(self.model.stop_training or self._stop_asked)
-        late = self._time_limit is not None and not own and self.epochs_done < self._epochs and self._out_of_time()
-        told = self._collective.gather(((own, late), self.consistency.digest()))
+        own_stop = bool(self.model.stop_training or self._stop_asked)
+        late = self._time_limit is not None and not own_stop and self.epochs_done < self._epochs and self._out_of_time()
+        told = self._collective.gather(((own_stop, late), self.consistency.digest()))
         self.consistency.hold([digest for _, digest in told], f"after epoch {epoch + 1}")
         asked = [stop for stop, _ in told]
-        stopped = any(own for own, _ in asked)
+        stopped = any(stop for stop, _ in asked)
         self.model.stop_training = any(map(any, asked))
         if self.model.stop_training or self.epochs_done == self._epochs:
             self._end(early=self.epochs_done < self._epochs)

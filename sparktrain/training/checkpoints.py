@@ -115,7 +115,7 @@ class Checkpoints:
         try:
             with tempfile.TemporaryDirectory() as local:
                 file = Path(local, "state.npz")
-                np.savez(file, **arrays)
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # no array is called `allow_pickle`
                 size = file.stat().st_size
                 self._folder.upload(file, checkpoint.path)
             for old in to_remove(read(self._folder.join(CHECKPOINTS).list()), self._keep):

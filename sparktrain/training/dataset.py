@@ -178,7 +178,7 @@ class Feeding:
                 self.error = self.error or error  # the first: TensorFlow asks again after it
                 raise
             came = {**inputs, LABEL: label}
-            return [*(came[name] for name in leaves), *([weight] if weighted else [])]
+            return [*(came[name] for name in leaves), *([weight] if weight is not None else [])]
 
         def batch(number: tf.Tensor) -> tuple[Any, ...]:
             # Half of what Dataset.from_generator costs a batch.

@@ -293,16 +293,17 @@ class DistributedModel:
             yield
             return
         with ExitStack() as stack:
-            new = self._averaging is None
+            averaging = self._averaging
+            new = averaging is None
             if new:
                 self._counts = RowCounts(self.model)
             stack.enter_context(self._counts)
-            if new or more:
+            if averaging is None or more:
                 self._empty_steps |= empty_steps
                 self._empty_validation |= empty_validation
                 if self._collective.size == 1:
                     self.model.train_function = self.model.test_function = None
-                self._averaging = Averaging(
+                averaging = self._averaging = Averaging(
                     self.model,
                     self._collective,
                     every_step=True,
@@ -311,7 +312,7 @@ class DistributedModel:
                     warmup=None,
                     note=self._note,
                 )
-            stack.enter_context(self._averaging)
+            stack.enter_context(averaging)
             self._inside = True
             stack.callback(setattr, self, "_inside", False)
             yield

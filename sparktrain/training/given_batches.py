@@ -222,7 +222,7 @@ def in_model_s_structure(dataset: Any, model: keras.Model, own: OwnRows | None) 
 
 
 def _takes_by_order(model: keras.Model, inputs: Any, names: Sequence[str]) -> bool:
-    expected = getattr(model, "inputs", None)
+    expected = getattr(model, "inputs", None) or ()
     return (
         isinstance(inputs, dict)
         and set(inputs) == set(names)

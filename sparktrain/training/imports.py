@@ -36,6 +36,8 @@ class Later(ModuleType):
 class LaterType(type):
     """A class in whose place this one stands in isinstance: as long as its module isn't loaded, there are no objects of it."""
 
+    module: str
+
     def __instancecheck__(cls, value: object) -> bool:
         module = sys.modules.get(cls.module)
         return module is not None and isinstance(value, getattr(module, cls.__name__))

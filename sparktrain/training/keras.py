@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from sparktrain.feed import MORE_LABEL, Shard, dtype_name
+from sparktrain.interfaces.checkpoints import Checkpoint
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Fit, Message, Order
 from sparktrain.models.custom_objects import recorded
@@ -171,15 +172,15 @@ class _Fitting:
             model, collective, order.part, output, keep, self._fit.checkpoint_steps, report, feeding.rows_by_part
         )
         self._unread: list[str] = []
-        self._resumed = self._resume(order.part, output) if self._fit.resume is not None else None
+        self._resumed = self._resume(order.part, output, self._fit.resume) if self._fit.resume is not None else None
         self._time_limit = TimeLimit(self._fit.ends_at, self._fit.then) if self._fit.ends_at is not None else None
 
-    def _resume(self, part: int, output: Folder) -> Resumed | None:
+    def _resume(self, part: int, output: Folder, checkpoint: Checkpoint) -> Resumed | None:
         if not all(optimizer.built for optimizer in optimizers_of(self._model)):
             create_state(self._model, self._feeding.batch_spec)  # of optimizers beside the compiled one
         # Behind the warm-up, which has to see the learning rate as the model was built with.
         resumed, self._unread = resume(
-            self._model, self._collective, part, output, self._fit.resume, self._feeding.rows_by_part, self._fit.whole
+            self._model, self._collective, part, output, checkpoint, self._feeding.rows_by_part, self._fit.whole
         )
         if resumed is None:
             return None

@@ -44,9 +44,10 @@ def label_template(model: keras.Model, more: Sequence[str], first: str | None = 
     if not more:
         return LABEL
     known = output_names(model)
-    columns = [first, *(name.removeprefix(MORE_LABEL) for name in more)]
-    if named is None and known is not None and set(columns) == set(known):
-        named = columns
+    others = [name.removeprefix(MORE_LABEL) for name in more]
+    columns = [first, *others]
+    if named is None and known is not None and first is not None and set(columns) == set(known):
+        named = [first, *others]
     elif named is None and known is not None:
         _refuse_crossed(columns, known if not isinstance(model.output, dict) else list(model.output))
     if named is not None:
@@ -58,7 +59,7 @@ def label_template(model: keras.Model, more: Sequence[str], first: str | None = 
     if not isinstance(structure, dict):
         return tuple(labels)
     # Keras sorts the keys of a dict as it flattens it; a job's list goes by the order in which the model was given them
-    return dict(zip(known, labels)) if named is not None else dict(zip(structure, labels))
+    return dict(zip(known if named is not None and known is not None else structure, labels))
 
 
 def _refuse_crossed(columns: Sequence[str | None], known: Sequence[str]) -> None:

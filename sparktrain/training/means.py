@@ -45,7 +45,7 @@ def means(values: Sequence[Any], rows: Any, collective: Collective | None) -> li
     total, averaged_dense = _dense_means(list(dense.values()), count, collective)
     for index, value in zip(dense, averaged_dense):
         averaged[index] = value
-    if slices:
+    if slices and collective is not None:
         for index, value in zip(slices, _slices_means(list(slices.values()), count, total, collective)):
             averaged[index] = value
     return averaged

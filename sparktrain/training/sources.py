@@ -33,7 +33,7 @@ def load(source: Source, hadoop: Mapping[str, str], what: str) -> Any:
     for module in source.modules:
         importlib.import_module(module)
     if source.file is not None:
-        return _load_file(source, hadoop)
+        return _load_file(source.file, source, hadoop)
     return function(source, what)(**source.args)
 
 
@@ -45,6 +45,7 @@ def function(source: Source, what: str) -> Any:
     """
     if source.pickle is not None:
         return from_value(source.pickle)
+    assert source.function is not None  # nor is it a file
     return _function(source.function, what)
 
 
@@ -63,8 +64,7 @@ def _function(name: str, what: str) -> Any:
     raise TrainingError(f"{what}: {module.__file__} has no function {function_name!r}{hint}")
 
 
-def _load_file(source: Source, hadoop: Mapping[str, str]) -> keras.Model:
-    url = source.file
+def _load_file(url: str, source: Source, hadoop: Mapping[str, str]) -> keras.Model:
     folder, _, name = url.rstrip("/").rpartition("/")
     if not name.endswith(".keras"):
         raise TrainingError(f"{url} is not a saved Keras model: a path ending in .keras was expected")

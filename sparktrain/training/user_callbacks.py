@@ -88,9 +88,10 @@ class MonitorNamed(keras.callbacks.Callback):
         self._monitors = monitors
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        known = logs or {}
         for monitor in self._monitors:
-            if monitor not in logs:
+            if monitor not in known:
                 raise TrainingError(
-                    f"training.early_stopping monitors {monitor!r}, and the metrics are {', '.join(logs)}: "
+                    f"training.early_stopping monitors {monitor!r}, and the metrics are {', '.join(known)}: "
                     "name one of them, or give the model's metric that name"
                 )

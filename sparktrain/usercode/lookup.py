@@ -31,7 +31,7 @@ def own_folders(functions: Iterable[Any]) -> list[str]:
     for function in functions:
         module = sys.modules.get(getattr(function, "__module__", None) or "")
         file = getattr(module, "__file__", None)
-        if file is not None:
+        if module is not None and file is not None:
             depth = module.__name__.count(".") + (Path(file).name == "__init__.py")
             found.append(str(Path(file).resolve().parents[depth]))
     return list(dict.fromkeys(found))
@@ -61,7 +61,7 @@ def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | Non
     if missing is not None:
         return missing
     spec = find_module(module, folders)
-    if spec.origin is None or not spec.origin.endswith(".py"):
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None  # compiled, or a package without a file: only an import can tell
     try:
         body = ast.parse(Path(spec.origin).read_bytes(), spec.origin).body
@@ -118,7 +118,7 @@ def resolve(name: str, folders: Sequence[str]) -> Callable[..., Any]:
 def goes_by_name(function: Any) -> bool:
     """Whether its module and name lead back to it: not of a script's, a bound method, what a decorator replaced, functools.partial."""
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
-    return module != "__main__" and getattr(sys.modules.get(module), name, None) is function
+    return module != "__main__" and getattr(sys.modules.get(module or ""), name, None) is function
 
 
 def source(function: str | Callable[..., Any], args: dict[str, Any] | None = None, modules: Sequence[str] = ()) -> Source:

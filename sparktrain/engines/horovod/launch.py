@@ -29,6 +29,17 @@ class _Rendezvous(RendezvousHTTPServer):
         super().__init__((address, 0), RendezvousHandler, 0)
         self._expected: frozenset[str] = frozenset()
         self._known = threading.Event()
+        self._serving = threading.Thread(target=self.serve_forever, name="horovod-rendezvous", daemon=True)
+
+    def begin(self) -> None:
+        """Serve, in a thread of its own."""
+        self._serving.start()
+
+    def end(self) -> None:
+        """Close the port, and return when nothing is served any more."""
+        self.shutdown()
+        self.server_close()
+        self._serving.join()
 
     def expect(self, addresses: Iterable[str]) -> None:
         """Tell where the workers come from; until then nobody is answered."""
@@ -44,7 +55,6 @@ class EngineLaunch(Launch):
 
     def __init__(self) -> None:
         self._server: _Rendezvous | None = None
-        self._thread: threading.Thread | None = None
 
     def join(self, place: Place, segments: str, gather: Callable[[str], list[str]]) -> Mapping[str, str]:
         """See `Launch.join`. Calls `gather` twice."""
@@ -78,17 +88,14 @@ class EngineLaunch(Launch):
         self._server.init(
             [SlotInfo(p.host, p.rank, p.local_rank, p.cross_rank, p.size, p.local_size, p.cross_size) for p in places]
         )
-        self._thread = threading.Thread(target=self._server.serve_forever, name="horovod-rendezvous", daemon=True)
-        self._thread.start()
+        self._server.begin()
         return self._server.server_address[1]
 
     def close(self) -> None:
         """Close the rendezvous and its port."""
         server, self._server = self._server, None
         if server is not None:
-            server.shutdown()
-            server.server_close()
-            self._thread.join()
+            server.end()
 
 
 def _address_towards(host: str) -> str:

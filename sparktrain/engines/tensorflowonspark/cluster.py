@@ -8,7 +8,7 @@ import os
 import secrets
 import threading
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -25,7 +25,7 @@ _END_SECONDS = 20.0  # for the end of the nodes, where nothing else holds their 
 _REUSE = "spark.python.worker.reuse"
 _HOST = "TFOS_SERVER_HOST"  # TensorFlowOnSpark's own variable
 
-_Function = Callable[[Sequence[int]], object]
+_Function = Callable[[Iterable[int]], object]
 
 
 class Application:

@@ -11,7 +11,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Client
-from multiprocessing.managers import dispatch
+from multiprocessing.managers import dispatch  # type: ignore[attr-defined]  # not documented, and the only way to ask a manager to end
 from pathlib import Path
 
 import psutil
