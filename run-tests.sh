@@ -13,16 +13,17 @@ ROOT=$(cd "$(dirname "$SELF")" && pwd -P)
 usage() {
     cat <<'TEXT'
 ./run-tests.sh [--quick] [--unit] [--clusters] [pytest's arguments]
-./run-tests.sh --docs
+./run-tests.sh --lint | --docs
     --quick   without the slow tests
     --unit    only those that start no Spark, no Hadoop and no process of their own
     --clusters   only those on YARN and on a standalone cluster
+    --lint    no test: ruff, mypy and, where it is installed, shellcheck look at the code
     --docs    no test: the documentation's site is built, in build/site; a link that leads nowhere is an error
 Two processes share the tests (-n 2); where a file or a test is named, one runs them (or as many as -n says).
 TEXT
 }
 
-marks="" named="" layer=test nothing="no test was run"
+marks="" named="" lint="" layer=test nothing="no test was run"
 count=$#
 while [[ $count -gt 0 ]]; do   # ours are taken out, wherever they stand; all others are pytest's
     argument=$1
@@ -32,6 +33,7 @@ while [[ $count -gt 0 ]]; do   # ours are taken out, wherever they stand; all ot
         --quick) marks="${marks:+$marks and }not slow" ;;
         --unit) marks="${marks:+$marks and }not real" ;;
         --clusters) marks="${marks:+$marks and }clusters" ;;
+        --lint) lint=yes nothing="nothing was looked at" ;;
         --docs) layer=docs nothing="the site was not built" ;;
         -h | --help) usage && exit ;;
         *)
@@ -49,6 +51,13 @@ if [[ $layer == docs ]]; then
     fi
     export NO_MKDOCS_2_WARNING=1
     exec "$PYTHON" -m mkdocs build --strict --site-dir build/site
+fi
+if [[ -n $lint ]]; then
+    "$PYTHON" -m ruff check .
+    "$PYTHON" -m ruff format --check .
+    "$PYTHON" -m mypy
+    if command -v shellcheck >/dev/null; then shellcheck --external-sources ./*.sh environment/*.sh conf/*.sh .ci/run; fi
+    exit
 fi
 export SPARK_LOCAL_IP=${SPARK_LOCAL_IP:-127.0.0.1}
 if [[ -n $WITHOUT_HOROVOD ]]; then say "Horovod is not there: $WITHOUT_HOROVOD. The tests that need it will fail."; fi

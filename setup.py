@@ -77,7 +77,17 @@ setup(
             "mkdocstrings[python]",
             "ruff",
         ],  # the site, by ./run-tests.sh --docs; ruff breaks long signatures
-        "test": ["hypothesis", "ipykernel", "jsonschema", "jupyter_client", "pytest", "pytest-timeout", "pytest-xdist"],
+        "lint": ["mypy", "pandas-stubs", "ruff", "types-PyYAML", "types-protobuf", "types-psutil", "types-requests"],
+        "test": [
+            "hypothesis",
+            "ipykernel",
+            "jsonschema",
+            "jupyter_client",
+            "pytest",
+            "pytest-timeout",
+            "pytest-xdist",
+            "sparktrain[lint]",
+        ],
     },
     entry_points={"console_scripts": ["sparktrain = sparktrain.cli.command:main"]},
 )

@@ -29,7 +29,7 @@ from sparktrain.storage import SUMMARY, Folder, NotFound, StorageError, open_fol
 
 ENVIRONMENT, JARS = "environment.tar.gz", "spark-jars.zip"
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
-_ONLY_HERE = ("java", "notebook", "test")  # extras: nodes bring their Java
+_ONLY_HERE = ("docs", "java", "lint", "notebook", "test")  # extras: nodes bring their Java
 _STAGED = "_staged"
 _LEFTOVER = 86_400  # seconds
 _LEFT_OUT = {"include", "tests"}  # which a compiler reads, and which nobody does there

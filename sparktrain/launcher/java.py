@@ -17,6 +17,15 @@ def find_java() -> str | None:
     return shutil.which("java") or shutil.which(Path(sys.prefix, "bin", "java"))
 
 
+def has_kerberos(java: str) -> bool:
+    """Tell whether a Java has the module that signs in with Kerberos; those that are linked to be small may lack it."""
+    try:
+        listed = subprocess.run([java, "--list-modules"], capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return True  # Spark's own start tells of a Java that doesn't work
+    return "jdk.security.jgss" in listed.stdout
+
+
 def ask_version(java: str) -> tuple[int, str]:
     """Run `java -version`.
 

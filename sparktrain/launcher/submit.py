@@ -142,6 +142,7 @@ def _arrange(
     if local:
         command, more = with_archive(command, spark_options, os.environ)
         return None, command, pythons | more
+    check_kerberos()
     # Only here: a start on one machine is not to wait for them.
     from sparktrain.launcher.cluster_application import ClusterApplication
     from sparktrain.launcher.cluster_arguments import build_doctor_command, build_submit_command
@@ -159,6 +160,28 @@ def _arrange(
     run, output = arranged.run, arranged.output
     on_cluster = ClusterApplication(run, output) if run is not None and output is not None else None
     return on_cluster, arranged.command, pythons
+
+
+def check_kerberos() -> None:
+    """Refuse a cluster with Kerberos where Java can't sign in.
+
+    Raises:
+        CantSubmit: it can't, or Hadoop's configuration can't be read.
+    """
+    from sparktrain.launcher.java import find_java, has_kerberos
+    from sparktrain.storage import StorageError
+    from sparktrain.storage.hadoop import asks_for_kerberos, hadoop_settings
+
+    try:
+        asked = asks_for_kerberos(hadoop_settings())
+    except StorageError as error:
+        raise CantSubmit(str(error)) from error
+    found = find_java() if asked else None
+    if found is not None and not has_kerberos(found):
+        raise CantSubmit(
+            f"Hadoop's configuration asks for Kerberos, and the Java at {found} was linked without jdk.security.jgss, by which Java "
+            "signs in: install another Java 17 or newer, and set JAVA_HOME to it"
+        )
 
 
 class CantSubmit(RuntimeError):

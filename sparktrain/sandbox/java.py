@@ -60,6 +60,12 @@ def find_java() -> Path:
     return Path(found)
 
 
+def has_kerberos(java: Path) -> bool:
+    """Tell whether a Java has the module that signs in with Kerberos; those that are linked to be small may lack it."""
+    listed = subprocess.run([java, "--list-modules"], capture_output=True, text=True, timeout=60, check=True)
+    return "jdk.security.jgss" in listed.stdout
+
+
 def spark_jars() -> Path:
     """Returns the folder of pyspark's jars, without importing pyspark."""
     spec = importlib.util.find_spec("pyspark")

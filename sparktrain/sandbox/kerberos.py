@@ -44,6 +44,11 @@ class Kerberos:
     def __enter__(self) -> Kerberos:
         self._folder.mkdir(parents=True, exist_ok=True)
         found = java.find_java()
+        if not java.has_kerberos(found):
+            raise SandboxError(
+                f"{found} was linked without jdk.security.jgss, by which Java signs in with Kerberos: install another Java "
+                "(apt-get install default-jre-headless), and set JAVA_HOME to it."
+            )
         needed = java.fetch_with_needed(found, "org.apache.kerby", "kerb-simplekdc", KERBY, self._tell)
         server = java.fetch(found, "org.apache.hadoop", "hadoop-minikdc", java.hadoop_version(), self._tell)
         properties = self._folder / "kdc.properties"
