@@ -78,16 +78,7 @@ setup(
             "ruff",
         ],  # the site, by ./run-tests.sh --docs; ruff breaks long signatures
         "lint": ["mypy", "pandas-stubs", "ruff", "types-PyYAML", "types-protobuf", "types-psutil", "types-requests"],
-        "test": [
-            "hypothesis",
-            "ipykernel",
-            "jsonschema",
-            "jupyter_client",
-            "pytest",
-            "pytest-timeout",
-            "pytest-xdist",
-            "sparktrain[lint]",
-        ],
+        "test": ["hypothesis", "ipykernel", "jsonschema", "jupyter_client", "pytest", "pytest-timeout", "pytest-xdist"],
     },
     entry_points={"console_scripts": ["sparktrain = sparktrain.cli.command:main"]},
 )
