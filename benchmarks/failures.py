@@ -2,10 +2,12 @@
 
 python benchmarks/failures.py                        # all of them, anew
 python benchmarks/failures.py tests/training ...     # the rows of these tests alone; the others stay as they are
+SPARKTRAIN_FAILURES=notes.jsonl ./run-tests.sh && python benchmarks/failures.py --notes notes.jsonl   # of a run of the whole suite
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -20,11 +22,17 @@ PAGE = ROOT / "docs" / "failures.md"
 COLUMNS = ("what", "happens", "noticed", "again")
 
 
-def main(tests: list[str]) -> None:
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tests", nargs="*", help="files or folders of tests; default: all of them")
+    parser.add_argument("--notes", type=Path, help="what a run of the whole suite has noted; no test is run")
+    options = parser.parse_args(arguments)
+    tests = options.tests
     with tempfile.TemporaryDirectory() as folder:
-        notes = Path(folder, "failures.jsonl")
-        command = [ROOT / "run-tests.sh", "-n0", "-m", "failures", "-q", *tests]
-        subprocess.run(command, check=True, env={**os.environ, "SPARKTRAIN_FAILURES": str(notes)})
+        notes = options.notes or Path(folder, "failures.jsonl")
+        if options.notes is None:
+            command = [ROOT / "run-tests.sh", "-n0", "-m", "failures", "-q", *tests]
+            subprocess.run(command, check=True, env={**os.environ, "SPARKTRAIN_FAILURES": str(notes)})
         rows = each_once(map(json.loads, notes.read_text(encoding="utf-8").splitlines()))
     if tests:
         renewed = {row["what"] for row in rows}
