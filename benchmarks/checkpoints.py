@@ -49,8 +49,8 @@ def work(megabytes: int, keep: int, core: int, shard: str, epochs: int, output: 
     """One process: prints when each epoch ended, and each checkpoint."""
     os.sched_setaffinity(0, {core})
     from sparktrain import engines, feed
-    from sparktrain.interfaces.messages import Checkpointed, EpochEnd, Fit, Order, Source
-    from sparktrain.training.keras import train
+    from sparktrain.interfaces import Checkpointed, EpochEnd, Fit, Order, Source
+    from sparktrain.training import train
 
     order = Order(
         run="checkpoints",

@@ -21,7 +21,7 @@ from pathlib import Path
 import yaml
 from report import RESULTS
 
-from sparktrain.cluster.memory import overhead_needed
+from sparktrain.cluster import overhead_needed
 from sparktrain.sandbox import Sandbox
 from sparktrain.storage import open_folder
 

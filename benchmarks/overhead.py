@@ -63,8 +63,8 @@ def worker(folder: Path, count: int, epochs: int) -> list[float]:
     import pyarrow
 
     from sparktrain import feed
-    from sparktrain.cluster.child import Child
-    from sparktrain.interfaces.messages import EpochEnd, Fit, Order, Source
+    from sparktrain.cluster import Child
+    from sparktrain.interfaces import EpochEnd, Fit, Order, Source
 
     x, y = rows(count)
     layout = feed.Layout(

@@ -68,8 +68,8 @@ def work(kind: str, rank: int, size: int, shard: str, epochs: int) -> None:
     """One worker's process: prints the seconds of each epoch."""
     os.sched_setaffinity(0, {rank % os.cpu_count()})
     from sparktrain import engines, feed
-    from sparktrain.interfaces.messages import EpochEnd, Fit, Order, Source
-    from sparktrain.training.keras import train
+    from sparktrain.interfaces import EpochEnd, Fit, Order, Source
+    from sparktrain.training import train
 
     if kind == "socket":
         collective = socket_collective(rank)
@@ -106,7 +106,7 @@ def socket_collective(rank: int):
 
     import tensorflow as tf
 
-    from sparktrain.interfaces.collective import Collective
+    from sparktrain.interfaces import Collective
 
     port = int(os.environ["SCALING_PORT"])
     if rank == 0:
@@ -230,10 +230,10 @@ def measure(kind: str, shards: list[str], epochs: int) -> list[float]:
 
 def _rendezvous(size: int):
     """What Horovod's launch gives each worker."""
-    from sparktrain.engines.horovod.launch import EngineLaunch
-    from sparktrain.interfaces.launch import Place
+    from sparktrain.engines import launch_of
+    from sparktrain.interfaces import Place
 
-    launches, given = [EngineLaunch() for _ in range(size)], [{} for _ in range(size)]
+    launches, given = [launch_of("horovod")() for _ in range(size)], [{} for _ in range(size)]
     told, barrier = [""] * size, threading.Barrier(size)
 
     def join(rank: int) -> None:

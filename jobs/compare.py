@@ -23,11 +23,11 @@ from rich.markdown import Markdown
 from rich.text import Text
 
 from sparktrain.config import Job, load
-from sparktrain.display.console import make_console
-from sparktrain.driver.failure_report import failed, show
-from sparktrain.interfaces.engines import ENGINES
-from sparktrain.runs.result import exit_status
-from sparktrain.search.comparison import Failure, Outcome, compare, markdown, metric_of, picture, table_csv, variants
+from sparktrain.display import make_console
+from sparktrain.driver import failed, show
+from sparktrain.interfaces import ENGINES
+from sparktrain.runs import exit_status
+from sparktrain.search import Failure, Outcome, compare, markdown, metric_of, picture, table_csv, variants
 
 
 def average(text: str) -> str | int:

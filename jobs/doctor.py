@@ -7,7 +7,7 @@ Prints a table, and a report as JSON for whoever helps. The exit status is 0 if 
 
 import sys
 
-from sparktrain.doctor.program import main
+from sparktrain.doctor import main
 
 if __name__ == "__main__":
     sys.exit(main())

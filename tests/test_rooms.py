@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,37 @@ def test_every_room_imports_only_the_rooms_it_may_know():
 def test_frameworks_stay_in_their_rooms():
     wrong = [f"{file} imports {name}" for room, file, name in _imports() if room in NOT_BY.get(name.split(".")[0], ())]
     assert not wrong, "\n".join(wrong)
+
+
+def test_programs_import_only_what_the_package_and_its_rooms_export():
+    """Of jobs, examples, benchmarks and the documentation: what else there is may change."""
+    exported = {"sparktrain": set(_exports(PACKAGE / "__init__.py"))}
+    for init in PACKAGE.glob("*/__init__.py"):
+        exported[f"sparktrain.{init.parent.name}"] = set(_exports(init))
+    rooms = {name.rpartition(".")[2] for name in exported}
+    programs = [file for folder in ("jobs", "examples", "benchmarks") for file in (PACKAGE.parent / folder).glob("*.py")]
+    texts = {str(file): file.read_text() for file in programs}
+    for page in [PACKAGE.parent / "README.md", *(PACKAGE.parent / "docs").glob("*.md")]:
+        texts |= {f"{page} {number}": block for number, block in enumerate(_PYTHON.findall(page.read_text()))}
+    wrong = []
+    for where, text in texts.items():
+        for module, names in _FROM.findall(text):
+            private = [
+                name for name in re.findall(r"\w+", names.partition("#")[0]) if name not in exported.get(module, set()) | rooms
+            ]
+            wrong += [f"{where}: from {module} import {name}" for name in private]
+    assert not wrong, "\n".join(wrong)
+
+
+_FROM = re.compile(r"^[ \t]*from (sparktrain[\w.]*) import \(?([^()\n]+)", re.MULTILINE)
+_PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _exports(init: Path) -> list[str]:
+    for node in ast.parse(init.read_text()).body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__":
+            return ast.literal_eval(node.value)
+    return []
 
 
 @pytest.mark.real

@@ -5,11 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["Result", "SuppliedObjects", "run_function", "run_job", "train", "write_prepared"]
+__all__ = ["Result", "SuppliedObjects", "failed", "run_function", "run_job", "show", "train", "write_prepared"]
 
 _WHERE = {
     "SuppliedObjects": "driver.supplied_objects",
     "Result": "runs.result",
+    "failed": "driver.failure_report",
+    "show": "driver.failure_report",
     "run_function": "driver.api",
     "run_job": "driver.training_run",
     "train": "driver.api",
