@@ -236,7 +236,7 @@ def test_a_preparation_is_complete_or_not_there(spark, place, written):
         write_prepared(spark, changed(job(place), where=bad, pipeline=None, sample=None, features=["a"]), to)
     living = {"machine": claimant.machine(), "pid": 1, "since": "2999-01-01T00:00:00+00:00"}
     place.join("prepared/_runs/taken").claim("running.json", json.dumps(living).encode())
-    with pytest.raises(RunTaken, match="--to 'taken' is taken by .*or, if it is dead, remove"):
+    with pytest.raises(RunTaken, match="--to 'taken' is in use by .*or, if that process is dead, remove"):
         write_prepared(spark, job(place), f"{place.url}/prepared/taken")
     place.join("prepared/_runs").remove("taken", recursive=True)
     with pytest.raises(StorageError, match="nowhere"):
