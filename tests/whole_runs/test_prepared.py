@@ -218,13 +218,13 @@ def test_what_is_no_whole_prepared_frame_is_refused_with_the_reason(spark, place
     whole = job(place, {"path": f"{place.url}/rows", "features": ["a"], **data})
     bare = write_prepared(spark, whole, f"{place.url}/prepared/bare")
     assert read(bare.output, "summary.json")["validation_rows"] == 0
-    with pytest.raises(ConfigError, match="no validation rows to go by") as caught:
+    with pytest.raises(ConfigError, match="has no validation rows") as caught:
         run_job(spark, job(place, {"prepared": bare.output, "features": ["a"]}, save="best", early_stopping={"patience": 1}))
     assert [each.key for each in caught.value.problems] == ["training.save", "training.early_stopping.monitor"]
 
 
 def test_a_preparation_is_complete_or_not_there(spark, place, written):
-    with pytest.raises(RunTaken, match="--to: something is at .*prepared/may already. Choose another name, or remove it"):
+    with pytest.raises(RunTaken, match="--to: .*prepared/may exists already. Choose another name, or remove it"):
         write_prepared(spark, job(place), written.output)
     to = f"{place.url}/prepared/failing"
     with pytest.raises(InputError, match="no training rows: data.where: 'a > 1e9' leaves none"):
