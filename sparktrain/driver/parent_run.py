@@ -79,7 +79,7 @@ def note_of_leak(parent: ParentRun, job: Job) -> str | None:
     if not changed:
         return None
     return (
-        f"{parent.url} may have been trained on rows that are validated now, so that their metrics look too good: "
+        f"rows that are validated now may have been trained on by {parent.url}, so that their metrics look too good: "
         f"{'; '.join(changed)}. Keep seed and data.validation as they were"
     )
 
