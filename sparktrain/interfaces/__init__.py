@@ -1,1 +1,1 @@
-"""What passes between the rooms: small, without effects, and importing nothing of ours."""
+"""The types that the other rooms exchange: small, without side effects, importing nothing of this package."""
