@@ -195,8 +195,8 @@ def test_what_is_no_whole_prepared_frame_is_refused_with_the_reason(spark, place
         with pytest.raises(error, match=match):
             run_job(spark, job(place, {"prepared": written.output, **data}))
 
-    refused(InputError, f"no whole prepared frame at {place.url}/nowhere.*jobs/prepare.py", prepared=f"{place.url}/nowhere")
-    refused(InputError, "is no prepared frame, but a run's folder.*model.load", prepared=trained.output)
+    refused(InputError, f"no complete prepared frame at {place.url}/nowhere.*jobs/prepare.py", prepared=f"{place.url}/nowhere")
+    refused(InputError, "is not a prepared frame, but a run's folder.*model.load", prepared=trained.output)
     refused(MissingColumn, "no column 'raw'.*Its columns are: scaled, kind.*prepare again", features=["raw"])
     refused(
         InputError,
