@@ -1,4 +1,4 @@
-"""The command `sparktrain`, and what the programs of jobs/ run: `main` for train.py, `prepare_main` for prepare.py."""
+"""The command `sparktrain`, and the programs of jobs/: `main` for train.py, `prepare_main` for prepare.py."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["main", "prepare_main"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded when asked for: the command `sparktrain` needs no pyspark.
+    # Loaded on first use: the command `sparktrain` needs no pyspark.
     if name in __all__:
         from sparktrain.cli import job_program
 

@@ -16,53 +16,54 @@ _PIPE_WIDTH = 240  # characters
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command `sparktrain` and return its exit status."""
     parser = argparse.ArgumentParser(prog="sparktrain", description=sparktrain.__doc__)
     parser.add_argument("--version", action="version", version=sparktrain.__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     config = commands.add_parser("config", help="what a job's YAML may say")
-    config.add_argument("--schema", action="store_true", help="as JSON Schema, for editors")
-    config.add_argument("--reference", action="store_true", help="as Markdown: docs/configuration.md")
-    config.add_argument("--records", action="store_true", help="the records that runs write, as Markdown: docs/records.md")
+    config.add_argument("--schema", action="store_true", help="print the keys as JSON Schema, for editors")
+    config.add_argument("--reference", action="store_true", help="print the keys as Markdown: docs/configuration.md")
+    config.add_argument("--records", action="store_true", help="print the records that runs write as Markdown: docs/records.md")
     check = commands.add_parser("validate", help="check a job's command line without Spark", add_help=False, prefix_chars="\0")
     check.add_argument("arguments", nargs="*")
     starting = commands.add_parser("init", help="write a job, YAML and Python, for the rows at a path")
-    starting.add_argument("path", help="the rows: a file or folder, hdfs:///data/flights or one of this machine")
-    starting.add_argument("--label", required=True, metavar="COLUMN", help="the column to be predicted")
+    starting.add_argument("path", help="the rows: a file or folder, such as hdfs:///data/flights or one on this machine")
+    starting.add_argument("--label", required=True, metavar="COLUMN", help="the column to predict")
     starting.add_argument("--engine", help="default: the first that is installed: horovod, tensorflowonspark, single")
     starting.add_argument(
         "--to", metavar="FOLDER/NAME", help="where to write NAME.yaml and NAME.py; default: the data's name, here"
     )
-    starting.add_argument("--format", help="of the files, one of parquet, orc, csv, json, avro, tfrecord; default: what they are")
+    starting.add_argument("--format", help="the files' format: parquet, orc, csv, json, avro or tfrecord; default: detected")
     packing = commands.add_parser("package", help="put the environment and Spark's jars on the storage, for clusters")
     packing.add_argument("--to", required=True, metavar="URL", help="a folder for packages, such as hdfs:///envs")
     doctor = commands.add_parser("doctor", help="check this machine and the storage; jobs/doctor.py checks the cluster")
-    doctor.add_argument("--output", metavar="URL", help="where runs are to be written; tried, and left as it was")
-    doctor.add_argument("--json", metavar="PATH", help="write the report there, and not to standard output")
-    runs = commands.add_parser("runs", help="the runs at a job's output.path")
+    doctor.add_argument("--output", metavar="URL", help="the folder for runs; writing is tried, and nothing is left there")
+    doctor.add_argument("--json", metavar="PATH", help="write the report to a file instead of standard output")
+    runs = commands.add_parser("runs", help="list, show, follow, fetch or remove runs at a job's output.path")
     of_runs = runs.add_subparsers(dest="what", required=True)
-    listing = of_runs.add_parser("list", help="runs at work, and those that have ended")
-    listing.add_argument("output", help="what output.path names, such as hdfs:///models/late-flights")
-    listing.add_argument("--most", type=int, default=20, help="ended runs to show, the last first; default: 20")
-    showing = of_runs.add_parser("show", help="one run; of a finished one where its model comes from, too")
-    tailing = of_runs.add_parser("tail", help="a run's log")
-    fetching = of_runs.add_parser("fetch", help="bring a finished run to this machine, with its model.keras")
+    listing = of_runs.add_parser("list", help="list running runs, and those that have ended")
+    listing.add_argument("output", help="the job's output.path, such as hdfs:///models/late-flights")
+    listing.add_argument("--most", type=int, default=20, help="how many ended runs to show, the last first; default: 20")
+    showing = of_runs.add_parser("show", help="show one run, with its lineage if it is finished")
+    tailing = of_runs.add_parser("tail", help="print a run's log")
+    fetching = of_runs.add_parser("fetch", help="download a finished run, with its model.keras, to this machine")
     for each in (showing, tailing, fetching):
         each.add_argument("run", help="the run, output.path/RUN or output.path/latest")
     tailing.add_argument(
         "-f",
         "--follow",
         action="store_true",
-        help="until the run has ended; then its JSON line, and exit status 0 if it is finished, else 1",
+        help="follow the log until the run has ended, then print its JSON line; exit status 0 if it is finished, else 1",
     )
-    fetching.add_argument("--to", metavar="DIR", help="the folder to be made; default: the run's id, in the current folder")
+    fetching.add_argument("--to", metavar="DIR", help="the folder to create; default: the run's id, in the current folder")
     fetching.add_argument(
-        "--only", metavar="NAME", help="one file of the run, such as model.keras, into DIR or the current folder"
+        "--only", metavar="NAME", help="fetch one file of the run, such as model.keras, into DIR or the current folder"
     )
     removing = of_runs.add_parser("remove", help="remove a run: a finished one, or what is left of one that ended early")
     removing.add_argument("run", help="the run, output.path/RUN")
-    removing.add_argument("--yes", action="store_true", help="a finished one, too, without asking")
+    removing.add_argument("--yes", action="store_true", help="remove a finished run without asking")
     for each in (listing, showing):
-        each.add_argument("--json", action="store_true", help="as JSON: a line a run, or one object")
+        each.add_argument("--json", action="store_true", help="print JSON: a line for each run, or one object")
     options = parser.parse_args(argv)
     if options.command in ("doctor", "init", "package", "runs"):
         use_running_sandbox()
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def use_running_sandbox() -> None:
-    """Without a Hadoop of the user's own, hdfs:///... is the sandbox's, while it is up: as for spark-submit.sh."""
+    """Let hdfs:///... mean the sandbox's HDFS while it is up, unless the user has a Hadoop; as spark-submit.sh does."""
     if any(os.environ.get(name) for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_HOME")):
         return
     from sparktrain.sandbox import Sandbox
@@ -149,7 +150,7 @@ def _runs(options: argparse.Namespace) -> int:
     from sparktrain.runs.snapshot import find_run
     from sparktrain.storage import StorageError, open_folder
 
-    # In a pipe or a file a line is as long as what it says
+    # In a pipe or a file, lines are not wrapped to a terminal's width
     console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH)
     try:
         if options.what == "tail":
@@ -178,7 +179,7 @@ def _runs(options: argparse.Namespace) -> int:
 
 
 def _confirmed(question: str) -> bool:
-    """Whether a person at the terminal says yes."""
+    """Ask the question at the terminal and return whether the answer is yes; False without a terminal."""
     if not sys.stdin.isatty():
         return False
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
@@ -190,7 +191,7 @@ def _tail(options: argparse.Namespace) -> int:
 
     try:
         end = tail(options.run, partial(print, flush=True), partial(print, file=sys.stderr, flush=True), options.follow)
-    except KeyboardInterrupt:  # who follows has seen enough
+    except KeyboardInterrupt:  # the user stops following
         return 130
     if end is None or not options.follow:
         return 0
@@ -204,7 +205,7 @@ def _validate(argv: Sequence[str]) -> int:
         from sparktrain.display.next_command import training_command
 
         rehearsal = training_command([*argv, *([] if "--check" in argv else ["--check"])])
-        print(f"Nothing is wrong that can be seen without the rows. To try it on a few of them: {rehearsal}", file=sys.stderr)
+        print(f"No problem found without reading rows. To rehearse the job on a few rows: {rehearsal}", file=sys.stderr)
     return status
 
 

@@ -1,4 +1,4 @@
-"""What jobs/train.py and jobs/prepare.py run: one job by its YAML, an exit status and one JSON line for schedulers."""
+"""The programs of jobs/train.py and jobs/prepare.py: run a job from its YAML, with an exit status and a JSON line for schedulers."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ def main(
     """Run a job as spark-submit's program.
 
     Args:
-        argv: the command line; the process's own if left out.
-        before: called when Spark is up, before the run begins.
-        after: called when the run has finished, or its rehearsal has passed; that stands whatever comes of this.
+        argv: the command line's arguments; the process's own if left out.
+        before: called once Spark is up, before the run begins.
+        after: called once the run has finished, or its rehearsal has passed; an error in it doesn't change the result.
 
     Returns:
         The exit status: 0 if the model is on the storage (or the rehearsal passed), 2 for a configuration that can't
@@ -54,10 +54,10 @@ def main(
 
 
 def prepare_main(argv: Sequence[str] | None = None) -> int:
-    """Prepare a job's rows as spark-submit's program, for data.prepared of other jobs. The job's on_end isn't called.
+    """Prepare a job's rows as spark-submit's program, for data.prepared of other jobs, without calling the job's on_end.
 
     Args:
-        argv: the command line; the process's own if left out.
+        argv: the command line's arguments; the process's own if left out.
 
     Returns:
         The exit status: 0 if the rows are on the storage, 2 for a configuration that can't work, 1 otherwise.
@@ -76,12 +76,12 @@ def _program(
     after: Callable[[SparkSession, Job, Result], None] | None = None,
     ends: Sequence[tuple[Result, str]] = (),
 ) -> int:
-    """Load the job, bring Spark up, do what is to be done with them, and say how it ended.
+    """Load the job, start Spark, run an action with them, and print the JSON line.
 
     Args:
-        action: what is to be done.
-        after: called when that is done.
-        ends: where a failing action leaves how it ended, if it knows.
+        action: called with the session, the job, and the folders of the user's modules; returns the result.
+        after: called with the session, the job and the result once the action has succeeded.
+        ends: the list that a failing action appends its result and details to, if it knows them.
 
     Returns:
         The exit status.
@@ -93,18 +93,18 @@ def _program(
     try:
         take_signals()
         job, folders = load_job(options)
-        if not under_launcher():  # which has said so
+        if not under_launcher():  # the launcher prints this itself
             console.print("starting Spark (10 to 40 s)")
         spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
-        take_signals()  # Spark's own for Ctrl-C first asks the JVM, which got the same and may be gone
+        take_signals()  # Spark's handler for Ctrl-C first calls the JVM, which got the signal, too, and may be gone
         result = action(spark, job, folders)
     except BaseException as error:
-        # What the storage says of a run is what its line says
+        # The JSON line must match the run's record on the storage
         elapsed = time.monotonic() - begun
         result, details = ends[-1] if ends else failed(error, run_id, job if trains else None, elapsed)
         _unless_it_fails("showing why", lambda: show(result, details, console))
     else:
-        if after is not None:  # a model that is on the storage is there, whatever a program does with it next
+        if after is not None:  # the model is on the storage, whatever a program does with it next
             _unless_it_fails("what follows the run", partial(after, spark, job, result))
     if trains and job is not None and job.on_end is not None:
         call = partial(_call_on_end, job.on_end, search_folders(options.config), result)
@@ -120,7 +120,7 @@ def _call_on_end(function: str, folders: Sequence[str], result: Result) -> None:
 
 
 def _unless_it_fails(what: str, action: Callable[[], object]) -> None:
-    """Do what follows a run's end, which stands whatever becomes of this: a lost terminal, a JVM that is gone."""
+    """Run an action after a run's end, and only report its failure, such as a lost terminal or a JVM that is gone."""
     try:
         action()
     except BaseException:  # sys.exit() in on_end and a second Ctrl-C, too

@@ -1,4 +1,4 @@
-"""Spark's scheduler and what runs on it: slots, the barrier stage, the child process, the control channel."""
+"""Runs workers on Spark: slots, the barrier stage, the child process, the control channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of an application whose program doesn't end it."""
+"""Stops a Spark application that its program leaves running."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ _IMPORTED_BY = os.getpid()
 
 
 def stop_left_application() -> None:
-    """Stop a Spark that runs as a small cluster on this machine (local-cluster), where the program has left it running.
+    """Stop a local-cluster Spark that the program has left running.
 
-    Called as the interpreter ends, by an exception, too. The cluster's workers would outlive their driver, start executors again
-    and again while the JVM shuts down, and print a hundred lines of that below the program's own.
+    Called when the interpreter exits, also after an exception. Otherwise the cluster's workers would start executors again
+    and again while the JVM shuts down, and print a hundred lines about it.
     """
     pyspark = sys.modules.get("pyspark")
     context = pyspark.SparkContext._active_spark_context if pyspark is not None else None
@@ -20,5 +20,5 @@ def stop_left_application() -> None:
         return
     try:
         context.stop()
-    except Exception:  # its JVM is gone, and there is nothing left to end
+    except Exception:  # the JVM is gone, and so is the cluster
         return

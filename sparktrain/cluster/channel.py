@@ -1,7 +1,7 @@
 """The control channel: one authenticated connection from each task to the driver.
 
-Logs, progress, failures and small gathers go through it; rows and tensors never do. Each side proves that it knows
-the run's secret (the HMAC challenge of multiprocessing.connection), then lines of JSON go both ways.
+It carries logs, progress, failures and small gathers, never rows or tensors. Each side proves that it knows the run's
+secret (the HMAC challenge of multiprocessing.connection), then both send lines of JSON.
 
 Spark's own BarrierTaskContext.allGather takes a second a call (its tasks poll); a gather here takes milliseconds.
 """
@@ -29,16 +29,16 @@ _GOODBYE_SECONDS = 5.0
 
 
 class Stopped(RuntimeError):
-    """The driver ended the attempt, or is gone."""
+    """Raised where the driver has ended the attempt, or is gone."""
 
 
 class _Peer:
-    """One task's connection, and what it is to be sent: by a thread of its own, so that a frozen task holds up nobody."""
+    """One task's connection, with a queue and a thread for sending, so that a frozen task blocks nobody."""
 
     def __init__(self, wire: Wire) -> None:
         self.wire = wire
         self.outgoing: SimpleQueue[bytes | None] = SimpleQueue()
-        self.failed: OSError | None = None  # to send
+        self.failed: OSError | None = None  # the error of a send
 
     def write(self) -> None:
         while (line := self.outgoing.get()) is not None:
@@ -46,21 +46,21 @@ class _Peer:
                 self.wire.send(line)
             except OSError as error:
                 self.failed = error
-                self.wire.shut()  # its listener sees the end of the connection and tells it
+                self.wire.shut()  # the listening thread sees the end of the connection and reports it
                 return
 
 
 class Server:
-    """The driver's end.
+    """The driver's end of the channel.
 
     Args:
         parts: how many tasks will connect, as parts 0 to parts - 1.
-        secret: what a task must know to be listened to.
+        secret: the run's secret, which a task must know.
         on_message: called with (part, message), one call at a time. It must not raise.
-        on_lost: called with the part whose connection ended without its goodbye, and with why, where more is known than
-            that; in turn with on_message.
+        on_lost: called with a part whose connection ended without a goodbye, and the reason or None; never at the same time
+            as on_message.
         host: the address to listen on.
-        port: 0 for any free one.
+        port: the port to listen on; 0 for any free one.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Server:
         self._lock = threading.Lock()
         self._delivering = threading.Lock()
         self._peers: dict[int, _Peer] = {}
-        self._open: set[Wire] = set()  # those not yet trusted, too
+        self._open: set[Wire] = set()  # including those not yet authenticated
         self._gathers: dict[int, dict[int, str]] = {}
         self._threads: list[threading.Thread] = []
         self._stop_line: bytes | None = None
@@ -101,7 +101,7 @@ class Server:
         while True:
             try:
                 sock, peer = self._listener.accept()
-            except ConnectionError:  # that one gave up
+            except ConnectionError:  # the other side gave up
                 continue
             except OSError:  # closed
                 return
@@ -199,14 +199,14 @@ class Server:
                 task.outgoing.put(line)
 
     def stop(self, reason: str) -> None:
-        """Tell every task, also those that connect from now on, to end its child and itself. Waits for none of them."""
+        """Ask every task, also those that connect later, to end its child and itself, without waiting for them."""
         line = json.dumps({"kind": "stop", "reason": reason}).encode()
         with self._lock:
             self._stop_line = line
         self._send_all(line)
 
     def close(self) -> None:
-        """End every connection and thread. Safe to call twice."""
+        """End every connection and thread. May be called twice."""
         with self._lock:
             if self._closed:
                 return
@@ -214,9 +214,9 @@ class Server:
             wires, threads = list(self._open), list(self._threads)
         with socket.socket(fileno=socket.dup(self._listener.fileno())) as listener:
             try:
-                listener.shutdown(socket.SHUT_RDWR)  # closing alone wakes nobody who waits in accept
+                listener.shutdown(socket.SHUT_RDWR)  # closing alone doesn't wake a thread that waits in accept
             except OSError:
-                pass  # not connected, which is no matter
+                pass  # a listener isn't connected, which doesn't matter
         self._listener.close()
         for wire in wires:
             wire.shut()
@@ -226,17 +226,17 @@ class Server:
 
 
 class Client:
-    """A task's end. Any of its methods may be called from any thread.
+    """A task's end of the channel. Its methods may be called from any thread.
 
     Args:
         address: the driver's (host, port).
-        secret: the run's.
+        secret: the run's secret.
         part: this task's part.
-        host: where the other workers reach this one.
+        host: the address at which the other workers reach this one.
         on_stop: called once, with the reason, when the driver ends the attempt or is gone.
 
     Raises:
-        OSError, EOFError, AuthenticationError: the driver can't be reached, or it is another's.
+        OSError, EOFError, AuthenticationError: the driver can't be reached, or isn't this run's.
     """
 
     def __init__(self, address: tuple[str, int], secret: bytes, part: int, host: str, on_stop: Callable[[str], None]) -> None:
@@ -244,7 +244,7 @@ class Client:
         self._sending = threading.Lock()
         self._answers = threading.Condition()
         self._gathered: list[list[str]] = []
-        self._began = time.time() - time.monotonic()  # of this host's monotonic clock, by the driver's; at first by its own
+        self._began = time.time() - time.monotonic()  # the driver's time at 0 of the monotonic clock; at first this host's
         self._stopped: str | None = None
         self._turn = 0
         self._leaving = False
@@ -256,7 +256,7 @@ class Client:
         except BaseException:
             self._wire.close()
             raise
-        # A driver that a person has stopped, or whose terminal is held, is waited for: only its host must answer.
+        # The driver's process may be suspended for any time: only its host must answer.
         self._wire.unlimited()
         self._thread = threading.Thread(target=self._listen, name="channel-listen", daemon=True)
         self._thread.start()
@@ -279,27 +279,27 @@ class Client:
         except TimeoutError:
             reason = f"the driver is gone: its host has answered nothing for {limits.HOST_SECONDS:.0f} s"
         except (OSError, EOFError):
-            pass  # said by the reason
+            pass  # the reason says it
         with self._answers:
             if self._leaving:
                 return
             self._stopped = reason
             self._answers.notify_all()
         if gone:
-            self._wire.shut()  # for whoever waits to send
+            self._wire.shut()  # wakes threads that wait to send
         self._on_stop(reason)
 
     def by_monotonic_clock(self, moment: float) -> float:
-        """Convert a moment of the driver's clock, in seconds since 1970, to this host's monotonic clock, in seconds.
+        """Convert a time of the driver's clock, in seconds since 1970, to seconds of this host's monotonic clock.
 
-        As exact as the driver's last answer to a gather was fast.
+        The error is the time that the driver's last answer to a gather took.
         """
         return moment - self._began
 
     def send(self, message: Message) -> None:
-        """Tell the driver; nothing happens when it is gone (on_stop has said so).
+        """Send a message to the driver; does nothing if the driver is gone, as on_stop has reported it.
 
-        A message that is too long is told as a failure of this worker, which it is.
+        A message that is too long is sent as a failure of this worker instead.
         """
         line = encode(message).encode()
         try:
@@ -316,11 +316,11 @@ class Client:
                 pass  # the listener sees the end of the connection
 
     def gather(self, value: str) -> list[str]:
-        """Hand every part's value to every part, in the order of the parts. All must call it equally often.
+        """Exchange strings between all parts: send this part's, return every part's, by part. All must call it equally often.
 
         Raises:
             Stopped: the driver ended the attempt, or is gone.
-            LineTooLong: the value is.
+            LineTooLong: the value is too long.
         """
         self._turn += 1
         line = json.dumps({"kind": "gather", "turn": self._turn, "value": value}).encode()
@@ -333,7 +333,7 @@ class Client:
             raise Stopped(self._stopped)
 
     def close(self) -> None:
-        """Say goodbye: the driver expects nothing more from this task."""
+        """Send a goodbye, after which the driver expects nothing from this task, and close the connection."""
         with self._answers:
             self._leaving = True
         self._wire.unlimited(sending=_GOODBYE_SECONDS)

@@ -1,7 +1,7 @@
-"""The training process: a fresh interpreter that a task starts, feeds an order, listens to, and can kill.
+"""The training process: a fresh interpreter that a task starts, sends an order, listens to, and can kill.
 
-A fresh one and never a fork: TensorFlow hangs after a fork, can't change its GPUs or threads once used, and blocks in
-native code when a peer dies. A process that can be killed ends all that.
+Not a fork of the task, as TensorFlow hangs after a fork and can't change its GPUs or threads once used; and a process of its
+own, as TensorFlow blocks in native code when a peer dies, and only a process can be killed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from multiprocessing.connection import wait
 from sparktrain.cluster.output_lines import OutputLines
 from sparktrain.interfaces.messages import Failure, Finished, Log, Message, Order, OutputCheck, decode, encode_check, encode_order
 
-EXITED = "WorkerExited"  # by itself, before it could say why
+EXITED = "WorkerExited"  # the error of a process that ended by itself without reporting why
 _LAST_LINES = 40
-_AT_ONCE = 1 << 16  # bytes that are read from a pipe
+_AT_ONCE = 1 << 16  # bytes read from a pipe at once
 _PIPE = 1 << 20  # bytes that a pipe holds at most
 _EVENTS = "SPARKTRAIN_EVENTS"
-# What TensorFlow prints at every import, whatever its log level; and what Horovod does where another worker is gone, whose own
-# failure is the cause
+# Lines that TensorFlow prints at every import, whatever its log level, and that Horovod prints if another worker is gone, which
+# reports its own failure
 _CHATTER = re.compile(
     r"I0000 |WARNING: All log messages before absl::InitializeLog|"
     r".*Horovod background loop uncaught exception: .*(by peer|Broken pipe)"
@@ -33,11 +33,11 @@ _CHATTER = re.compile(
 
 
 class Child:
-    """One `python -m sparktrain.worker`.
+    """A training process, `python -m sparktrain.worker`.
 
     Args:
-        environment: the child's whole environment.
-        on_message: called with what the child reports and with what it prints, from threads of this object.
+        environment: all environment variables of the process.
+        on_message: called with the process's messages and with its output as `Log`, from threads of this object.
         folder: its working folder.
     """
 
@@ -47,7 +47,7 @@ class Child:
         self._outcome: Finished | Failure | None = None
         self._killed: str | None = None
         events, events_in_child = os.pipe()
-        self._ended, self._end = os.pipe()  # closed at the process's end, which wakes both relays
+        self._ended, self._end = os.pipe()  # closed when the process has ended, to wake both relay threads
         try:
             self._process = self._start({**environment, _EVENTS: str(events_in_child)}, events_in_child, folder)
         finally:
@@ -70,11 +70,12 @@ class Child:
             pass_fds=[events],
             env=environment,
             cwd=folder,
-            start_new_session=True,  # its own process group: a kill reaches what the user's code has started, too
+            start_new_session=True,  # its own process group: a kill reaches the user's child processes, too
         )
 
     @property
     def pid(self) -> int:
+        """The id of the training process."""
         return self._process.pid
 
     def _relay_output(self) -> None:
@@ -104,13 +105,13 @@ class Child:
 
     def _event(self, message: Message) -> None:
         if isinstance(message, (Finished, Failure)):
-            self._outcome = message  # told by `wait`, when the process has ended
+            self._outcome = message  # returned by `wait`, when the process has ended
         else:
             self._on_message(message)
 
     def _read(self, descriptor: int) -> Iterator[bytes]:
-        """What comes through a pipe, until its end. Something that the user's code has left running may hold it open: so once
-        the process has ended, only what a pipe holds is still read."""
+        """Yield data from a pipe until its end. Processes that the user's code has left running may hold it open: once the
+        training process has ended, at most what a pipe holds is still read."""
         left: int | None = None  # bytes, once the process has ended
         while left is None or left > 0:
             ready = wait([descriptor] if left is not None else [descriptor, self._ended], timeout=None if left is None else 0)
@@ -126,11 +127,11 @@ class Child:
                 left = None if left is None else left - len(data)
 
     def check(self, check: OutputCheck) -> None:
-        """Have the child look at once whether it shares the output folder with the driver; where not, it fails by that."""
+        """Ask the child to check now that it shares the output folder with the driver; if it doesn't, it fails."""
         self._write(encode_check(check))
 
     def order(self, order: Order) -> None:
-        """Tell the child what to do. A child that has already ended is noticed by `wait`, not here."""
+        """Send the child its order. If it has ended already, `wait` reports it."""
         self._write(encode_order(order))
 
     def _write(self, line: str) -> None:
@@ -141,7 +142,7 @@ class Child:
             pass
 
     def kill(self, reason: str) -> None:
-        """End the child and all that it started, at once. Safe to call from any thread, at any time."""
+        """Kill the child and the processes that it started. May be called from any thread, at any time."""
         if self._killed is None:
             self._killed = reason
         try:
@@ -150,14 +151,14 @@ class Child:
             pass  # it has ended by itself
 
     def wait(self) -> Finished | Failure:
-        """Wait for the child's end and say how it ended."""
+        """Wait for the child's end and return how it ended."""
         status = self._process.wait()
         try:
-            os.killpg(self._process.pid, signal.SIGKILL)  # what the user's code may have left running
+            os.killpg(self._process.pid, signal.SIGKILL)  # processes that the user's code may have left running
         except ProcessLookupError:
             pass
         os.close(self._end)
-        for thread in self._threads:  # to the end of what it has told, however slowly the driver takes it
+        for thread in self._threads:  # until the driver has received everything, however slowly
             thread.join()
         os.close(self._ended)
         self._input.close()
@@ -169,7 +170,7 @@ class Child:
 
 
 def describe_exit(status: int) -> str:
-    """What an exit status that nobody explained says, and where to look."""
+    """Return a message for an exit status without an explanation, with a hint where to look."""
     if status >= 0:
         return f"the training process ended with exit status {status} before it had finished; its last lines are above"
     name = signal.Signals(-status).name

@@ -1,4 +1,4 @@
-"""The executors' Python: what it lacks for training is said in one line, before any row is read."""
+"""Checks the executors' Python before any row is read, and reports what it lacks for training in one line."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from sparktrain.cluster.spark_context import jvm, master
 from sparktrain.interfaces.engines import packages_of
 
 _log = logging.getLogger(__name__)
-_ALIKE = ("tensorflow", "keras")  # of all executors, or the workers of one run would compute with different code
-_FREE_SECONDS = 15.0  # in which an executor that is free begins a task
-_START_SECONDS = 120.0  # that a first Python may take from a slow disk
-# Spark's own of a failed task, with a stack of Java for each try; the failure is told in one line
+_ALIKE = ("tensorflow", "keras")  # the same on all executors, or the workers of a run would compute with different code
+_FREE_SECONDS = 15.0  # in which a free executor begins a task
+_START_SECONDS = 120.0  # that the first start of Python may take from a slow disk
+# Spark's loggers for failed tasks, which print a Java stack trace for each try; the failure is reported in one line
 _LOGGERS = ("org.apache.spark.scheduler.TaskSetManager", "org.apache.spark.executor.Executor")
 _ADVICE = (
     "set PYSPARK_PYTHON (spark.pyspark.python) to a Python with the driver's version and packages before the "
@@ -33,18 +33,18 @@ _ADVICE = (
 )
 
 Facts = Mapping[str, Any]
-_seen: set[tuple[str, str, str]] = set()  # application, executor and engine that were found to fit
+_seen: set[tuple[str, str, str]] = set()  # (application, executor, engine) that were checked and fit
 
 
 def check_python(context: SparkContext, slots: Slots, engine: str) -> None:
     """Refuse an application whose executors can't train because of their Python.
 
-    On one machine, where nobody has said which Python they are to have, they get the driver's. Executors that are busy are
-    passed over, as is one that has been looked at before.
+    On one machine, executors without a configured Python get the driver's. Busy executors are not checked, nor are those that
+    have been checked before.
 
     Args:
-        context: the application's.
-        slots: what it has.
+        context: the application's context.
+        slots: the application's slots.
         engine: training.engine.
 
     Raises:
@@ -56,7 +56,7 @@ def check_python(context: SparkContext, slots: Slots, engine: str) -> None:
     keys = {(context.applicationId, each, engine) for each in executors}
     if keys <= _seen:
         return
-    needed = ("psutil", *packages_of(engine))  # that for the task beside the training process
+    needed = ("psutil", *packages_of(engine))  # psutil for the task beside the training process
     try:
         found = _look_everywhere(context, len(executors), needed)
     except (PySparkException, Py4JError) as error:
@@ -70,21 +70,21 @@ def check_python(context: SparkContext, slots: Slots, engine: str) -> None:
 
 
 def check_packages(context: SparkContext, slots: Slots, packages: Sequence[str], what: str) -> None:
-    """Refuse an application whose executors lack packages that a job's own code asks for. Executors that are busy are passed over.
+    """Refuse an application whose executors lack packages that a job's own code needs. Busy executors are not checked.
 
     Args:
-        packages: by the names that they are imported by.
-        what: what asks for them, for the message.
+        packages: the names that the packages are imported by.
+        what: the configuration's key that needs them, for the message.
 
     Raises:
-        ClusterRefused: an executor's Python hasn't one.
+        ClusterRefused: an executor's Python lacks one.
     """
     if not packages:
         return
     try:
         found = _look_everywhere(context, 1 if slots.local else len(executor_cores(context)), packages)
     except (PySparkException, Py4JError) as error:
-        _log.warning("the executors' packages could not be looked at: %s", str(error).partition("\n")[0])
+        _log.warning("the executors' packages could not be checked: %s", str(error).partition("\n")[0])
         return
     why = lacking(found, what)
     if why is not None:
@@ -92,14 +92,14 @@ def check_packages(context: SparkContext, slots: Slots, packages: Sequence[str],
 
 
 def lacking(found: Sequence[Facts], what: str) -> str | None:
-    """Find an executor without a package that is asked for.
+    """Return a message if an executor lacks a package.
 
     Args:
-        found: what each has: host, interpreter, python, missing modules.
-        what: what asks for them.
+        found: the facts of each executor: host, interpreter, python, missing modules.
+        what: the configuration's key that needs the packages.
 
     Returns:
-        The reason in one line, with what to do; None where there is none.
+        The message in one line, with what to do; None if no package is missing.
     """
     for each in found:
         if each["missing"]:
@@ -112,14 +112,14 @@ def lacking(found: Sequence[Facts], what: str) -> str | None:
 
 
 def refusal(found: Sequence[Facts], version: str) -> str | None:
-    """Find what keeps executors from training.
+    """Return a message if an executor's Python can't train.
 
     Args:
-        found: what each has: host, interpreter, python, missing modules, versions by name.
-        version: the driver's sparktrain.
+        found: the facts of each executor: host, interpreter, python, missing modules, versions by name.
+        version: the driver's version of sparktrain.
 
     Returns:
-        The reason in one line, with what to set; None where there is none.
+        The message in one line, with what to set; None if all executors can train.
     """
     for each in found:
         who = f"the Python of the executor on {each['host']}, {each['interpreter']} ({each['python']})"
@@ -150,11 +150,11 @@ def _refuse_failed(context: SparkContext, text: str) -> None:
         if sign in text:
             what = next(line for line in lines if sign in line)
             raise ClusterRefused(f"the executors' Python ({context.pythonExec}) can't be used: {what[-300:]}: {_ADVICE}")
-    _log.warning("the executors' Python could not be looked at: %s", lines[0] if lines else text)
+    _log.warning("the executors' Python could not be checked: %s", lines[0] if lines else text)
 
 
 def _look_everywhere(context: SparkContext, count: int, needed: Sequence[str]) -> list[Facts]:
-    """What the executors that are free have: a task on each, as Spark deals out as many as there are."""
+    """Return the facts of each free executor, from as many tasks as there are executors, which Spark spreads over them."""
     tag, ended = f"sparktrain-python-{secrets.token_hex(4)}", threading.Event()
     outcome: list[list[Facts] | BaseException] = []
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # executors may not have it
@@ -181,14 +181,14 @@ def _look_everywhere(context: SparkContext, count: int, needed: Sequence[str]) -
             waited = time.monotonic() - begun
             if waited > _START_SECONDS or (waited > _FREE_SECONDS and not _at_work(context, tag)):
                 context.cancelJobsWithTag(tag)
-                return []  # busy with something else, or so slow that only training itself can tell
+                return []  # the executors are busy, or too slow to be checked
     if isinstance(outcome[0], BaseException):
         raise outcome[0]
     return outcome[0]
 
 
 def _at_work(context: SparkContext, tag: str) -> bool:
-    """Whether any task of the tag's jobs runs, or all of them do as none is left to wait."""
+    """Return whether all tasks of a stage of the tag's jobs are running or done, so that none waits for a free executor."""
     tracker = context._jsc.sc().statusTracker()
     for job in tracker.getJobIdsForTag(tag):
         info = tracker.getJobInfo(job)
@@ -200,7 +200,7 @@ def _at_work(context: SparkContext, tag: str) -> bool:
 
 
 def _looking(needed: Sequence[str]) -> Callable[[Iterable[int]], Iterable[Facts]]:
-    """A function that says what its Python has. It goes by value, and uses nothing but the standard library."""
+    """Return a function, to be pickled by value, that returns the facts of its Python with the standard library alone."""
     names = tuple(needed)
 
     def look(numbers: Iterable[int]) -> Iterable[Facts]:
@@ -211,7 +211,7 @@ def _looking(needed: Sequence[str]) -> Callable[[Iterable[int]], Iterable[Facts]
         import socket
         import sys
 
-        list(numbers)  # to its end: Spark reuses no Python worker that left some of its input
+        list(numbers)  # read to the end: Spark doesn't reuse a Python worker that left some of its input
         missing = [name for name in names if importlib.util.find_spec(name) is None]
         versions = {}
         for name in ("tensorflow", "tensorflow-cpu", "keras", "pyarrow"):
@@ -236,7 +236,7 @@ def _looking(needed: Sequence[str]) -> Callable[[Iterable[int]], Iterable[Facts]
 
 @contextmanager
 def _quiet(context: SparkContext) -> Iterator[None]:
-    """Keep Spark from printing a stack of Java for each failed try."""
+    """Keep Spark from printing a Java stack trace for each failed try, within a context."""
     log4j = jvm(context).org.apache.logging.log4j
     before = {name: log4j.LogManager.getLogger(name).getLevel() for name in _LOGGERS}
     try:

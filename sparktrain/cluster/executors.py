@@ -1,4 +1,4 @@
-"""Something done once on each executor, beside the training: a barrier stage of its own, under a tag of its own."""
+"""Runs a function once on each executor, in a separate barrier stage that can be cancelled by its tag."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ApplicationExecutors(Executors):
     """The executors of one Spark application.
 
     Args:
-        context: the application's.
-        slots: what it has.
-        workers: how many will train; in local mode that many slots stand for executors.
+        context: the application's context.
+        slots: the application's slots.
+        workers: the number of workers; in local mode that many slots stand for executors.
     """
 
     def __init__(self, context: SparkContext, slots: Slots, workers: int) -> None:
@@ -36,7 +36,7 @@ class ApplicationExecutors(Executors):
         return self._workers if self.together else executors_up(self.context)
 
     def run(self, function: Callable[[int], Returned], description: str) -> list[Returned]:
-        """See `Executors.run`. A barrier stage, as only that puts its tasks on different executors for certain."""
+        """See `Executors.run`. A barrier stage is used, as only that is certain to put tasks on different executors."""
         count = self.count
         numbers = self.context.parallelize(range(count), count)
         tasks = numbers.barrier().mapPartitions(partial(_call, function))
@@ -58,5 +58,5 @@ class ApplicationExecutors(Executors):
 
 
 def _call(function: Callable[[int], Returned], numbers: Iterable[int]) -> Iterable[Returned]:
-    [number] = numbers  # read to its end: Spark reuses no Python worker that left some of its input
+    [number] = numbers  # read to the end: Spark doesn't reuse a Python worker that left some of its input
     return [function(number)]

@@ -1,4 +1,4 @@
-"""Getting the executors that a run's workers need, without ever holding half a cluster against another run."""
+"""Gathers the executors that a run's workers need, without holding some of them while another run waits for the rest."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pyspark import SparkContext
 from sparktrain.cluster.slots import NoSlots, Slots, count_slots
 from sparktrain.cluster.spark_context import jvm, master
 
-_PATIENCE = 5.0  # seconds in which executors come by themselves where there is room
+_PATIENCE = 5.0  # seconds in which executors start if the cluster has room
 _SETTLED = 10.0  # seconds without a new executor after which no more are expected
-_LOOK = 0.2  # seconds
-_SAY = 10.0  # seconds between two notes of the same
+_LOOK = 0.2  # seconds between two checks
+_SAY = 10.0  # seconds between two identical notes
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """How many workers a run may have."""
+    """The smallest and the largest number of workers that a run may have."""
 
     min: int
     max: int
@@ -30,30 +30,30 @@ class Bounds:
 
 
 class Lease(Protocol):
-    """Whose turn it is to gather executors: of the runs that share a cluster only one may hold less than it needs."""
+    """A lease on gathering executors: of the runs that share a cluster, only its holder may hold fewer than it needs."""
 
     def take(self) -> bool:
-        """Take it where it is free; True too while it is this run's."""
+        """Take the lease if it is free, or renew it; return whether this run holds it."""
 
     def whose(self) -> str | None:
-        """Who has it, or had it last and trains now; None where that isn't known."""
+        """Return who holds the lease, or held it last and is training; None if that isn't known."""
 
     def done(self) -> None:
-        """This run has its executors: the next may gather."""
+        """Give the lease up, as this run has its executors."""
 
 
 def next_step(room: int, bounds: Bounds, waited: float, quiet: float, turn: bool) -> Literal["train", "wait", "queue"]:
-    """What to do next.
+    """Decide what to do next.
 
     Args:
         room: how many workers there is room for now.
-        bounds: how many the run may have.
-        waited: seconds since the run began to gather, or got its turn.
+        bounds: how many workers the run may have.
+        waited: seconds since the run began to gather, or got the lease.
         quiet: seconds since `room` has changed.
-        turn: whether it is this run's turn.
+        turn: whether this run holds the lease.
 
     Returns:
-        train: with what there is; wait: more may come; queue: give back what there is, and wait for the turn.
+        train: with the executors that are up; wait: for more; queue: give back all executors, and wait for the lease.
     """
     if room >= bounds.max or (room >= bounds.min and quiet >= _SETTLED):
         return "train"
@@ -63,10 +63,10 @@ def next_step(room: int, bounds: Bounds, waited: float, quiet: float, turn: bool
 
 
 class Executors:
-    """The executors that the application has, may ask its cluster manager for, and give back.
+    """The application's executors: counts them, asks the cluster manager for more, and gives them back.
 
     Attributes:
-        target: how many the cluster manager is to bring up; None: all that there is room for (a standalone master's way).
+        target: how many executors the cluster manager was asked for; None if as many as possible (a standalone master).
     """
 
     def __init__(self, context: SparkContext) -> None:
@@ -77,15 +77,16 @@ class Executors:
         self.target = self._first
 
     def count(self) -> Slots:
+        """Return the slots that the application has now."""
         return count_slots(self._context)
 
     def ask(self, total: int) -> None:
-        """Have at least so many, where the cluster manager can give them."""
+        """Ask the cluster manager for at least `total` executors."""
         if self.target is not None and total > self.target:
             self._set_target(total)
 
     def keep(self, total: int) -> None:
-        """Give back what is more, the last ones first, and expect no more."""
+        """Keep the first `total` executors, end the others, and ask for no more."""
         ids = self._spark.getExecutorIds()
         known = sorted((ids.apply(index) for index in range(ids.size())), key=int)
         self._set_target(total)
@@ -93,7 +94,7 @@ class Executors:
             self._spark.killExecutors(jvm(self._context).PythonUtils.toSeq(known[total:]))
 
     def release(self) -> None:
-        """Have what the application was submitted with again."""
+        """Go back to the number of executors that the application was submitted with."""
         if self.target is not None and self._first is not None and self.target > self._first:
             self.keep(self._first)
 
@@ -110,19 +111,19 @@ def gather(
     turn: Lease | None = None,
     on_waiting: Callable[[str], object] = lambda text: None,
 ) -> Slots:
-    """Wait until there is room for every worker, and ask for executors where there isn't.
+    """Wait until there is room for every worker, and ask for more executors if there isn't; return the slots.
 
-    Counting first matters: a barrier stage that asks for more than there is waits ten minutes and then fails.
+    They are counted first because a barrier stage that asks for more than there are waits ten minutes and then fails.
 
     Args:
-        executors: the application's.
-        bounds: how many workers are needed; between them, what there is is taken.
-        timeout: seconds.
-        turn: shared with the other runs on the cluster; None where no other can be.
-        on_waiting: told what is waited for.
+        executors: the application's executors.
+        bounds: the smallest and the largest number of workers; as many as possible are taken.
+        timeout: seconds to wait.
+        turn: the lease shared with the other runs on the cluster; None if there can't be any.
+        on_waiting: called with a message on what is waited for.
 
     Raises:
-        NoSlots: too few came in time.
+        NoSlots: too few executors were up in time.
     """
     begun = since = changed = time.monotonic()
     room, queued = -1, False
@@ -139,14 +140,14 @@ def gather(
         step = "wait" if queued else next_step(room, bounds, now - since, now - changed, mine)
         if step == "train":
             if room < bounds.max:
-                executors.keep(room)  # else those asked for come later, and only hold what others could use
+                executors.keep(room)  # else the others would still start, and take room that nobody uses
             if turn is not None:
                 turn.done()
             return slots
         if now - begun > timeout:
             raise _too_few(slots, bounds, timeout, turn)
         if turn is not None and (step == "queue" or queued or mine):
-            had, mine = mine, turn.take()  # of its own turn a run gives a sign so
+            had, mine = mine, turn.take()  # also renews the lease
             if not mine and not queued:
                 executors.keep(0)
             elif mine and not had:

@@ -1,4 +1,4 @@
-"""Spark's local disks as the place of a worker's segments: its folders on them, and how much of each is left free."""
+"""Manages a worker's folders for segments on Spark's local disks, and the space that is left free on each."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from sparktrain.cluster.spark_context import jvm, master
 
 _LEAST = 256  # MiB: a full disk would hurt Spark itself and the node's other tenants
 _HEALTH = "yarn.nodemanager.disk-health-checker."
-_YARN_LIMIT = 90.0  # percent, YARN's default; where a disk is fuller, YARN gives it up and ends what runs on it
+_YARN_LIMIT = 90.0  # percent, YARN's default; YARN takes a fuller disk out of use and ends the containers on it
 _KUBERNETES_LIMIT = 90.0  # percent, at which a kubelet evicts pods by default
-_MORE = 1.2  # times what such a limit leaves free: others write meanwhile
+_MORE = 1.2  # times what such a limit leaves free, as other processes write, too
 
 
 @dataclass(frozen=True)
 class Spare:
-    """How much of each local disk segments leave free: the larger of both.
+    """How much of each local disk segments leave free: the larger of `size` and `share`.
 
     Attributes:
-        size: in bytes.
-        share: of the disk's size, 0 to 1.
+        size: bytes.
+        share: a share of the disk's size, 0 to 1.
     """
 
     size: int
     share: float = 0.0
 
     def of(self, total: int) -> int:
-        """Return the bytes to leave free of a disk of `total` bytes."""
+        """Return the bytes to leave free on a disk of `total` bytes."""
         return max(self.size, int(self.share * total))
 
 
@@ -44,11 +44,11 @@ def spare(setting: str | None, master: str, yarn: Mapping[str, str]) -> Spare:
 
     Args:
         setting: cluster.spare_disk.
-        master: Spark's.
-        yarn: YARN's settings by their name, those of its disk health checker among them; used where Spark is on YARN.
+        master: the URL of Spark's master.
+        yarn: YARN's settings by name, including those of its disk health checker; used only on YARN.
 
     Returns:
-        What the setting says; without it 256 MiB, or a fifth more than the cluster manager's own check of disks asks for.
+        The setting; without it 256 MiB, or a fifth more than the cluster manager's own limit leaves free.
     """
     if setting is not None:
         return Spare(mebibytes(setting) << 20)
@@ -71,18 +71,18 @@ def spare_of(context: SparkContext, setting: str | None) -> Spare:
 
 
 def local_dirs() -> list[Path]:
-    """Spark's local directories on this executor."""
+    """Return Spark's local directories on this executor."""
     return [Path(path) for path in os.environ["SPARK_LOCAL_DIRS"].split(",")]
 
 
 def make_folders(name: str, directories: Sequence[Path]) -> list[Path]:
-    """Make a folder on each disk of the directories.
+    """Make a folder on each disk of the directories and return their paths.
 
-    A disk that can't be written to is left out, as Spark itself does, with a line in the executor's log.
+    A disk that can't be written to is left out, as by Spark itself, with a line in the executor's log.
 
     Args:
-        name: of the folders.
-        directories: Spark's local directories; of several on one disk, the first is taken.
+        name: the name of the folders.
+        directories: Spark's local directories; of several on one disk, the first is used.
 
     Raises:
         OSError: no disk can be written to.
@@ -104,7 +104,7 @@ def make_folders(name: str, directories: Sequence[Path]) -> list[Path]:
 
 
 def remove_left(directories: Sequence[Path]) -> None:
-    """Remove what tasks that were killed have left in the directories: the folders whose process is gone."""
+    """Remove the folders that killed tasks have left in the directories: those whose process is gone."""
     for left in (path for directory in directories for path in directory.glob("sparktrain-*-pid*")):
         if not psutil.pid_exists(int(left.name.rsplit("pid", 1)[1])):
             shutil.rmtree(left, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Memory as a cluster counts it: a container holds an executor's JVM, its Python workers and the training process."""
+"""Computes container memory: a container holds an executor's JVM, its Python workers and the training process."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping
 
 OVERHEAD = "spark.executor.memoryOverhead"
 _HEAP, _FACTOR, _LEAST = "spark.executor.memory", "spark.executor.memoryOverheadFactor", "spark.executor.minMemoryOverhead"
-_UNITS = {"": 1, "k": 1 / 1024, "m": 1, "g": 1024, "t": 1 << 20}  # in MiB; Spark takes a plain number for MiB
+_UNITS = {"": 1, "k": 1 / 1024, "m": 1, "g": 1024, "t": 1 << 20}  # in MiB, as is a plain number in Spark
 
 
 def mebibytes(text: str) -> int:
-    """MiB of an amount as Spark writes it: `512m`, `8g`, `8gb`; a plain number is MiB.
+    """Return the MiB of an amount in Spark's notation: `512m`, `8g`, `8gb`; a plain number is MiB.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is no amount of memory.
     """
     match = re.fullmatch(r"\s*(\d+)\s*([kmgt]?)b?\s*", text.lower())
     if match is None:
@@ -23,23 +23,23 @@ def mebibytes(text: str) -> int:
 
 
 def overhead_needed(worker_memory: str, settings: Mapping[str, str]) -> int:
-    """MiB of spark.executor.memoryOverhead that give a worker its memory.
+    """Return the MiB of spark.executor.memoryOverhead that give a worker its memory.
 
-    What Spark would leave beside the heap by itself, for the JVM's own needs, stays; the worker's comes on top.
+    The worker's memory is added to Spark's own default overhead, which the JVM needs.
 
     Args:
-        worker_memory: of the training process and Spark's Python worker together, such as `8g`.
-        settings: the application's.
+        worker_memory: memory for the training process and Spark's Python worker together, such as `8g`.
+        settings: the application's settings.
     """
     return _own_overhead(settings) + mebibytes(worker_memory)
 
 
 def overhead_given(settings: Mapping[str, str]) -> int:
-    """MiB that an executor's container has beside the JVM's heap."""
+    """Return the MiB that an executor's container has beside the JVM's heap."""
     return mebibytes(settings[OVERHEAD]) if OVERHEAD in settings else _own_overhead(settings)
 
 
 def _own_overhead(settings: Mapping[str, str]) -> int:
-    """What Spark adds to the heap where nothing is said (its documentation: 10 %, at least 384 MiB)."""
+    """Return the MiB that Spark adds to the heap by default (its documentation: 10 %, at least 384 MiB)."""
     heap = mebibytes(settings.get(_HEAP, "1g"))
     return max(int(heap * float(settings.get(_FACTOR, "0.1"))), mebibytes(settings.get(_LEAST, "384m")))

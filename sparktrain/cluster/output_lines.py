@@ -1,4 +1,4 @@
-"""What a process prints, as lines to relay: progress bars shown now and then, lines without an end cut."""
+"""Cuts a process's output into lines to relay: thins out progress bars, and splits very long lines."""
 
 from __future__ import annotations
 
@@ -7,33 +7,33 @@ import re
 import time
 from collections.abc import Callable, Iterator
 
-LONGEST = 64 << 10  # characters of a line; what is longer goes on in the next
-BAR_SECONDS = 5.0  # between two states that are relayed of a line that is printed over and over
+LONGEST = 64 << 10  # characters of a line; a longer one is split
+BAR_SECONDS = 5.0  # between two relayed states of a progress bar
 _END = re.compile(r"\r\n|\n|\r(?!\Z)")  # a \r at the end may be half of a \r\n
 
 
 class OutputLines:
-    """Cuts text into lines as it comes.
+    """Cuts output into lines as it arrives.
 
-    A line that ends in \\r is a progress bar's: what comes next takes its place. Of those the first is handed on, then one
-    in BAR_SECONDS, and the last.
+    A line that ends in \\r is a state of a progress bar, which the next line replaces. Of a bar's states the first is
+    yielded, then one every BAR_SECONDS, and the last.
 
     Args:
-        clock: seconds.
+        clock: returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._decode = codecs.getincrementaldecoder("utf-8")(errors="replace").decode
         self._pending = ""
-        self._bar: str | None = None  # its newest state that was not handed on
+        self._bar: str | None = None  # the newest state that was not yielded
         self._bar_at = float("-inf")
 
     def add(self, data: bytes, final: bool = False) -> Iterator[str]:
-        """Take what was printed; yield the lines that are to be relayed.
+        """Add output, and yield the lines to relay.
 
         Args:
-            final: whether this is all.
+            final: whether this is the end of the output.
         """
         text = self._pending + self._decode(data, final)
         start = 0
@@ -56,7 +56,7 @@ class OutputLines:
     def _line(self, text: str, over: bool) -> Iterator[str]:
         pieces = [text[start : start + LONGEST] for start in range(0, len(text), LONGEST)] or [""]
         if not over:
-            if not text and self._bar is not None:  # a bar that is done ends with an empty line
+            if not text and self._bar is not None:  # a finished bar ends with an empty line
                 pieces = [self._bar]
             self._bar = None
             yield from pieces

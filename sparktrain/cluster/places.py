@@ -1,4 +1,4 @@
-"""Which worker gets which rank: plain functions of the hosts."""
+"""Assigns ranks to workers, as a pure function of their hosts."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from sparktrain.interfaces.launch import Place
 
 
 def places(hosts: Sequence[str]) -> list[Place]:
-    """Give each part's worker its place: ranks ordered by host, and by part within a host.
+    """Assign ranks to workers, ordered by host, and by part within a host.
 
     Args:
         hosts: the host of each part's task.
 
     Returns:
-        Each part's place, in the order of the parts.
+        The place of each part's worker, by part.
     """
     parts = sorted(range(len(hosts)), key=lambda part: (hosts[part], part))
     on_host: dict[str, list[int]] = {}

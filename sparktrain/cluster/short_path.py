@@ -1,4 +1,4 @@
-"""A name for a folder that is short enough for Unix sockets in it."""
+"""Gives a folder a path that is short enough for Unix sockets in it."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from pathlib import Path
 _LONGEST = 60  # bytes: a socket's path has 107, of which multiprocessing's own names in a temporary folder take 32
 _ROOT = Path("/tmp")
 _PREFIX = "sparktrain-tmp-"
-_OLD = 86_400.0  # seconds after which a name that leads nowhere is nobody's any more
+_OLD = 86_400.0  # seconds after which a dangling link is removed
 
 
 def shorten(folder: Path) -> Path:
-    """Give a folder a short name: its own, or that of a link in a new folder of this user's in /tmp.
+    """Return a short path for a folder: its own, or that of a link in a new folder of this user's in /tmp.
 
-    YARN's local folders are about 180 bytes long, and multiprocessing.Manager, for one, fails in them: "AF_UNIX path too
+    YARN's local folders have about 180 bytes, and multiprocessing.Manager, for one, fails in them: "AF_UNIX path too
     long".
 
     Args:
-        folder: what it leads to.
+        folder: the folder.
 
     Returns:
-        The name, for `forget`. The folder's own too where /tmp can't be written to.
+        The path, for `forget`. It is the folder's own, too, if /tmp can't be written to.
     """
     if len(os.fsencode(folder)) <= _LONGEST:
         return folder
     try:
         _forget_old()
-        link = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_ROOT), "t")  # 0700, so nobody else can change where it leads
+        link = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_ROOT), "t")  # 0700, so nobody else can change its target
         link.symlink_to(folder, target_is_directory=True)
         return link
-    except OSError:  # sockets in a long folder fail for the few who need them, with their own words
+    except OSError:  # only code that needs sockets in the folder will fail, with its own message
         return folder
 
 
 def forget(short: Path, folder: Path) -> None:
-    """Remove a short name; the folder stays."""
+    """Remove a short path's link; the folder stays."""
     if short != folder:
         shutil.rmtree(short.parent, ignore_errors=True)
 
 
 def _forget_old() -> None:
-    """Remove what tasks that were killed have left."""
+    """Remove old links that killed tasks have left."""
     for link in _ROOT.glob(f"{_PREFIX}*/t"):
         try:
             known = link.lstat()

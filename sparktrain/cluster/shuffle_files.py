@@ -1,4 +1,4 @@
-"""The shuffle files of a running stage, removed once all its tasks have read them."""
+"""Removes the shuffle files of a running stage once all its tasks have read them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from pyspark import SparkContext
 
 
 def remove_shuffle_files(context: SparkContext, tag: str) -> list[int]:
-    """Have Spark remove, on all executors, the files of the shuffles that a job's last stage has read.
+    """Remove, on all executors, the files of the shuffles that a job's last stage has read.
 
-    Spark itself keeps them until the frame is garbage in the driver, which of a training is after it. A later job that
-    needs one of these shuffles all the same computes it anew.
+    Spark itself keeps them until the driver's frame is garbage collected, which is after training. A later job that needs
+    one of these shuffles computes it anew.
 
     Args:
-        context: the application's.
-        tag: of the job.
+        context: the application's context.
+        tag: the job's tag.
 
     Returns:
-        The shuffles' numbers; empty where there are none, the job has ended, or Spark's own cleaning is switched off.
+        The shuffles' ids; empty if there are none, the job has ended, or Spark's context cleaner is switched off.
 
     Raises:
         Py4JError: the driver's JVM is gone.

@@ -1,4 +1,4 @@
-"""Where workers can run: what a Spark application has, and what training can't work with."""
+"""Counts a Spark application's slots for workers, and refuses settings that training can't work with."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from sparktrain.cluster.spark_context import jvm, master
 
 
 class NoSlots(RuntimeError):
-    """The cluster hasn't the slots that the job needs; the message has the numbers."""
+    """Raised where the cluster lacks the slots that the job needs; the message has the numbers."""
 
 
 class ClusterRefused(ValueError):
-    """The Spark application is configured in a way that training can't work with."""
+    """Raised where the Spark application has a setting that training can't work with."""
 
 
 @dataclass(frozen=True)
 class Slots:
-    """What a Spark application has.
+    """The executors, cores and GPUs of a Spark application.
 
     Attributes:
         executors: how many executors are up; 1 in local mode.
-        cores: of each executor; of the smallest, where they differ.
+        cores: cores of each executor; of the smallest if they differ.
         task_cpus: cores that Spark gives a task (spark.task.cpus).
         local: whether driver and executor are one process (local[N]), where every core is a slot.
-        gpus: of each executor.
-        task_gpus: GPUs that Spark gives a task where nothing else is asked for (spark.task.resource.gpu.amount).
+        gpus: GPUs of each executor.
+        task_gpus: GPUs that Spark gives a task by default (spark.task.resource.gpu.amount).
     """
 
     executors: int
@@ -47,16 +47,16 @@ class Slots:
         return self.cores // self.task_cpus if self.local else self.executors
 
     def threads(self, workers: int) -> int:
-        """How many threads a worker may use."""
+        """Return how many threads each of `workers` workers may use."""
         return max(1, self.cores // workers if self.local else self.cores)
 
     def profile(self, gpus: int) -> ResourceProfile | None:
-        """What a task must ask for to have an executor to itself, with its GPUs; None: nothing but what any task gets.
+        """Return the resources that a task must request to have an executor to itself; None if the defaults do.
 
-        Task requests alone: the preparation keeps all cores.
+        It has task requests only, so that the preparation can use all cores.
 
         Args:
-            gpus: of a worker.
+            gpus: GPUs of a worker.
         """
         if self.local or (self.cores // self.task_cpus <= 1 and gpus == self.task_gpus):
             return None
@@ -67,13 +67,13 @@ class Slots:
 
 
 def worker_gpus(asked: int | Literal["auto"], slots: Slots) -> int:
-    """How many GPUs each worker is pinned to.
+    """Return how many GPUs each worker uses.
 
     Args:
         asked: training.gpus_per_worker.
 
     Raises:
-        ClusterRefused: that isn't what Spark gives each executor.
+        ClusterRefused: Spark gives each executor another number of GPUs.
     """
     if asked in ("auto", slots.gpus):
         return slots.gpus
@@ -87,7 +87,7 @@ def worker_gpus(asked: int | Literal["auto"], slots: Slots) -> int:
 
 
 def count_slots(context: SparkContext) -> Slots:
-    """What the application has now."""
+    """Return the slots that the application has now."""
     conf = context.getConf()
     task_cpus = int(conf.get("spark.task.cpus", "1"))
     if master(context).startswith("local") and not master(context).startswith("local-cluster"):
@@ -99,13 +99,10 @@ def count_slots(context: SparkContext) -> Slots:
 
 
 def executor_cores(context: SparkContext) -> dict[str, int]:
-    """Ask Spark for the executors that the application has now.
+    """Return the cores of each executor that the application has now, by executor id; none in local mode.
 
-    What was set or is a default says less: a standalone master gives an executor all of a node's cores, Kubernetes one, and
+    Settings can't tell: by default a standalone master gives an executor all of a node's cores, Kubernetes one, and
     spark.default.parallelism may be anything.
-
-    Returns:
-        The cores of each, by its id; none in local mode.
     """
     listed = context._jsc.sc().statusStore().executorList(True)
     found = (listed.apply(index) for index in range(listed.size()))
@@ -113,12 +110,12 @@ def executor_cores(context: SparkContext) -> dict[str, int]:
 
 
 def executors_up(context: SparkContext) -> int:
-    """How many executors the application has now; 0 in local mode."""
+    """Return how many executors the application has now; 0 in local mode."""
     return len(executor_cores(context))
 
 
 def _local_cores(context: SparkContext) -> int:
-    """The N of local[N]; never spark.default.parallelism, which a user may set to anything."""
+    """Return the N of local[N]; not spark.default.parallelism, which a user may set to anything."""
     in_master = re.match(r"local\[\s*(\d+|\*)", master(context))
     if in_master is None:
         return 1
@@ -126,13 +123,14 @@ def _local_cores(context: SparkContext) -> int:
 
 
 def check_application(context: SparkContext, worker_memory: str | None = None) -> None:
-    """Refuse what a barrier stage, or training behind it, can't run under.
+    """Refuse settings of the application that a barrier stage or training can't run with.
 
     Args:
+        context: the application's context.
         worker_memory: cluster.worker_memory.
 
     Raises:
-        ClusterRefused: naming the setting and what to set instead.
+        ClusterRefused: the message names the setting and what to set instead.
     """
     if worker_memory is not None and master(context).startswith(("yarn", "k8s:")):
         settings = dict(context.getConf().getAll())
@@ -140,21 +138,21 @@ def check_application(context: SparkContext, worker_memory: str | None = None) -
         if given < needed:
             raise ClusterRefused(
                 f"cluster.worker_memory is {worker_memory}, and the executors' containers have {given} MiB beside the "
-                f"JVM's heap ({OVERHEAD}), of which the JVM's own needs take a part: submit with --conf "
-                f"{OVERHEAD}={needed}m (spark-submit.sh does so by itself where nothing is set)"
+                f"JVM's heap ({OVERHEAD}), of which the JVM itself needs a part: submit with --conf "
+                f"{OVERHEAD}={needed}m (spark-submit.sh does so by itself if it isn't set)"
             )
     limit = context.getConf().get("spark.executor.pyspark.memory", None)
     if limit is not None:
         raise ClusterRefused(
             f"spark.executor.pyspark.memory is {limit}, and Spark makes it a limit on each Python process's address space: "
             "mapped segments and TensorFlow's own mappings count there in full, though they take little memory, and fail "
-            "under it. Leave it out; where the cluster counts memory, give workers room by spark.executor.memoryOverhead"
+            "under it. Leave it out; if the cluster limits memory, give workers room with spark.executor.memoryOverhead"
         )
     if context.getConf().get("spark.io.encryption.enabled", "false").lower() == "true":
         raise ClusterRefused(
             "spark.io.encryption.enabled is true, and the segments that workers train from are mapped from the executors' local "
-            "disks as they are: they would lie there unencrypted. Submit with --conf spark.io.encryption.enabled=false, and "
-            "encrypt those disks themselves where that is asked for"
+            "disks, where they are not encrypted. Submit with --conf spark.io.encryption.enabled=false, and encrypt the disks "
+            "themselves if you need to"
         )
     if context.getConf().get("spark.dynamicAllocation.enabled", "false").lower() == "true":
         raise ClusterRefused(

@@ -1,4 +1,4 @@
-"""Why Spark failed, from under its wrappers."""
+"""Extracts why Spark failed from its nested exceptions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pyspark.errors import PySparkException
 
 
 def spark_cause(error: BaseException) -> str:
-    """The innermost reason in Spark's exception, without its stack of wrappers."""
+    """Return the message of the innermost cause of Spark's exception, at most 40 lines, without stack traces."""
     if not isinstance(error, (PySparkException, Py4JError)):
         return f"{type(error).__name__}: {error}"
     text = str(error)

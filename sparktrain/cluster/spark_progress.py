@@ -1,4 +1,4 @@
-"""Whether Spark is at work on a job before any of its training tasks has begun."""
+"""Watches whether Spark makes progress on a job before any of its training tasks has started."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from collections.abc import Callable, Hashable
 from py4j.protocol import Py4JError
 from pyspark import SparkContext
 
-_LOOK = 1.0  # seconds
-_TASK_THREAD = "Executor task launch worker for task"  # how Spark's executors name the threads of tasks that run
+_LOOK = 1.0  # seconds between checks
+_TASK_THREAD = "Executor task launch worker for task"  # the name of the threads of running tasks in Spark's executors
 
 
 class SparkProgress:
-    """What Spark tells of the jobs of one tag.
+    """Spark's progress on the jobs with a tag.
 
     Args:
-        context: the application's.
-        tag: of the jobs.
+        context: the application's context.
+        tag: the jobs' tag.
     """
 
     def __init__(self, context: SparkContext, tag: str) -> None:
         self._spark, self._tag = context._jsc.sc(), tag
 
     def done(self) -> Hashable:
-        """How far the jobs are: something that changes whenever a task of theirs is done, or a stage begins."""
+        """Return a value that changes whenever a task of the jobs is done, or a stage begins."""
         tracker = self._spark.statusTracker()
         told = []
         for job in tracker.getJobIdsForTag(self._tag):
@@ -37,9 +37,9 @@ class SparkProgress:
         return tuple(told)
 
     def tasks_run(self) -> bool:
-        """Whether any executor of the application runs any task, as the executors themselves say.
+        """Return whether any executor of the application runs a task, as the executors' own threads show.
 
-        What the driver believes to be running may never have reached them.
+        A task that the driver considers running may never have reached an executor.
         """
         ids = self._spark.statusStore().executorList(True)
         for index in range(ids.size()):
@@ -50,16 +50,16 @@ class SparkProgress:
 
 
 def watch_beginning(progress: SparkProgress, limit: float, begun: threading.Event, on_stuck: Callable[[str], None]) -> None:
-    """Wait until the tasks have begun, or for so long as nothing of Spark's comes further.
+    """Wait until the tasks have started, or Spark has made no progress for `limit` seconds.
 
-    Whatever takes long and lives is waited for: a preparation of hours before the tasks' stage, and another job that
-    holds their executors.
+    Anything that is slow but alive is waited for: a preparation of hours before the tasks' stage, or another job that
+    uses their executors.
 
     Args:
-        progress: asked once a second for what is done, and, where that is the same for the limit, what the executors do.
+        progress: asked once a second for the tasks done and, if these don't change for the limit, for what executors run.
         limit: seconds.
-        begun: set when they have begun, or nobody waits any more.
-        on_stuck: told what is wrong.
+        begun: set when the tasks have started, or the waiting is to end.
+        on_stuck: called with a message if Spark is stuck.
     """
     before, since = None, time.monotonic()
     while not begun.wait(_LOOK):
@@ -74,12 +74,12 @@ def watch_beginning(progress: SparkProgress, limit: float, begun: threading.Even
                 since = time.monotonic()
                 continue
         except Py4JError:
-            return  # the JVM is gone, which the stage's own end tells
+            return  # the JVM is gone, which the stage's own end reports
         on_stuck(
             f"Spark has done no task of this run for {waited:.0f} s (cluster.stall_timeout is {limit:.0f}), and the executors say "
-            "that they run none of this application: it can't start the training's tasks, or its scheduler is stuck. Look whether "
+            "that they run none of this application: it can't start the training's tasks, or its scheduler is stuck. Check whether "
             "executors were lost, so that fewer slots are left than workers, and whether the driver's log has an OutOfMemoryError: "
-            "then give it more memory (--driver-memory), and where the rows were made in the driver (createDataFrame of a list or a "
+            "then give it more memory (--driver-memory), and if the rows were made in the driver (createDataFrame of a list or a "
             "pandas frame), write them as Parquet first and train on that. Raise the limit if this cluster may take that long to "
             "start a task"
         )

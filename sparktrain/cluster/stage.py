@@ -1,4 +1,4 @@
-"""One attempt, seen from the driver: the barrier stage runs, the channel tells how it goes, one cause ends it."""
+"""Runs one attempt from the driver: starts the barrier stage, follows it by the channel, and finds the root cause of a failure."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from sparktrain.cluster.task import ExecutorGone, Task
 from sparktrain.interfaces.messages import Failure, Finished, Joined, Message
 
 _ECHO_GRACE = 1.0  # seconds in which a worker's own failure may still arrive after its peers' echoes of it
-_WORD_GRACE = 3.0  # seconds in which a worker may still say why, after Spark's end of the stage by an error
+_WORD_GRACE = 3.0  # seconds in which a worker's own failure may still arrive after Spark has ended the stage by an error
 _STOP_GRACE = 2.0  # seconds that the tasks have to end by themselves before Spark cancels them
-_VERDICT_GRACE = 10.0  # the same where an executor is gone: why, Spark learns from the cluster manager
-_TELL_GRACE = 30.0  # seconds in which what the workers told may still arrive after Spark's end of the stage
+_VERDICT_GRACE = 10.0  # the same if an executor is gone: Spark learns the reason from the cluster manager
+_TELL_GRACE = 30.0  # seconds in which the workers' last messages may still arrive after Spark has ended the stage
 _TASK_LOST = "TaskLost"
 _GONE = (_TASK_LOST, ExecutorGone.__name__)
 _TOOK_TOO_MUCH = ("beyond the 'PHYSICAL' memory limit", "exceeding physical memory limits", "OOMKilled")  # YARN, Spark, k8s
@@ -34,10 +34,10 @@ _CAUSES = ("code", "input", "lost", "echo")  # the likeliest root cause first
 
 @dataclass(frozen=True)
 class WorkerFailure:
-    """The one failure that ended an attempt."""
+    """A worker's failure, with its part, rank and host."""
 
     part: int
-    rank: int | None  # None: it failed before all workers were there, so no ranks were given
+    rank: int | None  # None: it failed before all workers had connected, so that no ranks were assigned
     host: str
     failure: Failure
 
@@ -47,9 +47,9 @@ class WorkerFailure:
 
 
 class AttemptFailed(RuntimeError):
-    """A worker failed. `failure` says which, where and why; `retryable` whether another attempt may go better.
+    """Raised where a worker failed; `failure` has the worker, its host and the reason.
 
-    The worker's own traceback is a note of the exception, which Python and notebooks show below it.
+    The worker's traceback is added as a note, which Python and notebooks show below the exception.
     """
 
     def __init__(self, failure: WorkerFailure) -> None:
@@ -60,19 +60,20 @@ class AttemptFailed(RuntimeError):
 
     @property
     def retryable(self) -> bool:
+        """Whether another attempt may succeed."""
         return self.failure.failure.cause in ("lost", "echo")
 
 
 class StageFailed(RuntimeError):
-    """Spark itself failed before any worker said a word, mostly while it prepared the rows."""
+    """Raised where Spark itself failed before any worker reported anything, mostly while it prepared the rows."""
 
 
 class NoTasks(StageFailed):
-    """Spark found while it ran that there are no rows at all, and so ran no task."""
+    """Raised where Spark ran no task, as it found at run time that there are no rows."""
 
 
 def root_cause(failures: list[WorkerFailure]) -> WorkerFailure:
-    """Choose the cause among what several workers told: the peers' echoes of a failure are none.
+    """Choose the root cause among the failures of several workers: other workers' echoes come last.
 
     Args:
         failures: in the order in which they arrived; not empty.
@@ -81,17 +82,17 @@ def root_cause(failures: list[WorkerFailure]) -> WorkerFailure:
 
 
 class Attempt:
-    """Run one attempt and wait for its end.
+    """One attempt of a run.
 
     Args:
-        frame: the dealt-out rows, one partition a worker.
+        frame: the distributed rows, one partition a worker.
         task: what the tasks run; its driver address and secret are set here.
-        slots: what the application has.
-        parts: how many workers.
-        on_message: told (part, message) of everything the workers say, one call at a time.
-        port: the control channel's, 0 for any free one.
-        stall_timeout: seconds without any sign that it goes on after which the attempt is ended.
-        on_filled: called once all workers have their rows, in a thread of its own, with the tag of the stage's job.
+        slots: the application's slots.
+        parts: the number of workers.
+        on_message: called with (part, message) for every message of the workers, one call at a time.
+        port: the control channel's port; 0 for any free one.
+        stall_timeout: seconds without progress after which the attempt is ended.
+        on_filled: called in a separate thread with the tag of the stage's job, once all workers have their rows.
     """
 
     def __init__(
@@ -120,25 +121,25 @@ class Attempt:
         self._failures: list[WorkerFailure] = []
         self._finished: dict[int, Finished] = {}
         self._stalls: Stalls
-        self._begun = threading.Event()  # a task has told something, or nobody waits for that any more
-        self._stuck: str | None = None  # why none ever will
+        self._begun = threading.Event()  # a task has sent a message, or the attempt is over
+        self._stuck: str | None = None  # why no task will ever start
         self._stage_error: Exception | None = None
         self._observer_error: BaseException | None = None
         self._stage_ended = False
 
     def run(self) -> list[Finished]:
-        """Train.
+        """Run the attempt and wait for its end.
 
         Returns:
-            How each part's worker ended.
+            Each worker's last message, by part.
 
         Raises:
             AttemptFailed: a worker failed.
-            StageFailed: Spark failed; NoTasks where there was nothing to do.
+            StageFailed: Spark failed; NoTasks if there are no rows.
             ClusterRefused: the control channel can't be opened.
             KeyboardInterrupt: after every worker was ended.
 
-        What `on_message` raises ends the attempt, too, and is raised here.
+        An exception in `on_message` ends the attempt, too, and is raised here.
         """
         secret = secrets.token_bytes(32)
         conf = self._context.getConf()
@@ -235,7 +236,7 @@ class Attempt:
             self._changed.notify_all()
         try:
             self._on_message(part, message)
-        except BaseException as error:  # the channel's thread has nobody to tell
+        except BaseException as error:  # raised by `run`, not in the channel's thread
             with self._changed:
                 self._observer_error = self._observer_error or error
                 self._changed.notify_all()
@@ -249,7 +250,7 @@ class Attempt:
             self._changed.notify_all()
 
     def _watch(self) -> None:
-        """Until the stage has ended, or a failure is known and its cause had time to arrive."""
+        """Wait until the stage has ended, or a failure is known and its root cause had time to arrive."""
         with self._changed:
             while not self._stage_ended and not self._failures and self._observer_error is None and self._stuck is None:
                 self._changed.wait(timeout=1)
@@ -263,7 +264,7 @@ class Attempt:
                     return  # no task has run
                 self._changed.wait_for(lambda: self._failures or len(self._finished) == self._parts, _TELL_GRACE)
                 return
-            # Of a lost executor Spark may know before its worker has said what that broke, which tells more
+            # Spark may report a lost executor before its worker's own message, which says more
             deadline = time.monotonic() + (_ECHO_GRACE if self._failures else _WORD_GRACE)
             while time.monotonic() < deadline and not self._certain():
                 self._changed.wait(timeout=deadline - time.monotonic())
@@ -277,7 +278,7 @@ class Attempt:
             self._changed.notify_all()
 
     def _explained(self, cause: WorkerFailure) -> WorkerFailure:
-        """Of a task that is gone only Spark may know why: the cluster manager's reason for the end of an executor."""
+        """Add Spark's reason to the failure of a task that is gone: the cluster manager's reason for the executor's end."""
         if cause.failure.cause == "echo":
             return self._with_missing(cause)
         if cause.failure.error not in _GONE or self._stage_error is None:
@@ -286,11 +287,11 @@ class Attempt:
         why = next((line.strip() for line in verdict.splitlines() if "Reason:" in line or "ExecutorLost" in line), None)
         message = cause.failure.message if why is None else f"{cause.failure.message}. Spark says: {why[:500]}"
         if any(word in verdict for word in _TOOK_TOO_MUCH):
-            message += " A training process counts there, too: give each worker more by cluster.worker_memory"
+            message += " A training process counts there, too: give each worker more with cluster.worker_memory"
         return replace(cause, failure=replace(cause.failure, message=message, traceback=f"Spark says: {verdict}"))
 
     def _with_missing(self, echo: WorkerFailure) -> WorkerFailure:
-        """Of a collective call that has failed for no worker's own failure: who had not come to it."""
+        """Add the workers that had not reached a failed collective call, if no worker has failed by itself."""
         told = {failure.part for failure in self._failures} | set(self._finished)
         missing = [
             WorkerFailure(part, self._rank(part), self._server.hosts.get(part, "an unknown host"), echo.failure)

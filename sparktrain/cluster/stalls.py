@@ -1,4 +1,4 @@
-"""Which worker an attempt waits for in vain: plain decisions by what the workers told, and when."""
+"""Finds the worker that an attempt waits for in vain, by pure decisions from the workers' messages and their times."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _HELD_UP = "it was stopped or is held up in native code, or its node is"
 
 @dataclass(frozen=True)
 class Stall:
-    """Somebody is waited for in vain.
+    """A worker that is waited for in vain.
 
     Attributes:
-        part: whose worker is.
-        message: for how long, as far as is known why, and what to set.
+        part: the worker's part.
+        message: for how long it was waited for, the reason as far as it is known, and what to set.
     """
 
     part: int
@@ -30,18 +30,18 @@ class _Worker:
     """What is known of one part's worker; times are seconds of one clock."""
 
     phase: str
-    since: float  # when the phase began, or last came further
-    heard: float  # when it last told anything
-    waiting: float = 0.0  # seconds that it had waited in a collective when it last gave a sign of life
+    since: float  # when the phase began, or last made progress
+    heard: float  # when its last message arrived
+    waiting: float = 0.0  # seconds that it had waited in a collective call at its last sign of life
 
 
 class Stalls:
-    """Told what the workers tell, and asked once a second.
+    """Collects the workers' messages, and finds a stalled worker when asked, once a second.
 
     Args:
-        parts: how many workers there are to be.
+        parts: the number of workers.
         limit: cluster.stall_timeout, in seconds.
-        now: seconds of the clock that all others are of, too.
+        now: the time, in seconds of the same clock as in the methods.
     """
 
     def __init__(self, parts: int, limit: float, now: float) -> None:
@@ -49,17 +49,17 @@ class Stalls:
         self._limit = limit
         self._workers: dict[int, _Worker] = {}
         self._ended: set[int] = set()
-        self._joined_at = now  # when the last of the tasks has come
+        self._joined_at = now  # when the last new task sent its first message
         self._step = now  # when any worker made a step
         self._compiled = False  # whether any worker has made a step since training began
 
     @property
     def begun(self) -> bool:
-        """Whether any task has told anything."""
+        """Whether any task has sent a message."""
         return bool(self._workers)
 
     def heard(self, part: int, message: Message, now: float) -> None:
-        """A worker told something."""
+        """Record a message of a part's worker."""
         if part not in self._workers:
             self._workers[part] = _Worker("start", now, now)
             self._joined_at = now
@@ -68,7 +68,7 @@ class Stalls:
         if isinstance(message, Alive):
             worker.waiting = message.waiting
         if isinstance(message, Phase):
-            if message.name != "start":  # which the training process tells while its task fills
+            if message.name != "start":  # sent by the training process while its task fills
                 worker.phase, worker.since = message.name, now
         elif isinstance(message, Filling):
             worker.since = now
@@ -77,11 +77,11 @@ class Stalls:
             self._compiled = not isinstance(message, Phase)
 
     def ended(self, part: int) -> None:
-        """A worker told how it ended, or its task is gone: nobody waits for it."""
+        """Record that a worker has ended or its task is gone, so that nobody waits for it."""
         self._ended.add(part)
 
     def find(self, now: float) -> Stall | None:
-        """The worker that is waited for in vain, if there is one."""
+        """Return the worker that is waited for in vain; None if there is none."""
         at_work = {part: worker for part, worker in self._workers.items() if part not in self._ended}
         return (
             self._missing(now)
@@ -141,7 +141,7 @@ class Stalls:
         return None
 
     def _in_collective(self, at_work: dict[int, _Worker]) -> Stall | None:
-        """In a loop of the user's own."""
+        """Find a worker that holds up a collective call in the user's own loop."""
         running = {part: worker for part, worker in at_work.items() if worker.phase == "run"}
         waiting = [part for part, worker in running.items() if worker.waiting > self._limit]
         if not waiting:

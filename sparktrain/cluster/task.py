@@ -1,6 +1,6 @@
-"""What runs on the executor: one barrier task fills the segments, starts the child that trains on them, and watches it.
+"""The barrier task on an executor: fills the segments, starts the child that trains on them, and watches it.
 
-It never imports TensorFlow. It is pickled to the executors, so it holds plain values only.
+It never imports TensorFlow. It is pickled to the executors, so it has plain values only.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from sparktrain.cluster.work_folder import make_work_folder
 from sparktrain.interfaces.launch import Launch, LaunchFailed
 from sparktrain.interfaces.messages import Failure, Filling, Finished, Fit, Joined, Order, OutputCheck, Phase, Source
 
-_ENDING = 2.0  # seconds in which an executor's JVM follows its container's files
-# What comes where they are: an interpreter that starts without them can't say anything
+_ENDING = 2.0  # seconds in which an executor's JVM ends after its container's files were removed
+# The errors of a process whose files are gone; an interpreter that starts without them can't report anything
 _FILES_ARE_GONE = ("FileNotFoundError", "ModuleNotFoundError", "ImportError", EXITED)
 _TELL_EVERY = 0.5  # seconds
 
 
 @dataclass(frozen=True)
 class Task:
-    """All that the tasks of one attempt share. Call it in a barrier mapInArrow."""
+    """The function for a barrier mapInArrow, with all values that the tasks of one attempt share."""
 
     run: str
     engine: str
@@ -57,12 +57,12 @@ class Task:
     output: str
     hadoop: dict[str, str]
     threads: int
-    spare: Spare  # of each local disk, that segments leave free
-    gpus: int = 0  # that each worker is pinned to
-    rows: int | None = None  # of each part, about; None where they were not counted
+    spare: Spare  # the space that segments leave free on each local disk
+    gpus: int = 0  # of each worker
+    rows: int | None = None  # about how many each part has; None if they were not counted
     token: str = ""  # of the driver's claim on the output folder
-    code: str | None = None  # the archive of the user's modules and files, by its name among Spark's files
-    files: tuple[str, ...] = ()  # that spark-submit's --files has named
+    code: str | None = None  # the name among Spark's files of the archive with the user's modules and files
+    files: tuple[str, ...] = ()  # the names of spark-submit's --files
     omp_threads: str | None = None  # OMP_NUM_THREADS as the user has set it (spark.executorEnv)
 
     def __call__(self, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
@@ -77,14 +77,14 @@ class _Attempt:
         self._task = task
         self._part = context.partitionId()
         self._gpus = context.resources()["gpu"].addresses if task.gpus else []
-        # Executors advertise the address by which others reach them; a task's own host name may resolve to nothing.
+        # Executors advertise an address that others can reach; a task's own host name may not resolve.
         hosts = [info.address.rsplit(":", 1)[0] for info in context.getTaskInfos()]
         self._host = hosts[self._part]
         self._before = hosts[: self._part].count(self._host)  # workers of this host with a lower part
         remove_left(local_dirs())
         name = f"sparktrain-{task.run}-{self._part}-{secrets.token_hex(4)}-pid{os.getpid()}"
         self._folders = make_folders(name, local_dirs())  # on each local disk
-        self._folder = self._folders[self._before % len(self._folders)]  # for all but the segments
+        self._folder = self._folders[self._before % len(self._folders)]  # for everything but the segments
         self._temporary = shorten(self._folder)
         self._executor = _parents()
         self._child: Child | None = None
@@ -106,7 +106,7 @@ class _Attempt:
             shard = self._fill(batches, self._disks())
             self._train(child, shard, engine)
         except (Stopped, WorkerFailed):
-            raise  # the driver knows
+            raise  # the driver knows it already
         except BaseException as error:
             client.send(self._blamed(_failure(error, self._folders)))
             raise
@@ -136,12 +136,12 @@ class _Attempt:
             "TF_CPP_MIN_LOG_LEVEL": "2",  # its notices of the processor and the like
             "TF_NUM_INTRAOP_THREADS": threads,
             "TF_NUM_INTEROP_THREADS": threads,
-            **os.environ,  # a user's own settings of those win
+            **os.environ,  # a user's own values have priority
             "GLIBC_TUNABLES": _huge_pages(os.environ.get("GLIBC_TUNABLES", "")),
-            # With what Spark shipped, which it names relative to the executor's folder
+            # Including what Spark shipped, whose paths are relative to the executor's folder
             "PYTHONPATH": os.pathsep.join([str(work), *(os.path.abspath(path) for path in sys.path if path)]),
             "CUDA_VISIBLE_DEVICES": ",".join(self._gpus),
-            "OMP_NUM_THREADS": self._task.omp_threads or threads,  # Spark sets it itself, to the cores of a task of any kind
+            "OMP_NUM_THREADS": self._task.omp_threads or threads,  # Spark sets it to the cores of an ordinary task
             "TMPDIR": str(self._temporary),
         }
         with self._starting:
@@ -150,7 +150,7 @@ class _Attempt:
             child = self._child = Child(environment, self._client.send, str(work))
         if self._task.token:
             child.check(OutputCheck(self._task.output, self._task.hadoop, self._task.token))
-        # Watched from its start: a child that dies while the rows are still coming ends the attempt at once.
+        # Watched from its start: a child that dies during filling ends the attempt at once.
         self._watcher = threading.Thread(target=self._watch, args=(child,), name="child-watch", daemon=True)
         self._watcher.start()
         return child
@@ -161,10 +161,10 @@ class _Attempt:
             self._client.send(self._blamed(self._outcome))
 
     def _blamed(self, outcome: Finished | Failure) -> Finished | Failure:
-        """A failure's cause is the executor's end, where that came first: a cluster manager removes its files at once."""
+        """Return the outcome, or a lost executor as its cause: a cluster manager removes an ended executor's files at once."""
         if not isinstance(outcome, Failure) or outcome.cause == "echo":
             return outcome
-        if outcome.error in _FILES_ARE_GONE:  # maybe those of a container that is being ended, JVM and all
+        if outcome.error in _FILES_ARE_GONE:  # perhaps the container is being ended, with its JVM
             until = time.monotonic() + _ENDING
             while time.monotonic() < until and _parents() == self._executor:
                 time.sleep(0.1)
@@ -173,7 +173,7 @@ class _Attempt:
         return Failure("lost", ExecutorGone.__name__, f"the executor's JVM is gone, and then {outcome.error}: {outcome.message}")
 
     def _disks(self) -> feed.Disks:
-        """This host's disks, and how many workers each takes segments of."""
+        """Return this host's disks, with the number of workers that share each."""
         mine = [str(folder.stat().st_dev) for folder in self._folders]
         told = [json.loads(each) for each in self._client.gather(json.dumps([self._host, mine]))]
         sharing = Counter(device for host, devices in told if host == self._host for device in devices)
@@ -203,7 +203,7 @@ class _Attempt:
             self._look()
 
         def between() -> None:
-            self._client.send(Filling(rows, size, whole))  # also a sign that it goes on
+            self._client.send(Filling(rows, size, whole))  # also a sign of progress
             self._look()
 
         filled = writer.close(between)
@@ -219,12 +219,12 @@ class _Attempt:
         )
 
     def _look(self) -> None:
-        """See that the filling may go on."""
+        """Raise Stopped if the attempt was stopped."""
         if self._stop_reason is not None:
             raise Stopped(self._stop_reason)
 
     def _check_room(self, whole: int, disks: feed.Disks) -> None:
-        """See that this host's disks hold this worker's rows beside its neighbours', before most of them are written."""
+        """Raise OSError (ENOSPC) if this worker's `whole` bytes don't fit on its share of the host's disks."""
         if whole > disks.room:
             raise OSError(
                 errno.ENOSPC,
@@ -242,7 +242,7 @@ class _Attempt:
             by_rank = {all_places[part].rank: values[part] for part in range(len(values))}
             return [by_rank[rank] for rank in range(len(values))]
 
-        # Of all workers the same, and long where there are many columns
+        # The same on all workers, and long if there are many columns
         inputs = (
             {name: [list(shape), feed.dtype_name(dtype)] for name, (shape, dtype) in shard.inputs.items()}
             if place.rank == 0
@@ -288,14 +288,14 @@ class _Attempt:
 
 
 class ExecutorGone(RuntimeError):
-    """The JVM that sent this task its rows is gone; the cluster manager knows why."""
+    """Raised where the JVM that sent this task its rows is gone; the cluster manager knows why."""
 
 
 def _received(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
-    """The batches, as the executor's JVM sends them.
+    """Yield the batches that the executor's JVM sends.
 
     Raises:
-        ExecutorGone: it broke off in their midst.
+        ExecutorGone: the JVM ended before it had sent all of them.
     """
     iterator = iter(batches)
     while True:
@@ -311,19 +311,19 @@ def _received(batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.Record
 
 
 def _parents() -> list[psutil.Process]:
-    """PySpark's daemon, which started this process, and the executor's JVM, which started that; others once one has ended."""
+    """Return the parent process, PySpark's daemon, and its parent, the executor's JVM; others once one of them has ended."""
     return psutil.Process().parents()[:2]
 
 
 class WorkerFailed(RuntimeError):
-    """Ends the Spark task; the driver knows the failure itself through the control channel."""
+    """Raised to end the Spark task; the driver knows the failure from the control channel."""
 
 
 def _huge_pages(tunables: str) -> str:
-    """glibc's tunables with huge pages for large allocations, unless the user has said how.
+    """Return glibc's tunables with huge pages for large allocations, unless the user has set that tunable.
 
-    TensorFlow on CPUs gets the memory of a large tensor anew in each step, and the kernel clears it by pages of 4 KiB where
-    nothing asks for more: half of the step's time for layers of 50 MB (the kernel's default is to ask, "madvise").
+    TensorFlow on CPUs allocates a large tensor anew in each step, and the kernel clears it in pages of 4 KiB unless the
+    process asks for huge pages: half of a step's time for layers of 50 MB (the kernel's default is "madvise").
     """
     if "glibc.malloc.hugetlb" in tunables:
         return tunables

@@ -1,4 +1,4 @@
-"""One connection of the control channel: the length of a line, the wait of a sender and the silence of a host are limited."""
+"""A connection of the control channel, with limits on a line's length, a sender's wait and a host's silence."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from multiprocessing.connection import Connection
 
 LARGEST_LINE = 64 << 20  # bytes
 HOST_SECONDS = 60.0  # after which a host whose kernel answers nothing counts as lost
-_FULL = 5  # times as long where what the kernels can hold is full
+_FULL = 5  # times as long if the kernels' buffers are full
 _LINUX = sys.platform.startswith("linux")
-# Bytes into Linux's struct tcp_info: what was sent again, or asked, since the other host's last acknowledgement, and the
-# milliseconds since that
+# Offsets in Linux's struct tcp_info: retransmits and probes since the other host's last acknowledgement, and the milliseconds
+# since that
 _RETRANSMITS, _PROBES, _LAST_ACK = 2, 3, 56
 
 
 class LineTooLong(ValueError):
-    """A line is longer than the channel takes."""
+    """Raised where a line is longer than the channel allows."""
 
 
 def check_length(size: int, what: str) -> None:
-    """Refuse a line that the other side would not take.
+    """Refuse a line that the other side would not accept.
 
     Args:
-        size: bytes.
-        what: names the line in the message.
+        size: the line's bytes.
+        what: a name for the line in the message.
 
     Raises:
-        LineTooLong
+        LineTooLong: it is over 64 MiB.
     """
     if size > LARGEST_LINE:
         raise LineTooLong(
             f"{what} is {size / 1e6:,.0f} MB long, and the control channel between workers and driver takes lines of at most "
-            f"{LARGEST_LINE / 1e6:,.0f} MB: it is for logs, progress and small values, so hand large ones on by files"
+            f"{LARGEST_LINE / 1e6:,.0f} MB: it is for logs, progress and small values, so pass large ones in files"
         )
 
 
@@ -41,8 +41,8 @@ class Wire:
     """A connected socket that sends and receives lines.
 
     Args:
-        sock: connected; this object owns it from here on.
-        seconds: what a read or a write may take until `unlimited` is called.
+        sock: a connected socket, which this object owns from now on.
+        seconds: how long a read or a write may take until `unlimited` is called.
     """
 
     def __init__(self, sock: socket.socket, seconds: float) -> None:
@@ -51,7 +51,7 @@ class Wire:
         self._wait_at_most(seconds, seconds)
         _keep_alive(sock)
         self.connection = Connection(sock.detach())
-        self._full = False  # whether the kernel takes no more to send
+        self._full = False  # whether the kernel's send buffer is full
 
     def _wait_at_most(self, receiving: float, sending: float) -> None:
         # The kernel's own time-outs leave the descriptor blocking, which Connection needs; settimeout would not.
@@ -60,22 +60,22 @@ class Wire:
             self._socket.setsockopt(socket.SOL_SOCKET, option, limit)
 
     def unlimited(self, sending: float = 0) -> None:
-        """Let reads last for ever from now on.
+        """Remove the time limit on reads from now on.
 
         Args:
-            sending: seconds after which a write fails of which the other side has taken nothing; 0: never.
+            sending: seconds after which a write fails if the other side accepts nothing; 0: never.
         """
         self._wait_at_most(0, sending)
-        if sending and _LINUX:  # also what the kernel holds for a host that is gone
+        if sending and _LINUX:  # also for data that the kernel holds for a host that is gone
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(1000 * sending))
 
     def send(self, line: bytes) -> None:
-        """Send one line, which nobody else does at the same time.
+        """Send one line; only one thread at a time may call it.
 
         Raises:
-            OSError: the other side is gone, or takes nothing.
+            OSError: the other side is gone, or accepts nothing.
         """
-        self._full = True  # unless the kernel takes the line
+        self._full = True  # unless the kernel accepts the line
         self.connection.send_bytes(line)
         self._full = False
 
@@ -84,8 +84,8 @@ class Wire:
 
         Raises:
             EOFError, OSError: the other side is gone.
-            TimeoutError: its host has answered nothing for a minute.
-            LineTooLong: it sent what is no line of this channel; nothing can be received after it.
+            TimeoutError: the other host has answered nothing for a minute.
+            LineTooLong: the line is too long, or not of this channel; nothing can be received after it.
         """
         while not self.connection.poll(HOST_SECONDS / 6):
             if self._unanswered():
@@ -93,15 +93,15 @@ class Wire:
         try:
             return self.connection.recv_bytes(LARGEST_LINE)
         except OSError as error:
-            if str(error) == "bad message length":  # the standard library has no class of its own for it
+            if str(error) == "bad message length":  # the standard library has no class for it
                 raise LineTooLong(f"a line of more than {LARGEST_LINE / 1e6:,.0f} MB came") from error
             raise
 
     def _unanswered(self) -> bool:
-        """Whether the other host's kernel owes an acknowledgement for longer than any living one takes.
+        """Return whether the other host's kernel has not acknowledged anything for longer than a live one would.
 
-        A process that is stopped or slow is none: its kernel goes on to answer. Once that can hold no more, though, it is
-        asked at growing intervals of up to two minutes.
+        If the other process is stopped or slow, its kernel still answers. Once its buffers are full, though, it is probed at
+        growing intervals of up to two minutes.
         """
         if not _LINUX:
             return False
@@ -110,20 +110,20 @@ class Wire:
         return bool(told[_RETRANSMITS] + told[_PROBES]) and struct.unpack_from("I", told, _LAST_ACK)[0] > 1000 * limit
 
     def shut(self) -> None:
-        """Wake whoever reads or writes; closing alone doesn't. Safe at any time, from any thread."""
+        """Shut the connection down, which wakes threads that read or write. May be called at any time, from any thread."""
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            pass  # the other side was first
+            pass  # the other side has done it already
 
     def close(self) -> None:
-        """Close it, once nobody reads or writes any more."""
+        """Close the connection; no thread may read or write any more."""
         self.connection.close()
         self._socket.close()
 
 
 def _keep_alive(sock: socket.socket) -> None:
-    """Have the kernel ask an idle connection's other host whether it is there, and end the connection where it isn't."""
+    """Let the kernel probe the other host of an idle connection, and end the connection if it doesn't answer."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if _LINUX:
         for option, value in (

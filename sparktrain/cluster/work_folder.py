@@ -1,4 +1,4 @@
-"""The working folder of a training process: the user's modules unpacked, and his files beside them."""
+"""Makes the working folder of a training process, with the user's modules and files."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from pathlib import Path
 
 from pyspark import SparkContext, SparkFiles
 
-# --files, but on YARN, and there
+# The settings for --files, the second one on YARN
 _LISTS = ("spark.files", "spark.yarn.dist.files")
 
 
 def submitted_files(context: SparkContext) -> tuple[str, ...]:
-    """The names under which spark-submit's --files are on the executors."""
+    """Return the names that spark-submit's --files have on the executors."""
     given = [url for key in _LISTS for url in context.getConf().get(key, "").split(",") if url]
     return tuple(dict.fromkeys(url.rpartition("#")[2].rpartition("/")[2] for url in given))
 
 
 def make_work_folder(folder: Path, code: str | None, files: Sequence[str]) -> Path:
-    """Make the folder, on an executor.
+    """Make the working folder on an executor and return its path.
 
     Args:
-        folder: of the task, on one of the local disks; removed with it.
-        code: the archive's name among Spark's files; what is in it is unpacked, so that code finds files beside itself.
-        files: of Spark's files, linked into the folder where nothing of that name is unpacked.
+        folder: the task's folder on a local disk, which the working folder is made in.
+        code: the name of the archive among Spark's files, which is unpacked, so that code finds files beside itself; or None.
+        files: names of Spark's files to link into the folder, unless the archive has a file of that name.
     """
     work = folder / "work"
     work.mkdir(exist_ok=True)

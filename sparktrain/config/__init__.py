@@ -1,6 +1,6 @@
-"""What a job's YAML may say: typed, validated, every error naming its key."""
+"""The configuration of a job: typed and validated, with errors that name their keys."""
 
-from sparktrain.config import data_rules, job_rules, training_rules  # noqa: F401  # which are registered so
+from sparktrain.config import data_rules, job_rules, training_rules  # noqa: F401  # the import registers the rules
 from sparktrain.config.data import Data, Sample, Validation
 from sparktrain.config.errors import ConfigError, Problem
 from sparktrain.config.files import load

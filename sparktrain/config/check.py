@@ -1,4 +1,4 @@
-"""A mapping to a job, or to everything that is wrong with it at once."""
+"""Validates a mapping: makes a job of it, or reports all of its problems at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sparktrain.config.yamltext import dotted
 
 Parts = tuple[Any, ...]
 J = TypeVar("J", bound=Section)
-_STAND_INS = {"data": {"features": ["-"], "label": "-"}}  # for required keys that are wrong, to check the others
+_STAND_INS = {"data": {"features": ["-"], "label": "-"}}  # replace required keys that are wrong, to check the others
 _UNKNOWN = {"extra_forbidden", "invalid_key"}
 
 
@@ -29,18 +29,18 @@ def validate(
     source: str = "the job",
     found: Sequence[Problem] = (),
 ) -> J:
-    """The job that a mapping describes.
+    """Return the job that a mapping describes.
 
     Args:
         model: the job's class.
-        mapping: sections to keys to values.
+        mapping: the keys and values of each section.
         whole: whether rows, model and output must be named.
-        places: where each key was said, by its dotted name.
-        source: what the mapping came from, for the error.
+        places: the place of each key, such as file:line, by its dotted name.
+        source: the mapping's origin, for the error.
         found: problems that are already known.
 
     Raises:
-        ConfigError: with every problem that was found.
+        ConfigError: the mapping can't work; the error has every problem.
     """
     problems = list(found)
     job = None
@@ -89,7 +89,7 @@ def _partial(model: type[J], raw: dict[str, Any], wrong: set[str]) -> J | None:
         }
     try:
         return model.model_validate(kept)
-    except ValidationError:  # what is wrong lies deeper than one key; it has been told
+    except ValidationError:  # a problem deeper than one key, which is reported already
         return None
 
 
@@ -97,7 +97,7 @@ def _translate(model: type[Section], raw: dict[str, Any], error: ValidationError
     schema = describe.schema_of(model)
     problems: dict[Parts, Problem] = {}
     for one in error.errors(include_url=False):
-        # A union's tag and a mapping's key are pydantic's own parts of a location.
+        # pydantic adds a union's tag and the mark of a mapping's key to a location.
         marked = [part for part in one["loc"] if part not in TAGS]
         parts = tuple(marked[: marked.index("[key]")] if "[key]" in marked else marked)
         key = _name(raw, parts)
@@ -116,7 +116,7 @@ def _translate(model: type[Section], raw: dict[str, Any], error: ValidationError
                 key,
                 f"{came}: {one['ctx']['error']}",
                 "numbers, strings, booleans, null, and lists and mappings of them by strings",
-                "arguments travel to the workers as JSON",
+                "arguments are sent to the workers as JSON",
             )
         else:
             problems[parts] = Problem(

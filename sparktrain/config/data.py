@@ -1,4 +1,4 @@
-"""What a job says of its rows."""
+"""The section `data` of a job: its rows."""
 
 from __future__ import annotations
 
@@ -16,47 +16,47 @@ class Validation(Section):
     fraction: Part | None = None
     """The share of the rows, chosen by the hash of their content."""
     by: Text | None = None
-    """A column: rows with the same value of it stay together, on one side. With `fraction`."""
+    """With `fraction`: a column; rows with the same value in it are either all for validation or all for training."""
     where: Text | None = None
-    """A SQL condition that the validation rows fulfil."""
+    """A SQL condition; rows that fulfil it are the validation rows."""
     path: Paths | None = None
-    """Files of their own, read like `data.path`: a URL or a list of URLs."""
+    """Separate files with the validation rows, read like `data.path`: a URL or a list of URLs."""
 
 
 class Sample(Section):
-    """Which training rows are taken: exactly one of `fraction`, `per_class` and `fractions`."""
+    """Which training rows to sample: exactly one of `fraction`, `per_class` and `fractions`."""
 
     fraction: Share | None = None
     """The share of the training rows."""
     per_class: Count | None = None
-    """Rows of each class; a class that has fewer is taken whole."""
+    """The number of rows of each class; a class with fewer rows keeps all."""
     fractions: Annotated[dict[Class, Share], Field(min_length=1)] | None = None
-    """A share of each class named; classes not named are taken whole."""
+    """The share of the rows of each class that is named; other classes keep all their rows."""
 
 
 class Data(Section):
-    """The rows: where they come from, what is done with them, and what of them the model sees.
+    """The rows: their source, their preparation, and the columns that the model is given.
 
-    Exactly one of `path`, `table`, `sql` and `prepared` says where they come from.
+    The source is exactly one of `path`, `table`, `sql` and `prepared`.
     """
 
     path: Paths | None = None
     """The files: a URL or a list of URLs, such as hdfs:///data/flights."""
     table: Text | None = None
-    """A table of Spark's catalog."""
+    """A table in Spark's catalog."""
     sql: Text | None = None
-    """A query in Spark's SQL."""
+    """A query in Spark SQL."""
     prepared: Text | None = None
-    """The URL of a frame that jobs/prepare.py has written. Validation rows, pipeline and sample are the frame's; of this
-    section only `features`, `label`, `weight` and `keep` go with it."""
+    """The URL of a prepared frame that jobs/prepare.py has written. It includes validation rows, pipeline and sampling; of this
+    section, only `features`, `label`, `weight` and `keep` can be set with it."""
     format: Text = "parquet"
     """The files' format: parquet, orc, avro, csv, json, tfrecord, or any other that Spark has a reader for, such as text,
     binaryFile, libsvm, or delta with its package."""
     options: dict[str, StrictStr | StrictInt | StrictFloat | StrictBool] = {}
     """Options of Spark's reader for the format, such as {header: true} for csv."""
     ddl: Text | None = Field(None, alias="schema")
-    """The files' columns and types as Spark's DDL, such as "id BIGINT, text STRING"; parquet, orc and avro bring theirs.
-    Without it, found by reading the files."""
+    """The files' columns and types as Spark's DDL, such as "id BIGINT, text STRING"; not for parquet, orc and avro, whose files
+    have them. Without it, they are inferred from the files."""
     where: Text | None = None
     """A SQL condition; only rows that fulfil it are kept."""
     preprocess: Function | None = None
@@ -64,28 +64,28 @@ class Data(Section):
     args: Args = {}
     """Keyword arguments of `preprocess`."""
     validation: Validation | None = None
-    """Rows that are kept aside, before anything is fitted or sampled, to measure the model on. Without it, none."""
+    """Rows to validate the model on, set aside before anything is fitted or sampled. Without it, there are none."""
     pipeline: Text | None = None
     """The URL of a saved Spark ML Pipeline, fitted on the training rows, or of a fitted PipelineModel."""
     keep: Literal["disk", "storage", "none"] = "disk"
-    """Where the prepared frame is kept: on the executors' disks, if it is read more than once (a pipeline to be fitted,
-    a sample, several workers to be dealt to) and reading its source again would take longer; on the output's storage,
-    as Parquet, while the run goes on; or nowhere."""
+    """Where the prepared frame is kept. disk: on the executors' disks, if it is read more than once (to fit a pipeline, to
+    sample, to distribute rows to several workers) and reading its source again would take longer. storage: on the output's
+    storage, as Parquet, until the run ends. none: nowhere."""
     corrupt: Literal["fail", "skip"] = "fail"
     """What to do with files and records that can't be read: fail, or skip and count them."""
     sample: Sample | None = None
-    """Which training rows are taken; validation rows are never sampled. Without it, all."""
+    """Which training rows to sample; validation rows are never sampled. Without it, all are used."""
     features: Features
     """The columns of the model's inputs: in the inputs' order, or by the inputs' names."""
     label: LabelForm
-    """The column to be predicted, the column and its classes, or the columns of a model with several outputs: in their
-    order, or by the outputs' names; sampling goes by the first."""
+    """The column to predict, the column and its classes, or the columns for a model with several outputs: in the outputs'
+    order, or by their names; classes are sampled by the first."""
     weight: Text | None = None
     """A column with the rows' weights in the loss."""
 
     @property
     def schema(self) -> str | None:  # type: ignore[override]  # see below
-        """The files' columns and types as Spark's DDL. (pydantic's own BaseModel.schema is an old name.)"""
+        """The files' columns and types as Spark's DDL. (Replaces pydantic's deprecated BaseModel.schema.)"""
         return self.ddl
 
     @property
@@ -95,6 +95,7 @@ class Data(Section):
 
     @property
     def label_column(self) -> str:
+        """The column of the model's first output."""
         return self.labels[0]
 
     @property
@@ -113,16 +114,16 @@ class Data(Section):
 
     @property
     def outputs(self) -> tuple[str, ...] | None:
-        """The names of the model's outputs, as `labels` has their columns; None where the job doesn't name them."""
+        """The names of the model's outputs, in the order of `labels`; None if the job doesn't name them."""
         return tuple(self.label) if isinstance(self.label, dict) else None
 
     @property
     def classes(self) -> list[bool | int | str] | None:
-        """The label's classes in the order of the model's outputs, where the job names them."""
+        """The label's classes in the order of the model's outputs; None if the job doesn't name them."""
         return self.label.classes if isinstance(self.label, Label) else None
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that training needs: of the inputs, the labels and the weight, each once."""
+        """The columns that training needs, each once: of the inputs, the labels and the weight."""
         needed = [spec.column for one in self.inputs for spec in one.columns] + [self.label_column, *self.more_labels]
         return tuple(dict.fromkeys(needed if self.weight is None else [*needed, self.weight]))

@@ -25,22 +25,22 @@ def _some_source(data: Data) -> Iterator[Problem]:
             "data.path",
             "nothing came",
             "exactly one of data.path, data.table, data.sql, data.prepared",
-            "say where the rows are, such as hdfs:///data/flights",
+            "name the source of the rows, such as hdfs:///data/flights",
         )
 
 
 @rule(Data)
 def _already_prepared(data: Data) -> Iterator[Problem]:
-    """A prepared frame has its preparation behind it, and Spark wrote its files."""
+    """A prepared frame needs no further preparation, and its files are Parquet."""
     if data.prepared is None:
         return
     for name in ("where", "preprocess", "args", "validation", "pipeline", "sample"):
         if getattr(data, name):
             yield Problem(
                 f"data.{name}",
-                "came with data.prepared, whose rows have it behind them",
-                "it in the job that jobs/prepare.py is given, not here",
-                "take it out (or set it to null)",
+                "came with data.prepared, whose rows are prepared already",
+                "this key only in the job that jobs/prepare.py is given",
+                "remove it (or set it to null)",
             )
     for name, said in (
         ("format", data.format != "parquet"),
@@ -49,7 +49,7 @@ def _already_prepared(data: Data) -> Iterator[Problem]:
         ("corrupt", data.corrupt != "fail"),
     ):
         if said:
-            yield Problem(f"data.{name}", "came with data.prepared", "data.path, whose files it is about", "take it out")
+            yield Problem(f"data.{name}", "came with data.prepared", "data.path, whose files it describes", "remove it")
 
 
 @rule(Data, "path", "table", "sql", "prepared", "options", "schema", "format")
@@ -59,11 +59,9 @@ def _reader(data: Data) -> Iterator[Problem]:
     elsewhere = "table" if data.table is not None else "sql" if data.sql is not None else ""
     for name, value in (("options", data.options), ("schema", data.schema)):
         if value and elsewhere:
-            yield Problem(f"data.{name}", f"came with data.{elsewhere}", "data.path, whose files it is about", "take it out")
+            yield Problem(f"data.{name}", f"came with data.{elsewhere}", "data.path, whose files it describes", "remove it")
     if data.schema and not elsewhere and data.format in ("parquet", "orc", "avro"):
-        yield Problem(
-            "data.schema", f"came with data.format: {data.format}", "a format whose files don't bring their own", "take it out"
-        )
+        yield Problem("data.schema", f"came with data.format: {data.format}", "a format whose files have no schema", "remove it")
 
 
 _FORMATS = ("parquet", "orc", "avro", "csv", "json", "tfrecord", "text", "xml", "binaryFile", "image", "libsvm", "delta")
@@ -71,7 +69,7 @@ _FORMATS = ("parquet", "orc", "avro", "csv", "json", "tfrecord", "text", "xml", 
 
 @rule(Data, "format")
 def _format(data: Data) -> Iterator[Problem]:
-    """Spark knows more formats, so only what looks like a slip is refused here."""
+    """Spark has readers for more formats, so only what looks like a typing error is refused."""
     name = data.format
     if name == "jdbc":
         yield Problem(
@@ -96,7 +94,7 @@ def _preprocess_args(data: Data) -> Iterator[Problem]:
             "data.args",
             "came without data.preprocess",
             "data.preprocess, whose arguments they are",
-            "name the function, or take them out",
+            "name the function, or remove them",
         )
 
 
@@ -110,7 +108,7 @@ def _validation(data: Data) -> Iterator[Problem]:
                 "data.validation.by",
                 "came without data.validation.fraction",
                 "data.validation.fraction",
-                "say which share, such as fraction: 0.1",
+                "set the share, such as fraction: 0.1",
             )
 
 
@@ -144,15 +142,15 @@ def _sequence(key: str, feature: Feature) -> Iterator[Problem]:
                 yield Problem(
                     f"{key}.{name}",
                     f"came without {key}.length",
-                    "length, which they belong to",
-                    "say how long the padded sequence is to be, such as length: 200",
+                    "length, which it belongs to",
+                    "set the length of the padded sequence, such as length: 200",
                 )
     elif feature.shape is not None and prod(feature.shape) % feature.length:
         yield Problem(
             f"{key}.shape",
             f"{show(feature.shape)} came with length: {feature.length}",
             f"a shape of {feature.length} numbers, or of a multiple",
-            "leave it out, and it is found from the data",
+            "leave it out to have it found from the data",
         )
 
 
@@ -192,7 +190,7 @@ def _sampled_classes(data: Data) -> Iterator[Problem]:
 
 
 def known_classes(data: Data, key: str, named: dict[Any, float]) -> Iterator[Problem]:
-    """Yield each class of a mapping that isn't one of the label's."""
+    """Yield a problem for each class of a mapping that isn't one of the label's classes."""
     classes = data.classes
     known = None if classes is None else [(type(one), one) for one in classes]
     for label in named:

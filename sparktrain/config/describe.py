@@ -1,4 +1,4 @@
-"""What a JSON Schema says, in words: which keys there are, and what each allows."""
+"""Describes a JSON Schema in words: its keys, and the values that each allows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,14 @@ ITEM = "NAME"
 
 
 class Key(NamedTuple):
-    """A key of the schema: `node` is what it allows, `section` the key it is in, `required` whether it must be."""
+    """A key of the schema.
+
+    Attributes:
+        name: the dotted key.
+        section: the dotted key of the mapping that it is in.
+        node: the part of the schema with the values it allows.
+        required: whether it must be set.
+    """
 
     name: str
     section: str
@@ -33,7 +40,7 @@ class Key(NamedTuple):
 
 @cache
 def schema_of(model: type[BaseModel]) -> dict[str, Any]:
-    """A model's JSON Schema."""
+    """Return a model's JSON Schema, with a description for each key."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **model.model_json_schema()}
     for part in [schema, *schema["$defs"].values()]:
         for node in part.get("properties", {}).values():
@@ -45,7 +52,7 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def keys(schema: Node) -> Iterator[Key]:
-    """Every key of a schema, sections before what is in them. NAME in a key stands for a name that the job gives."""
+    """Yield every key of a schema, sections before their keys. NAME in a key stands for a name that the job gives."""
     yield from _keys(schema, schema, "")
 
 
@@ -60,7 +67,7 @@ def _keys(schema: Node, node: Node, section: str) -> Iterator[Key]:
 
 
 def at(schema: Node, parts: Sequence[str | int]) -> Node | None:
-    """What the schema allows at a key, given by its parts; None: it has no such key."""
+    """Return the part of the schema for a key, given by its parts; None if there is no such key."""
     node: Node = schema
     for part in parts:
         found = next((inner for one in _alternatives(schema, node) if (inner := _inside(one, part)) is not None), None)
@@ -80,24 +87,24 @@ def _inside(node: Node, part: str | int) -> Node | None:
 
 
 def about(schema: Node, section: str) -> str:
-    """What a section's own description says."""
+    """Return a section's description."""
     node = at(schema, section.split(".") if section else ())
     said = [part["description"] for part in _alternatives(schema, node or {}) if "properties" in part]
     return " ".join(said[0].split()) if said else ""
 
 
 def names(schema: Node, node: Node) -> list[str]:
-    """The keys that may stand in a mapping."""
+    """Return the keys that a mapping may have."""
     return [name for part in _alternatives(schema, node) for name in part.get("properties", {})]
 
 
 def words(schema: Node, node: Node) -> list[str]:
-    """The words that a value may be, where it is one of a few."""
+    """Return the values that are allowed, if they are enumerated."""
     return [word for part in _alternatives(schema, node) for word in part.get("enum", [part["const"]] if "const" in part else [])]
 
 
 def allowed(schema: Node, node: Node) -> str:
-    """What a key allows, in words, such as "a whole number, at least 1"."""
+    """Return the values that a key allows, in words, such as "a whole number (at least 1)"."""
     parts = [part for part in _alternatives(schema, node) if part.get("type") != "null"]
     said = list(dict.fromkeys(_said(schema, part) for part in parts))
     return " or ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)

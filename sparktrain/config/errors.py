@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, told all at once."""
+"""The problems of a configuration, and the error that reports them all at once."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 
 class Problem(NamedTuple):
-    """One thing to put right.
+    """One problem of a configuration.
 
     Attributes:
         key: the dotted key, such as `training.batch_size` or `data.features[1]`.
-        came: what the job says there.
-        expected: what is allowed there; empty where the hint says it.
+        came: a phrase for what the job has there.
+        expected: what is allowed there; empty if the hint says it.
         hint: what to do, or the nearest name; may be empty.
-        place: where it was said, such as `conf/late.yaml:12` or `--set training.epochs=x`; may be empty.
+        place: where the key was set, such as `conf/late.yaml:12` or `--set training.epochs=x`; may be empty.
     """
 
     key: str
@@ -30,11 +30,11 @@ class Problem(NamedTuple):
 
 
 class ConfigError(ValueError):
-    """A configuration that can't work.
+    """Raised where a configuration can't work.
 
     Attributes:
         problems: every problem that was found, in the order of the keys.
-        source: the file, or what else the configuration came from.
+        source: the configuration's file, or another origin.
     """
 
     def __init__(self, problems: Sequence[Problem], source: str = "the job") -> None:
@@ -48,9 +48,9 @@ class ConfigError(ValueError):
 
 
 def show(value: Any) -> str:
-    """A value as the job's YAML could have it, in 80 characters at most."""
+    """Format a value as in a job's YAML, in at most 80 characters."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=repr)
-    except (TypeError, ValueError):  # keys that JSON has not, or a value inside itself
+    except (TypeError, ValueError):  # keys that JSON doesn't allow, or a value that contains itself
         text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,4 +1,4 @@
-"""A job's file."""
+"""Loads a job from its YAML file."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Job:
     """Read a job from its YAML file.
 
     Args:
-        path: the file, UTF-8.
-        overrides: `a.b=c` each, as from `--set`: a dotted key and its value as YAML. They are put over the file's
-            values in their order.
+        path: the file, in UTF-8.
+        overrides: `a.b=c` each, as from `--set`: a dotted key and its value as YAML. They replace the file's values, in
+            their order.
 
     Returns:
-        The whole job: rows, model and output are named.
+        The complete job: rows, model and output are named.
 
     Raises:
-        ConfigError: with every problem that was found, each with its key, its place (file and line, or the
+        ConfigError: the job can't work. The error has every problem, with its key, its place (file and line, or the
             `--set`), what came, what is allowed and, for a misspelling, the nearest name.
     """
     path = Path(path)

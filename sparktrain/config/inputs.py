@@ -1,4 +1,4 @@
-"""The forms that a job's features and label may have, and the one form that they are read in."""
+"""The forms that a job's features and label may have, and the common form that they are converted to."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from sparktrain.config.kinds import Class, Count, Number, Section, Text, as_list
 
 
 class Feature(Section):
-    """One column of an input, and how its values become an array."""
+    """A column of an input, and how its values are converted to an array."""
 
     column: Text
     """The column's name."""
     shape: list[Count] | None = None
-    """The shape that one row's numbers are given, such as [28, 28]. Without it, found from the data."""
+    """The shape of one row's array, such as [28, 28]. Without it, it is found from the data."""
     length: Count | None = None
     """Sequences of different lengths are padded or cut to this many items."""
     pad: Number = 0.0
-    """The value that short sequences are padded with; with `length`."""
+    """With `length`: the value that short sequences are padded with."""
     side: Literal["pre", "post"] = "pre"
-    """Where sequences are padded and cut: `pre` before the first item (as Keras does), `post` after the last; with
-    `length`."""
+    """With `length`: where sequences are padded and cut: `pre` before the first item (as Keras does), `post` after the
+    last."""
 
 
 class Label(Section):
-    """The label's column and the classes that it may hold."""
+    """The label's column, and the classes that it may hold."""
 
     column: Text
     """The label's column."""
     classes: Annotated[list[Class], Field(min_length=2)] | None = None
-    """The classes, in the order of the model's outputs: the first is trained as 0. Integers, strings or booleans."""
+    """The classes, in the order of the model's outputs: the first is class 0. Integers, strings or booleans."""
 
 
 Columns = Annotated[list[Text], Field(min_length=1)]
@@ -64,14 +64,14 @@ LabelForm = Annotated[
 
 @dataclass(frozen=True)
 class ColumnSpec:
-    """One column of an input.
+    """A column of an input, in the common form.
 
     Attributes:
-        column: its name.
-        shape: of one row's array; None: found from the data.
-        length: what sequences are padded or cut to, in items; None: they are not.
-        pad: what short sequences are padded with.
-        side: where they are padded and cut, `pre` (at the front) or `post`.
+        column: the column's name.
+        shape: the shape of one row's array; None if it is found from the data.
+        length: the number of items that sequences are padded or cut to; None if they aren't.
+        pad: the value that short sequences are padded with.
+        side: where they are padded and cut: `pre` (at the front) or `post`.
     """
 
     column: str
@@ -83,14 +83,14 @@ class ColumnSpec:
 
 @dataclass(frozen=True)
 class InputSpec:
-    """One of the model's inputs: several columns are put side by side on the last axis."""
+    """One of the model's inputs; several columns are concatenated on the last axis."""
 
     name: str
     columns: tuple[ColumnSpec, ...]
 
 
 def specs(features: list[str | Feature] | dict[str, str | list[str] | Feature]) -> tuple[InputSpec, ...]:
-    """The inputs, in the model's order, whichever form the job gives them in."""
+    """Return the inputs in the model's order, from any form that the job gives them in."""
     if isinstance(features, list):
         return tuple(InputSpec(one if isinstance(one, str) else one.column, _columns(one)) for one in features)
     return tuple(InputSpec(name, _columns(feature)) for name, feature in features.items())

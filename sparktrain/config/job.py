@@ -1,4 +1,4 @@
-"""A whole job, validated."""
+"""The job: all sections of a configuration, validated."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from sparktrain.config.training import Cluster, Model, Output, Training
 
 
 class Job(Section):
-    """A training job of sparktrain: rows from Spark, a Keras model, and how the one is trained on the other."""
+    """A training job of sparktrain: rows from Spark, a Keras model, and how to train the model on the rows."""
 
     name: Annotated[str, Field(pattern=NAME)] = "job"
-    """The job's name, which Spark's application gets too."""
+    """The job's name, also used for Spark's application."""
     seed: Annotated[Whole, Field(ge=0, le=2**31 - 1)] = 7
-    """What everything random starts from: the same seed, rows and workers give the same weights."""
+    """The seed of everything random: the same seed, rows and workers give the same weights."""
     data: Data
-    """The rows: where they come from, what is done with them, and what of them the model sees."""
+    """The rows: their source, their preparation, and the columns that the model is given."""
     model: Model = Field(default_factory=Model)
-    """The model: built by a function, or that of an earlier run."""
+    """The model: built by a function, or loaded from an earlier run."""
     training: Training = Field(default_factory=lambda: Training.model_validate({}))
     """How the model is trained."""
     cluster: Cluster = Field(default_factory=Cluster)
     """What the workers need of the cluster."""
     output: Output = Field(default_factory=Output)
-    """Where the run's folder goes."""
+    """Where the run's folder is written."""
     on_end: Function | None = None
-    """A function called on the driver at the run's end, whatever the end, with the JSON line's content."""
+    """A function that is called on the driver with the JSON line's content when the run ends, however it ends."""
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any], *, whole: bool = False) -> Self:
-        """The job that a mapping describes, in the words of the YAML contract.
+        """Return the job that a mapping with the keys of the YAML describes.
 
         Args:
-            mapping: sections to keys to values. Tuples count as lists, and a section may be None.
-            whole: whether rows, model and output must be named, as in a job's file; a program gives them as objects.
+            mapping: the keys and values of each section. Tuples count as lists, and a section may be None.
+            whole: whether rows, model and output must be named, as in a job's file; a program may pass them as objects.
 
         Raises:
-            ConfigError: with every problem that was found.
+            ConfigError: the job can't work; the error has every problem.
         """
         return check.validate(cls, mapping, whole=whole)
 
     def to_yaml(self) -> str:
-        """The job as YAML with every key that has a value, defaults too; `load` reads the same job from it."""
+        """Return the job as YAML with every key that has a value, including defaults; `load` reads the same job from it."""
         return yamltext.dump(self.model_dump(by_alias=True, exclude_none=True))
 
 
 def schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a job's file; editors complete from it."""
+    """Return the JSON Schema (draft 2020-12) of a job's file, for editors."""
     return deepcopy(describe.schema_of(Job))

@@ -16,8 +16,8 @@ def _weighted_outputs(job: Job) -> Iterator[Problem]:
         yield Problem(
             "training.class_weight",
             f"came with {len(job.data.labels)} labels",
-            "one label, whose classes it weighs",
-            "take it out, or weigh the rows by data.weight",
+            "one label, whose classes it weights",
+            "remove it, or weight the rows with data.weight",
         )
 
 
@@ -37,7 +37,7 @@ def _weighted_classes(job: Job) -> Iterator[Problem]:
         )
 
 
-@rule(Job, "training.early_stopping", "data.validation", "data.prepared")  # whether a prepared frame has any it says itself
+@rule(Job, "training.early_stopping", "data.validation", "data.prepared")  # a prepared frame is checked when it is read
 def _monitored(job: Job) -> Iterator[Problem]:
     stop = job.training.early_stopping
     if stop is not None and stop.monitor.startswith("val_") and job.data.validation is job.data.prepared is None:
@@ -55,6 +55,6 @@ def _best(job: Job) -> Iterator[Problem]:
         yield Problem(
             "training.save",
             "best came without data.validation",
-            "validation rows to tell the best epoch by",
+            "validation rows to find the best epoch by",
             "set data.validation: {fraction: 0.1}, or save: last",
         )

@@ -1,4 +1,4 @@
-"""A job from keyword arguments."""
+"""Makes a job from keyword arguments."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sparktrain.config import Job
 
 
 def job_of_words(sections: Mapping[str, Mapping[str, Any]], name: str, seed: int | None) -> Job:
-    """The job of a program's keyword arguments: None takes the default, and False switches off what has one.
+    """Return the job of a program's keyword arguments: None takes the default, False sets a key to null.
 
     Raises:
-        ConfigError: it can't work.
+        ConfigError: the job can't work; the error has every problem.
     """
     given: dict[str, Any] = {
         section: {word: None if value is False else value for word, value in words.items() if value is not None}

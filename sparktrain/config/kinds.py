@@ -1,4 +1,4 @@
-"""The kinds of value that the sections are made of."""
+"""The types of the values in a job's sections."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ _NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
 
 class Section(BaseModel):
-    """A part of a job: frozen, and refusing keys that it doesn't have."""
+    """A section of a job: immutable; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
 
 def form_of(value: Any) -> str:
+    """Return the tag of a value's form: mapping, list, text, number or other."""
     if isinstance(value, (dict, BaseModel)):
         return "<mapping>"
     if isinstance(value, (list, tuple)):
@@ -44,8 +45,8 @@ def form_of(value: Any) -> str:
     return "<other>"
 
 
-# In a union of several forms the form of what came decides which alternative it is held against, so that an error
-# is about the one that was meant. The tags are marked as they turn up in the errors' locations.
+# In a union of several forms, the value's form selects the alternative that it is validated against, so that an error is
+# about the one that was meant. The tags have brackets, to recognise them in the errors' locations.
 by_form = Discriminator(form_of)
 as_mapping, as_list, as_text, as_number = Tag("<mapping>"), Tag("<list>"), Tag("<text>"), Tag("<number>")
 as_names = Tag("<names>")

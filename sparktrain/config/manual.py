@@ -1,4 +1,4 @@
-"""docs/configuration.md, written from the schema."""
+"""Writes docs/configuration.md from the schema."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from sparktrain.config import describe
 from sparktrain.config.job import schema
 
 _INTRODUCTION = """\
-# What a job's YAML may say
+# The keys of a job's YAML
 
-Written from the schema by `sparktrain.config.reference()`; a test keeps it in step. `conf/every-key.yaml` is the same
-as a file to start from, and `sparktrain config --schema` prints the JSON Schema from which editors complete: begin a
-job's file with `# yaml-language-server: $schema=` and where it lies.
+Written from the schema by `sparktrain.config.reference()`; a test keeps it in step. `conf/every-key.yaml` has all keys as
+a file to start from, and `sparktrain config --schema` prints the JSON Schema that editors complete from: begin a job's file
+with `# yaml-language-server: $schema=` and the path of the schema.
 
 YAML is read as version 1.2: `true` and `false` are booleans, `on`, `off`, `yes` and `no` are strings. Any key can be
 set on the command line: `--set training.epochs=3`, `--set data.features='[history, flight]'`,
-`--set training.batch_size=null`. `module:function` is looked up in the YAML's own folder, the current folder and on
-PYTHONPATH. NAME stands for a name of your own.
+`--set training.batch_size=null`. `module:function` is looked up in the YAML's folder, the current folder and on
+PYTHONPATH. NAME stands for a name that you choose.
 """
 
 
 def reference() -> str:
-    """The whole schema as Markdown: a table a section with each key's type, default and meaning."""
+    """Return the schema as Markdown: a table for each section with each key's type, default and meaning."""
     tree = schema()
     keys = list(describe.keys(tree))
     sections = list(dict.fromkeys(key.section for key in keys))
@@ -38,7 +38,7 @@ def reference() -> str:
         ]
         for key in (key for key in keys if key.section == section):
             a_section = not section and key.name in sections
-            kind = "a section of its own" if a_section else describe.allowed(tree, key.node)
+            kind = "a section, see below" if a_section else describe.allowed(tree, key.node)
             cells = [f"`{key.name}`", kind, _default(key), key.node["description"]]
             lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
         lines.append("")

@@ -1,4 +1,4 @@
-"""`--set a.b=c`: a job's keys from the command line."""
+"""Applies `--set a.b=c`: sets a job's keys from the command line."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _PART = re.compile(r"""\s*(?:"(?P<double>[^"]*)"|'(?P<single>[^']*)'|(?P<bare>[^
 
 
 def apply(mapping: dict[str, Any], places: dict[str, str], overrides: Sequence[str]) -> list[Problem]:
-    """Put the values of `--set` into a job's mapping, the later ones over the earlier.
+    """Put the values of `--set` into a job's mapping in place, later ones over earlier ones.
 
     Args:
-        mapping: the job's sections; changed.
-        places: where each key was said; changed.
-        overrides: `a.b=c` each, `c` as YAML. A part of the key may be quoted, to keep its dots or its digits a
-            string. `section.key=null` takes the key away, so that it has its default.
+        mapping: the job's sections; changed in place.
+        places: the place where each key was set; changed in place.
+        overrides: `a.b=c` each, with `c` as YAML. A part of the key may be quoted, so that its dots or digits are taken
+            as a string. `section.key=null` removes the key, so that it has its default.
 
     Returns:
-        What can't be read or put anywhere.
+        The problems of overrides that can't be parsed or applied.
     """
     problems = []
     for override in overrides:
@@ -68,14 +68,14 @@ def _put(mapping: dict[str, Any], places: dict[str, str], parts: list[Any], valu
         if not isinstance(at[part], dict):
             return Problem(
                 key,
-                f"{show(at[part])} stands there, which has no keys of its own",
-                "a mapping there",
-                f"set the whole of it: --set '{key}={{…}}'",
+                f"its value is {show(at[part])}, which has no keys",
+                "a mapping",
+                f"set all of it: --set '{key}={{…}}'",
                 place,
             )
         at[part] = dict(at[part])  # a YAML alias may share it
         at = at[part]
-    if value is None and len(parts) == 2:  # as if the key were not there: its default
+    if value is None and len(parts) == 2:  # as if the key were not set: it has its default
         at.pop(parts[-1], None)
     else:
         at[parts[-1]] = value

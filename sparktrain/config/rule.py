@@ -1,4 +1,4 @@
-"""Rules: what one key of a section asks of another. A section's rules lie beside it."""
+"""Rules between the keys of a section. Each section's rules are in a file beside it."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _RULES: dict[type[Section], list[_Rule]] = defaultdict(list)
 def rule(
     section: type[S], *keys: str, whole: bool = False
 ) -> Callable[[Callable[[S], Iterable[Problem]]], Callable[[S], Iterable[Problem]]]:
-    """Register a function that yields what is wrong between keys of a section.
+    """Return a decorator that registers a function as a rule: it yields the problems between keys of a section.
 
     Args:
-        section: the class that the function is given a value of.
-        keys: those that it reads, none for all of them; it is not asked where one of them is wrong by itself.
-        whole: whether it holds only where rows, model and output must be named, as in a job's file.
+        section: the class of the section that the function is called with.
+        keys: the keys that the function reads, none for all of them; it isn't called if one of them is wrong by itself.
+        whole: whether the rule applies only if rows, model and output must be named, as in a job's file.
     """
 
     def register(check: Callable[[S], Iterable[Problem]]) -> Callable[[S], Iterable[Problem]]:
@@ -40,13 +40,13 @@ def rule(
 
 
 def broken(value: Section, wrong: Collection[str], whole: bool, name: str = "") -> Iterator[Problem]:
-    """Yield what is wrong between the keys of a section, after what is wrong within the sections that it has.
+    """Yield the problems between the keys of a section, after those within its own sections.
 
     Args:
-        value: whose single keys are right, but for `wrong`.
-        wrong: keys (`section` or `section.key`) that can't be relied on.
+        value: the section, whose keys are each valid by themselves except for `wrong`.
+        wrong: keys (`section` or `section.key`) that are wrong by themselves.
         whole: whether rows, model and output must be named.
-        name: the section's; empty for the job itself.
+        name: the section's name; empty for the job itself.
     """
     for field in type(value).model_fields:
         inner = getattr(value, field)
@@ -60,17 +60,17 @@ def broken(value: Section, wrong: Collection[str], whole: bool, name: str = "") 
 
 
 def among(prefix: str, values: Any, names: tuple[str, ...], needed: bool) -> Iterator[Problem]:
-    """Yield what is wrong where not exactly one of some keys of a section is given; none is right, too, unless one is needed."""
+    """Yield a problem if more than one of some keys of a section is set, or none although one is needed."""
     given = [f"{prefix}.{name}" for name in names if getattr(values, name) is not None]
     one = f"exactly one of {', '.join(f'{prefix}.{name}' for name in names)}"
     if len(given) > 1:
-        yield Problem(given[0], f"came together with {', '.join(given[1:])}", one, "take out all but one (or set it to null)")
+        yield Problem(given[0], f"came together with {', '.join(given[1:])}", one, "remove all but one (or set it to null)")
     elif needed and not given:
         yield Problem(prefix, f"none of {', '.join(names)} came", one)
 
 
 def once(key: str, values: list[Any]) -> Iterator[Problem]:
-    """Yield each value that is there more than once."""
+    """Yield a problem for each value that occurs more than once."""
     for value, count in Counter(values).items():
         if count > 1:
-            yield Problem(key, f"{show(value)} stands {count} times", "each once", "take the others out")
+            yield Problem(key, f"{show(value)} occurs {count} times", "each once", "remove the others")

@@ -1,4 +1,4 @@
-"""What a job says of its model and of how it is trained."""
+"""The sections `model`, `training`, `cluster` and `output` of a job."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Model(Section):
     build: Function | None = None
     """A function that returns a compiled Keras model."""
     load: Text | None = None
-    """The URL of a run to go on from (…/latest for the newest): its model, its pipeline, its classes."""
+    """The URL of a finished run (…/latest for the newest) whose model to train further, with its pipeline and its classes."""
     args: Args = {}
     """Keyword arguments of `build`."""
     files: list[Text] = []
-    """Files of yours that the workers read, such as a vocabulary; and folders. Each lies there beside your modules and in the working
-    folder, under the name that it has here. Paths are relative to the YAML's folder, the current folder or those of PYTHONPATH."""
+    """Your files and folders that the workers read, such as a vocabulary. Every worker finds each of them beside your modules and
+    in its working folder, under the same name. Paths are relative to the YAML's folder, the current folder or those of PYTHONPATH."""
     modules: list[Module] = []
-    """Modules that every worker imports before the model is built or loaded: those of layers, losses and metrics of your own that
-    `load` needs, where the run that it names doesn't say so itself."""
+    """Modules that every worker imports before the model is built or loaded: those of your own layers, losses and metrics that
+    `load` needs, if the run that it names doesn't record them."""
 
 
 class WorkerRange(Section):
@@ -50,101 +50,101 @@ class WorkerRange(Section):
     min: Count
     """The fewest workers to start with."""
     max: Count
-    """The most workers to take."""
+    """The most workers to use."""
 
 
 class ScaleLearningRate(Section):
     """The learning rate is multiplied by the number of workers (Goyal et al. 2017)."""
 
     warmup_epochs: NotNegative = 1.0
-    """Epochs over which the scaled learning rate is reached, linearly."""
+    """The number of epochs in which the learning rate rises linearly to its scaled value."""
 
 
 class EarlyStopping(Section):
-    """When to stop before the last epoch; the words and defaults of keras.callbacks.EarlyStopping."""
+    """When to stop before the last epoch; keys and defaults as in keras.callbacks.EarlyStopping."""
 
     monitor: Text = "val_loss"
-    """The metric that is watched; those that begin with val_ need `data.validation`."""
+    """The metric to monitor; one that begins with val_ needs `data.validation`."""
     patience: Annotated[Whole, Field(ge=0)] = 0
     """Epochs without improvement after which training stops."""
     min_delta: NotNegative = 0.0
-    """The least change that counts as an improvement, in the metric's own unit."""
+    """The smallest change that counts as an improvement, in the metric's unit."""
     mode: Literal["auto", "min", "max"] = "auto"
-    """Whether the metric is to fall or to rise; auto: by its name."""
+    """Whether a lower (min) or a higher (max) metric is better; auto: by the metric's name."""
     restore_best_weights: Flag = False
     """Whether the model ends with the weights of its best epoch."""
 
 
 class Checkpoint(Section):
-    """When the state of training is written, to go on from after a failure."""
+    """When checkpoints are written, to resume from after a failure."""
 
     every: Annotated[
         Annotated[Literal["epoch"], as_text] | Annotated[Count, as_number],
         by_form,
     ] = "epoch"
-    """After every epoch; or after a number of steps within it, too."""
+    """epoch: after every epoch; a number: also after every so many steps of an epoch."""
     keep: Count = 2
-    """How many checkpoints are kept, the newest; and the last that was written after an epoch."""
+    """How many of the newest checkpoints are kept; the last one written after an epoch is always kept."""
 
     @property
     def steps(self) -> int | None:
-        """Steps of an epoch between two; None: only after each epoch."""
+        """Steps of an epoch between two checkpoints; None if they are written only after each epoch."""
         return None if self.every == "epoch" else self.every
 
 
 class TimeLimit(Section):
-    """When training has to be over, and what becomes of it then."""
+    """The time that training may take, and what happens at the limit."""
 
     minutes: Positive
-    """Minutes from the first attempt's beginning."""
+    """Minutes from the start of the first attempt."""
     then: Literal["save", "fail"] = "save"
-    """save: the model as it is, as if this had been the last epoch. fail: the run, and nothing is saved."""
+    """save: the current model is saved, as if this had been the last epoch. fail: the run fails, and nothing is saved."""
 
 
 class Training(Section):
     """How the model is trained."""
 
-    engine: Literal[tuple(ENGINES)] = "horovod"  # type: ignore[valid-type]   # said once, in interfaces
-    """What brings the workers together and averages their gradients."""
+    engine: Literal[tuple(ENGINES)] = "horovod"  # type: ignore[valid-type]   # defined in interfaces
+    """The engine that connects the workers and averages their gradients."""
     workers: Annotated[
         Annotated[Count, as_number] | Annotated[WorkerRange, as_mapping],
         by_form,
     ] = 2
-    """How many processes train, each on an executor of its own; single and mirrored have one, and need not say so."""
+    """The number of training processes, each on its own executor; always 1, and optional, for single and mirrored."""
     gpus_per_worker: Annotated[
         Annotated[Literal["auto"], as_text] | Annotated[Whole, Field(ge=0), as_number],
         by_form,
     ] = "auto"
-    """GPUs of each worker; auto: those that Spark gives its executor."""
+    """GPUs of each worker; auto: those that Spark assigns to its executor."""
     batch_size: Count | None = None
-    """Rows a step of each worker; 64 where neither this nor `global_batch_size` is given."""
+    """Rows a step of each worker; 64 if neither this nor `global_batch_size` is set."""
     global_batch_size: Count | None = None
-    """Rows a step of all workers together, dealt out as evenly as it goes; instead of `batch_size`."""
+    """Rows a step of all workers together, divided as evenly as possible; instead of `batch_size`."""
     epochs: Count = 5
-    """How many times the training rows are gone through."""
+    """How many times to train on all training rows."""
     split: Literal["rows", "epochs"] = "rows"
-    """rows: each worker has 1/N of the rows, in all epochs. epochs: each has all rows, in an order of its own, for
-    1/N of the epochs, rounded up; that takes N times the disk."""
+    """rows: each of the N workers has 1/N of the rows, in all epochs. epochs: each has all rows, in its own order, for 1/N of
+    the epochs, rounded up, which takes N times the disk."""
     average: Annotated[
         Annotated[Literal["step", "epoch"], as_text] | Annotated[Count, as_number],
         by_form,
     ] = "step"
-    """When workers average: gradients at every step, or weights, by the rows that each has seen, after every epoch or
-    number of steps (and at an epoch's end)."""
+    """What the workers average, and when. step: gradients, at every step. epoch, or a number of steps: weights, in proportion
+    to each worker's rows, after every epoch or every so many steps (and at an epoch's end)."""
     scale_learning_rate: ScaleLearningRate | None = None
-    """Multiply the learning rate by the number of workers. Without it, it stays as the model has it."""
+    """Multiply the learning rate by the number of workers. Without it, the model's own is used."""
     early_stopping: EarlyStopping | None = None
     """Stop before the last epoch when a metric no longer improves. Without it, all epochs are trained."""
     save: Literal["last", "best"] = "last"
-    """Which epoch's model is saved: the last, or the one with the best validation."""
+    """Which epoch's model is saved: the last, or the one with the best validation metric."""
     class_weight: Annotated[dict[Class, NotNegative], Field(min_length=1)] | None = None
-    """Weights in the loss by class, such as {0: 1, 1: 5}; classes not named weigh 1."""
+    """The weight of each class in the loss, such as {0: 1, 1: 5}; classes that aren't named have weight 1."""
     callbacks: Function | None = None
     """A function that returns a list of Keras callbacks."""
     checkpoint: Checkpoint | None = Checkpoint()
-    """When the state of training is written, to go on from after a failure; null: never."""
+    """When checkpoints are written, to resume from after a failure; null: never."""
     max_failures: Annotated[Whole, Field(ge=0)] = 3
-    """How many times a run goes on after losing a worker."""
+    """How many times a run resumes after losing a worker."""
     time_limit: (
         Annotated[
             Annotated[Positive, as_number] | Annotated[TimeLimit, as_mapping],
@@ -152,8 +152,8 @@ class Training(Section):
         ]
         | None
     ) = None
-    """Minutes that training may take, after which what there is is saved. It is looked at after each epoch: training ends
-    where another one, as long as the last, would be over it. Without it, there is no limit."""
+    """Training time budget in minutes. Checked after each epoch: training stops, and the current model is saved, if another
+    epoch of the same length would exceed it. Without it, there is no limit."""
 
     @model_validator(mode="before")
     @classmethod
@@ -169,15 +169,15 @@ class Training(Section):
 
     @property
     def limit(self) -> TimeLimit | None:
-        """The time limit, written out."""
+        """The time limit in its long form; None if there is none."""
         return TimeLimit(minutes=self.time_limit) if isinstance(self.time_limit, float) else self.time_limit
 
     def epochs_of_each(self, workers: int) -> int:
-        """How many epochs each worker makes."""
+        """Return the number of epochs that each worker trains."""
         return -(-self.epochs // workers) if self.split == "epochs" else self.epochs
 
     def batch_sizes(self, workers: int) -> tuple[int, ...]:
-        """Rows a step of each worker, the first ones having one more where it doesn't divide evenly."""
+        """Return the rows a step of each worker; if they don't divide evenly, the first workers have one more."""
         if self.batch_size is not None:
             return (self.batch_size,) * workers
         assert self.global_batch_size is not None  # one of both always has a value: see `_fill_in`
@@ -189,23 +189,23 @@ class Cluster(Section):
     """What the workers need of the cluster."""
 
     worker_memory: Annotated[str, Field(pattern=SIZE)] | None = None
-    """Memory of one worker's training process, such as 800m, 8g or 1t. Without it, on YARN and Kubernetes, what the last
-    run under `output.path` took and a quarter more, at least 2g; elsewhere nobody counts it."""
+    """Memory of one worker's training process, such as 800m, 8g or 1t. Without it, on YARN and Kubernetes, the peak of the last
+    run under `output.path` and a quarter more, at least 2g; other cluster managers don't limit it."""
     spare_disk: Annotated[str, Field(pattern=SIZE)] | None = None
-    """How much of each local disk segments leave free, such as 20g. Without it 256m, and on YARN and Kubernetes, which give up
-    a disk that is nearly full, a fifth more than their own check asks for: 12 % of the disk where that is the usual 10 %."""
+    """How much of each local disk the segments leave free, such as 20g. Without it 256m; on YARN and Kubernetes, which take a
+    nearly full disk out of use, a fifth more than their own limit: 12 % of the disk with the usual limit of 10 %."""
     slots_timeout: Positive = 600.0
     """Seconds to wait for as many slots as there are workers."""
     stall_timeout: Positive = 300.0
-    """Seconds without a sign that it goes on after which the attempt is ended: a training step of any worker, a sign of life of
-    each, rows while they are filled in, a task while Spark prepares them. In a loop of your own, also the longest wait in
-    a collective call, outside of a tf.function, that another worker does not make."""
+    """Seconds without progress after which the attempt is ended. Progress is a training step of any worker, a sign of life of
+    each worker, new rows during filling, a finished task during Spark's preparation. In your own training loop, also the longest
+    wait in a collective call, outside of a tf.function, that another worker doesn't make."""
     driver_port: Annotated[Whole, Field(ge=0, le=65535)] = 0
-    """The driver's port that workers report to; 0: any free one."""
+    """The driver's port that workers report to; 0: any free port."""
 
 
 class Output(Section):
-    """Where the run's folder goes."""
+    """Where the run's folder is written."""
 
     path: Text | None = None
-    """The URL of the folder that runs are written under, each in a folder named by its run id."""
+    """The URL of the folder that runs are written to, each in a folder named by its run id."""

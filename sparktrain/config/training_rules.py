@@ -29,7 +29,7 @@ def _some_model(model: Model) -> Iterator[Problem]:
 @rule(Model, "build", "load", "args", whole=True)
 def _model_args(model: Model) -> Iterator[Problem]:
     if model.args and model.build is None:
-        yield Problem("model.args", "came without model.build", "model.build, whose arguments they are", "take them out")
+        yield Problem("model.args", "came without model.build", "model.build, whose arguments they are", "remove them")
 
 
 @rule(Training, "engine", "workers")
@@ -57,7 +57,7 @@ def _scaled_steps(training: Training) -> Iterator[Problem]:
             "training.scale_learning_rate",
             f"came with average: {show(training.average)}",
             "average: step, where a step has the rows of all workers",
-            "take it out: a local step has one worker's rows, and its learning rate",
+            "remove it: a local step has one worker's rows, and its learning rate",
         )
 
 
@@ -82,7 +82,7 @@ def _a_row_each(training: Training) -> Iterator[Problem]:
             "training.global_batch_size",
             f"{size} came with {most} workers",
             f"at least {most}, a row for each worker",
-            "take fewer workers or a larger batch",
+            "use fewer workers or a larger batch",
         )
 
 
@@ -92,20 +92,20 @@ def _any_number_of_workers(training: Training) -> Iterator[Problem]:
     if not isinstance(workers, WorkerRange):
         return
     if workers.min > workers.max:
-        yield Problem("training.workers", show(workers.model_dump()), "min of at most max", "exchange them")
+        yield Problem("training.workers", show(workers.model_dump()), "min of at most max", "swap them")
     if training.global_batch_size is None:
         yield Problem(
             "training.workers",
             f"{show(workers.model_dump())} came without training.global_batch_size",
-            "a batch of all workers together, which is the same however many there are",
-            "set training.global_batch_size in place of batch_size",
+            "a batch of all workers together, whose size doesn't depend on their number",
+            "set training.global_batch_size instead of batch_size",
         )
     if training.scale_learning_rate is not None:
         yield Problem(
             "training.scale_learning_rate",
             f"came with workers: {show(workers.model_dump())}",
-            "a learning rate that is right for global_batch_size, which doesn't grow with the workers",
-            "take it out",
+            "a learning rate that suits global_batch_size, which doesn't grow with the workers",
+            "remove it",
         )
 
 
@@ -113,25 +113,25 @@ def _any_number_of_workers(training: Training) -> Iterator[Problem]:
 def _some_output(output: Output) -> Iterator[Problem]:
     if output.path is None:
         yield Problem(
-            "output.path", "nothing came", "a folder's URL", "say where the model is to go, such as hdfs:///models/flights"
+            "output.path", "nothing came", "a folder's URL", "set where the model is written, such as hdfs:///models/flights"
         )
 
 
 @rule(Output, "path")
 def _shared_output(output: Output) -> Iterator[Problem]:
-    """What each process has a folder of its own under would leave the model nowhere when the run has finished."""
+    """Refuse storage that processes don't share: the model would be lost when the run has finished."""
     path = output.path or ""
     if path.startswith("memory:"):
         yield Problem(
             "output.path",
             show(path),
-            "a storage that the workers and the driver share, as memory:// is another one in each process",
-            "take hdfs:// or file:///",
+            "a storage that the workers and the driver share; memory:// is separate in each process",
+            "use hdfs:// or file:///",
         )
     if path.startswith("local:"):
         yield Problem(
             "output.path",
             show(path),
-            "file://, by which a folder of this machine goes",
+            "file:// for a folder on this machine",
             f"write file://{path.removeprefix('local:').removeprefix('//')}",
         )

@@ -1,6 +1,6 @@
-"""YAML as jobs are written in it: the scalars of YAML 1.2's core schema, with the line of every key.
+"""Reads and writes jobs as YAML: with the scalars of YAML 1.2's core schema, and the line of every key.
 
-PyYAML speaks YAML 1.1, where `on`, `no` and `12:30` are a boolean, a boolean and 750, and 1e-3 is a string. Editors
+PyYAML implements YAML 1.1, where `on`, `no` and `12:30` are a boolean, a boolean and 750, and 1e-3 is a string. Editors
 and people mean 1.2 (https://yaml.org/spec/1.2.2/#103-core-schema).
 """
 
@@ -38,7 +38,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes whatever either YAML 1.1 or 1.2 would take for something else than a string."""
+    """Quotes every string that YAML 1.1 or 1.2 would read as something else."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -59,7 +59,7 @@ _Loader.add_constructor(_TAG + "int", _Loader.construct_int)
 
 
 def dotted(key: str, part: Hashable, item: bool = False) -> str:
-    """A key inside another: `features[1]` for a list's item, `training.epochs` else."""
+    """Return the dotted name of a key inside another: `training.epochs`, or `features[1]` for a list's item."""
     if item:
         return f"{key}[{part}]"
     name = "null" if part is None else str(part).lower() if isinstance(part, bool) else str(part)
@@ -67,15 +67,15 @@ def dotted(key: str, part: Hashable, item: bool = False) -> str:
 
 
 def parse(text: str, source: str) -> tuple[Any, dict[str, str], list[Problem]]:
-    """Read one YAML document.
+    """Parse one YAML document.
 
     Args:
         text: the document.
         source: its file, for the places.
 
     Returns:
-        What it says (None where it is empty); the place, `file:line`, of every key and list item; and the problems:
-        syntax errors, after which nothing else is read, and keys that stand twice.
+        The value (None if the document is empty); the place, `file:line`, of every key and list item; and the problems:
+        a syntax error, which ends the parsing, and duplicate keys.
     """
     places: dict[str, str] = {}
     problems: list[Problem] = []
@@ -124,7 +124,7 @@ def _walk(loader: _Loader, node: yaml.Node, key: str, source: str, places: dict[
             place = f"{source}:{name.start_mark.line + 1}"
             if part in seen:
                 problems.append(
-                    Problem(inner, "the key stands twice", "each key once", f"it stands at {seen[part]} too; take one out", place)
+                    Problem(inner, "the key is set twice", "each key once", f"it is also at {seen[part]}; remove one", place)
                 )
             seen.setdefault(part, place)
             places.setdefault(inner, place)
@@ -132,11 +132,11 @@ def _walk(loader: _Loader, node: yaml.Node, key: str, source: str, places: dict[
 
 
 def scalar(text: str) -> Any:
-    """What a word stands for: 7 for `7`, True for `true`, else the word itself."""
+    """Return the value of a YAML scalar: 7 for `7`, True for `true`, else the text itself."""
     value = parse(text, "")[0]
     return text if isinstance(value, (dict, list)) or value is None else value
 
 
 def dump(value: Any) -> str:
-    """YAML that `parse` reads the same value from; YAML 1.1 readers too."""
+    """Return a value as YAML that `parse` and YAML 1.1 readers read the same value from."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=120, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""From files, tables or a frame of the caller's to the frame that is trained on. Spark only."""
+"""Prepares the frame to train on, from files, tables or a frame of the caller's. Spark only."""
 
 from sparktrain.data.arrays import pack
 from sparktrain.data.arrow_types import arrow_type

@@ -1,6 +1,6 @@
-"""Arrays of numbers, taken as the memory that they are: their hashes, and their way to Python.
+"""Hashes arrays of numbers, and sends them to Python, as blocks of memory instead of element by element.
 
-Catalyst's expressions are built by hand, as no SQL function gives an array's memory away.
+Catalyst expressions are built by hand, as no SQL function gives access to an array's memory.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from sparktrain.data.jvm import jvm
 class _Element(NamedTuple):
     name: str  # in the names of Java's methods
     boxed: str  # Java's class
-    rare: str  # a value; where an array holds it, its hash takes longer
+    rare: str  # a value; an array that has it is hashed by a slower way
     dtype: str  # NumPy's
 
 
@@ -28,22 +28,22 @@ _ELEMENTS: dict[type[DataType], _Element] = {
     LongType: _Element("Long", "Long", str(-(1 << 63)), "int64"),
 }
 _UNSAFE = "org.apache.spark.sql.catalyst.expressions.UnsafeArrayData"
-_HASHES = "org.apache.datasketches.memory.XxHash"  # which Spark's own sketches use, so every Spark has it
+_HASHES = "org.apache.datasketches.memory.XxHash"  # used by Spark's own sketches, so that every Spark has it
 
 
 def is_flat(kind: DataType) -> TypeGuard[ArrayType]:
-    """Whether a column of this type is such an array."""
+    """Return whether a type is an array of float, double, integer or long."""
     return isinstance(kind, ArrayType) and type(kind.elementType) in _ELEMENTS
 
 
 def array_hashes(arrays: Mapping[str, ArrayType]) -> list[Column]:
-    """A hash of each array: bigint, a function of its elements alone.
+    """Return a hash of each array, a bigint that depends on its elements alone.
 
-    Spark's xxhash64 mixes an array element by element, 6 to 10 ns for each float; this is 4 to 5, most of it the look for
-    nulls. Each call to the JVM takes a millisecond, so what they share is made once.
+    Spark's xxhash64 mixes an array element by element, in 6 to 10 ns for each float; this takes 4 to 5, most of it the search
+    for nulls. Each call to the JVM takes a millisecond, so shared objects are made once.
 
     Args:
-        arrays: types, for which `is_flat` is true, by SQL expressions.
+        arrays: the arrays' types, for which `is_flat` is true, by SQL expressions of the arrays.
     """
     spark = SparkSession.active()
     java, parse = jvm(spark), spark._jsparkSession.sessionState().sqlParser().parseExpression
@@ -64,9 +64,9 @@ def array_hashes(arrays: Mapping[str, ArrayType]) -> list[Column]:
         whole = invoke_static(
             hashes, long, f"hash{element.name}Arr", sequence([array, zero, length, zero]), none, True, True, True, no_function
         )
-        # True only where no element is null; what lies in memory in a null's place means nothing.
+        # True only if no element is null; the memory in place of a null is undefined.
         without_nulls = f"NOT array_contains({value}, cast('{element.rare}' AS {kind.elementType.simpleString()}))"
-        # The mark and -1 keep the two ways apart, and a null's place in the hash
+        # The null mark and -1 keep both ways apart, and include where nulls are
         one_by_one = f"xxhash64(-1, transform({value}, item -> struct(item IS NULL, item)))"
         return Column(column_of(choose(parse(without_nulls), whole, parse(one_by_one))))
 
@@ -74,17 +74,17 @@ def array_hashes(arrays: Mapping[str, ArrayType]) -> list[Column]:
 
 
 def pack(shuffled: DataFrame) -> tuple[DataFrame, dict[str, str | None]]:
-    """Make rows ready for Python: arrays go as they lie in memory; Spark would write them to Arrow element by element.
+    """Convert arrays of numbers to their binary memory for Python; Spark would write them to Arrow element by element.
 
     Args:
-        shuffled: rows as an exchange of Spark's, or a sort behind one, gives them: only there all arrays have the one
-            form, `UnsafeArrayData`, whatever made them.
+        shuffled: rows directly after a shuffle of Spark's, or a sort after one: only there all arrays have the same
+            representation, `UnsafeArrayData`.
 
     Returns:
-        The rows, their columns numbered through, as PySpark's mapInArrow takes no name with a dot; and these columns'
-        names in their order, each with the NumPy dtype of its elements where it is packed. Packed columns are binary: an
-        array's length in 8 bytes, a bit for each element that is null in whole words of 8 bytes, and the elements. An
-        array that is null stays so.
+        The rows, with numbers for column names, as PySpark's mapInArrow allows no name with a dot; and the columns' names in
+        their order, each with the NumPy dtype of its elements if it is packed, else None. A packed value is binary: the
+        array's length in 8 bytes, a bit for each element that is null in whole words of 8 bytes, and the elements. A null
+        array stays null.
     """
     kinds = {field.name: field.dataType for field in shuffled.schema.fields}
     dtypes = {name: _ELEMENTS[type(kind.elementType)].dtype if is_flat(kind) else None for name, kind in kinds.items()}

@@ -1,4 +1,4 @@
-"""Avro files, read by fastavro: Spark's own reader is a package for the JVM that pyspark does not bring."""
+"""Reads Avro files with fastavro: Spark's own reader is a JVM package that isn't part of pyspark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pyspark.sql import types as T
 from sparktrain.data.errors import InputError
 from sparktrain.data.records import Damage, Readable
 
-# What fastavro raises over bytes that are not what the schema says.
+# The exceptions that fastavro raises for bytes that don't match the schema.
 _DAMAGE = (
     ValueError,
     EOFError,
@@ -53,7 +53,7 @@ _UNREAD = ("time-millis", "time-micros", "duration", "timestamp-nanos", "local-t
 
 
 def decode(stream: Readable, path: str, schema: T.StructType) -> Iterator[dict[str, Any] | Damage]:
-    """Each record's values by column. A field that a file lacks is null."""
+    """Yield each record's values by column; a field that a file lacks is null."""
     number = 1
     names = schema.fieldNames()
     try:
@@ -61,16 +61,19 @@ def decode(stream: Readable, path: str, schema: T.StructType) -> Iterator[dict[s
         for record in cast(Iterator[dict[str, Any]], reader):  # other values than records have no columns: see `infer`
             yield {name: _plain(record[name]) for name in names if name in record}
             number += 1
-    except _DAMAGE as error:  # fastavro finds the records only one after the other
+    except _DAMAGE as error:  # fastavro can't skip a damaged record
         yield Damage(number, f"{type(error).__name__}: {error}", True)
 
 
 def infer(start: bytes, path: str) -> T.StructType:
-    """The columns that a file's header describes.
+    """Return the columns that a file's header describes.
 
     Args:
-        start: the file's first bytes, with the whole of the header.
-        path: the file's.
+        start: the file's first bytes, with the complete header.
+        path: the file's path, for messages.
+
+    Raises:
+        InputError: the header is no Avro file's, or has a type that Spark doesn't have.
     """
     try:
         described = fastavro.reader(io.BytesIO(start)).writer_schema
@@ -85,12 +88,12 @@ def infer(start: bytes, path: str) -> T.StructType:
 
 
 def spark_type(described: Any, named: dict[str, T.DataType], path: str) -> T.DataType:
-    """Spark's type for an Avro schema.
+    """Return Spark's type for an Avro schema.
 
     Args:
         described: the schema, as in the file's header.
-        named: types that were described further up, by their names; grows.
-        path: the file's.
+        named: the named types defined so far; new ones are added.
+        path: the file's path, for messages.
 
     Raises:
         InputError: Spark has no type for it.

@@ -1,4 +1,4 @@
-"""The rows counted by class and by the first bits of a hash: what is told of them, and what sampling goes by."""
+"""Counts the rows by class and by the first bits of a hash, for reports and for sampling."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from sparktrain.data.errors import InputError
 from sparktrain.data.identity import ROW, VALIDATION, column, derived_hash
 
 MAX_CLASSES = 10_000
-_LOOK = 20_000  # rows whose labels are looked at before all are grouped by them
-_FEW = 1_000  # different labels among those: more may be a measure's
-BITS = 10  # of the hash, that rows are counted by
+_LOOK = 20_000  # rows whose labels are checked before all rows are grouped by them
+_FEW = 1_000  # distinct labels among those; with more, the label may be a measure
+BITS = 10  # the first bits of the hash that rows are counted by
 CLASS, HASH, BUCKET = "_sparktrain_class", "_sparktrain_hash", "_sparktrain_bucket"
 
 
 @dataclass(frozen=True)
 class Census:
-    """How many rows there are.
+    """The numbers of training rows, by class and hash, and of validation rows.
 
     Attributes:
-        counts: training rows of each class, in the classes' order; None where the label has none.
+        counts: training rows of each class, in the classes' order; None if the label has no classes.
         rows: training rows.
-        validation_rows: those marked for validation.
-        frame: the rows counted, with their class and the hash that sampling goes by in CLASS and HASH.
-        buckets: training rows by CLASS and BUCKET, the first BITS bits of the hash, in `count`; kept in memory.
+        validation_rows: rows marked for validation.
+        frame: the rows counted, with their class in CLASS and the hash for sampling in HASH.
+        buckets: training rows by CLASS and BUCKET, the first BITS bits of the hash, in `count`; persisted.
     """
 
     counts: dict[Any, int] | None
@@ -41,15 +41,16 @@ class Census:
 
     @property
     def keys(self) -> dict[Any, int]:
-        """As `counts`, with one class of all rows where the label has none."""
+        """`counts`, or a single class 0 with all rows if the label has no classes."""
         return {0: self.rows} if self.counts is None else self.counts
 
     def release(self) -> None:
+        """Free the persisted counts."""
         self.buckets.unpersist()
 
 
 def is_discrete(kind: DataType) -> bool:
-    """Whether values of a type can be classes at all."""
+    """Return whether values of a type can be classes."""
     return isinstance(kind, (StringType, BooleanType, IntegralType, FractionalType, DateType))
 
 
@@ -59,8 +60,8 @@ def count(frame: DataFrame, label: str, seed: int, needs_classes: str | None) ->
     Args:
         frame: rows with ROW and VALIDATION.
         label: the column of the classes.
-        seed: of the hash that sampling goes by.
-        needs_classes: the configuration's key that only makes sense with classes; None where none does.
+        seed: the seed of the hash for sampling.
+        needs_classes: the configuration's key that needs classes; None if none does.
 
     Raises:
         InputError: the label is null or NaN in training rows, or has no classes though they are needed.
@@ -87,9 +88,9 @@ _MANY, _FRACTION = f"has more than {MAX_CLASSES} different values", "has values 
 
 
 def _measure(rows: DataFrame, label: str) -> str | None:
-    """Why a column holds a measure and no classes, where a look at it shows that; None: only counting all rows does.
+    """Return why a column has a measure instead of classes, if its first rows show that; None if all must be counted.
 
-    Grouping a billion rows by a measure would shuffle a billion groups, to find that there are too many.
+    Grouping a billion rows by a measure would shuffle a billion groups, only to find that there are too many.
     """
     labels = rows.where(~column(VALIDATION)).select(column(label).alias(CLASS))
     fraction = F.lit(False)
@@ -99,13 +100,13 @@ def _measure(rows: DataFrame, label: str) -> str | None:
     different, fractions = labels.limit(_LOOK).agg(F.count_distinct(CLASS), F.max(fraction)).collect()[0]
     if fractions:
         return _FRACTION
-    if different > _FEW:  # of which the estimate is off by a twentieth
+    if different > _FEW:  # the following estimate is off by a twentieth
         different = max(different, labels.agg(F.approx_count_distinct(CLASS)).collect()[0][0] / 2)
     return _MANY if different > MAX_CLASSES else None
 
 
 def _by_class(rows: DataFrame, label: str) -> Census | str:
-    """The census by class, or why the labels are none."""
+    """Return the census by class, or the reason why the labels are no classes."""
     buckets = _counted(rows)
     training, validation = _totals(buckets)
     reason = _MANY if len(training) > MAX_CLASSES else _FRACTION if any(map(_has_fraction, training)) else None
@@ -133,12 +134,12 @@ def _counted(rows: DataFrame) -> DataFrame:
     counted = rows.groupBy(
         F.when(training, column(CLASS)).alias(CLASS), F.when(training, F.shiftright(column(HASH), 64 - BITS)).alias(BUCKET)
     ).count()
-    # Spark would keep as many partitions as it shuffles to, 200, and start a task for each in every pass over the counts
+    # Else there would be as many partitions as Spark shuffles to, 200, with a task each in every pass over the counts
     return counted.coalesce(rows.sparkSession.sparkContext.defaultParallelism).persist()
 
 
 def _totals(buckets: DataFrame) -> tuple[dict[Any, int], int]:
-    """Training rows of each class, of which a few too many where there are too many, and validation rows."""
+    """Return the training rows of each class, of at most MAX_CLASSES + 2, and the number of validation rows."""
     training = column(BUCKET).isNotNull()
     totals = buckets.groupBy(CLASS, training.alias("training")).agg(F.sum("count").alias("rows"))
     rows = totals.limit(MAX_CLASSES + 2).collect()

@@ -1,4 +1,4 @@
-"""What a model's outputs stand for: one order only, whoever else has one."""
+"""Resolves the order of the classes, which must be the same in the pipeline, the job, the loaded model and prepared rows."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from sparktrain.data.errors import InputError, listed
 def settled(
     names: Sequence[Any] | None, asked: Sequence[Any] | None, loaded: Sequence[Any] | None, stored: Sequence[Any] | None = None
 ) -> list[Any] | None:
-    """The classes by which the label column's values are numbered; None where it holds numbers already.
+    """Return the classes in the order by which the label's values are to be numbered; None if it has numbers already.
 
     Args:
-        names: what the numbers in the label column stand for, where a pipeline made them.
+        names: the classes by the numbers in the label column, if a pipeline made them.
         asked: `data.label.classes`.
-        loaded: of the run that `model.load` goes on from.
-        stored: of the frame that `data.prepared` names, where its label column holds the classes themselves.
+        loaded: the classes of the run that `model.load` names.
+        stored: the classes of the frame that `data.prepared` names, if its label column has the classes themselves.
 
     Raises:
-        InputError: the pipeline, the job or the frame would put classes in another order.
+        InputError: two of these have different classes or orders.
     """
     for mine, what in (
         (names, "the pipeline numbers the label's classes"),
@@ -30,7 +30,7 @@ def settled(
         if mine is not None and loaded is not None and list(mine) != list(loaded):
             raise InputError(
                 f"{what} {listed(mine)}, but the loaded model's outputs stand for {listed(loaded)}, in "
-                "this order: training on would teach it wrong classes. Take its run's own pipeline and "
+                "this order: further training would teach it wrong classes. Use its run's own pipeline and "
                 "classes (leave data.pipeline and data.label.classes out), or train a new model."
             )
     for mine, what in (

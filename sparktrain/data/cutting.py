@@ -1,4 +1,4 @@
-"""Exact sampling: the rows with the lowest hashes of each class, found by counting, not by sorting."""
+"""Takes exact samples: the rows with the lowest hashes of each class, found by counting instead of sorting."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from sparktrain.data.census import BITS, BUCKET, CLASS, HASH, Census
 from sparktrain.data.identity import VALIDATION, column
 from sparktrain.data.sampling import Boundary, locate
 
-_BUCKETS = 1_000_000  # counts that are brought to the driver at most
-_EXACT = 1_000_000  # hashes, likewise; buckets at the cut with more rows are divided first
+_BUCKETS = 1_000_000  # counts that are collected to the driver at most
+_EXACT = 1_000_000  # hashes that are collected at most; buckets at the cut with more rows are divided first
 _CUT, _TIES, _NUMBER = "_sparktrain_cut", "_sparktrain_ties", "_sparktrain_number"
 
 
 def cut(census: Census, targets: Mapping[Any, int]) -> DataFrame:
-    """Exactly as many training rows of each class as asked for, and all validation rows.
+    """Return exactly the given number of training rows of each class, and all validation rows.
 
-    The rows of each class with the lowest hashes are taken: a choice that depends on nothing but the rows' content
-    and the seed. Of equal rows at the cut, which are interchangeable, as many as are missing.
+    The rows of each class with the lowest hashes are taken, so that the sample depends only on the rows' content and the
+    seed. Of equal rows at the cut, which are interchangeable, any are taken.
 
     Args:
-        census: of the rows.
-        targets: rows to be taken of each of the census's keys, from 1 to as many as it has; of others, all.
+        census: the census of the rows.
+        targets: how many rows to take of each of the census's keys, from 1 to as many as it has; of others, all.
 
     Returns:
         Rows with the columns that were counted.
     """
     last = _boundaries(census, {key: need for key, need in targets.items() if need < census.keys[key]})
-    # Rows below the cut are taken, and those at it where the flag says so.
+    # Rows below the cut are taken, and those at it if the flag is true.
     cuts = {key: (at.bucket, at.need == at.count) for key, at in last.items()}
     helpers = (CLASS, HASH, _CUT, _TIES, _NUMBER)
     if not cuts:
@@ -54,7 +54,7 @@ def cut(census: Census, targets: Mapping[Any, int]) -> DataFrame:
 
 
 def _boundaries(census: Census, needs: Mapping[Any, int]) -> dict[Any, Boundary]:
-    """The hash at which each class is cut, as the boundary among buckets of one hash each."""
+    """Return the hash at which each class is cut, as a boundary among buckets of one hash each."""
     if not needs:
         return {}
     bits = BITS
@@ -91,7 +91,7 @@ def _training(census: Census) -> DataFrame:
 
 
 def _beside(rows: DataFrame, values: Mapping[Any, tuple], columns: str, how: str) -> DataFrame:
-    """Rows with values of their class beside them."""
+    """Join values of their class to rows."""
     schema = StructType([rows.schema[CLASS], *cast(StructType, StructType.fromDDL(columns)).fields])
     few = rows.sparkSession.createDataFrame([(key, *value) for key, value in values.items()], schema)
     return rows.join(F.broadcast(few), CLASS, how)

@@ -1,4 +1,4 @@
-"""Files and records that Spark's own readers can't read: found and counted before the rows are used."""
+"""Finds and counts files and records that Spark's own readers can't read, before the rows are used."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ _MOST_FILES = 100
 
 
 def set_aside(frame: DataFrame, tolerant: DataFrame | None) -> tuple[DataFrame, list[str], list[str]]:
-    """The rows that can be read, what the user is to be told of the others, and the files left out whole.
+    """Exclude damaged files and records.
 
-    Spark can pass over damaged files by itself, but doesn't count them and keeps the part of a file that was read
-    before the damage, which depends on how it is split among tasks. So all rows are read once, only to find what is
-    damaged: a file that breaks off is left out whole, a record of text that can't be parsed alone.
+    Spark can skip damaged files by itself, but doesn't count them, and keeps the rows of a file that were read before the
+    damage, which depend on how it is split among tasks. So all rows are read once just to find what is damaged: a damaged
+    file is left out completely, a text record that can't be parsed by itself.
 
     Args:
-        frame: rows of files, not yet read; those of text with the records that can't be parsed in CORRUPT_RECORD.
-        tolerant: the same, of files that say how many rows they have, read so that Spark passes over what it can't read;
-            None of other files, all of which are read again for each that can't be.
+        frame: the rows of files, not yet read; for text, with records that can't be parsed in CORRUPT_RECORD.
+        tolerant: the same rows, read so that Spark skips what it can't read, if the files record their number of rows;
+            None for other formats, of which all files are read again for each damaged one.
+
+    Returns:
+        The rows that can be read, notes for the user on the others, and the files left out completely.
 
     Raises:
         InputError: more than 100 files can't be read.
@@ -59,7 +62,7 @@ def set_aside(frame: DataFrame, tolerant: DataFrame | None) -> tuple[DataFrame, 
                 ) from error
     kept = frame.where(~_is_in(bad)) if bad else frame
     if text:
-        # Always true, but Spark does not know it, and so parses all columns: what is damaged must not depend on which
+        # Always true, but as Spark doesn't know that, it parses all columns: what counts as damaged must not depend on which
         # columns are used later.
         parsed = F.pmod(content, F.lit(1)) == 0
         kept = kept.where(column(CORRUPT_RECORD).isNull() & parsed).drop(CORRUPT_RECORD)
@@ -67,9 +70,9 @@ def set_aside(frame: DataFrame, tolerant: DataFrame | None) -> tuple[DataFrame, 
 
 
 def _suspects(frame: DataFrame, tolerant: DataFrame, content: Column) -> list[str]:
-    """The files, found in one pass over all, of which Spark reads fewer rows than their footers say, or none at all.
+    """Return the files of which Spark reads fewer rows than their footers record, or none; found in one pass over all.
 
-    Those that have no rows are among them. So only these few are read once for each that is damaged.
+    Files without rows are among them. Only these few are then read again for each damaged file.
     """
     file = F.col("_metadata.file_path")
     said: dict[str, int] = dict(tolerant.groupBy(file).count().collect())  # without a column, rows are counted in the footers
@@ -79,7 +82,7 @@ def _suspects(frame: DataFrame, tolerant: DataFrame, content: Column) -> list[st
 
 
 def _counted(rows: DataFrame, content: Column) -> dict[str, int]:
-    """The records of each file that can't be parsed."""
+    """Return how many records of each file can't be parsed."""
     counted = rows.groupBy(F.col("_metadata.file_path").alias("file")).agg(
         F.count(column(CORRUPT_RECORD)).alias("broken"), F.bit_xor(content).alias("content")
     )
@@ -102,7 +105,7 @@ def _is_in(files: Iterable[str]) -> Column:
 
 
 def _spellings(files: Iterable[str]) -> list[str]:
-    """A place as `_metadata.file_path` may spell it: percent-encoded or not, with one slash or three."""
+    """Return all spellings of paths in `_metadata.file_path`: percent-encoded or not, with one slash or three."""
     plain = {normal(file) for file in files}
     encoded = plain | {quote(unquote(file), safe="/:=@!$&'()*+,;~") for file in plain}
     return sorted(encoded | {file.replace("file:/", "file:///", 1) for file in encoded if file.startswith("file:/")})

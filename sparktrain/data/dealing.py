@@ -1,4 +1,4 @@
-"""Dealing the rows out to the workers: the same rows each time."""
+"""Distributes the rows over the workers, the same rows to each every time."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ from pyspark.sql import functions as F
 from sparktrain.data.identity import ROW, VALIDATION, column, derived_hash, only
 
 _PART, _COPIES, _RANGE = "_sparktrain_part", "_sparktrain_copies", "_sparktrain_range"
-_SHARE = 64  # a row that makes up more than this part of a worker's rows is spread over all of them
-_LEAST = 16  # rows that are not worth spreading: a fraction of a step
-_TOGETHER = 1000  # copies of a row that travel as one
+_SHARE = 64  # a row that makes up more than 1/64 of a worker's rows is spread over all workers
+_LEAST = 16  # fewer equal rows, a fraction of a step, aren't spread
+_TOGETHER = 1000  # copies of a row that are sent as one
 
 
 class Key(NamedTuple):
-    """What equal rows have in common: their hash, and whether they are for validation."""
+    """The key of equal rows: their hash, and whether they are for validation."""
 
     row: int
     validation: bool
 
 
 def deal(frame: DataFrame, parts: int, seed: int, whole: bool = False, repeated: Mapping[Key, int] | None = None) -> DataFrame:
-    """Deal the rows out to `parts` partitions, each row's fixed by its content.
+    """Distribute the rows over `parts` partitions, each row by its content and the seed.
 
-    Within a partition they come in any order; the order of their hashes is that of training, and given to them where
-    they are stored. Parts differ in size by chance, and may be empty.
+    Within a partition the rows are in any order; they are put into the order of their hashes, for training, when they are
+    written to segments. Parts differ in size by chance, and may be empty.
 
     Args:
         frame: rows with their hash in the column ROW, and their mark in VALIDATION.
-        parts: how many partitions, at least 1.
-        seed: another seed deals the rows out in another way.
-        whole: whether every part gets all training rows; validation rows are in one part only all the same.
-        repeated: how often rows that come very often are there, as `find_repeated` says; they are spread evenly. Other
-            equal rows go to the same part.
+        parts: the number of partitions, at least 1.
+        seed: the job's seed.
+        whole: whether every part gets all training rows; each validation row is still in one part only.
+        repeated: how often very frequent rows occur, from `find_repeated`; they are spread evenly. Other equal rows go to
+            the same part.
 
     Returns:
-        A frame of exactly `parts` partitions, with the same columns. Nothing is computed yet.
+        A lazy frame of exactly `parts` partitions, with the same columns.
     """
     home = F.pmod(derived_hash("deal", F.lit(seed).cast("bigint"), column(ROW)), F.lit(parts)).cast("int")
     if repeated:
@@ -50,18 +50,18 @@ def deal(frame: DataFrame, parts: int, seed: int, whole: bool = False, repeated:
 
 
 def find_repeated(frame: DataFrame, parts: int, whole: bool = False) -> dict[Key, int]:
-    """Find the rows that are there so often that one of `parts` workers would be given much more than its share.
+    """Find the rows that occur so often that one of `parts` workers would get much more than its share.
 
-    The rows are counted by the first bits of their hashes, in one pass. Only where such a count is that high are the
-    rows behind it counted one by one, in a second.
+    The rows are counted by the first bits of their hashes, in one pass. Only rows with a very high count are counted
+    individually, in a second pass.
 
     Args:
         frame: rows with ROW and VALIDATION.
-        parts: how many workers share them.
+        parts: the number of workers.
         whole: whether every worker gets all training rows anyway.
 
     Returns:
-        How often each such row is there.
+        How often each such row occurs.
     """
     if parts == 1:
         return {}
@@ -87,7 +87,7 @@ def find_repeated(frame: DataFrame, parts: int, whole: bool = False) -> dict[Key
 
 
 def _spread(frame: DataFrame, parts: int, home: Column, whole: bool, repeated: Mapping[Key, int]) -> DataFrame:
-    """Deal with one of each set of repeated rows, which is multiplied where it arrives."""
+    """Distribute one of each set of repeated rows with a count, and multiply it after the shuffle."""
     counts = F.broadcast(
         frame.sparkSession.createDataFrame(
             [(*key, count) for key, count in repeated.items()], f"{ROW} bigint, {VALIDATION} boolean, {_COPIES} bigint"
@@ -97,7 +97,7 @@ def _spread(frame: DataFrame, parts: int, home: Column, whole: bool, repeated: M
     others = frame.join(counts.drop(_COPIES), keys, "left_anti")
     others = _to_every_part(others, parts, home) if whole else others.withColumn(_PART, home)
     one_of_each = frame.join(counts.drop(_COPIES), keys, "left_semi").dropDuplicates(keys).join(counts, keys)
-    # Of 7 copies for 3 parts, the first gets 3 and the others 2; which is the first, the row's hash says
+    # Of 7 copies for 3 parts, the first gets 3 and the others 2; the row's hash determines which part is the first
     number = F.pmod(column(_PART) - home, F.lit(parts))
     share = F.expr(f"{_COPIES} div {parts}") + (number < column(_COPIES) % parts).cast("bigint")
     if whole:
@@ -117,10 +117,10 @@ def _to_every_part(frame: DataFrame, parts: int, home: Column) -> DataFrame:
 
 
 def _exchanged(frame: DataFrame, parts: int, part: Column) -> DataFrame:
-    """Shuffle to the part that a column says.
+    """Shuffle each row to the part in a column.
 
-    Spark has `repartitionById` for it since 4.1 only. `repartition(N, key)` puts a row into partition
-    pmod(murmur3(key), N): so a key is looked up that leads to the part.
+    Spark has `repartitionById` for it only since 4.1. `repartition(N, key)` puts a row into partition
+    pmod(murmur3(key), N): so a key with that result is looked up for each part.
     """
     keys = F.expr(f"array({', '.join(map(str, keys_of_parts(parts)))})")
     return frame.repartition(parts, F.get(keys, part))
@@ -128,7 +128,7 @@ def _exchanged(frame: DataFrame, parts: int, part: Column) -> DataFrame:
 
 @functools.cache
 def keys_of_parts(parts: int) -> tuple[int, ...]:
-    """For each of Spark's hash partitions the least whole number that goes there."""
+    """Return, for each of Spark's hash partitions, the smallest whole number that Spark puts there."""
     keys: dict[int, int] = {}
     number = 0
     while len(keys) < parts:
@@ -138,7 +138,7 @@ def keys_of_parts(parts: int) -> tuple[int, ...]:
 
 
 def _murmur3(number: int) -> int:
-    """Spark's `hash(number)`: MurmurHash3 of 4 bytes with the seed 42, as a signed number of 32 bits."""
+    """Return Spark's `hash(number)`: MurmurHash3 of 4 bytes with the seed 42, as a signed 32-bit number."""
     mask = 0xFFFFFFFF
 
     def rotated(value: int, bits: int) -> int:

@@ -1,4 +1,4 @@
-"""What is said of rows that can't be used."""
+"""The errors for rows, columns and files that can't be used, and their explanation from Spark's exceptions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
-# Spark ships what failed on an executor as text: the exceptions' classes and parameters do not travel.
+# Spark sends an executor's exceptions to the driver as text, without their classes and parameters.
 _FILE = re.compile(r"\[FAILED_READ_FILE[^\]]*\] Encountered error while reading file (.+?)\.\s")
 _RECORD = re.compile(r"(Malformed records are detected in .+?)\.(?=\s)")
-# So Hadoop refuses, on the driver, to make a file system. A host that executors can't find is told within a longer text.
+# Hadoop's messages on the driver if it can't make a file system. For a host that executors can't find, the text is longer.
 _NO_HDFS = re.compile(r"Incomplete HDFS URI, no host: [^\s,]+|\Ajava\.net\.UnknownHostException: [^\s,]+")
 _CAUSE = re.compile(r"Caused by: (?:[\w$]+\.)*([\w$]+: .+)")
 _OURS = re.compile(r"sparktrain\.data\.errors\.InputError: (.+?)(?=\n\s*(?:\n|at |\S+\.\S+Exception)|\Z)", re.DOTALL)
@@ -21,43 +21,49 @@ ADVICE = "Repair or remove it, or set data.corrupt: skip to train without it."
 
 
 class InputError(ValueError):
-    """Rows, columns or files that can't be trained on: which, what was expected, and what to do."""
+    """Raised for rows, columns or files that can't be trained on; says which, what was expected, and what to do."""
 
 
 class MissingColumn(InputError):
-    """The rows haven't a column that the job names, or its SQL over them can't be evaluated: before any row is read."""
+    """Raised, before any row is read, where the rows lack a column that the job names, or its SQL can't be evaluated."""
 
 
 class UnfitColumn(MissingColumn):
-    """A column that the job names has a type that can't be trained on: before any row is read."""
+    """Raised, before any row is read, where a column that the job names has a type that can't be trained on."""
 
 
 class MissingSource(InputError):
-    """Spark doesn't know the table, the query or the files' format that a job names: before any row is read."""
+    """Raised, before any row is read, where Spark doesn't know the table, the query or the files' format of a job."""
 
 
 def nearest(name: object, among: Iterable[object]) -> str:
-    """` Did you mean 'x'?` where something like `name` is there, else nothing."""
+    """Return ` Did you mean 'x'?` if there is a name similar to `name`, else an empty text."""
     known = {str(one).casefold(): str(one) for one in among}
     found = difflib.get_close_matches(str(name).casefold(), known, n=3, cutoff=0.6)
     return f" Did you mean {' or '.join(repr(known[one]) for one in found)}?" if found else ""
 
 
 class NoFileSystem(InputError):
-    """A path lies on an HDFS that Spark has no configuration of."""
+    """Raised where a path is on an HDFS that Spark has no configuration for."""
 
 
 def listed(values: Iterable[object], most: int = 40) -> str:
+    """Return values separated by commas, at most `most` of them."""
     shown = list(values)
     more = f" and {len(shown) - most} more" if len(shown) > most else ""
     return ", ".join(str(value) for value in shown[:most]) + more
 
 
 def require_columns(needed: Sequence[str], there: Sequence[str], where: str) -> None:
-    """Refuse a frame without the columns that are needed.
+    """Refuse a frame that lacks needed columns.
+
+    Args:
+        needed: the columns that are needed.
+        there: the columns that the frame has.
+        where: a name for the frame, for the message.
 
     Raises:
-        MissingColumn: names the missing columns, the nearest names, and what columns there are.
+        MissingColumn: names the missing columns, the nearest names, and the columns there are.
     """
     missing = [name for name in needed if name not in there]
     if missing:
@@ -66,7 +72,7 @@ def require_columns(needed: Sequence[str], there: Sequence[str], where: str) -> 
 
 
 def first_line(error: BaseException) -> str:
-    """What an exception says, in a line; of the JVM's, what its innermost cause says."""
+    """Return an exception's first line; for one from the JVM, that of its innermost cause."""
     text = str(error)
     if hasattr(error, "java_exception"):
         causes = _CAUSE.findall(text)
@@ -75,24 +81,24 @@ def first_line(error: BaseException) -> str:
 
 
 def unreadable_file(error: BaseException) -> str | None:
-    """The file that Spark could not read, as Spark names it, where that is what an exception says."""
+    """Return the file that Spark could not read, as Spark names it; None if the exception is about something else."""
     found = _FILE.search(str(error))
     return found[1] if found else None
 
 
 def explain(error: BaseException) -> InputError | None:
-    """What to tell the user where an action over the rows failed because of what was read; None for other failures.
+    """Return an error for the user if an action over the rows failed because of its input; None for other failures.
 
     Args:
-        error: what Spark raised on the driver.
+        error: the exception that Spark raised on the driver.
     """
     text = str(error)
     unknown = _NO_HDFS.search(text)
     if unknown:
         return NoFileSystem(
-            f"Spark doesn't know the HDFS that a path lies on ({unknown[0]}). Set HADOOP_CONF_DIR to the folder of the "
+            f"Spark doesn't know the HDFS that a path is on ({unknown[0]}). Set HADOOP_CONF_DIR to the folder of the "
             "cluster's core-site.xml and hdfs-site.xml, or write the NameNode into the path (hdfs://HOST:PORT/...). The Hadoop of "
-            "the quickstart, on this machine, is started by: python -m sparktrain.sandbox start"
+            "the quickstart, on this machine, is started with: python -m sparktrain.sandbox start"
         )
     ours = _OURS.search(text)
     if ours:
@@ -107,7 +113,7 @@ def explain(error: BaseException) -> InputError | None:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Failures of Spark that are about what was read, as InputError."""
+    """Raise failures of Spark that are caused by its input as InputError, within a context."""
     try:
         yield
     except (PySparkException, Py4JJavaError) as error:

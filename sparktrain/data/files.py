@@ -1,4 +1,4 @@
-"""The files behind a frame: found as Spark finds them, by Hadoop's own file systems, on the driver."""
+"""Lists and reads the files behind a frame as Spark does, with Hadoop's file systems in the driver's JVM."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pyspark.sql import DataFrame, SparkSession
 from sparktrain.data.errors import InputError, first_line
 from sparktrain.data.jvm import jvm
 
-_SLASHES = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):/+(?=/)")  # file:///x and file:/x are one place
-# As Hadoop writes a FileStatus down
+_SLASHES = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):/+(?=/)")  # file:///x and file:/x are the same place
+# Hadoop's text of a FileStatus
 _STATUS = re.compile(
     r"FileStatus\{path=(.+?); isDirectory=false; length=(\d+); replication=\d+; blocksize=\d+; "
     r"modification_time=(\d+);"
@@ -40,10 +40,10 @@ class InputFile:
 
 
 def list_files(spark: SparkSession, paths: Sequence[str], key: str = "data.path") -> list[InputFile]:
-    """All files at and under paths, which may be patterns, in the order of their names, without hidden ones.
+    """Return all files at and under paths, which may be patterns, sorted by name, without hidden ones.
 
     Args:
-        key: what named the paths.
+        key: the configuration's key that names the paths, for messages.
 
     Raises:
         InputError: nothing is at a path, or it can't be listed.
@@ -62,20 +62,20 @@ def list_files(spark: SparkSession, paths: Sequence[str], key: str = "data.path"
 
 
 def files_under(spark: SparkSession, folder: str, key: str) -> dict[str, InputFile]:
-    """All files under a folder, as `list_files` finds them, by their names in it, such as `stages/0/data/part-0`."""
+    """Return all files under a folder, from `list_files`, by their names in it, such as `stages/0/data/part-0`."""
     found = list_files(spark, [folder], key)
     root = qualified(spark, folder) + "/"
     return {file.path.removeprefix(root): file for file in found}
 
 
 def qualified(spark: SparkSession, path: str) -> str:
-    """A path with its scheme and host, as Hadoop spells it."""
+    """Return a path with its scheme and host, in Hadoop's spelling."""
     place, system = place_of(spark, path)
     return system.makeQualified(place).toString()
 
 
 def read_file(spark: SparkSession, path: str) -> bytes | None:
-    """A file's content, by the driver's JVM; None where there is no such file."""
+    """Return a file's content, read by the driver's JVM; None if there is no such file."""
     place, system = place_of(spark, path)
     if not system.exists(place):
         return None
@@ -83,10 +83,10 @@ def read_file(spark: SparkSession, path: str) -> bytes | None:
 
 
 def files_behind(frame: DataFrame) -> list[InputFile]:
-    """The files that a frame's rows are read from, in the order of their names.
+    """Return the files that a frame's rows are read from, sorted by name.
 
-    Those of partitions that the frame's conditions leave out are not among them. Spark has listed them already, so no
-    storage is asked again, but for tables that Spark reads in ways of its own (Hive's text tables, DataSource V2).
+    Files of partitions that the frame's conditions exclude are left out. Spark has listed the files already, so the storage
+    isn't accessed again, except for tables with other readers (Hive's text tables, DataSource V2).
     """
     found: dict[str, InputFile] = {}
     known = True
@@ -97,7 +97,7 @@ def files_behind(frame: DataFrame) -> list[InputFile]:
             kind = leaf.getClass().getSimpleName()
             if kind == "FileSourceScanExec":
                 listing = _listing(leaf)
-                # One text for all: each call to the JVM takes a third of a millisecond
+                # One text for all files: each call to the JVM takes a third of a millisecond
                 files = (
                     InputFile(path, int(length), int(modified))
                     for path, length, modified in _STATUS.findall(listing.mkString("\n"))
@@ -121,16 +121,16 @@ def _listing(scan: Any) -> Any:
     files, conditions = scan.relation().location(), scan.partitionFilters()
     try:
         return files.listFiles(conditions, scan.dataFilters())
-    except Py4JJavaError:  # a condition that only the other side of a join settles, once it runs
+    except Py4JJavaError:  # a condition whose values are known only when the other side of a join has run
         return files.listFiles(conditions.take(0), conditions.take(0))
 
 
 def summarised(files: Sequence[InputFile], most: int = 10_000) -> tuple[list[dict[str, Any]], list[str]]:
-    """Files as the lineage lists them, and what the user is to be told.
+    """Return the files for the lineage, and notes for the user.
 
     Args:
-        files: all that were read.
-        most: how many are listed; the others become one entry, with a digest of what each of them is.
+        files: all files that were read.
+        most: how many are listed; the others become one entry, with a digest of their paths, lengths and times.
     """
     listed, others = [asdict(file) for file in files[:most]], files[most:]
     if not others:
@@ -148,12 +148,12 @@ def summarised(files: Sequence[InputFile], most: int = 10_000) -> tuple[list[dic
 
 
 def normal(url: str) -> str:
-    """One spelling for each place: Spark writes `file:/x` and `file:///x`."""
+    """Return a URL in one spelling: Spark writes both `file:/x` and `file:///x`."""
     return _SLASHES.sub(r"\1:", url)
 
 
 def read_start(spark: SparkSession, path: str, size: int, gzipped: bool) -> bytes:
-    """The first bytes of a file, by the driver's JVM: what Spark may read can be read."""
+    """Return the first bytes of a file, read by the driver's JVM, which can read whatever Spark can."""
     place, system = place_of(spark, path)
     stream = system.open(place)
     try:
@@ -164,7 +164,7 @@ def read_start(spark: SparkSession, path: str, size: int, gzipped: bool) -> byte
 
 
 def place_of(spark: SparkSession, path: str) -> tuple[Any, Any]:
-    """A path and its file system, both Hadoop's."""
+    """Return a path and its file system as Hadoop's Java objects."""
     place = jvm(spark).org.apache.hadoop.fs.Path(path)
     return place, place.getFileSystem(spark._jsc.hadoopConfiguration())
 
@@ -188,7 +188,7 @@ def _file(spark: SparkSession, path: str) -> InputFile:
         place, system = place_of(spark, path)
         return _described(system.getFileStatus(place))
     except Py4JJavaError as error:
-        raise InputError(f"{path}, which the rows are read from, can't be looked at: {first_line(error)}") from error
+        raise InputError(f"{path}, which the rows are read from, can't be accessed: {first_line(error)}") from error
 
 
 def _described(status: Any) -> InputFile:
@@ -196,5 +196,5 @@ def _described(status: Any) -> InputFile:
 
 
 def _hidden(name: str) -> bool:
-    """Spark's own rule: a name such as `_c=1` is a partition's."""
+    """Return whether Spark ignores a file or folder of this name; one such as `_c=1` is a partition's."""
     return name.startswith(".") or name.endswith("._COPYING_") or (name.startswith("_") and "=" not in name)

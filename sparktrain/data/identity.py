@@ -1,4 +1,4 @@
-"""Rows have an identity: the seeded hash of their content. Everything that picks or orders rows goes by it."""
+"""The identity of rows: a seeded hash of their content, by which rows are selected and ordered everywhere."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ VALIDATION = "_sparktrain_validation"
 
 
 def quoted(name: str) -> str:
-    """A column's name as SQL has it, whatever characters are in it."""
+    """Return a column's name quoted for SQL, whatever characters it has."""
     return "`" + name.replace("`", "``") + "`"
 
 
 def column(name: str) -> Column:
-    """A column by its exact name."""
+    """Return a column by its exact name."""
     return F.col(quoted(name))
 
 
 def only(frame: DataFrame, names: Iterable[str]) -> DataFrame:
-    """The columns of these names, exact ones. One call for all: a Column each would take seconds for a thousand."""
+    """Return a frame with the columns of these exact names; in one call, as a thousand Columns would take seconds."""
     return frame.selectExpr(*map(quoted, names))
 
 
 def row_hash(frame: DataFrame, seed: int) -> Column:
-    """The hash of a row's whole content: bigint, the same for equal rows and whatever the order of the columns.
+    """Return the hash of a row's content: a bigint, the same for equal rows and for any order of the columns.
 
-    Lengths, and where nulls are, count at every depth. The chance that two different rows of n share it is about
-    n²/2⁶⁵: 3 in 100 for a billion rows; such rows are then taken for equal where a sample is cut between them, and where
-    equal rows are dealt out.
+    Lengths and the places of nulls count at every depth. The probability that two different rows of n have the same hash is
+    about n²/2⁶⁵: 3 in 100 for a billion rows. Such rows are treated as equal where a sample is cut between them, and where
+    equal rows are distributed.
     """
     texts = [f"cast({seed} AS bigint)"]
     arrays: dict[str, ArrayType] = {}
@@ -44,12 +44,12 @@ def row_hash(frame: DataFrame, seed: int) -> Column:
 
 
 def content_hash(frame: DataFrame) -> Column:
-    """A hash of all columns: bigint, without a seed, of the columns' order, and the same for a null and no column."""
+    """Return a hash of all columns in their order: a bigint, without a seed, in which nulls don't count."""
     return _hash(part for field in frame.schema.fields for part in _parts(quoted(field.name), field.dataType, None))
 
 
 def derived_hash(purpose: str, *values: Column) -> Column:
-    """A hash for one purpose, independent of those for others. Of one bigint it is one-to-one."""
+    """Return a hash of values for a purpose, independent of those for other purposes. For one bigint it is one-to-one."""
     return F.xxhash64(F.lit(purpose), *values)
 
 
@@ -58,19 +58,19 @@ def _hash(parts: Iterable[str]) -> Column:
 
 
 def _member(value: str, kind: DataType, arrays: dict[str, ArrayType] | None) -> list[str]:
-    """As `_parts`, with a mark before them: xxhash64 passes over nulls, so (null, 1) and (1, null) would be one."""
+    """Return `_parts` after a null mark: xxhash64 skips nulls, so that (null, 1) and (1, null) would have the same hash."""
     return [f"{value} IS NULL", *_parts(value, kind, arrays)]
 
 
 def _parts(value: str, kind: DataType, arrays: dict[str, ArrayType] | None) -> list[str]:
-    """SQL expressions that xxhash64 takes, and which are alike for two values only where the values are.
+    """Return SQL expressions for xxhash64 that are equal for two values only if the values are.
 
-    xxhash64 mixes an array's elements and a struct's fields one after the other, without lengths and nulls; maps, whose
-    entries have no order, it doesn't take.
+    xxhash64 mixes an array's elements and a struct's fields one after the other, without lengths and nulls, and doesn't
+    support maps, whose entries have no order.
 
     Args:
-        arrays: gets the arrays whose memory is to be hashed, by their expressions, instead of parts; None inside a
-            lambda, where that can't be.
+        arrays: collects the arrays whose memory is to be hashed, by their expressions, instead of parts; None inside a
+            lambda, where that isn't possible.
     """
     if isinstance(kind, VariantType):
         return [f"to_json({value})"]
@@ -86,23 +86,23 @@ def _parts(value: str, kind: DataType, arrays: dict[str, ArrayType] | None) -> l
 
 
 def _array_parts(value: str, kind: ArrayType, arrays: dict[str, ArrayType] | None) -> list[str]:
-    """As `_parts`. A lambda takes 100 ns and more for each element, so elements go through one only where they must."""
+    """Return `_parts` of an array. Lambdas, which take 100 ns and more for each element, are used only where necessary."""
     if arrays is not None and is_flat(kind):
         arrays[value] = kind
         return []
     item = f"transform({value}, item -> struct({', '.join(_member('item', kind.elementType, None))}))"
     if isinstance(kind.elementType, (StructType, MapType, VariantType)):
         return [f"array_size({value})", item]
-    # -1 keeps the ways apart
+    # -1 keeps the two ways apart
     if not isinstance(kind.elementType, ArrayType):
-        # Spark compiles a look for a text that is never there, which is null where an element is
+        # A compiled search for a text that never occurs, which is null if an element is
         nulls = (
             f"array_contains({value}, '\ufffe') IS DISTINCT FROM false"
             if isinstance(kind.elementType, StringType)
             else f"exists({value}, item -> item IS NULL)"
         )
         return [f"CASE WHEN {nulls} THEN xxhash64(-1, {item}) ELSE xxhash64(array_size({value}), {value}) END"]
-    # Of arrays of arrays the lengths and all elements in a row; there is no such row where one of them is null
+    # For arrays of arrays the lengths and the flattened elements; flatten is null if one of the arrays is
     flat = f"flatten({value})"
     return [
         f"transform({value}, item -> array_size(item))",

@@ -1,4 +1,4 @@
-"""The columns that a job's names mean."""
+"""Resolves a job's names to columns."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from sparktrain.data.identity import quoted
 
 
 def meant(name: str, kind: StructType) -> str | None:
-    """The SQL of the column, or of the field of a struct (`struct.field`), that a name means; None where there is none.
+    """Return the SQL of the column, or the field of a struct (`struct.field`), that a name stands for; None if there is none.
 
-    A column of exactly this name comes first, then one that differs in upper and lower case alone, as Spark has it.
+    A column of exactly this name has priority over one that differs only in upper and lower case, as in Spark.
     """
     names = kind.fieldNames()
     if name in names:
@@ -32,9 +32,9 @@ def meant(name: str, kind: StructType) -> str | None:
 
 
 def select(frame: DataFrame, names: Sequence[str], *others: str) -> DataFrame:
-    """The columns that names mean, called by these names, and others by exact ones.
+    """Return a frame with the columns that names stand for, under these names, and others by their exact names.
 
-    All of them in one call: a Column each would take seconds for a thousand.
+    It takes one call, as a thousand Columns would take seconds.
     """
     return frame.selectExpr(*(_called(name, meant(name, frame.schema)) for name in names), *map(quoted, others))
 
@@ -44,10 +44,10 @@ def _called(name: str, sql: str | None) -> str:
 
 
 def unknown(names: Sequence[str], schema: StructType, more: Sequence[str] = ()) -> list[str]:
-    """Those of the names that mean no column.
+    """Return those of the names that stand for no column.
 
     Args:
-        more: columns that there will be beside the schema's.
+        more: columns that there will be in addition to the schema's.
     """
     known = {name.casefold() for name in more}
     return [name for name in names if name.casefold() not in known and meant(name, schema) is None]

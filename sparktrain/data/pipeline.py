@@ -1,4 +1,4 @@
-"""Spark ML's part of the preparation: a saved Pipeline, fitted on training rows only, or a fitted one as it is."""
+"""Loads, fits and applies Spark ML pipelines: a Pipeline is fitted on training rows only, a fitted one used as it is."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from sparktrain.data.errors import InputError, MissingColumn, first_line, requir
 from sparktrain.data.files import files_under, place_of, qualified, read_file
 from sparktrain.data.identity import ROW, VALIDATION, row_hash
 
-# What a saved stage tells of its saving, or of the Spark that did it. A pipeline's own uid is a new one where a single
-# stage was wrapped; those of its stages are in the folders' names.
+# Metadata of a saved stage that depend on when and by which Spark it was saved. A pipeline's own uid is new if a single stage
+# was wrapped; those of its stages are in the folders' names.
 _OF_A_SAVING = ("timestamp", "sparkVersion", "uid", "defaultParamMap")
 
 
 def load(spark: SparkSession, url: str) -> Estimator | Transformer:
-    """What was saved at a URL: a Pipeline, a PipelineModel or a stage of its own.
+    """Load a saved Pipeline, PipelineModel or single stage from a URL.
 
     Raises:
-        InputError: nothing of the kind is there.
+        InputError: there is none.
     """
     try:
         return DefaultParamsReader.loadParamsInstance(url, spark)
@@ -38,10 +38,10 @@ def load(spark: SparkSession, url: str) -> Estimator | Transformer:
 
 
 def columns_after(stages: Estimator | Transformer, frame: DataFrame) -> list[str] | None:
-    """The columns that there will be, before anything is fitted; None where only fitting can tell.
+    """Return the columns that a frame will have after the stages, before they are fitted; None if only fitting can tell.
 
     Raises:
-        MissingColumn: a stage asks for a column that isn't there.
+        MissingColumn: a stage needs a column that isn't there.
     """
     parts = stages.getStages() if isinstance(stages, Pipeline) else getattr(stages, "stages", [stages])
     if not all(hasattr(part, "_to_java") for part in parts):
@@ -50,7 +50,7 @@ def columns_after(stages: Estimator | Transformer, frame: DataFrame) -> list[str
         whole: Any = stages  # has `_to_java`, of which pyspark's types know nothing, as all its parts do
         told = list(whole._to_java().transformSchema(frame._jdf.schema()).fieldNames())
     except (IllegalArgumentException, AnalysisException, Py4JJavaError) as error:
-        # Not every estimator tells the columns that it will make (Spark's TargetEncoder doesn't): fitting will.
+        # Not every estimator declares its output columns before fitting (Spark's TargetEncoder doesn't).
         if any(f"`{name}`" in first_line(error) for part in parts for name in _made(part)):
             return None
         raise MissingColumn(
@@ -60,23 +60,23 @@ def columns_after(stages: Estimator | Transformer, frame: DataFrame) -> list[str
 
 
 def _made(stage: Estimator | Transformer) -> list[str]:
-    """The columns that a stage says it makes."""
+    """Return the output columns that a stage declares."""
     one = [cast(HasOutputCol, stage).getOutputCol()] if stage.hasParam("outputCol") else []
     several = stage.hasParam("outputCols") and stage.isDefined("outputCols")
     return one + (cast(HasOutputCols, stage).getOutputCols() if several else [])
 
 
 def fitted(stages: Estimator | Transformer, training: DataFrame) -> PipelineModel:
-    """A PipelineModel of stages that are fitted, where they have to be, on the rows given."""
+    """Return the stages as a PipelineModel, fitted on the given rows if they aren't yet."""
     model = stages.fit(training) if isinstance(stages, Estimator) else stages
     return model if isinstance(model, PipelineModel) else PipelineModel([model])
 
 
 def applied(model: PipelineModel, frame: DataFrame) -> DataFrame:
-    """The frame with the pipeline's columns.
+    """Return the frame with the pipeline's columns.
 
     Raises:
-        MissingColumn: the pipeline asks for a column that isn't there, or drops the rows' hash or mark.
+        MissingColumn: the pipeline needs a column that isn't there, or drops the rows' hash or mark.
     """
     try:
         result = model.transform(frame)
@@ -87,31 +87,31 @@ def applied(model: PipelineModel, frame: DataFrame) -> DataFrame:
     require_columns(
         [ROW, VALIDATION],
         result.columns,
-        "the pipeline must pass on all columns (in an SQLTransformer: SELECT *, …); what it gives",
+        "the pipeline must keep all columns (in an SQLTransformer: SELECT *, …); its result",
     )
     return result
 
 
 def label_names(frame: DataFrame, label: str) -> list[str] | None:
-    """The values that the numbers of a label column stand for, where a StringIndexer made it."""
+    """Return the values that the numbers in a label column stand for, if a StringIndexer made it; else None."""
     values = frame.schema[label].metadata.get("ml_attr", {}).get("vals") if label in frame.columns else None
     return list(values) if values else None
 
 
 def same_pipelines(spark: SparkSession, one: str, other: str) -> bool:
-    """Whether two folders hold the same fitted pipeline, whoever saved it and when, or both hold none.
+    """Return whether two folders have the same fitted pipeline, no matter who saved it and when, or both have none.
 
-    The same is what has the same stages, by their uids, with the same parameters and the same fitted data.
+    Pipelines are the same if they have the same stages, by uid, with the same parameters and fitted data.
 
     Args:
-        one: the URL of a saved PipelineModel, or of nothing.
-        other: likewise.
+        one: the URL of a saved PipelineModel; nothing need be there.
+        other: the URL to compare it with.
     """
     return _content(spark, one) == _content(spark, other)
 
 
 def _content(spark: SparkSession, url: str) -> dict[str, Any]:
-    """What a saved pipeline has, by its folders: parameters as they are, data by its rows' number and hashes."""
+    """Return the content of a saved pipeline by its folders: parameters, and the count and hash of the rows of its data."""
     place, system = place_of(spark, url)
     if not system.exists(place):
         return {}
@@ -128,6 +128,6 @@ def _content(spark: SparkSession, url: str) -> dict[str, Any]:
             assert content is not None  # it was listed a moment ago
             about = json.loads(content)
             found[folder] = {key: value for key, value in about.items() if key not in _OF_A_SAVING}
-        else:  # a stage that writes in a way of its own
+        else:  # a stage with its own format
             found[name] = read_file(spark, file.path)
     return found

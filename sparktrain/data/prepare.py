@@ -1,4 +1,4 @@
-"""From where the rows are to the frame that is trained on, in the order that keeps validation rows out of it all."""
+"""Prepares the frame to train on, in an order that keeps validation rows out of fitting and sampling."""
 
 from __future__ import annotations
 
@@ -44,29 +44,29 @@ def prepare(
     accept: Accept = lambda schema, classes: None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Prepared:
-    """Read, `where`, preprocess, mark validation rows, fit the pipeline on training rows, apply it, sample.
+    """Prepare rows: read, `where`, preprocess, mark validation rows, fit the pipeline on training rows, apply it, sample.
 
-    What the rows' columns are is checked before any row is read. Rows are read here only where something asks for
-    it: a pipeline to be fitted, or a sample. They are computed once all the same, unless `data.keep` is none. What
-    `data.prepared` names has all that behind it, and is read as it was written.
+    The columns are checked before any row is read. Rows are read here only if a pipeline is to be fitted or a sample taken,
+    and then still computed only once, unless `data.keep` is none. Rows of `data.prepared` are prepared already, and read as
+    they were written.
 
     Args:
         spark: the session.
-        data: the job's section.
-        seed: of the rows' hashes, and so of validation, sample and order.
-        frame: rows given by the caller; read as the section says where None.
+        data: the job's section `data`.
+        seed: the seed of the rows' hashes, and so of validation, sample and order.
+        frame: rows passed by the caller; None to read them as the section says.
         preprocess: the function that `data.preprocess` names.
-        columns: that training needs; the section's where None.
-        pipeline: of the run that `model.load` goes on from, or one that the caller gives, to be fitted or not; wins over
-            `data.pipeline`, and with `data.prepared` is to be the frame's own.
-        classes: of that run, in the order of its model's outputs.
+        columns: the columns that training needs; those of the section if None.
+        pipeline: a pipeline, fitted or not, of the run that `model.load` names or passed by the caller; it has priority over
+            `data.pipeline`, and with `data.prepared` must be the frame's own.
+        classes: the classes of the run that `model.load` names, in the order of its model's outputs.
         read_again: whether the rows will be read more than once after this.
-        accept: called with the columns that training needs, or those of them that are there before a pipeline is fitted,
-            and the classes; raises where their types can't be trained on. No row has been read by then.
-        progress: told what is being done, in a few words.
+        accept: called, before any row is read, with the columns that training needs (before a pipeline is fitted, those of
+            them that exist) and the classes; raises if their types can't be trained on.
+        progress: called with a few words for each step.
 
     Raises:
-        InputError: what came can't be trained on; says what, and what to do.
+        InputError: the rows can't be trained on; the message says why, and what to do.
     """
     needed = list(columns if columns is not None else data.columns)
     if frame is None and data.prepared is not None:
@@ -85,7 +85,7 @@ def prepare(
         prepared.release()
         raise
     prepared.frame = only(prepared.frame, [*needed, ROW, VALIDATION])
-    kept = frame is not None and (frame.storageLevel.useDisk or frame.storageLevel.useMemory)  # by the caller
+    kept = frame is not None and (frame.storageLevel.useDisk or frame.storageLevel.useMemory)  # persisted by the caller
     from_columns = frame is None and data.path is not None and data.format in ("parquet", "orc")
     prepared._costly = (
         data.keep != "none" and not kept and not (from_columns and preprocess is None and prepared.pipeline is None)
@@ -102,7 +102,7 @@ def _marked(
     prepared: Prepared,
     progress: Callable[[str], None],
 ) -> DataFrame:
-    """The preprocessed rows with ROW and VALIDATION, kept as the job says."""
+    """Return the preprocessed rows with ROW and VALIDATION, and record their sources and files."""
     source = _source(spark, data, frame, progress)
     rows = _shaped(source, data, preprocess, prepared._steps)
     prepared._sources.append(source)
@@ -147,8 +147,8 @@ def _identified(rows: DataFrame, seed: int, mark: Any) -> DataFrame:
 def _source(spark: SparkSession, data: Data, frame: DataFrame | None, progress: Callable[[str], None]) -> Source:
     if data.corrupt == "skip" and (frame is not None or data.path is None):
         raise InputError(
-            "data.corrupt: skip is for files that data.path names: of a table, a query or a frame given "
-            "it isn't known which files are read. Remove it, or name the files."
+            "data.corrupt: skip is for files that data.path names: which files a table, a query or a frame "
+            "reads isn't known. Remove it, or name the files."
         )
     if frame is not None:
         if not isinstance(frame, DataFrame):
@@ -184,7 +184,7 @@ def _shaped(
     if ours:
         raise InputError(
             f"the frame has columns {listed(map(repr, ours))}: names that begin with _sparktrain_ are "
-            "kept for sparktrain. Rename them in data.preprocess."
+            "reserved for sparktrain. Rename them in data.preprocess."
         )
     names = [name.casefold() for name in rows.columns]
     twice = sorted({name for name in rows.columns if names.count(name.casefold()) > 1})
@@ -208,7 +208,7 @@ def _transform(
     accept: Accept,
     progress: Callable[[str], None],
 ) -> None:
-    """Fit the pipeline where there is one to be fitted, apply it, and settle the classes."""
+    """Fit the pipeline if necessary, apply it, and resolve the classes."""
     chosen: Any = loaded
     if loaded is not None and data.pipeline is not None:
         prepared._notes.append("data.pipeline is not used: the loaded model's own pipeline is")
@@ -223,7 +223,7 @@ def _transform(
         rows = select(rows, needed, ROW, VALIDATION)
     if isinstance(chosen, Estimator):
         accept(_of(rows, needed), data.classes or classes)
-    # Read once, rows that are kept would only be written once more.
+    # Rows that are read only once are not worth persisting.
     if data.keep != "none" and (read_again or isinstance(chosen, Estimator) or data.sample is not None):
         rows = rows.persist(StorageLevel.DISK_ONLY)
         prepared._kept.append(rows)
@@ -284,7 +284,7 @@ def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str],
 
 
 def _of(frame: DataFrame, needed: Sequence[str]) -> StructType:
-    """Those of the needed columns that a frame has."""
+    """Return the schema of those of the needed columns that a frame has."""
     return StructType([field for field in frame.schema.fields if field.name in needed])
 
 

@@ -1,4 +1,4 @@
-"""The frame that is trained on, and what is known of it."""
+"""The prepared frame with its metadata."""
 
 from __future__ import annotations
 
@@ -15,26 +15,25 @@ from sparktrain.data.errors import InputError, explained
 from sparktrain.data.reading import Source
 from sparktrain.data.writing import write_rows
 
-REPORTED_CLASSES = 1000  # more different labels are a measure, not classes
+REPORTED_CLASSES = 1000  # more distinct labels count as a measure, not as classes
 
 
 @dataclass
 class Prepared:
-    """The frame that is trained on, and what is known of it.
+    """The frame to train on, with its pipeline, classes, counts and lineage.
 
     Attributes:
         frame: the columns that training needs, with ROW (bigint) and VALIDATION (boolean); lazy.
-        pipeline: fitted; None where there is none.
-        classes: what the label column holds, in the order of the model's outputs; None where it holds numbers.
-        label_names: what the numbers of the label column stand for, where the pipeline made them.
-        counts_before: training rows of each class before sampling; None where nothing is sampled, or the label has no
-            classes.
-        counts_after: the same after sampling.
-        rows: training rows after sampling; None where nothing is sampled.
-        validation_rows: rows marked for validation; None where nothing is sampled.
-        inputs: files read: path, length in bytes, modified in milliseconds since 1970.
-        origin: where the frame was written, in `url`, and what its lineage.json says but for the inputs; None where it
-            was not read by `data.prepared`.
+        pipeline: the fitted pipeline; None if there is none.
+        classes: the values of the label column, in the order of the model's outputs; None if it has numbers.
+        label_names: the values that the numbers in the label column stand for, if the pipeline made them; else None.
+        counts_before: training rows of each class before sampling; None if they weren't counted, or there are no classes.
+        counts_after: training rows of each class after sampling; None likewise.
+        rows: training rows after sampling; None if they weren't counted.
+        validation_rows: rows marked for validation; None if they weren't counted.
+        inputs: the files read: path, length in bytes, modified in milliseconds since 1970.
+        origin: the `url` that the frame was written to, and its lineage.json without the inputs; None if it wasn't read
+            from `data.prepared`.
     """
 
     frame: DataFrame
@@ -51,33 +50,33 @@ class Prepared:
     _sources: list[Source] = field(default_factory=list)
     _steps: list[tuple[str, DataFrame]] = field(default_factory=list)
     _kept: list[DataFrame] = field(default_factory=list)
-    _computed: DataFrame | None = None  # what `store` has written
+    _computed: DataFrame | None = None  # the frame that `store` has written
     _costly: bool = False  # whether reading the rows again takes longer than writing them to the disk
     _repeated: dict[tuple[int, bool], dict[Key, int]] = field(default_factory=dict)
 
     @property
     def labels(self) -> list[Any] | None:
-        """What the model's outputs stand for, in their order; None where the label column holds plain numbers."""
+        """The classes in the order of the model's outputs; None if the label column has plain numbers."""
         return self.classes if self.classes is not None else self.label_names
 
     @property
     def notes(self) -> list[str]:
-        """What the user is to be told; once the rows have been read, of what was passed over too."""
+        """Notes for the user; once the rows have been read, also on files and records that were skipped."""
         return [*self._notes, *(note for source in self._sources for note in source.notes())]
 
     def note(self, text: str) -> None:
-        """Have the user told something of the rows."""
+        """Add a note for the user."""
         self._notes.append(text)
 
     def name(self, label: Any) -> Any:
-        """What a value of the frame's label column stands for."""
+        """Return the class that a value of the frame's label column stands for."""
         names = self.label_names
         if names is not None and isinstance(label, float) and label.is_integer() and 0 <= label < len(names):
             return names[int(label)]
         return label
 
     def store(self, url: str) -> None:
-        """Write the frame to a storage, and have it read from there until it is released.
+        """Write the frame to a storage, and read it from there until it is released.
 
         Raises:
             InputError: Spark can't write there, or a file or a record can't be read.
@@ -88,12 +87,12 @@ class Prepared:
         self.frame, self._computed = written, self.frame
 
     def count(self, label: str, seed: int, again: bool = False) -> None:
-        """Count the rows, in one pass over them, where that has not been done.
+        """Count the rows, in one pass over them, unless they have been counted.
 
         Args:
             label: the column of the classes.
-            seed: the job's.
-            again: also where it has.
+            seed: the job's seed.
+            again: whether to count them again.
         """
         if self.rows is not None and not again:
             return
@@ -106,11 +105,11 @@ class Prepared:
         census.release()
 
     def repeated(self, parts: int, whole: bool) -> dict[Key, int]:
-        """Find the rows that are there very often, for `deal`; in a pass over the rows, once for so many parts.
+        """Find very frequent rows, for `deal`, in one or two passes over the rows; the result is kept.
 
         Args:
-            parts: how many workers share the rows.
-            whole: whether each gets all training rows.
+            parts: the number of workers.
+            whole: whether each worker gets all training rows.
 
         Raises:
             InputError: a file or a record can't be read.
@@ -123,12 +122,12 @@ class Prepared:
         return self._repeated[parts, whole]
 
     def keep(self) -> None:
-        """Have the rows kept on the executors' disks, as they are now, once they are computed."""
+        """Persist the rows on the executors' disks when they are next computed."""
         self.frame = self.frame.persist(StorageLevel.DISK_ONLY)
         self._kept.append(self.frame)
 
     def release(self) -> None:
-        """Free what is kept of the frame on the executors, and let go of what was stored. It can still be computed anew."""
+        """Free the persisted rows on the executors, and use stored rows no longer; the frame can still be computed anew."""
         kept, self._kept = self._kept, []
         for frame in kept:
             frame.unpersist()
@@ -136,7 +135,7 @@ class Prepared:
             self.frame, self._computed = self._computed, None
 
     def why_empty(self) -> InputError:
-        """Which step left no training rows: to be asked once there were none."""
+        """Return an error that names the step that left no training rows; call it only if there are none."""
         before = ""
         for step, frame in self._steps:
             if frame.isEmpty():

@@ -1,4 +1,4 @@
-"""Where the rows come from: files, a table or a query."""
+"""Reads rows from files, a table or a query."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from sparktrain.data.files import InputFile, list_files, read_start
 from sparktrain.data.records import read_records, told
 
 _TEXT = ("csv", "json")
-_COUNTED = ("parquet", "orc")  # whose files say how many rows they have
-_PROBED = 100  # files that are asked for their columns, one by one
-_START = 32 << 20  # bytes in which an Avro file's header must lie
+_COUNTED = ("parquet", "orc")  # formats whose files record their number of rows
+_PROBED = 100  # files that are tried one by one to find the columns
+_START = 32 << 20  # bytes at a file's start that must contain an Avro header
 
 
 @dataclass(frozen=True)
 class Source:
-    """Rows as they were read.
+    """Rows from a source.
 
     Attributes:
-        frame: the rows; nothing of them may have been read yet.
-        key: what named them, such as `data.path`.
-        files: those that Spark does not know to be behind the frame.
-        notes: tells what was passed over so far.
-        left_out: files behind the frame of which no row is in it, as Spark names them.
+        frame: the rows, as a lazy frame.
+        key: the configuration's key that names them, such as `data.path`.
+        files: files that are read without Spark's knowledge.
+        notes: returns notes on what was skipped so far.
+        left_out: damaged files that were left out, as Spark names them.
     """
 
     frame: DataFrame
@@ -44,10 +44,10 @@ class Source:
 
 
 def read_table(spark: SparkSession, table: str | None, sql: str | None) -> Source:
-    """The rows of a table of Spark's catalog, or of a query: exactly one of them is given.
+    """Return the rows of a table in Spark's catalog, or of a query: exactly one of them is given.
 
     Raises:
-        InputError: there is no such table, or the query can't be understood.
+        InputError: there is no such table, or the query is invalid.
     """
     key = "data.table" if table is not None else "data.sql"
     try:
@@ -59,7 +59,7 @@ def read_table(spark: SparkSession, table: str | None, sql: str | None) -> Sourc
         hint = ""
         if error.getCondition() == "TABLE_OR_VIEW_NOT_FOUND" and spark.conf.get("spark.sql.catalogImplementation") != "hive":
             hint = (
-                " This session doesn't look into a Hive metastore. For a table that is there, submit with --conf "
+                " This session doesn't use a Hive metastore. For a table in one, submit with --conf "
                 "spark.sql.catalogImplementation=hive and the cluster's hive-site.xml in SPARK_CONF_DIR or HADOOP_CONF_DIR."
             )
         raise MissingSource(f"{key}: {table or sql!r} can't be read: {first_line(error)}{hint}") from error
@@ -75,19 +75,19 @@ def read_files(
     skip: bool = False,
     key: str = "data.path",
 ) -> Source:
-    """The rows of files.
+    """Return the rows of files.
 
     Args:
         spark: the session.
         paths: files, folders or patterns.
         format: parquet, orc, avro, csv, json, tfrecord, or another that Spark has a reader for.
-        options: of Spark's reader; for avro and tfrecord there are none.
+        options: options of Spark's reader; none for avro and tfrecord.
         schema: columns and types as Spark's DDL; without it they are found from the files.
-        skip: leave out, and count, files and records that can't be read.
-        key: what named the files.
+        skip: whether to skip and count files and records that can't be read.
+        key: the configuration's key that names the files.
 
     Raises:
-        InputError: nothing is there, or it can't be read as what it is said to be.
+        InputError: there are no files, or they can't be read in this format.
     """
     options = dict(options or {})
     columns = None if schema is None else _parsed(schema)
@@ -100,7 +100,7 @@ def read_files(
 
 
 def _about(spark: SparkSession, paths: Sequence[str], format: str, key: str, error: Exception) -> InputError:
-    """Which file it was whose columns can't be found: ORC's errors don't tell."""
+    """Return an error that names the file whose columns can't be found, which ORC's errors don't."""
     reason = f"can't be read as {format}: {first_line(error)}"
     if "[DATA_SOURCE_NOT_FOUND]" in str(error):
         return MissingSource(
@@ -154,7 +154,7 @@ def _read_native(
 
 
 def _found_schema(spark: SparkSession, load: Callable[..., DataFrame], paths: list[str]) -> StructType:
-    """The columns, from whichever file can be read: Spark itself asks one, or all."""
+    """Return the columns from the first file that can be read: Spark itself reads one file, or needs all."""
     more = {"columnNameOfCorruptRecord": CORRUPT_RECORD}
     try:
         return load(None, **more).schema
@@ -180,7 +180,7 @@ def _read_records(
 ) -> Source:
     if options:
         raise InputError(
-            f"data.options: there are none for {format}; what came is {dict(options)}. Files whose names end in .gz are unpacked."
+            f"data.options: there are none for {format}, but {dict(options)} came. Files whose names end in .gz are unpacked."
         )
     files = list_files(spark, paths)
     reader = avro if format == "avro" else tfrecord

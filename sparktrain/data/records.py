@@ -1,4 +1,4 @@
-"""Files of records that Spark has no reader for: read in Python on the executors, a task a file."""
+"""Reads files of records that Spark has no reader for, in Python on the executors, with a task for each file."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from sparktrain.data.errors import InputError
 from sparktrain.data.files import InputFile
 from sparktrain.storage import hadoop_settings, open_folder
 
-_ROWS = 1024  # of a batch at most
-_BATCH_BYTES = 16 << 20  # of its values, unless a single record has more
+_ROWS = 1024  # in a batch at most
+_BATCH_BYTES = 16 << 20  # in a batch at most, unless a single record has more
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Damage:
     """A record that can't be read.
 
     Attributes:
-        number: of the record in its file, from 1.
-        reason: what is wrong with it.
-        rest: whether nothing after it can be read either.
+        number: the record's number in its file, from 1.
+        reason: what is wrong with the record.
+        rest: whether the rest of the file can't be read, either.
     """
 
     number: int
@@ -49,9 +49,9 @@ Decode = Callable[[Readable, str, StructType], Iterator["dict[str, Any] | Damage
 
 
 class Tally(AccumulatorParam):
-    """What was passed over: {file: (records, the number of the record from which the rest is lost, or 0)}.
+    """An accumulator of what was skipped: {file: (records, the number of the record from which the rest is lost, or 0)}.
 
-    By file, so that a file that is read twice, by a second attempt or an uncached frame, counts once.
+    It is kept by file, so that a file that is read twice, by a retried task or an uncached frame, counts once.
     """
 
     def zero(self, value: dict) -> dict:
@@ -64,17 +64,17 @@ class Tally(AccumulatorParam):
 def read_records(
     spark: SparkSession, files: Sequence[InputFile], schema: StructType, decode: Decode, skip: bool
 ) -> tuple[DataFrame, Accumulator]:
-    """The records of files as a frame. Nothing is read yet.
+    """Return the records of files as a lazy frame.
 
     Args:
         spark: the session.
-        files: what to read; one task reads a file.
+        files: the files to read, each by one task.
         schema: the columns.
-        decode: (file's bytes, its path, schema) -> each record's values by column, or what is wrong with it.
-        skip: pass over damaged records, and count them, instead of failing.
+        decode: called with (stream, path, schema); yields each record's values by column, or its damage.
+        skip: whether to skip and count damaged records instead of failing.
 
     Returns:
-        The frame, and what was passed over so far (see Tally).
+        The frame, and what was skipped so far (see Tally).
     """
     tally = spark.sparkContext.accumulator({}, Tally())
     paths, settings = [file.path for file in files], hadoop_settings()
@@ -93,7 +93,7 @@ def read_records(
 
 
 def intact(records: Iterator[dict[str, Any] | Damage], path: str, tally: Accumulator | None) -> Iterator[dict]:
-    """The records that could be read; the others are counted, or without a tally refused."""
+    """Yield the records that can be read; count the others, or raise InputError without a tally."""
     passed, rest = 0, 0
     for record in records:
         if not isinstance(record, Damage):
@@ -111,7 +111,7 @@ def intact(records: Iterator[dict[str, Any] | Damage], path: str, tally: Accumul
 
 
 def batched(records: Iterator[dict[str, Any]], schema: pa.Schema, path: str) -> Iterator[pa.RecordBatch]:
-    """Record batches of at most 1,024 records and 16 MB, or of one record that is larger."""
+    """Yield record batches of at most 1,024 records and 16 MiB, or of a single larger record."""
     some: list[dict[str, Any]] = []
     size = 0
     for record in records:
@@ -126,7 +126,7 @@ def batched(records: Iterator[dict[str, Any]], schema: pa.Schema, path: str) -> 
 
 
 def _size(value: Any) -> int:
-    """About how many bytes a value takes in Arrow."""
+    """Return about how many bytes a value takes in Arrow."""
     if isinstance(value, (bytes, str)):
         return len(value)
     if isinstance(value, dict):
@@ -137,6 +137,11 @@ def _size(value: Any) -> int:
 
 
 def to_batch(records: list[dict[str, Any]], schema: pa.Schema, path: str) -> pa.RecordBatch:
+    """Return records as an Arrow batch; a value that is missing is null.
+
+    Raises:
+        InputError: a value doesn't fit its column's type, or a record has more than 2 GiB.
+    """
     arrays = []
     for field in schema:
         try:
@@ -156,7 +161,7 @@ def to_batch(records: list[dict[str, Any]], schema: pa.Schema, path: str) -> pa.
 
 
 def told(passed: Mapping[str, tuple[int, int]]) -> list[str]:
-    """What the user is to be told of a tally, a line a file and one for all."""
+    """Return notes for the user on a tally: one for all, and one for each file."""
     if not passed:
         return []
     lines = [
@@ -176,7 +181,7 @@ def told(passed: Mapping[str, tuple[int, int]]) -> list[str]:
 
 @contextmanager
 def opened(path: str, settings: Mapping[str, str]) -> Iterator[Readable]:
-    """A file's bytes, unpacked where its name ends in .gz; from far away, by a copy on the local disk."""
+    """Open a file for reading within a context; unpack it if its name ends in .gz, and first copy a remote file to local disk."""
     folder, _, name = path.rpartition("/")
     if folder.startswith("file:"):
         local = "/" + path.removeprefix("file:").lstrip("/")

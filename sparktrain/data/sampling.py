@@ -1,4 +1,4 @@
-"""How many rows of each class are taken, and where the cut is: decisions only, of plain values."""
+"""Decides how many rows of each class are sampled, and where they are cut: pure functions of plain values."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True)
 class Boundary:
-    """Where among rows in the order of their hashes the last one to be taken lies.
+    """The position of the last row to take, among rows in the order of their hashes.
 
     Attributes:
-        bucket: the number of the bucket of hashes that it lies in; all rows of lower buckets are taken.
+        bucket: the number of the bucket of hashes that it is in; all rows of lower buckets are taken.
         need: how many rows of this bucket are taken, at least 1.
-        count: how many it has, at least `need`.
+        count: how many rows the bucket has, at least `need`.
     """
 
     bucket: int
@@ -28,11 +28,11 @@ class Boundary:
 
 
 def locate(buckets: Iterable[tuple[int, int]], need: int) -> Boundary:
-    """The boundary that takes exactly `need` rows.
+    """Return the boundary with which exactly `need` rows are taken.
 
     Args:
-        buckets: number and count of rows of each bucket, in any order; numbers in the order of the hashes.
-        need: rows to be taken, from 1 to the sum of the counts.
+        buckets: (number, rows) of each bucket, in any order; the numbers are in the order of the hashes.
+        need: how many rows to take, from 1 to the sum of the counts.
     """
     for bucket, count in sorted(buckets):
         if need <= count:
@@ -42,20 +42,20 @@ def locate(buckets: Iterable[tuple[int, int]], need: int) -> Boundary:
 
 
 def rounded(share: float, rows: int) -> int:
-    """`share` of `rows`, by the share's decimal digits as they were written, to the nearest even on a tie."""
+    """Return `share` of `rows`, rounded half to even, with the share taken as the decimal number that was written."""
     return round(Fraction(str(share)) * rows)
 
 
 def apportion(total: int, counts: Mapping[Key, int]) -> dict[Key, int]:
-    """Take `total` rows from classes in proportion: by largest remainders, at least one of each that has any.
+    """Return how many rows of each class make `total` in proportion: by largest remainders, at least one of each with rows.
 
-    The sum is `total`, or the number of classes that have rows where that is more.
+    The sum is `total`, or the number of classes with rows if that is larger.
     """
     rows = sum(counts.values())
     quotas = {key: Fraction(total * count, rows) for key, count in counts.items() if count}
     taken = {key: max(1, int(quota)) for key, quota in quotas.items()}
     spare = total - sum(taken.values())
-    # Sorted is stable: of equal claims, the classes that come first are served first.
+    # Sorting is stable: of equal remainders, the first classes get a row.
     for key in sorted(quotas, key=lambda key: taken[key] - quotas[key])[: max(0, spare)]:
         taken[key] += 1
     while spare < 0 and any(count > 1 for count in taken.values()):
@@ -66,7 +66,7 @@ def apportion(total: int, counts: Mapping[Key, int]) -> dict[Key, int]:
 
 
 def of_fraction(fraction: float, counts: Mapping[Key, int]) -> tuple[dict[Key, int], list[str]]:
-    """How many rows of each class a share of all rows takes, and what the user is to be told."""
+    """Return how many rows of each class to take for a share of all rows, and notes for the user."""
     total = rounded(fraction, sum(counts.values()))
     taken = apportion(total, counts)
     more = sum(taken.values()) - total
@@ -82,7 +82,7 @@ def of_fraction(fraction: float, counts: Mapping[Key, int]) -> tuple[dict[Key, i
 
 
 def of_per_class(rows: int, counts: Mapping[Key, int]) -> tuple[dict[Key, int], list[str]]:
-    """How many rows of each class there are of at most `rows`, and what the user is to be told."""
+    """Return how many rows of each class to take for at most `rows` of each, and notes for the user."""
     notes = [f"class {key} has {count} rows, fewer than the {rows} asked for" for key, count in counts.items() if count < rows]
     if len(notes) > 20:
         notes = [f"{len(notes)} classes have fewer rows than the {rows} asked for, such as {listed(notes, 3)}"]
@@ -90,7 +90,7 @@ def of_per_class(rows: int, counts: Mapping[Key, int]) -> tuple[dict[Key, int], 
 
 
 def of_fractions(fractions: Mapping[Any, float], counts: Mapping[Key, int]) -> tuple[dict[Key, int], list[str]]:
-    """How many rows of each class shares of named classes take: at least one of each; the others' all.
+    """Return how many rows of each class to take for shares of named classes, at least one of each; all rows of the others.
 
     Raises:
         InputError: a named class has no rows.
@@ -103,10 +103,10 @@ def of_fractions(fractions: Mapping[Any, float], counts: Mapping[Key, int]) -> t
 
 
 def find_class(named: Any, counts: Mapping[Key, int]) -> Key:
-    """The class that a configuration names; YAML's 1 is the column's 1.0 or "1" too.
+    """Return the class that a configuration names; YAML's 1 also stands for the column's 1.0 or "1".
 
     Raises:
-        InputError: there is none; lists the classes there are.
+        InputError: there is none; the message lists the classes there are.
     """
     for key in counts:
         if key == named and isinstance(key, str) == isinstance(named, str):

@@ -1,4 +1,4 @@
-"""Which rows are kept for validation: marked before anything is fitted or sampled."""
+"""Marks the validation rows, before anything is fitted or sampled."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sparktrain.data.names import meant, unknown
 
 
 def threshold(fraction: float) -> int:
-    """The bigint below which a share `fraction` of all bigints lies."""
+    """Return the bigint below which a share `fraction` of all bigints lies."""
     return min(-(1 << 63) + round(fraction * (1 << 64)), (1 << 63) - 1)
 
 
 def by_fraction(fraction: float, by: str | None, frame: DataFrame, seed: int) -> Column:
-    """True for about a share `fraction` of the rows, or of the values of the column `by` with all their rows.
+    """Return a column that is true for about a share `fraction` of the rows, or of the values of `by` with all their rows.
 
-    By the hash, so that it neither depends on other rows nor on their order: a row, or a value of `by`, that was for
-    validation yesterday is today.
+    It depends on the hash alone, not on other rows or their order: a row, or a value of `by`, that was for validation
+    yesterday still is today.
     """
     identity = column(ROW)
     if by is not None:
@@ -32,15 +32,15 @@ def by_fraction(fraction: float, by: str | None, frame: DataFrame, seed: int) ->
 
 
 def share_notes(asked: float | None, rows: int, validation_rows: int) -> list[str]:
-    """Tell of a share of validation rows that is not what was asked for.
+    """Return a note if the share of validation rows differs from the configured one.
 
     Args:
-        asked: the share; None where a condition or files say which rows they are.
-        rows: training rows, before they are sampled.
-        validation_rows: rows kept aside.
+        asked: the configured share; None if a condition or files determine the rows.
+        rows: training rows, before sampling.
+        validation_rows: validation rows.
 
     Returns:
-        A note where the share is off by more than a fifth, or where there are no validation rows.
+        One note if the share is off by more than a fifth, or there are no validation rows; else none.
     """
     if not validation_rows:
         return ["data.validation keeps no row aside, so there is nothing to measure the model on"]
@@ -54,16 +54,16 @@ def share_notes(asked: float | None, rows: int, validation_rows: int) -> list[st
 
 
 def by_condition(condition: str, frame: DataFrame) -> Column:
-    """True where a SQL condition holds; where it is null it does not."""
+    """Return a column that is true where a SQL condition is, and false where it is false or null."""
     satisfying(frame, condition, "data.validation.where")
     return F.coalesce(F.expr(condition), F.lit(False))
 
 
 def satisfying(frame: DataFrame, condition: str, key: str) -> DataFrame:
-    """The rows that fulfil a SQL condition.
+    """Return the rows that fulfil a SQL condition.
 
     Raises:
-        MissingColumn: the condition can't be understood, or names a column that isn't there.
+        MissingColumn: the condition is invalid, or names a column that isn't there.
     """
     try:
         return frame.where(condition)

@@ -1,4 +1,4 @@
-"""A prepared frame that is kept for later: a folder with its rows, what was fitted on them, and where they come from."""
+"""Reads and describes a stored prepared frame: a folder with its rows, the fitted pipeline, the classes and the lineage."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ _KEY = "data.prepared"
 
 
 def contents(spark: SparkSession, prepared: Prepared, data: Data, url: str) -> dict[str, Any]:
-    """What the folder's summary.json says of the rows in it, by which `read` knows them again.
+    """Return what the folder's summary.json has on the rows, which `read` uses and checks.
 
     Args:
-        prepared: stored at `url`/rows, and counted.
-        data: the section that it was prepared by.
-        url: the folder's, while it is written.
+        prepared: the frame, stored at `url`/rows, and counted.
+        data: the section `data` that it was prepared with.
+        url: the URL of the folder while it is written.
     """
     files = files_under(spark, f"{url}/{ROWS}", "the prepared rows")
     return {
         "rows": prepared.rows,
         "validation_rows": prepared.validation_rows,
         "label": data.label_column,
-        "numbered": prepared.label_names is not None,  # whether the label column has the classes' numbers already
+        "numbered": prepared.label_names is not None,  # whether the pipeline has replaced the labels by class numbers
         "pipeline": prepared.pipeline is not None,
         "columns": {field.name: field.dataType.simpleString() for field in prepared.frame.schema.fields},
         "files": len(files),
@@ -48,15 +48,15 @@ def contents(spark: SparkSession, prepared: Prepared, data: Data, url: str) -> d
 
 
 def read(spark: SparkSession, data: Data, needed: Sequence[str], loaded: Sequence[Any] | None) -> Prepared:
-    """The frame that `data.prepared` names: its rows, their identity and validation mark, as they were written.
+    """Return the frame that `data.prepared` names: its rows with their identity and validation mark, as they were written.
 
     Args:
         needed: the columns that training needs.
-        loaded: the classes of the run that `model.load` goes on from.
+        loaded: the classes of the run that `model.load` names.
 
     Raises:
-        InputError: there is no whole prepared frame, or its classes are others than the job's or the loaded run's.
-        MissingColumn: it hasn't the columns.
+        InputError: there is no complete prepared frame, or its classes differ from the job's or the loaded run's.
+        MissingColumn: it lacks needed columns.
     """
     assert data.prepared is not None
     try:
@@ -80,7 +80,7 @@ def read(spark: SparkSession, data: Data, needed: Sequence[str], loaded: Sequenc
             f"{error} It has the columns of the job that prepared it: name more in that one's data.features, and prepare again."
         ) from error
     frame = select(source.frame, needed, ROW, VALIDATION)
-    # Classes and counts are those of one column; of another label the job says them, as of any other frame
+    # Classes and counts are those of the stored label; for another label they come from the job, as for any other frame
     same_label = summary["label"] == data.label_column
     classes = json.loads(content) if content is not None and same_label else None
     names, values = (classes, None) if summary["numbered"] else (None, classes)
@@ -105,20 +105,20 @@ def _json(spark: SparkSession, url: str, name: str) -> dict[str, Any]:
     content = read_file(spark, f"{url}/{name}")
     if content is None:
         raise InputError(
-            f"{_KEY}: there is no whole prepared frame at {url}: it has no {name}. Expected a folder that "
+            f"{_KEY}: there is no complete prepared frame at {url}: it has no {name}. Expected a folder that "
             "jobs/prepare.py has written; check the path, or let it finish."
         )
     found = json.loads(content)
     if name == "summary.json" and "prepared" not in found:
         raise InputError(
-            f"{_KEY}: {url} is no prepared frame, but a run's folder. Expected one that jobs/prepare.py "
-            "has written; a run to go on from is named by model.load."
+            f"{_KEY}: {url} is not a prepared frame, but a run's folder. Expected one that jobs/prepare.py "
+            "has written; to train a run's model further, name it in model.load."
         )
     return found
 
 
 def _refuse_parts(spark: SparkSession, url: str, summary: dict[str, Any]) -> None:
-    """A folder that was copied may have lost files, of which Spark knows nothing."""
+    """Raise InputError if files of the rows are missing or have changed, which Spark wouldn't notice."""
     files = files_under(spark, f"{url}/{ROWS}", _KEY).values()
     there, length = len(files), sum(file.length for file in files)
     if (there, length) != (summary["files"], summary["bytes"]):
@@ -129,5 +129,5 @@ def _refuse_parts(spark: SparkSession, url: str, summary: dict[str, Any]) -> Non
 
 
 def _pipeline(spark: SparkSession, url: str) -> PipelineModel:
-    list_files(spark, [f"{url}/pipeline"], _KEY)  # says what is missing, where Spark's own error is hard to read
+    list_files(spark, [f"{url}/pipeline"], _KEY)  # its error is easier to read than Spark's own
     return PipelineModel.load(f"{url}/pipeline")

@@ -1,4 +1,4 @@
-"""TFRecord files of tf.train.Example, without TensorFlow.
+"""Reads TFRecord files of tf.train.Example without TensorFlow.
 
 The format: https://www.tensorflow.org/tutorials/load_data/tfrecord#tfrecords_format_details. A record is its length
 (uint64), the length's checksum (uint32), its bytes and their checksum, all little-endian; the checksum is CRC-32C,
@@ -49,7 +49,7 @@ _KINDS = {
 
 
 def payloads(stream: Readable) -> Iterator[bytes | Damage]:
-    """The bytes of each record, their checksum checked, or what is wrong with it."""
+    """Yield the bytes of each record after checking their checksum, or its damage."""
     number = 0
     while True:
         number += 1
@@ -82,10 +82,10 @@ def payloads(stream: Readable) -> Iterator[bytes | Damage]:
 
 
 def decode(stream: Readable, path: str, schema: StructType) -> Iterator[dict[str, Any] | Damage]:
-    """Each record's values by column. A feature that a record lacks, or that holds no value, is null.
+    """Yield each record's values by column; a feature that a record lacks, or that has no value, is null.
 
     Raises:
-        InputError: a feature doesn't have the type that the schema says; names file, record and feature.
+        InputError: a feature doesn't have the type in the schema; the message names file, record and feature.
     """
     example = example_class()()
     for number, payload in enumerate(payloads(stream), start=1):
@@ -102,18 +102,21 @@ def decode(stream: Readable, path: str, schema: StructType) -> Iterator[dict[str
 
 
 def first_size(head: bytes) -> int:
-    """How many bytes the first record takes, of which these are the first 12 at least; 0 where they are no record's."""
+    """Return the size in bytes of the first record, from at least its first 12 bytes; 0 if they are no record's."""
     if len(head) < 12 or _masked(head[:8]) != int.from_bytes(head[8:12], "little"):
         return 0
     return int.from_bytes(head[:8], "little") + 16
 
 
 def infer(start: bytes, path: str) -> StructType:
-    """The columns of a file's first record: a feature of one value is a scalar, of more an array.
+    """Return the columns of a file's first record: a feature with one value is a scalar, with more an array.
 
     Args:
-        start: the file's first bytes, with the whole of the first record.
-        path: the file's.
+        start: the file's first bytes, with the complete first record.
+        path: the file's path, for messages.
+
+    Raises:
+        InputError: the record can't be read, or has an empty feature.
     """
     payload = next(payloads(io.BytesIO(start)), None)
     advice = "Give the columns and types with data.schema."
@@ -146,7 +149,11 @@ def infer(start: bytes, path: str) -> StructType:
 
 
 def check_schema(schema: StructType) -> None:
-    """Refuse columns that no feature of an Example can fill."""
+    """Refuse columns whose type no feature of an Example can have.
+
+    Raises:
+        InputError: a column has such a type.
+    """
     for field in schema.fields:
         if type(_element(field.dataType)) not in _KINDS:
             raise InputError(
@@ -158,7 +165,7 @@ def check_schema(schema: StructType) -> None:
 
 @functools.cache
 def example_class() -> type:
-    """The message tf.train.Example, described here so that it neither needs TensorFlow nor meets TensorFlow's own."""
+    """Return the protobuf class for tf.train.Example, defined here so as not to need, or conflict with, TensorFlow's."""
     file = descriptor_pb2.FileDescriptorProto(name="sparktrain/example.proto", package="sparktrain", syntax="proto3")
     field = descriptor_pb2.FieldDescriptorProto
     for name, kind in (("BytesList", field.TYPE_BYTES), ("FloatList", field.TYPE_FLOAT), ("Int64List", field.TYPE_INT64)):

@@ -1,4 +1,4 @@
-"""Rows written by Spark, which can be stopped."""
+"""Writes rows with Spark, so that it can be interrupted."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from sparktrain.data.files import place_of
 
 
 def check_writable(spark: SparkSession, url: str, what: str) -> None:
-    """See that Spark has a file system for a URL: some of fsspec's schemes mean nothing to it.
+    """Check that Spark has a file system for a URL: it doesn't know all of fsspec's schemes.
 
     Args:
-        what: is to be written there.
+        what: a name for what is to be written, for the message.
 
     Raises:
-        InputError: it has none.
+        InputError: Spark has none.
     """
     try:
         place_of(spark, url)
@@ -32,12 +32,12 @@ def check_writable(spark: SparkSession, url: str, what: str) -> None:
 
 
 def write_rows(frame: DataFrame, url: str) -> DataFrame:
-    """Write rows as Parquet, from the executors, into a folder of the caller's own: what is in it is replaced.
+    """Write rows as Parquet, from the executors, to a folder, whose content is replaced.
 
-    When this is interrupted, nothing is written any more once it has raised.
+    If this is interrupted, nothing is written any more once it has raised.
 
     Returns:
-        The rows as they are read from there, columns and types the same.
+        The rows, read from the folder, with the same columns and types.
 
     Raises:
         InputError: Spark has no file system for the URL.
@@ -48,9 +48,9 @@ def write_rows(frame: DataFrame, url: str) -> DataFrame:
 
     def write() -> None:
         spark.sparkContext.addJobTag(tag)
-        frame.write.mode("overwrite").parquet(url)  # over what a write left that was killed
+        frame.write.mode("overwrite").parquet(url)  # replaces what a killed writer has left
 
-    # In a thread of its own: one that is interrupted while it waits for the JVM could not wait for the end of the job
+    # In a separate thread: one that is interrupted while it waits for the JVM couldn't wait for the job's end
     with ThreadPoolExecutor(1, "write-rows") as pool:
         writing = pool.submit(inheritable_thread_target(spark)(write))
         try:

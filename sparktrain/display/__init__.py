@@ -1,4 +1,4 @@
-"""What a person sees of a run, at a terminal or in a notebook."""
+"""Shows a run to a person: progress, tables, notes, at a terminal or in a notebook."""
 
 from __future__ import annotations
 

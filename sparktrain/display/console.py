@@ -21,21 +21,21 @@ _PLAIN_EVERY = 10.0  # seconds between plain lines of the same phase
 
 
 def make_console() -> Console:
-    """Standard error, also under the launcher's spark-submit, which gives a Python program's to standard output."""
+    """Return a console on standard error; under the launcher, on the launcher's, as spark-submit redirects the program's."""
     use_launchers_streams()
     return Console(stderr=True)
 
 
 class RunDisplay:
-    """Tells a console how a run goes. Use it as a context manager.
+    """A context manager that shows a run's progress on a console and collects its log.
 
     Args:
-        tasks: asked how many of Spark's tasks are done, and of how many; None where Spark is gone.
-        console: where to; standard error, so that standard output keeps the result's line.
+        tasks: returns (done, all) of Spark's running tasks; None if Spark is gone.
+        console: the console; standard error if left out, so that standard output has only the result's line.
 
     Attributes:
-        log: the lines of what was told, but for those that another takes the place of.
-        standing: where the run stands.
+        log: every message except transient progress lines.
+        progress: the run's progress.
     """
 
     def __init__(self, tasks: Callable[[], tuple[int, int] | None], console: Console | None = None) -> None:
@@ -71,29 +71,29 @@ class RunDisplay:
             self._live.stop()
 
     def step(self, text: str) -> None:
-        """A step of the preparation began."""
+        """Show that a step of the preparation begins."""
         self.log.add(text)
         self.progress.step(text)
         self._show(text, now=True)
 
     def note(self, text: str) -> None:
-        """Something that stays on the screen."""
+        """Show a message that stays on the screen, and log it."""
         self.log.add(text)
         self.console.print(Text(text), soft_wrap=True)
 
     def tidy(self, action: Callable[[], object], otherwise: str) -> None:
-        """Tidy up at a run's end.
+        """Run a cleanup action, and only note its failure.
 
         Args:
-            otherwise: what to say where that fails.
+            otherwise: the message to show if the action fails.
         """
         try:
             action()
-        except Exception as error:  # of a storage or a JVM that is gone: it must not hide why the run ended
+        except Exception as error:  # a storage or a JVM that is gone must not hide why the run ended
             self.note(f"{otherwise}: {error}")
 
     def message(self, part: int, message: Message) -> None:
-        """What a worker told."""
+        """Show and log a message of a part's worker."""
         before = self.progress.phase
         self.progress.message(part, message)
         if self.progress.phase != before:
@@ -108,7 +108,7 @@ class RunDisplay:
         self._show(self.progress.line())
 
     def _poll(self) -> None:
-        """Spark's own stages, while no worker speaks."""
+        """Show the progress of Spark's stages until the first worker reports."""
         while not self._closed.wait(0.5):
             preparing = self.progress.preparing()
             if preparing is None:
@@ -116,7 +116,7 @@ class RunDisplay:
             step, since = preparing
             counted = self._tasks()
             if counted is None:
-                return  # the run itself tells of it
+                return  # the run itself reports that
             done, total = counted
             tasks = f" · {done} of {total} tasks" if total else ""
             self._show(f"{step}{tasks} · {time.monotonic() - since:.0f} s")

@@ -1,9 +1,9 @@
-"""The program's side of its link to the launcher: the launcher's own standard streams, and the JSON line handed over.
+"""The program's side of its link to the launcher: it gets the launcher's standard streams and hands over the JSON line.
 
-spark-submit's JVM gives its Python program one pipe for standard output and standard error, and relays what comes to its own
-standard output. A signal halts it before it has relayed the last of that, and it doesn't pass the signal on. So the program
-asks the launcher, over a Unix socket, for the launcher's own streams, sends its process id, to be ended as it likes, and its
-line. Nothing of it needs room on a disk.
+spark-submit's JVM gives its Python program one pipe for standard output and standard error, and relays it to its own standard
+output. A signal ends the JVM before it has relayed everything, and isn't passed on. So the program asks the launcher, over a
+Unix socket, for the launcher's own streams, and sends its process id, so that the launcher can signal it, and its JSON line.
+This needs no disk space.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from typing import Any
 VARIABLE = "SPARKTRAIN_LAUNCHER"  # the folder that has the launcher's socket, in the program's environment
 _SOCKET = "launcher"
 _ANSWER = 60.0  # seconds that an answer may take; a launcher that has ended breaks the connection at once
-_LONGEST_NAME = 100  # bytes of a socket's name that every system takes
+_LONGEST_NAME = 100  # bytes of a socket's name that every system accepts
 _launcher: socket.socket | None = None  # open for as long as this process lives
 
 
 def use_launchers_streams() -> None:
-    """Write standard output and standard error where the launcher's go, if there is a launcher."""
+    """Redirect standard output and standard error to the launcher's, if there is a launcher."""
     connection = _connect()
     if connection is not None:
         connection.close()
 
 
 def announce() -> None:
-    """Tell the launcher, if there is one, that this process is the program, and that its line will come."""
+    """Announce this process to the launcher, if there is one, as the program that will send the JSON line."""
     global _launcher
     connection = _connect()
     if connection is None:
         return
     try:
         _send(connection, {"pid": os.getpid()})
-    except OSError:  # it was killed: the line goes to standard output
+    except OSError:  # the launcher was killed: the line goes to standard output
         connection.close()
         return
     _launcher = connection
@@ -46,15 +46,15 @@ def announce() -> None:
 
 
 def under_launcher() -> bool:
-    """Whether a launcher knows this process as its program."""
+    """Return whether this process has announced itself to a launcher."""
     return _launcher is not None
 
 
 def hand_over(line: str) -> bool:
-    """Leave the line to the launcher, which prints it last.
+    """Send the JSON line to the launcher, which prints it last.
 
     Returns:
-        Whether the launcher has it.
+        Whether the launcher has received it.
     """
     if _launcher is None:
         return False
@@ -66,8 +66,8 @@ def hand_over(line: str) -> bool:
 
 
 def _connect() -> socket.socket | None:
-    """A connection to the launcher, after its streams have taken the place of this process's; None where there is none."""
-    folder = os.environ.pop(VARIABLE, None)  # what this process starts is not the program
+    """Connect to the launcher and replace this process's streams by the launcher's; return None if there is no launcher."""
+    folder = os.environ.pop(VARIABLE, None)  # child processes aren't the program
     if folder is None:
         return None
     connection = socket.socket(socket.AF_UNIX)
@@ -76,7 +76,7 @@ def _connect() -> socket.socket | None:
         with socket_name(folder) as name:
             connection.connect(name)
         _, streams, _, _ = socket.recv_fds(connection, 1, 2)
-    except OSError:  # another machine's launcher, or another user's, or it was killed
+    except OSError:  # the launcher is on another machine, or another user's, or was killed
         connection.close()
         return None
     for stream, number, file in zip(streams, (1, 2), (sys.stdout, sys.stderr)):
@@ -96,7 +96,7 @@ def _send(connection: socket.socket, message: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def socket_name(folder: str) -> Iterator[str]:
-    """The socket's name. It may have about a hundred bytes, and the folder's more; /proc has a shorter one."""
+    """Yield the socket's name in a folder; a name over 100 bytes, which sockets don't allow, by way of /proc."""
     name = os.path.join(folder, _SOCKET)
     if len(os.fsencode(name)) <= _LONGEST_NAME or not os.path.isdir("/proc/self/fd"):
         yield name

@@ -1,4 +1,4 @@
-"""Commands that a user is given to paste."""
+"""Makes commands for users to paste."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ROOT = Path(__file__).resolve().parents[2]  # of a checkout
 
 
 def training_command(arguments: Sequence[str]) -> str:
-    """The command that runs jobs/train.py with these arguments, from the current folder."""
+    """Return the shell command that runs jobs/train.py with these arguments from the current folder."""
     launcher = _ROOT / "spark-submit.sh"
     if not launcher.exists():
         program = "spark-submit"

@@ -11,7 +11,7 @@ _EVERY = 0.25  # seconds
 
 
 def in_notebook() -> bool:
-    """Whether a kernel that can change what it has shown runs this program: Jupyter's, and those that speak as it does."""
+    """Return whether this program runs in a Jupyter kernel, or another that can update what it has displayed."""
     if "IPython" not in sys.modules:
         return False
     from IPython import get_ipython
@@ -21,24 +21,26 @@ def in_notebook() -> bool:
 
 
 class CellLine:
-    """One line that is rewritten, with the methods of rich's Live that a terminal's line has."""
+    """A line under a notebook's cell that is rewritten, with the methods of rich's Live."""
 
     def start(self) -> None:
+        """Show an empty line under the current cell."""
         from IPython.display import display
 
-        # A kernel finds the cell that a message belongs to in the context; other threads have none of their own.
+        # A kernel finds a message's cell in the context variables, which other threads don't have.
         self._context = contextvars.copy_context()
         self._at = 0.0
         self._handle = display(_plain(""), raw=True, display_id=True)
 
     def update(self, line: Any) -> None:
-        """Show a line; too soon after the last one, it is left out."""
+        """Show a line; skip it within 0.25 s of the last one."""
         now = time.monotonic()
         if now - self._at >= _EVERY:
             self._at = now
             self._show(str(line))
 
     def stop(self) -> None:
+        """Clear the line."""
         self._show("")
 
     def _show(self, line: str) -> None:

@@ -1,4 +1,4 @@
-"""Prints a run's JSON line, the last on standard output."""
+"""Prints a run's JSON line, the last line on standard output."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from sparktrain.runs.result import Result
 
 
 def say(result: Result, path: str | None = None) -> None:
-    """Print the result's line, the last on standard output, and write it to a file where asked.
+    """Print a run's JSON line to standard output, and write it to a file if `path` is given.
 
-    Under spark-submit.sh the launcher prints it, when Spark has ended.
+    Under spark-submit.sh the launcher prints it once Spark has ended.
     """
     line = result.to_json()
     if path is not None:
         try:
             Path(path).write_text(line + "\n")
-        except OSError as error:  # the line itself still has to come
+        except OSError as error:  # the line itself must still be printed
             tell(f"--result {path}: {error}")
     if not hand_over(line):
         print(line, flush=True)
 
 
 def tell(text: str) -> None:
-    """Say something on standard error, if anybody is still there to hear it."""
+    """Print a message to standard error, and ignore a closed pipe or a lost terminal."""
     with contextlib.suppress(OSError):
         print(text, file=sys.stderr, flush=True)

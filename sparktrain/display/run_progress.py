@@ -1,4 +1,4 @@
-"""Where a run stands, from the messages of its preparation and its workers."""
+"""Tracks a run's progress from the messages of its preparation and its workers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sparktrain.display.figures import place
 from sparktrain.interfaces.messages import Filling, Joined, Message, Phase, Progress
 from sparktrain.runs.json_text import finite
 
-_ORDER = ("start", "fill", "join", "build", "train", "run", "save", "done")  # of a worker's phases
+_ORDER = ("start", "fill", "join", "build", "train", "run", "save", "done")  # a worker's phases
 
 
 class RunProgress:
-    """Told by some threads, asked by others.
+    """Thread-safe progress of a run, updated from worker messages and read by the console and the status writer.
 
     Attributes:
-        phase: the step of the preparation, or what the worker that is least far does.
+        phase: the step of the preparation, or the phase of the slowest worker.
     """
 
     def __init__(self) -> None:
@@ -32,12 +32,12 @@ class RunProgress:
         self._training_since: float | None = None
 
     def step(self, text: str) -> None:
-        """A step of the preparation began."""
+        """Record that a step of the preparation begins."""
         with self._lock:
             self.phase, self._since = text, time.monotonic()
 
     def message(self, part: int, message: Message) -> None:
-        """A worker told something."""
+        """Record a message of a part's worker."""
         with self._lock:
             if isinstance(message, Joined):
                 self._ranks[part] = message.rank
@@ -52,17 +52,17 @@ class RunProgress:
                 self._progress[part] = message
 
     def rank(self, part: int) -> int | None:
-        """Of a part's worker; None while it isn't known."""
+        """Return the rank of a part's worker; None while it isn't known."""
         with self._lock:
             return self._ranks.get(part)
 
     def preparing(self) -> tuple[str, float] | None:
-        """The step of the preparation, and since when; None before the first, and when the workers speak."""
+        """Return the step of the preparation and its start (monotonic seconds); None before it and once workers report."""
         with self._lock:
             return (self.phase, self._since) if self.phase and not self._phases else None
 
     def line(self) -> str:
-        """What the workers do, for a person."""
+        """Return a line on the workers' progress, for people."""
         with self._lock:
             if self._progress:
                 return training_line(self._progress, self._training_seconds())
@@ -76,7 +76,7 @@ class RunProgress:
             return f"{rows:,} rows in segments; workers: {', '.join(sorted(phases))}"
 
     def content(self) -> dict[str, Any]:
-        """For a program: `phase`; with training also epoch, step and how many of each, rows_per_second, loss."""
+        """Return the progress for status.json: `phase`; during training also epoch, step, their totals, rows_per_second, loss."""
         with self._lock:
             if not self._progress:
                 return {"phase": self.phase}
@@ -97,17 +97,17 @@ class RunProgress:
 
 
 def _pace(progress: Mapping[int, Progress], seconds: float) -> tuple[Progress, float | None]:
-    """The progress of the slowest worker, and rows/s over all workers."""
+    """Return the progress of the slowest worker, and rows/s over all workers."""
     slowest = min(progress.values(), key=lambda p: (p.epoch, p.step))
     return slowest, sum(p.rows for p in progress.values()) / seconds if seconds > 0 else None
 
 
 def training_line(progress: Mapping[int, Progress], seconds: float) -> str:
-    """Epoch, step, rows/s over all workers, loss, time left.
+    """Return a line with the slowest worker's epoch, step and loss, the rows/s of all workers, and the time left.
 
     Args:
-        progress: the newest of each part.
-        seconds: since training began.
+        progress: the newest progress message of each part.
+        seconds: the time since training began.
     """
     slowest, rate = _pace(progress, seconds)
     done = (slowest.epoch - 1 + slowest.step / max(1, slowest.steps)) / max(1, slowest.epochs)

@@ -1,4 +1,4 @@
-"""Tables of runs and of prepared rows."""
+"""Makes the tables of runs and of prepared rows."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from sparktrain.runs.finished import finished_at
 from sparktrain.runs.snapshot import SILENT, RunSnapshot, silence
 
 _REASON = 200  # characters of a reason in a list
-_WIDE = 150  # characters that a run's line takes, with room for how it went
+_WIDE = 150  # characters that a run's line takes, with room for its metrics or reason
 
 
 def table(runs: list[dict[str, Any]], url: str, width: int = _WIDE) -> Table | Group:
-    """A line for each of `listed`, or some lines each where there is less room than a line takes.
+    """Return a table with a line for each run of `listed`, or with a few lines each on a console under 150 characters.
 
     Args:
-        width: characters.
+        runs: the records from `listed`.
+        url: the output folder's URL, for the title.
+        width: the console's width in characters.
     """
     if width < _WIDE:
         return Group(Text(f"runs at {url}"), *(each for run in runs for each in _lines(run)))
@@ -61,13 +63,13 @@ def _lines(run: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def _time(run: Mapping[str, Any]) -> str:
-    """When a run ended or, at work, since when it is; UTC."""
+    """Return when a run ended, or when a running one started; UTC."""
     time = run.get("since") if run["status"] == "running" else run["finished"]
     return finished_at({"finished": time}).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if time else ""
 
 
 def _seconds(run: Mapping[str, Any]) -> float | None:
-    return run.get("wall", run.get("seconds"))  # a summary's `seconds` are those of each phase
+    return run.get("wall", run.get("seconds"))  # in a summary, `seconds` has each phase
 
 
 def _how(run: Mapping[str, Any]) -> str:
@@ -77,11 +79,11 @@ def _how(run: Mapping[str, Any]) -> str:
 
 
 def details(seen: RunSnapshot) -> tuple[Table, dict[str, Any]]:
-    """A run's table, and all that is known of it.
+    """Return a table on a run, and its records.
 
     Returns:
-        The table, and of a finished run {"summary": …, "lineage": …}, of one at work {"status": …}, of another
-        {"end": …}.
+        The table, and {"summary": …, "lineage": …} for a finished run, {"status": …} for a running one, {"end": …} for
+        one that failed.
     """
     if seen.state == "finished":
         return _finished(seen)
@@ -111,7 +113,7 @@ def _finished(seen: RunSnapshot) -> tuple[Table, dict[str, Any]]:
 
 
 def _course(status: Mapping[str, Any]) -> str:
-    """How far a run at work is."""
+    """Return a phrase for the progress of a running run."""
     told = [status.get("phase", "")]
     if "epoch" in status:
         told += place(*(status[name] for name in ("epoch", "of_epochs", "step", "of_steps", "rows_per_second", "loss")))
@@ -125,7 +127,7 @@ def _metrics(metrics: Mapping[str, float | None]) -> str:
 
 
 def _line(text: str) -> str:
-    """A text's first line."""
+    """Return a text's first line, at most 200 characters of it."""
     line = text.strip().partition("\n")[0]
     return line if len(line) <= _REASON else line[:_REASON] + "…"
 
@@ -142,7 +144,7 @@ def _told(origin: Mapping[str, Any]) -> dict[str, str]:
         "user": f"{origin['user']}, application {origin['application']}",
         "versions": ", ".join(f"{name} {version}" for name, version in origin["versions"].items()),
     }
-    if origin.get("prepared"):  # runs of earlier versions don't say
+    if origin.get("prepared"):  # not recorded by earlier versions
         told["prepared at"] = f"{origin['prepared']['url']}, application {origin['prepared']['application']}"
     if origin["parent"]:
         told["goes on from"] = origin["parent"]
@@ -152,16 +154,16 @@ def _told(origin: Mapping[str, Any]) -> dict[str, str]:
 
 
 def show_end(console: Console, summary: Mapping[str, Any], output: str) -> None:
-    """Show the table at a run's end, and where its model is on a line that can be copied whole."""
+    """Print the table at a run's end, and the model's path on a line that can be copied."""
     console.print(end_table(summary))
     console.print(f"The model is at {output}/model.keras", soft_wrap=True, markup=False, highlight=False)
 
 
 def end_table(summary: Mapping[str, Any], output: str | None = None) -> Table:
-    """The table at a run's end; with where the run is, where that is given."""
+    """Return the table at a run's end, from its summary.json; with the run's URL if `output` is given."""
     table = Table(show_header=False, title=f"run {summary['run']}", title_justify="left")
     table.add_column()
-    table.add_column(overflow="fold")  # a path is copied whole
+    table.add_column(overflow="fold")  # so that a path can be copied
     table.add_row("rows", f"{summary['rows']:,} training, {summary['validation_rows']:,} validation")
     table.add_row(
         "training", f"{summary['rows_per_second']:,.0f} rows/s by {counted(summary['workers'], 'worker')}, {summary['engine']}"
@@ -172,7 +174,7 @@ def end_table(summary: Mapping[str, Any], output: str | None = None) -> Table:
     for name, value in summary["metrics"].items():
         table.add_row(Text(name), figure(value))
     for note in summary["notes"]:
-        table.add_row("note", Text(note))  # it may have brackets, which rich takes for markup
+        table.add_row("note", Text(note))  # rich would take brackets for markup
     if output is not None:
         table.add_row("path", Text(output))
     return table
@@ -182,7 +184,7 @@ _SHOWN_CLASSES = 20
 
 
 def add_classes(table: Table, classes: Mapping[Any, int]) -> None:
-    """A row of the table for each class with its training rows; where they are many, as those of a measure, one for all."""
+    """Add a table row for each class with its training rows; one row for all if there are over 20 classes."""
     if len(classes) > _SHOWN_CLASSES:
         table.add_row(
             "label", f"{len(classes):,} values, each in {min(classes.values()):,} to {max(classes.values()):,} training rows"
@@ -193,9 +195,10 @@ def add_classes(table: Table, classes: Mapping[Any, int]) -> None:
 
 
 def prepared_table(summary: dict[str, Any], classes: dict[Any, int] | None, url: str) -> Table:
+    """Return the table of a prepared frame, from its summary.json and the training rows of each class."""
     table = Table(show_header=False, title="prepared rows", title_justify="left")
     table.add_column()
-    table.add_column(overflow="fold")  # a path is copied whole
+    table.add_column(overflow="fold")  # so that a path can be copied
     table.add_row("rows", f"{summary['rows']:,} training, {summary['validation_rows']:,} validation")
     add_classes(table, classes or {})
     table.add_row("files", f"{summary['files']:,}, {summary['bytes'] / 1e6:,.1f} MB")

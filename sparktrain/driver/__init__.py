@@ -20,7 +20,7 @@ _WHERE = {
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded when asked for: the launcher checks a configuration without waiting for pyspark's import.
+    # Loaded on first use: the launcher checks a configuration without waiting for pyspark's import.
     if name in _WHERE:
         return getattr(import_module(f"sparktrain.{_WHERE[name]}"), name)
     raise AttributeError(f"module 'sparktrain.driver' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""`sparktrain.train` and `sparktrain.run`: a job's words as keyword arguments."""
+"""`sparktrain.train` and `sparktrain.run`: a job's keys as keyword arguments."""
 
 from __future__ import annotations
 
@@ -58,33 +58,33 @@ def train(
     seed: int | None = None,
     run_id: str | None = None,
 ) -> Result:
-    """Train a Keras model on a frame, one worker an executor.
+    """Train a Keras model on a frame, with one worker an executor.
 
-    Every word means what it means in a job's YAML (docs/configuration.md), and its default is the same; what is left
-    out, or None, takes it.
+    Every argument has the meaning and the default of its key in a job's YAML (docs/configuration.md); one that is None
+    or left out takes the default.
 
     Args:
         frame: the rows; every column is taken as it is.
         model: a function that returns a compiled Keras model, called as model(**args) in every worker, or a compiled
-            model. A function of a script or a notebook goes by value, one of a module by its name.
+            model. A function from a script or a notebook is sent by value, one from a module by its name.
         features: columns in the order of the model's inputs, or columns by the inputs' names.
-        label: a column, or {"column": ..., "classes": [...]}; of several outputs {"output": "column", ...} or a list.
-        files: of yours that the model's code reads: in every worker they lie in the working folder, and beside your modules.
+        label: a column, or {"column": ..., "classes": [...]}; for several outputs {"output": "column", ...} or a list.
+        files: your files that the model's code reads; every worker finds them in its working folder and beside your modules.
         pipeline: a Spark ML Pipeline, which is fitted on the training rows, or a PipelineModel; or the URL of a saved one.
         callbacks: a function that returns Keras callbacks, called in every worker.
         checkpoint: {"every": "epoch" or a number of steps, "keep": how many}; False writes none.
-        output: the folder under which the run's own folder is kept; without it the run lies in a scratch folder of the
-            default file system until `Result.save` keeps it.
+        output: the folder that the run's own folder is made in; without it, the run is in a scratch folder of the default
+            file system until `Result.save` copies it.
 
     Returns:
-        The finished run: `model`, `history`, `metrics`, `summary`, `save(url)`.
+        The finished run, with `model`, `history`, `metrics`, `summary`, `save(url)`.
 
     Raises:
-        ConfigError: words that can't work, all of them at once.
-        InputError: the frame hasn't the columns or the rows.
-        NoSlots: the application hasn't the executors.
-        EngineRefused, LaunchFailed: the engine can't start on them, by the application's settings or what runs there.
-        AttemptFailed: a worker failed; the message is its own, with rank and host.
+        ConfigError: arguments that can't work, all of them at once.
+        InputError: the frame lacks columns or rows.
+        NoSlots: the application lacks executors.
+        EngineRefused, LaunchFailed: the engine can't start on the executors.
+        AttemptFailed: a worker failed; the message is the worker's, with rank and host.
 
     Example:
         >>> result = sparktrain.train(frame, build_model, features=["history", "flight"], label="late",
@@ -135,11 +135,11 @@ def train(
         ),
     )
     if result.prepared is not None:
-        result.prepared.release()  # a notebook trains many times in one application
+        result.prepared.release()  # a notebook may train many times in one application
     return result
 
 
-_NO_LABEL = "sparktrain_no_label"  # a column of zeros, which no user is shown
+_NO_LABEL = "sparktrain_no_label"  # a column of zeros that users never see
 
 
 def run_function(
@@ -159,32 +159,32 @@ def run_function(
     name: str = "run",
     seed: int | None = None,
 ) -> list[Any]:
-    """Call a training function of your own in every worker, one an executor, all at the same time.
+    """Call a training function of your own in every worker, with one worker an executor, all at the same time.
 
     The function is called as function(worker, **args) in a fresh process with the worker's GPUs. `worker` has `rank`,
     `size`, `dataset(batch_size)`, `validation(batch_size)`, `distribute(model)`, `adapt(layer, data)`,
-    `average(values, rows)`, `broadcast(value)` and `gather(value)`; docs/own-loops.md tells of each.
+    `average(values, rows)`, `broadcast(value)` and `gather(value)`; docs/own-loops.md describes each.
 
-    The words mean what they mean in a job's YAML (docs/configuration.md); what is left out, or None, takes the same
-    default.
+    Every argument has the meaning and the default of its key in a job's YAML (docs/configuration.md); one that is None
+    or left out takes the default.
 
     Args:
-        function: a function of a script or a notebook goes by value, one of a module by its name.
-        data: the rows that `worker.dataset` gives, dealt out to the workers; without it, they have none.
-        features: the columns of an input each; all columns but label and weight if left out.
-        label: a list gives all of its columns, as a tuple; without it, `worker.dataset` gives inputs only.
-        args: what JSON can hold.
-        files: of yours that the function reads: in every worker they lie in the working folder, and beside your modules.
+        function: a function from a script or a notebook is sent by value, one from a module by its name.
+        data: the rows for `worker.dataset`, distributed over the workers; without it, they have none.
+        features: one column for each input; all columns but label and weight if left out.
+        label: a column, or a list, whose columns `worker.dataset` yields as a tuple; without it, it yields inputs only.
+        args: keyword arguments for the function, of values that JSON can hold.
+        files: your files that the function reads; every worker finds them in its working folder and beside your modules.
 
     Returns:
-        What the function returned in each worker, in the order of their ranks. It goes through the default file
-        system by pickle, so it may be a Keras model, too.
+        The function's return value in each worker, by rank. Values are pickled and written to the default file system, so
+        they may be Keras models, too.
 
     Raises:
-        ConfigError: words that can't work, all of them at once.
-        InputError: the frame hasn't the columns or the rows.
-        NoSlots: the application hasn't the executors.
-        AttemptFailed: the function failed in a worker; the message is its own, with rank and host.
+        ConfigError: arguments that can't work, all of them at once.
+        InputError: the frame lacks columns or rows.
+        NoSlots: the application lacks executors.
+        AttemptFailed: the function failed in a worker; the message is the worker's, with rank and host.
 
     Example:
         >>> histories = sparktrain.run(fit_my_way, workers=2, data=frame, label="late")   # doctest: +SKIP

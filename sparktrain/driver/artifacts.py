@@ -1,4 +1,4 @@
-"""The files that a run keeps beside its model."""
+"""Writes the files that a run keeps beside its model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sparktrain.storage import Folder, NotFound
 
 
 def keep_fitted(folder: Folder, prepared: Prepared) -> None:
-    """Put the pipeline and the classes, where there are any, beside what was made with them."""
+    """Write the fitted pipeline and the classes, if there are any, into a folder."""
     if prepared.pipeline is not None:
         check_writable(prepared.frame.sparkSession, folder.url, "the fitted pipeline")
         prepared.pipeline.write().overwrite().save(f"{folder.url}/pipeline")
@@ -26,7 +26,7 @@ def keep_fitted(folder: Folder, prepared: Prepared) -> None:
 
 
 def keep_known(staged: Folder, job: Job, prepared: Prepared) -> None:
-    """Write what is known before training, so that nothing of it can fail when hours of training are behind it."""
+    """Write what is known before training: a failure to write it then costs no hours of training."""
     keep_fitted(staged, prepared)
     staged.write_text("job.yaml", job.to_yaml())
 
@@ -56,46 +56,46 @@ def signature_of(job: Job, prepared: Prepared, leader: Finished) -> Signature:
 
 
 class ModelMissing(RuntimeError):
-    """The model that rank 0 has saved is not what the driver finds under the output."""
+    """Raised where the model file that the driver finds is not the one that rank 0 saved."""
 
 
 def check_model(staged: Folder, leader: Finished) -> None:
-    """See that the model lies under the output as rank 0 wrote it.
+    """Check by size and SHA-256 that the run's folder has the model that rank 0 saved.
 
     Raises:
-        ModelMissing: there is none, or another.
+        ModelMissing: there is no model, or another one.
         StorageError: the storage can't be read.
     """
     try:
         size, digest = staged.sha256(MODEL)
     except NotFound as error:
         raise ModelMissing(
-            f"rank 0 saved a model of {leader.model_bytes:,} bytes, and the driver finds none at {staged.url}/{MODEL}: the workers' "
-            "storage is not the driver's. Choose an output.path that all of the cluster's machines share, such as hdfs:///models"
+            f"rank 0 saved a model of {leader.model_bytes:,} bytes, but the driver finds none at {staged.url}/{MODEL}: the workers "
+            "and the driver don't share this storage. Choose an output.path that all machines share, such as hdfs:///models"
         ) from error
     if (size, digest) != (leader.model_bytes, leader.model_sha256):
         raise ModelMissing(
-            f"{staged.url}/{MODEL} is not what rank 0 saved: {size:,} bytes with the SHA-256 {digest}, and it wrote "
+            f"{staged.url}/{MODEL} is not what rank 0 saved: {size:,} bytes with the SHA-256 {digest}, but it wrote "
             f"{leader.model_bytes:,} bytes with {leader.model_sha256}. The storage has lost or mixed up what was written; the "
-            "checkpoints are kept, so the same command with this run's id trains on from the last one"
+            "checkpoints are kept, so the same command with this run's id resumes from the last one"
         )
 
 
 def keep(staged: Folder, history: Mapping[str, list[float]], origin: Lineage, note: Callable[[str], object]) -> None:
-    """Write beside the model what is known only after training, and remove what was of use only until then.
+    """Write history and lineage beside the model, and remove the files that were needed only during the run.
 
     Args:
         staged: the folder that the run is made in.
-        history: metric by epoch.
-        origin: of `lineage`.
-        note: told where the picture of the history can't be drawn.
+        history: each metric's values, one an epoch.
+        origin: the record for lineage.json.
+        note: called with a message if history.png can't be drawn.
     """
     write_json(staged, "history.json", history)
     try:
         picture = curves(history) if history else None
-    except Exception as error:  # of matplotlib, its fonts or its cache folder: the model is worth more than a picture of it
+    except Exception as error:  # of matplotlib, its fonts or its cache folder: no reason to fail the run
         picture = None
-        note(f"there is no history.png, as it can't be drawn: {type(error).__name__}: {error}")
+        note(f"no history.png was drawn: {type(error).__name__}: {error}")
     if picture is not None:
         staged.write_bytes("history.png", picture)
     origin.write(staged, LINEAGE)

@@ -1,4 +1,4 @@
-"""A run's attempts: one after the other, each over the prepared frame, from the last checkpoint on."""
+"""Makes a run's attempts, one after the other, each over the prepared frame and from the last checkpoint."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from sparktrain.storage import Folder, NotFound
 
 @dataclass(frozen=True)
 class Work:
-    """What the attempts of a run do.
+    """What the attempts of a run have in common.
 
     Attributes:
-        model: for the child: what builds the model, or the user's own function.
-        code: the archive of the user's modules and files, by its name among Spark's files.
-        fit: how an attempt trains, by the rows a step of each worker and the checkpoint that it resumes from.
-        gather: waits for room for the workers.
-        notice: told each message of each part's worker.
+        model: for the child process: the function that builds the model, or the user's own training function.
+        code: the name among Spark's files of the archive with the user's modules and files; None if there is none.
+        fit: returns how an attempt trains, from the rows a step of each worker and the checkpoint to resume from.
+        gather: waits for slots for the workers.
+        notice: called with the part and each message of its worker.
     """
 
     model: Source
@@ -49,16 +49,16 @@ class Work:
 
 
 def train(run: RunContext, prepared: Prepared, slots: Slots, work: Work) -> list[Finished]:
-    """Train, again where what was lost may not be lost again: at most `training.max_failures` times.
+    """Train, and retry after lost processes, executors or nodes up to `training.max_failures` times.
 
     Args:
-        slots: for the first attempt.
+        slots: the slots of the first attempt.
 
     Returns:
-        How each part's worker ended.
+        Each worker's last message, by part.
 
     Raises:
-        AttemptFailed, StageFailed, LaunchFailed: the last attempt's.
+        AttemptFailed, StageFailed, LaunchFailed: the failure of the last attempt.
         InputError: rows or files that can't be trained on.
     """
     policy = RetryPolicy(run.job.training.max_failures, _checkpoint(run.folder.staged, run.workers))
@@ -73,7 +73,7 @@ def train(run: RunContext, prepared: Prepared, slots: Slots, work: Work) -> list
                 raise
             run.display.note(f"attempt {run.timeline.attempts} failed: {error}")
             run.display.note(
-                f"trying again in {retry.pause:.0f} s ({retry.failures} of {run.job.training.max_failures} failures that may be)"
+                f"retrying in {retry.pause:.0f} s (failure {retry.failures} of at most {run.job.training.max_failures})"
             )
         time.sleep(retry.pause)
         run.folder.check()
@@ -92,7 +92,7 @@ def _kind(error: AttemptFailed | StageFailed) -> Kind:
 
 
 def _engine(run: RunContext, slots: Slots) -> AbstractContextManager[Callable[[], Launch]]:
-    """What the engine needs on the executors while the workers train; it makes each task's own part of it."""
+    """Return a context with the engine's services on the executors; its value makes each attempt's Launch."""
     executors = ApplicationExecutors(run.spark.sparkContext, slots, run.workers)
     return bring_up(run.job.training.engine, executors, run.job.cluster.slots_timeout, run.display.note)
 
@@ -104,11 +104,11 @@ def _attempt(
     sizes = training.batch_sizes(parts)
     checkpoint = _checkpoint(run.folder.staged, parts)
     if checkpoint is not None or run.timeline.attempts > 1:
-        run.display.note(f"going on from {checkpoint or 'the beginning'}")
+        run.display.note(f"continuing from {checkpoint or 'the beginning'}")
     repeated = None
     if not run.rehearsal and parts > 1:
         begun = time.monotonic()
-        run.display.step("looking for rows that are there very often")
+        run.display.step("looking for rows that occur very often")
         try:
             repeated = prepared.repeated(parts, run.all_rows_each)
         except (PySparkException, Py4JError) as error:
@@ -116,7 +116,7 @@ def _attempt(
         run.timeline.seconds["prepare"] += time.monotonic() - begun
     frame = prepared.frame
     if run.rehearsal:
-        # Validation rows too: early stopping and `save: best` look at their metrics.
+        # Validation rows too: early stopping and `save: best` need their metrics.
         few = sum(sizes)
         frame = frame.where(f"NOT {VALIDATION}").limit(few).unionAll(frame.where(VALIDATION).limit(few))
     dealt, sent = pack(deal(frame, parts, run.job.seed, run.all_rows_each, repeated))
@@ -144,7 +144,7 @@ def _attempt(
     run.timeline.mark("stage")
 
     def release(tag: str) -> None:
-        """Give the disks back what is not read again: each attempt shuffles anew, and the last one reads no rows twice."""
+        """Free the shuffle's files, as each attempt shuffles anew, and in the last attempt the prepared rows."""
         run.display.tidy(
             lambda: remove_shuffle_files(run.spark.sparkContext, tag), "the shuffle's files are still on the executors' disks"
         )
@@ -166,7 +166,7 @@ def _attempt(
     except AttemptFailed as error:
         if error.failure.failure.error == NoRows.__name__:
             raise prepared.why_empty() from error
-        if error.failure.failure.error == "NotShared":  # training's, which the driver doesn't import
+        if error.failure.failure.error == "NotShared":  # an error of the room training, which the driver doesn't import
             raise ClusterRefused(f"{error.failure}: {error.failure.failure.message}") from error
         raise
     except NoTasks as error:
@@ -180,7 +180,7 @@ def _attempt(
 
 
 def _checkpoint(folder: Folder, workers: int) -> Checkpoint | None:
-    """The run's last one that so many workers can go on from; None where there is none."""
+    """Return the run's last checkpoint that this many workers can resume from; None if there is none."""
     try:
         return to_go_on_from(read(folder.join(CHECKPOINTS).list()), workers)
     except NotFound:

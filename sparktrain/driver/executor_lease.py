@@ -1,9 +1,9 @@
-"""Whose turn it is to gather executors, written down on the storage that all runs of a cluster share.
+"""A cluster-wide lease, stored as small files, that lets one run at a time gather executors.
 
-Two runs that each hold half of what they need would wait for each other for ever. So a run that doesn't get its executors
-at once asks for the turn, and without it gives back what it holds. A turn is a small file with a number: the highest
-number has it. Its owner gives a sign every few seconds while it gathers; when it has its executors, or gives no sign any
-more, the next number can be claimed, which the storage grants to exactly one.
+Two runs that each hold half of the executors they need would wait for each other for ever. So a run that doesn't get its
+executors at once asks for the lease, and without it gives back the executors it holds. The lease is a file with a number:
+the highest number is valid. Its owner rewrites it every few seconds while it gathers; once it has its executors, or stops
+writing, the next number can be claimed, which the storage grants to exactly one run.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from sparktrain.cluster.spark_context import master
 from sparktrain.driver.hadoop import qualified
 from sparktrain.storage import Folder, NotFound, StorageError, open_folder
 
-_SIGN = 3.0  # seconds between two signs of the one whose turn it is
-_DEAD = 30.0  # seconds without a sign after which it counts as dead
+_SIGN = 3.0  # seconds between two writes of the lease's owner
+_DEAD = 30.0  # seconds without a write after which the owner counts as dead
 GATHERING, TRAINING = "gathers its executors", "has its executors"
 
 
 class ExecutorLease:
-    """One run's part in the turns of its cluster.
+    """One run's use of the lease of its cluster; implements `cluster.gathering.Turn`.
 
     Args:
-        folder: the same for all runs of the cluster, and writable for all.
-        cluster: names what they compete for: the master, and its queue.
-        who: the run, for others to read: `application`, `user`, `job`.
-        note: told where the storage can't be used; the run then gathers as if it were alone.
-        clock: seconds.
+        folder: a folder that all runs of the cluster share and can write to.
+        cluster: identifies what the runs compete for: the master and its queue.
+        who: a description of the run for others: `application`, `user`, `job`.
+        note: called with a message if the storage can't be used; the run then gathers without the lease.
+        clock: returns the time in seconds.
     """
 
     def __init__(
@@ -47,15 +47,15 @@ class ExecutorLease:
     ) -> None:
         self._folder, self._who, self._note, self._clock = folder, dict(who), note, clock
         self._prefix = f".sparktrain-turn-{hashlib.sha256(cluster.encode()).hexdigest()[:10]}-"
-        self._mine: int | None = None  # the number of this run's turn, or of its last one
-        self._gathers = False  # whether it is still its turn, as far as it knows
+        self._mine: int | None = None  # the number of this run's lease, or of its last one
+        self._gathers = False  # whether this run holds the lease, as far as it knows
         self._signs, self._signed = 0, 0.0
-        self._seen: tuple[Any, float] = (None, 0.0)  # the other's last sign, and when it was first seen
+        self._seen: tuple[Any, float] = (None, 0.0)  # the other run's last write, and when it was first seen
         self._other: dict[str, Any] | None = None
         self._broken = False
 
     def take(self) -> bool:
-        """See `cluster.gathering.Turn`; also gives a sign of life while it is this run's."""
+        """Take or renew the lease, and return whether this run holds it; also True if the storage can't be used."""
         if self._broken:
             return True
         try:
@@ -66,19 +66,20 @@ class ExecutorLease:
             return True
 
     def whose(self) -> str | None:
+        """Return a phrase that names the run before this one and its state; None if there is none."""
         if self._other is None:
             return None
         other = self._other
         return f"{other['application']} ({other['job']}, user {other['user']}) {other['state']}"
 
     def done(self) -> None:
-        """See `cluster.gathering.Turn`. What is written stays until `end`, for those who wait for executors."""
+        """Let the next run take the lease; the record stays until `end`, for runs that wait for executors."""
         if self.take() and self._gathers:
             self._write(TRAINING)
             self._gathers = False
 
     def end(self) -> None:
-        """Leave nothing behind."""
+        """Remove this run's record from the storage."""
         if self._mine is not None and not self._broken:
             self._folder.remove(self._name(self._mine))
             self._mine, self._gathers = None, False
@@ -98,13 +99,13 @@ class ExecutorLease:
             return False
         claimed = self._folder.claim(self._name(number + 1), self._record(GATHERING))
         if claimed:
-            if self._mine is not None:  # of an earlier turn
+            if self._mine is not None:  # of an earlier lease
                 self._folder.remove(self._name(self._mine))
             self._mine, self._gathers, self._signed = number + 1, True, self._clock()
         return claimed
 
     def _is_dead(self, number: int, record: Mapping[str, Any]) -> bool:
-        """By this run's own clock: others' may differ."""
+        """Return whether the owner has stopped writing, by this run's own clock: others may differ."""
         sign = (number, record["signs"])
         if sign != self._seen[0]:
             self._seen = sign, self._clock()
@@ -122,7 +123,7 @@ class ExecutorLease:
             try:
                 return number, json.loads(self._folder.read_text(self._name(number)))
             except NotFound:
-                continue  # its run has ended meanwhile
+                continue  # its run has just ended
         return 0, None
 
     def _write(self, state: str) -> None:
@@ -139,7 +140,7 @@ class ExecutorLease:
 
 
 def executor_lease(spark: SparkSession, job: str, hadoop: Mapping[str, str], note: Callable[[str], None]) -> ExecutorLease | None:
-    """A run's part in the turns of the cluster that its application runs on; None where that has no other application."""
+    """Return the lease of the cluster that the application runs on; None in local mode, which has no other application."""
     context = spark.sparkContext
     if master(context).startswith("local"):
         return None

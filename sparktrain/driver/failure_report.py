@@ -1,4 +1,4 @@
-"""Why a run did not finish: an exception as a result, and what more there is to show of it."""
+"""Turns the exception that ended a run into its result and the details to show."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from sparktrain.usercode.packing import TooLarge
 
 
 def stopped(error: BaseException | None) -> bool:
-    """Whether an error is a stop from outside, or came up while the run ended because of one.
+    """Return whether an error is a stop from outside (KeyboardInterrupt), or was raised while handling one.
 
-    A terminal's Ctrl-C ends Spark's JVM, too, and the pipes behind it: what is tidied up then may fail in many ways.
+    A terminal's Ctrl-C ends Spark's JVM and its pipes, too, so that cleaning up may fail in many ways.
     """
     while error is not None and not isinstance(error, KeyboardInterrupt):
         error = error.__context__
@@ -29,14 +29,15 @@ def stopped(error: BaseException | None) -> bool:
 
 
 _REFUSED = (ConfigError, ClusterRefused, EngineRefused, RunTaken, TooLarge, MissingColumn, MissingSource, NoFileSystem)
-_SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, StageFailed, StorageError)  # their messages say it all
+_SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, StageFailed, StorageError)  # no traceback is needed
 
 
 def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -> tuple[Result, str]:
-    """Why a run did not finish, as its result, and what more there is to show of it.
+    """Return the result of a run that an error ended, and details to show: a traceback, or an empty text.
 
     Args:
-        job: None where it wasn't known yet, or had no model to train.
+        job: the run's job; None if it wasn't known yet or had no model to train.
+        seconds: wall time of the run.
     """
     status, reason, details = "failed", f"{type(error).__name__}: {error}", ""
     if stopped(error):
@@ -47,13 +48,13 @@ def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -
         status, reason = "refused" if isinstance(error, _REFUSED) else "failed", str(error)
     else:
         details = "".join(traceback.format_exception(error))
-        if hasattr(error, "java_exception"):  # whose message is the JVM's whole stack
+        if hasattr(error, "java_exception"):  # its message is the JVM's whole stack trace
             reason = f"{type(error).__name__}: {first_line(error)}"
     workers = job.training.workers if job is not None else 0
     result = Result(
         run=run_id,
         status=status,
-        workers=workers if isinstance(workers, int) else 0,  # of {min, max} it never came to a number
+        workers=workers if isinstance(workers, int) else 0,  # {min, max} was not resolved to a number
         engine=job.training.engine if job is not None else None,
         attempts=int(isinstance(error, (AttemptFailed, StageFailed))),
         seconds=seconds,
@@ -63,7 +64,7 @@ def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -
 
 
 def show(result: Result, details: str, console: Console) -> None:
-    """Show why a run did not finish, as `failed` tells it."""
+    """Print the reason and the details that `failed` returned."""
     console.print(Text(result.reason or "", style="bold red"))
     if details:
         console.print(Text(details))

@@ -1,4 +1,4 @@
-"""Fingerprints of what a program passes without a name: functions, models, pipelines, the plan of a frame."""
+"""Fingerprints of the objects that a program passes: functions, models, pipelines, a frame's plan."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _NUMBERED = re.compile(r"#\d+L?|\bplan_id=\d+")  # Spark numbers a plan's column
 
 
 def of_supplied(supplied: SuppliedObjects, *, rows_kept: bool) -> dict[str, str]:
-    """A fingerprint of each thing that a program hands over and that no file tells of.
+    """Return a fingerprint of each object that a program passes, by its name: model, preprocess, callbacks, pipeline, frame.
 
     Args:
-        given: what it hands over. Functions of modules are left out: those are known by their files.
-        rows_kept: whether the run reads its rows as it has stored them once, whatever the frame is by now.
+        supplied: the objects. Functions of modules are left out: the hashes of their files identify them.
+        rows_kept: whether the run reads rows that it has stored, so that the frame doesn't matter.
     """
     found = {}
     for name, value in (("model", supplied.model), ("preprocess", supplied.preprocess), ("callbacks", supplied.callbacks)):
@@ -38,14 +38,14 @@ def of_supplied(supplied: SuppliedObjects, *, rows_kept: bool) -> dict[str, str]
 
 
 def of_model(model: Any) -> str:
-    """SHA-256 of a Keras model's layers and of what it was compiled with, not of its weights, which begin anew each time."""
+    """Return the SHA-256 of a Keras model's layers and compile settings; its weights, which are random, are left out."""
     said = json.dumps([model.get_config(), model.get_compile_config()], default=repr, sort_keys=True)
-    # Keras numbers layers on within a process
+    # Keras counts layers up within a process
     return hashlib.sha256(re.sub(r'_\d+(?=["/])', "", said).encode()).hexdigest()
 
 
 def of_pipeline(pipeline: Any) -> str:
-    """SHA-256 of a Spark ML Pipeline's or PipelineModel's stages with their parameters; not of what a fitted stage has learned."""
+    """Return the SHA-256 of a Spark ML Pipeline's or PipelineModel's stages and parameters, without what they were fitted to."""
 
     def said(stage: Any) -> list[Any]:
         inner = stage.getStages() if isinstance(stage, Pipeline) else stage.stages if isinstance(stage, PipelineModel) else []
@@ -58,9 +58,9 @@ def of_pipeline(pipeline: Any) -> str:
 
 
 def of_frame(frame: DataFrame) -> str:
-    """SHA-256 of the analysed plan: which sources, conditions, functions and columns, not which rows they give.
+    """Return the SHA-256 of a frame's analysed plan: its sources, conditions, functions and columns, but not its rows.
 
-    The same program under another version of Spark may be another.
+    It may differ between versions of Spark.
     """
     conf, key = frame.sparkSession.conf, "spark.sql.debug.maxToStringFields"
     before = conf.get(key, None)

@@ -1,4 +1,4 @@
-"""A run whose workers call one function of the user's."""
+"""Runs a user's function in every worker (`sparktrain.run`)."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from sparktrain.usercode.modules import modules_of
 
 
 def call_in_workers(run: RunContext, args: Mapping[str, Any], has_rows: bool, labelled: bool) -> list[Any]:
-    """Call the function that a program passes in every worker; nothing is left of the run but what that returns.
+    """Call the function that a program passes in every worker; of the run, only the return values are kept.
 
     Args:
-        run: whose supplied model is the function.
-        args: its keyword arguments.
+        run: the run's context; its supplied model is the function.
+        args: the function's keyword arguments.
         has_rows: whether the workers have any rows.
-        labelled: whether those have a label.
+        labelled: whether the rows have a label.
 
     Returns:
-        What the function returned in each worker, in the order of their ranks.
+        The function's return value in each worker, by rank.
 
     Raises:
-        ConfigError: the arguments can't travel.
-        NotReturned: what a worker has written was changed.
+        ConfigError: the arguments can't be sent as JSON.
+        NotReturned: the file of a worker's return value was changed.
         See `sparktrain.run` for the others.
     """
     context = run.spark.sparkContext
@@ -43,7 +43,7 @@ def call_in_workers(run: RunContext, args: Mapping[str, Any], has_rows: bool, la
     function = source(run.supplied.model, dict(args))
     with RunLifecycle(run.folder, run.who, run.display) as life:
         workers = WorkerSlots(run)
-        life.finally_do(workers.release, "what the run had asked of the cluster is not given back")
+        life.finally_do(workers.release, "the run's executors were not given back to the cluster")
         slots = workers.gather()
         shipped = ship(context, modules_of(run.job, run.supplied.functions), run.search, run.job.model.files)
         prepared = rows_of(run, shipped.digests, parent=None)
@@ -70,24 +70,24 @@ def call_in_workers(run: RunContext, args: Mapping[str, Any], has_rows: bool, la
 
 
 def unpickled(folder: Folder, rank: int, sha256: str) -> Any:
-    """Read what a worker's function returned.
+    """Read and unpickle the return value of a worker's function.
 
     Args:
-        folder: the run's, to which others than this run's workers may have access, too.
-        rank: the worker's.
-        sha256: of its file, as the worker has told it through the authenticated channel.
+        folder: the run's folder, which others than this run's workers may be able to write to, too.
+        rank: the worker's rank.
+        sha256: the hash of the worker's file, as it was sent through the authenticated channel.
 
     Raises:
-        NotReturned: the file is another; nothing of it is unpickled.
+        NotReturned: the file has another hash; it is not unpickled.
     """
     data = folder.read_bytes(returned_name(rank))
     if hashlib.sha256(data).hexdigest() != sha256:
         raise NotReturned(
-            f"{folder.url}/{returned_name(rank)} is not what rank {rank} has written there: something else has changed it since, and a "
-            "pickle may run any code. See who else may write to that folder, and run again"
+            f"{folder.url}/{returned_name(rank)} is not what rank {rank} has written there: it was changed since, and unpickling it could "
+            "run any code. Check who else can write to that folder, and run again"
         )
     return in_program(lambda: pickle.loads(data))
 
 
 class NotReturned(RuntimeError):
-    """What lies where a worker's return value should is not from that worker."""
+    """Raised where the file of a worker's return value is not the one that the worker wrote."""

@@ -1,4 +1,4 @@
-"""Hadoop's settings and paths, as the driver's JVM has them."""
+"""Reads Hadoop's settings and resolves paths, in the driver's JVM."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from sparktrain.storage import HADOOP_KEYS
 
 
 def hadoop_settings(spark: SparkSession) -> dict[str, str]:
-    """What storage needs of Hadoop's configuration as the driver's JVM has it."""
-    # A plain Configuration knows hdfs-site.xml only once something has used HDFS; this one reads it.
+    """Return the settings of the driver's Hadoop configuration that storage needs."""
+    # A plain Configuration reads hdfs-site.xml only once something has used HDFS; this one reads it at once.
     context = spark.sparkContext
     conf = jvm(context).org.apache.hadoop.hdfs.HdfsConfiguration(context._jsc.hadoopConfiguration())
     return dict(conf.getValByRegex(HADOOP_KEYS))
 
 
 def qualified(spark: SparkSession, path: str) -> str:
-    """A path as Spark reads it: without a scheme it lies on the default file system.
+    """Return the URL of a path as Spark reads it: without a scheme it is on the default file system.
 
-    A scheme that Hadoop has no file system for is left to fsspec.
+    A URL with another scheme than hdfs: and file: is returned as it is, for fsspec.
 
     Raises:
-        NoFileSystem: it is on an HDFS that Spark has no configuration of.
+        NoFileSystem: the path is on an HDFS that Spark has no configuration for.
     """
     if "://" in path and not path.startswith(("hdfs:", "file:")):
         return path

@@ -1,4 +1,4 @@
-"""Where a model comes from: inputs, code, versions, as lineage.json keeps them."""
+"""Makes lineage.json: the inputs, code and versions that a model was made from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sparktrain.runs.records import Lineage
 
 
 def versions() -> dict[str, str]:
-    """Of what the result depends on, as installed with the driver."""
+    """Return the versions of Python and the packages that the result depends on, as installed with the driver."""
     found = {"python": platform.python_version()}
     for name in (
         "sparktrain",
@@ -33,7 +33,7 @@ def versions() -> dict[str, str]:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # not every engine's packages are everywhere
+            continue  # an engine that isn't installed here
     return found
 
 
@@ -47,12 +47,12 @@ def lineage(
     code: Mapping[str, str],
     context: SparkContext,
 ) -> Lineage:
-    """Return where a model comes from.
+    """Return the lineage of a model or a prepared frame.
 
     Args:
-        run: its id, or the name of a prepared frame's folder.
-        classes: rows of each class that was trained on.
-        parent: the run that it goes on from.
+        run: the run's id, or the name of the prepared frame's folder.
+        classes: training rows of each class, after sampling.
+        parent: the run whose model this run starts from.
         code: the SHA-256 of each of the user's files that were shipped.
     """
     return Lineage(
@@ -64,14 +64,14 @@ def lineage(
         classes_after_sampling=_by_name(classes),
         seed=job.seed,
         code=dict(code),
-        versions={**versions(), "pyspark": context.version},  # of SPARK_HOME's, which may be another than is installed
+        versions={**versions(), "pyspark": context.version},  # SPARK_HOME's may differ from the installed one
         user=context.sparkUser(),
         application=context.applicationId,
     )
 
 
 def _by_name(counts: Mapping[Any, int] | None) -> dict[str, int] | None:
-    """With the names that JSON gives them as keys: a label may be a number, a boolean, a decimal or a date."""
+    """Return the counts by the labels as JSON writes them: a label may be a number, a boolean, a decimal or a date."""
     if counts is None:
         return None
     return {name if isinstance(name, str) else json.dumps(name, default=str).strip('"'): rows for name, rows in counts.items()}

@@ -1,4 +1,4 @@
-"""Where the workers find a run's model, and which of the user's modules they need for it."""
+"""Determines where the workers find a run's model, and which of the user's modules they need for it."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from sparktrain.models.custom_objects import CustomObject, find, named_in, of_mo
 from sparktrain.storage import Folder
 from sparktrain.usercode.lookup import find_module, own_folders, source
 
-GIVEN = "given.keras"  # under the run's folder, of a compiled model that a program hands over
+GIVEN = "given.keras"  # in the run's folder: a compiled model that a program passes
 
 
 @dataclass(frozen=True)
 class ModelSource:
-    """What is handed to the workers.
+    """Where the workers get the model from.
 
     Attributes:
-        source: for the child.
-        modules: that have to be shipped for it.
-        folders: where those lie, beside the usual ones.
+        source: how the child process builds or loads the model.
+        modules: the user's modules that have to be shipped for it.
+        folders: where those modules are found, beside the usual folders.
     """
 
     source: Source
@@ -37,18 +37,18 @@ class ModelSource:
 
 
 def from_builder(function: str | Callable[..., Any], job: Job) -> ModelSource:
-    """A model that a function builds, by name or by value."""
+    """Return the source of a model that a function builds; the function is sent by name or by value."""
     return ModelSource(source(function, job.model.args, job.model.modules))
 
 
 def from_object(model: Any, job: Job, staged: Folder) -> ModelSource:
-    """A compiled Keras model of this process, with its own classes and functions: by value where a script or a notebook defines them.
+    """Save a compiled Keras model for the workers and return its source; classes from a script or a notebook go by value.
 
     Args:
-        staged: the run's folder, which it is saved to.
+        staged: the run's folder, which the model is saved to.
 
     Raises:
-        UnfitColumn: the job names inputs or outputs that it doesn't have.
+        UnfitColumn: the job names inputs or outputs that the model doesn't have.
     """
     _refuse_other_names(model, job)
     with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
@@ -76,12 +76,12 @@ def _refuse_other_names(model: Any, job: Job) -> None:
 
 
 def from_parent(parent: ParentRun, job: Job, folders: Sequence[str]) -> ModelSource:
-    """The model of the run that is gone on from.
+    """Return the source of the model of another run, for `model.load`.
 
     Raises:
-        ConfigError: it has classes or functions of its own that aren't at hand.
+        ConfigError: the model has custom classes or functions that can't be found.
     """
-    # A run of an earlier version doesn't say: there its builder's module is tried, where that is at hand
+    # Runs of an earlier version don't record their modules: the module of the builder is tried, if it is found
     recorded = parent.modules if parent.modules is not None else _builders(parent, folders)
     modules = list(dict.fromkeys([*job.model.modules, *recorded]))
     lost = [module for module in modules if find_module(module, folders) is None]
@@ -91,7 +91,7 @@ def from_parent(parent: ParentRun, job: Job, folders: Sequence[str]) -> ModelSou
             [
                 Problem(
                     "model.load",
-                    f"the model of {parent.url} has classes or functions of its own ({', '.join(names[:5])}), and there is no module "
+                    f"the model of {parent.url} has custom classes or functions ({', '.join(names[:5])}), and there is no module "
                     f"{', '.join(map(repr, lost))}",
                     "their modules in the YAML's folder, the current folder or on PYTHONPATH",
                     f"looked in {', '.join(folders)}",
@@ -106,7 +106,7 @@ def from_parent(parent: ParentRun, job: Job, folders: Sequence[str]) -> ModelSou
             [
                 Problem(
                     "model.load",
-                    f"the model of {parent.url} has classes or functions of a script or a notebook, which are not at hand: {', '.join(missing[:5])}",
+                    f"the model of {parent.url} has classes or functions of a script or a notebook, not defined here: {', '.join(missing[:5])}",
                     "classes and functions of a module",
                     "move them into a module and name that in model.modules",
                 )

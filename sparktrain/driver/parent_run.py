@@ -1,4 +1,4 @@
-"""The run that another goes on from, by `model.load`."""
+"""Loads the finished run whose model a run starts from (`model.load`)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from sparktrain.storage import SUMMARY, open_folder
 
 @dataclass(frozen=True)
 class ParentRun:
-    """A finished run that another goes on from.
+    """A finished run whose model another run starts from (`model.load`).
 
     Attributes:
-        url: of its folder.
-        pipeline: its own, fitted; None where it has none.
-        classes: what its model's outputs stand for, in their order; None where it doesn't say.
+        url: the URL of the run's folder.
+        pipeline: its fitted pipeline; None if it has none.
+        classes: the classes of its model's outputs, in their order; None if they aren't recorded.
         job: its configuration, as it ran.
-        custom_objects: its model's own classes and functions, by the names that Keras looks them up by, to their modules.
-        modules: that those are in; None where the run doesn't say.
+        custom_objects: its model's custom classes and functions: the name that Keras looks each up by, and its module.
+        modules: the modules to import before the model is loaded; None if they aren't recorded.
     """
 
     url: str
@@ -40,10 +40,10 @@ class ParentRun:
 
 
 def find_parent_run(spark: SparkSession, load: str, hadoop: Mapping[str, str]) -> ParentRun:
-    """The run that `model.load` names.
+    """Read the run that `model.load` names.
 
     Raises:
-        StorageError: there is no such finished run.
+        StorageError: there is no such finished run, or the storage can't be read.
     """
     folder = open_folder(resolve(qualified(spark, load), hadoop), hadoop)
     summary = json.loads(folder.read_text(SUMMARY))
@@ -58,13 +58,10 @@ def find_parent_run(spark: SparkSession, load: str, hadoop: Mapping[str, str]) -
 
 
 def note_of_leak(parent: ParentRun, job: Job) -> str | None:
-    """What to tell where rows that are validated may have been trained on by the run that is gone on from.
+    """Return a warning if the parent run may have trained on rows that this run validates on; else None.
 
-    A row that both runs see is marked for validation by its hash, seeded, and the fraction: by the same seed and column and a
-    fraction that is not larger, all that are validated now were validated then. Rows prepared by another job are not judged.
-
-    Returns:
-        None where there is nothing to tell.
+    A row is marked for validation by its seeded hash and the fraction: with the same seed and column, and a fraction that
+    isn't larger, all rows that are validated now were validated then. Rows prepared by another job are not checked.
     """
     now = job.data.validation
     before = parent.job.get("data") or {}
@@ -82,20 +79,20 @@ def note_of_leak(parent: ParentRun, job: Job) -> str | None:
     if not changed:
         return None
     return (
-        f"rows that are validated now may have been trained on by {parent.url}, and so look better than they are "
-        f"(of rows that both runs have): {'; '.join(changed)}. Keep seed and data.validation as they were"
+        f"rows that are validated now may have been trained on by {parent.url}, so that their metrics look too good: "
+        f"{'; '.join(changed)}. Keep seed and data.validation as they were"
     )
 
 
 def refuse_other_pipeline(spark: SparkSession, parent: str, prepared: str) -> None:
-    """See that a prepared frame's rows are what the model of a run has learnt from.
+    """Check that a prepared frame was made with the same fitted pipeline as the model of a run.
 
     Args:
         parent: the URL of the run.
         prepared: the URL of the frame.
 
     Raises:
-        ConfigError: the pipelines of the two are not the same.
+        ConfigError: the two pipelines differ.
     """
     if not same_pipelines(spark, f"{parent}/pipeline", f"{prepared}/pipeline"):
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""A picture of a run's history."""
+"""Draws a run's history."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import cast
 
 
 def curves(history: Mapping[str, list[float]]) -> bytes:
-    """A PNG picture of the history: each metric by epoch, its validation beside it."""
+    """Return a PNG image of the history: a plot for each metric by epoch, with its validation values."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

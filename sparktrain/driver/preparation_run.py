@@ -36,26 +36,26 @@ def write_prepared(
     folders: Sequence[str] | None = None,
     display: RunDisplay | None = None,
 ) -> Result:
-    """Prepare a job's rows and write them, after sampling, with what belongs to them: what `data.prepared` reads.
+    """Prepare a job's rows and write them, after sampling, to a folder for `data.prepared`.
 
     The folder has `rows/` (Parquet), `pipeline/` and `classes.json` if there are any, `lineage.json`, `job.yaml`,
-    `logs/run.log` and `summary.json`. It is written apart, under `_runs` beside it, and renamed once: it is whole or not there.
+    `logs/run.log` and `summary.json`. It is written under `_runs` beside it and renamed when complete.
 
     Args:
-        spark: the application that prepares them. Its executors may come and go.
-        job: whose data they are; of the rest only `seed` and `model.load` matter.
-        to: the URL of the folder; nothing may be there.
-        supplied: what a program hands over in place of the configuration's names: frame, preprocess and pipeline.
+        spark: the application that prepares the rows. Its executors may come and go.
+        job: the job whose section `data` describes the rows; of the rest only `seed` and `model.load` matter.
+        to: the URL of the folder, which must not exist.
+        supplied: objects that a program passes in place of names in the configuration: frame, preprocess and pipeline.
         folders: where `module:function` is looked up; the current folder and PYTHONPATH if left out.
-        display: shows how it goes; one on standard error if left out.
+        display: shows the progress; on standard error if left out.
 
     Returns:
-        The result, `status` finished, named by the folder.
+        The result, with `status` finished and the folder's name as `run`.
 
     Raises:
-        RunTaken: something is at `to`, or another preparation is at work on it.
+        RunTaken: something is at `to`, or another preparation is writing to it.
         ConfigError, InputError: the rows can't be prepared like this.
-        StageFailed: Spark failed while it wrote them.
+        StageFailed: Spark failed while it wrote the rows.
     """
     with display or RunDisplay(partial(count_tasks, spark.sparkContext)) as shown:
         return _write(spark, job, qualified(spark, to), supplied, list(folders or search_folders()), shown)
@@ -70,7 +70,7 @@ def _write(
     name = place.name
     folder = RunFolder(str(place.parent), name, hadoop, option="--to")
     if folder.final.exists():
-        raise RunTaken(f"--to: something is at {folder.final.url} already. Choose another name, or remove it")
+        raise RunTaken(f"--to: {folder.final.url} exists already. Choose another name, or remove it")
 
     def status() -> dict[str, Any]:
         so_far = Result(run=name, status="running", seconds=time.monotonic() - begun)

@@ -1,4 +1,4 @@
-"""What a rehearsal (--check) tells: shapes, class counts, steps an epoch, effective batch, disk a worker."""
+"""The report of a rehearsal (--check): shapes, class counts, steps an epoch, effective batch, disk a worker."""
 
 from __future__ import annotations
 
@@ -20,8 +20,13 @@ from sparktrain.runs.records import Summary
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """Numbers of a run that has not been made. Disk is bytes a worker while it fills, over all local disks, estimated from the
-    rehearsal's rows."""
+    """The numbers that a run would have.
+
+    Attributes:
+        inputs: shape and dtype of each of the model's inputs, by name.
+        batch: rows a step, of all workers together.
+        disk_per_worker: bytes over all local disks while a worker fills, estimated from the rehearsal's rows.
+    """
 
     rows: int
     validation_rows: int
@@ -33,9 +38,11 @@ class Rehearsal:
     parameters: int
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the numbers by name, as JSON can hold them."""
         return asdict(self)
 
     def table(self) -> Table:
+        """Return the table that is shown to a person."""
         table = Table(show_header=False, title="rehearsal: one step was made, nothing is kept", title_justify="left")
         table.add_row("rows", f"{self.rows:,} training, {self.validation_rows:,} validation")
         for name, (shape, dtype) in self.inputs.items():
@@ -49,9 +56,12 @@ class Rehearsal:
 
 
 def rehearsal(prepared: Prepared, joined: Mapping[int, Joined], summary: Summary, whole: bool) -> Rehearsal:
-    """Scale up what the rehearsal's few rows took to the rows that a run would train on, which are counted.
+    """Scale the rehearsal's few rows up to all rows that a run would train on.
 
     Args:
+        prepared: the rows of the run, counted.
+        joined: what each part's worker reported of the rehearsal's rows.
+        summary: the summary of the rehearsal.
         whole: whether every worker gets all training rows.
     """
     rows, validation_rows = prepared.rows, prepared.validation_rows
@@ -63,7 +73,7 @@ def rehearsal(prepared: Prepared, joined: Mapping[int, Joined], summary: Summary
         validation_rows=validation_rows,
         inputs=next(part.inputs for part in joined.values() if part.rank == 0),
         classes={str(label): count for label, count in prepared.counts_after.items()} if prepared.counts_after else None,
-        # The parts differ by chance; an even deal is what to expect
+        # The parts differ by chance; the expected value is an even distribution
         steps_per_epoch=math.ceil(rows * (len(joined) if whole else 1) / summary.batch),
         batch=summary.batch,
         disk_per_worker=math.ceil(DISK * size / max(1, seen) * share_of_rows(rows, validation_rows, len(joined), whole)),

@@ -1,4 +1,4 @@
-"""Whether a failed attempt is followed by another, and after how long."""
+"""Decides whether a failed attempt is retried, and after how long."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Literal
 
 from sparktrain.interfaces.checkpoints import Checkpoint
 
-# What a failure was: final fails again however often it is tried; lost may go better the next time; taken is an executor that
-# the cluster manager took away, for another application or with its node, which is nobody's fault.
+# The kinds of failure: final would fail again however often it is retried; lost may succeed the next time; taken is an executor
+# that the cluster manager took away, for another application or with its node, which is nobody's fault.
 Kind = Literal["final", "lost", "taken"]
 
-_PAUSES = (1.0, 5.0, 15.0, 30.0, 60.0)  # seconds before the next attempt, after so many in a row that came no further
-# As Spark words the end of an executor that the cluster manager took away.
+_PAUSES = (1.0, 5.0, 15.0, 30.0, 60.0)  # seconds before the next attempt, after 1, 2, ... in a row without a new checkpoint
+# Spark's words for the end of an executor that the cluster manager took away.
 _TAKEN = ("unrelated to the running tasks", "decommission", "preempt")
 _LOST = ("ExecutorLostFailure", "executor loss", "Could not recover from a failed barrier", "FetchFailed", "worker lost")
 
 
 @dataclass(frozen=True)
 class Retry:
-    """Another attempt.
+    """The decision to make another attempt.
 
     Attributes:
-        pause: seconds before it.
+        pause: seconds to wait before it.
         failures: how many of `training.max_failures` are used up.
     """
 
@@ -31,15 +31,15 @@ class Retry:
 
 
 class RetryPolicy:
-    """Decide, failure by failure, whether a run goes on.
+    """Decides after each failure whether a run makes another attempt.
 
-    Every failure counts against `training.max_failures` but for one: an executor that was taken away after the attempt had
-    written a new checkpoint. Without that condition a cluster that takes each executor away again (a node whose disks are
-    full, say) would be tried for ever.
+    Every failure counts against `training.max_failures`, except for an executor that was taken away after the attempt had
+    written a new checkpoint. Without that condition, a cluster that takes each executor away again (a node whose disks are
+    full, say) would be retried for ever.
 
     Args:
-        max_failures: as often a run goes on after failures that count.
-        reached: the newest checkpoint that the first attempt resumes from; None where the run begins.
+        max_failures: how many failures that count are retried.
+        reached: the checkpoint that the first attempt resumes from; None if it starts from the beginning.
     """
 
     def __init__(self, max_failures: int, reached: Checkpoint | None = None) -> None:
@@ -49,18 +49,18 @@ class RetryPolicy:
 
     @property
     def exhausted(self) -> bool:
-        """Whether the next failure ends the run, unless it is one that doesn't count."""
+        """Whether the next failure that counts ends the run."""
         return self._failures >= self._max
 
     def after(self, kind: Kind, reached: Checkpoint | None) -> Retry | None:
-        """Decide after a failed attempt.
+        """Decide whether to retry after a failed attempt.
 
         Args:
-            kind: of its failure.
-            reached: the newest checkpoint that another attempt can resume from; None where there is none.
+            kind: the kind of its failure.
+            reached: the newest checkpoint that another attempt can resume from; None if there is none.
 
         Returns:
-            None where the run ends with this failure.
+            The retry; None if the run ends with this failure.
         """
         if kind == "final":
             return None
@@ -74,7 +74,7 @@ class RetryPolicy:
 
 
 def kind_of(spark_says: str) -> Kind:
-    """What a failure was, by Spark's words for it; final where they tell of nothing that was lost."""
+    """Return the kind of a failure by Spark's message: final unless it mentions something lost or taken away."""
     if any(word in spark_says.lower() for word in _TAKEN):
         return "taken"
     return "lost" if any(word in spark_says for word in _LOST) else "final"

@@ -1,4 +1,4 @@
-"""A run's rows: prepared, or found as an earlier driver of the run has stored them."""
+"""Provides a run's rows: prepares them, or reads those that an earlier driver of the run has stored."""
 
 from __future__ import annotations
 
@@ -30,24 +30,24 @@ from sparktrain.usercode.lookup import resolve
 
 
 def rows_of(run: RunContext, code: Mapping[str, str], parent: ParentRun | None) -> Prepared:
-    """Return a run's rows: those that a program passes, those that an earlier driver of the run has stored whole, else prepared now.
+    """Return a run's rows: passed by a program, stored completely by an earlier driver of the run, or else prepared now.
 
     Args:
         code: the SHA-256 of each of the user's files that were shipped.
-        parent: the run that is gone on from.
+        parent: the run whose model this run starts from.
 
     Raises:
-        NotTheSame: the stored rows are of a run that was begun otherwise.
+        NotTheSame: the stored rows are from a run that was started with a different job.
         ConfigError, InputError, StageFailed: see `prepare_rows`.
     """
     if run.supplied.prepared is not None:
         return run.supplied.prepared
     begun = time.monotonic()
-    stores = run.job.data.keep == "storage" and run.job.data.prepared is None  # whose rows are there already
+    stores = run.job.data.keep == "storage" and run.job.data.prepared is None  # prepared rows are stored already
     at = run.folder.staged.join(KEPT)
     if stores and at.exists(SUMMARY):
         check_same(run.folder, run.identity(code, json.loads(at.read_text(LINEAGE))["inputs"]))
-        run.display.note("going on with the rows as they were prepared")
+        run.display.note("reusing the rows that this run had prepared")
         return kept_rows(run.spark, run.job, at, parent)
     prepared = prepare_rows(
         run.spark,
@@ -56,7 +56,7 @@ def rows_of(run: RunContext, code: Mapping[str, str], parent: ParentRun | None) 
         run.search,
         run.display,
         parent=parent,
-        # What each worker's disk has to hold is checked before it is written
+        # Whether the workers' disks have room is checked before anything is written
         counted=run.rehearsal or run.all_rows_each,
         read_again=run.job.training.max_failures > 0,
         store_at=f"{at.url}/{stored.ROWS}" if stores else None,
@@ -71,7 +71,7 @@ def rows_of(run: RunContext, code: Mapping[str, str], parent: ParentRun | None) 
 
 @contextmanager
 def releasing_on_error(display: RunDisplay) -> Iterator[list[Prepared]]:
-    """Yield a list for prepared rows; where an error ends what is done with them, they are no longer kept on the executors."""
+    """Yield a list for prepared rows; if the block ends with an error, release them from the executors."""
     rows: list[Prepared] = []
     try:
         yield rows
@@ -94,21 +94,21 @@ def prepare_rows(
     read_again: bool = False,
     trains: bool = True,
 ) -> Prepared:
-    """The rows as the job says, ready to be trained on.
+    """Prepare the rows that the job describes, ready to be trained on.
 
     Args:
-        given: what a program hands over in place of the configuration's names.
+        supplied: objects that a program passes in place of names in the configuration.
         folders: where `module:function` is looked up.
-        watch: told how it goes.
-        parent: the run that is gone on from, with its pipeline and its classes.
-        counted: whether the rows are to be counted, which is one more pass over them.
-        store_at: the URL of a folder that they are written to, and read from; None where they are not.
-        read_again: whether they may be read more than once.
-        trains: whether it is this job that trains on them: of others each says for itself what its label's classes are.
+        display: shows the progress.
+        parent: the run whose model this run starts from, with its pipeline and its classes.
+        counted: whether to count the rows, which takes one more pass over them.
+        store_at: the URL of a folder to write the rows to and read them from; None to not store them.
+        read_again: whether the rows may be read more than once.
+        trains: whether this job trains on the rows; jobs that only read prepared rows name their label's classes themselves.
 
     Raises:
-        ConfigError, InputError: the rows can't be prepared like this, or not be trained on.
-        StageFailed: Spark failed while it wrote them.
+        ConfigError, InputError: the rows can't be prepared like this, or can't be trained on.
+        StageFailed: Spark failed while it wrote the rows.
     """
     preprocess = supplied.preprocess
     if preprocess is None and job.data.preprocess is not None:
@@ -153,22 +153,22 @@ def prepare_rows(
 
 
 def keep_rows(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Lineage, begun: float) -> None:
-    """Write beside a run's stored rows what `kept_rows` needs to know them again."""
+    """Write beside a run's stored rows the files that `kept_rows` reads."""
     write_beside(spark, job, prepared, at, origin, begun).write(at, SUMMARY)
 
 
 def kept_rows(spark: SparkSession, job: Job, at: Folder, parent: ParentRun | None) -> Prepared:
-    """The rows that `keep_rows` has described."""
+    """Return the stored rows of a run, as described by `keep_rows`."""
     data = job.data.model_copy(update={"prepared": at.url})
     prepared = stored.read(spark, data, job.data.columns, parent.classes if parent is not None else None)
-    prepared.origin = None  # they are the run's own
+    prepared.origin = None  # the run has prepared them itself
     if parent is not None and (leak := note_of_leak(parent, job)) is not None:
         prepared.note(leak)
     return prepared
 
 
 def write_beside(spark: SparkSession, job: Job, prepared: Prepared, at: Folder, origin: Lineage, begun: float) -> PreparedSummary:
-    """Write what belongs to rows that are stored in a folder, but for its summary, which is returned."""
+    """Write pipeline, classes and lineage beside rows stored in a folder, and return the summary, which isn't written."""
     keep_fitted(at, prepared)
     origin.write(at, LINEAGE)
     return PreparedSummary(

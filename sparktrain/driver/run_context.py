@@ -1,4 +1,4 @@
-"""What the parts of one run share: the job, its folder, its display, its timeline."""
+"""The values that the parts of one run share: the job, its folder, its display, its timeline."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ from sparktrain.runs.identity import identity
 
 @dataclass
 class RunContext:
-    """The plain values of one run.
+    """The values that the parts of one run share.
 
     Attributes:
-        asked: the job as it was typed.
-        job: the same with the number of workers that the run has, once that is settled.
+        asked: the job as it was configured.
+        job: the same job with the number of workers that the run has, once it is known.
         id: the run's id.
+        supplied: objects that a program passes in place of names in the configuration.
         search: the folders where `module:function` is looked up.
         hadoop: Hadoop's settings that the storage needs.
-        folder: that the run is made in.
-        rehearsal: whether one step is to be made, and nothing kept.
+        folder: the folder that the run is made in.
+        rehearsal: whether to make one step only, and keep nothing.
     """
 
     spark: SparkSession
@@ -57,7 +58,7 @@ class RunContext:
         display: RunDisplay,
         rehearsal: bool = False,
     ) -> RunContext:
-        """Return the context of a run that is to begin.
+        """Return the context for a new run.
 
         Raises:
             ConfigError: the scratch folder, where the job names no `output.path`, belongs to another user.
@@ -69,7 +70,7 @@ class RunContext:
 
     @property
     def who(self) -> dict[str, str]:
-        """The run's application and user, for others to read."""
+        """The run's application and user, for its claim and its records."""
         context = self.spark.sparkContext
         return {"application": context.applicationId, "user": context.sparkUser()}
 

@@ -1,4 +1,4 @@
-"""One run's life on the storage: claimed, reported while it is at work, then published, kept for a resume, or discarded."""
+"""A run's life on the storage: claimed, reported on while it is running, then published, kept for a resume, or discarded."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from sparktrain.runs.result import Result
 from sparktrain.runs.status_writer import StatusWriter
 from sparktrain.storage import ClaimLost, open_folder
 
-Ending = Callable[[BaseException], tuple[Result, str]]  # how a run ended by an error, and what more there is to show of it
+Ending = Callable[[BaseException], tuple[Result, str]]  # from an error to the run's result and details to show
 
 
 class RunLifecycle:
-    """Claims a run's folder and sees to its end, however that comes. Use it as a context manager.
+    """A context manager that claims a run's folder, and records or removes what a run leaves that fails.
 
-    A run that ends by an error leaves a record of that; with `ending`, what it has come to (a checkpoint, a trained model)
-    stays for the same command to resume. Without `ending`, and in a rehearsal, nothing is left.
+    With `ending`, a run that ends by an error leaves a record of it, and its checkpoints or trained model stay for the same
+    command to resume. Without `ending`, and in a rehearsal, nothing is left.
 
     Args:
-        folder: that the run is made in.
-        who: this process, in words for others: application, user.
-        display: tells of it.
-        ending: asked how an error ends the run, once; None where a run that fails leaves nothing.
-        rehearsal: whether nothing is to be left in any case.
+        folder: the folder that the run is made in.
+        who: a description of this process for others: application, user.
+        display: shows notes to the user.
+        ending: called once with the error that ends the run, for its result; None if a failed run leaves nothing.
+        rehearsal: whether to leave nothing in any case.
 
     Attributes:
-        earlier: whose work lies in the folder already, and how that ended; None where the run begins.
+        earlier: a phrase that names the earlier driver and how it ended, if its work is in the folder; None for a new run.
     """
 
     def __init__(
@@ -54,41 +54,41 @@ class RunLifecycle:
         """Claim the folder.
 
         Raises:
-            RunTaken: it is another's.
+            RunTaken: another process has the run.
         """
         self.earlier = self._folder.claim(self._who, partial(take_over, note=self._display.note))
         return self
 
     def finally_do(self, action: Callable[[], object], otherwise: str) -> None:
-        """Have something done at the run's end, after its folder; what was asked for last is done first.
+        """Register an action for the run's end, after its folder is dealt with; the last one registered runs first.
 
         Args:
-            otherwise: told where it fails, which changes nothing of how the run ended.
+            otherwise: the message to show if the action fails, which doesn't change how the run ended.
         """
         self._last.callback(self._display.tidy, action, otherwise)
 
     def reported(self, hadoop: Mapping[str, str], status: Callable[[], Mapping[str, Any]]) -> StatusWriter:
-        """Return the context in which the run is at work: its status and log are written to its folder.
+        """Return the context in which the run's status and log are written to its folder.
 
         Args:
             hadoop: Hadoop's settings that the storage needs.
-            status: asked for the status.
+            status: called for the content of status.json.
         """
         folder = open_folder(self._folder.staged.url, hadoop)  # for that thread alone
         self._status_writer = StatusWriter(folder, status, self._display.log, self._display.note, self._folder.token)
         return self._status_writer
 
     def check(self) -> None:
-        """See that the run is still this process's, as far as its status writer knows.
+        """Check that this process still holds the run, as far as its status writer knows.
 
         Raises:
-            ClaimLost: another process has taken it over.
+            ClaimLost: another process has taken the run over.
         """
         if self._status_writer is not None and self._status_writer.lost is not None:
             raise self._status_writer.lost
 
     def publish(self, summary: Record) -> None:
-        """Complete the run's folder, and make it seen."""
+        """Complete the run's folder with its summary and log, and publish it."""
         self._folder.complete(summary, self._display.log.text())
         self._folder.publish()
 
@@ -96,18 +96,18 @@ class RunLifecycle:
         with self._last:
             if error is not None and self._ending is not None:
                 self._end(error, self._ending)
-            if self._rehearsal or self._ending is None:  # of what was published nothing is left here
-                self._display.tidy(self._folder.discard, "what the run had written is still there")
+            if self._rehearsal or self._ending is None:  # a published folder is no longer here
+                self._display.tidy(self._folder.discard, "the files that the run wrote were not removed")
 
     def _end(self, error: BaseException, ending: Ending) -> None:
         result, details = ending(error)
         self._display.log.add(f"{result.status}: {result.reason}" + (f"\n{details.rstrip()}" if details else ""))
-        if self._rehearsal or isinstance(error, ClaimLost):  # what is there is the other process's by now
+        if self._rehearsal or isinstance(error, ClaimLost):  # the folder belongs to the other process
             return
         known: dict[str, Any] = {**result.line().model_dump(), **self._who}
         record = End(**known, finished=now(), traceback=details)
         self._display.tidy(
-            lambda: self._leave(record), "how the run ended is not on the storage, or what it had written is still there"
+            lambda: self._leave(record), "the run's end was not recorded on the storage, or its files were not removed"
         )
 
     def _leave(self, record: End) -> None:
@@ -122,6 +122,6 @@ class RunLifecycle:
             return
         folder.release()
         self._display.note(
-            f"what run {folder.run} has come to is kept for 30 days: the same command with --run-id {folder.run} (in a program: run_id="
-            f"{folder.run!r}) goes on from there, and `sparktrain runs remove {folder.final.url}` removes it"
+            f"the checkpoints of run {folder.run} are kept for 30 days: resume it with the same command and --run-id {folder.run} (in a "
+            f"program: run_id={folder.run!r}), or remove it with `sparktrain runs remove {folder.final.url}`"
         )

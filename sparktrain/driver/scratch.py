@@ -1,4 +1,4 @@
-"""The scratch folder: where a run without `output.path` goes, which nobody else may read or write."""
+"""Makes the scratch folder, for runs without `output.path`, that only its user can read and write."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _MINE_ALONE = 0o700
 
 
 def scratch_path(user: str, name: str) -> str:
-    """The path, on the default file system, of the folder that runs of a name go to."""
+    """Return the path, on the default file system, of the scratch folder for a user's runs of a job's name."""
     return f"/tmp/sparktrain-{user}/{name}"
 
 
 def scratch_folder(spark: SparkSession, name: str) -> str:
-    """Make the user's scratch folder, with mode 0700, and return the URL of the folder in it for runs of a name.
+    """Make the user's scratch folder, with mode 0700, and return the URL of the folder in it for runs of a job's name.
 
-    Its name can be foreseen, and anybody may write beside it: a folder that another user has made would give him the models,
-    and would give the driver what he puts there.
+    Its name is predictable, and its parent is writable for everybody: a folder made by another user would give that user the
+    models, and the driver whatever that user puts there.
 
     Raises:
-        ConfigError: it belongs to another user.
+        ConfigError: the folder belongs to another user.
     """
     url = qualified(spark, scratch_path(spark.sparkContext.sparkUser(), name))
     folder = url.rpartition("/")[0]
@@ -46,13 +46,13 @@ def scratch_folder(spark: SparkSession, name: str) -> str:
 
 
 def _made_on_this_machine(path: str) -> str | None:
-    """Make a local folder, or take it for the user alone; the owner where that is another user."""
+    """Make a local folder with mode 0700, or set that mode; return a phrase for its owner if that is another user."""
     try:
         os.mkdir(path, _MINE_ALONE)
     except FileExistsError:
         found = os.lstat(path)
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            return f"the user with the number {found.st_uid}"
+            return f"the user with id {found.st_uid}"
     os.chmod(path, _MINE_ALONE)
     return None
 
@@ -62,9 +62,9 @@ def _made(spark: SparkSession, url: str) -> str | None:
     place = hadoop.fs.Path(url)
     system = place.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
     mode = hadoop.fs.permission.FsPermission(f"{_MINE_ALONE:o}")
-    system.mkdirs(place, mode)  # one that is there stays as it is
+    system.mkdirs(place, mode)  # does nothing if it exists
     owner, me = system.getFileStatus(place).getOwner(), hadoop.security.UserGroupInformation.getCurrentUser().getShortUserName()
-    if owner not in (me, ""):  # object stores know no owners
+    if owner not in (me, ""):  # object stores have no owners
         return owner
     system.setPermission(place, mode)
     return None

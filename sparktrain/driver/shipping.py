@@ -18,7 +18,7 @@ from sparktrain.usercode.packing import content, pack
 
 @cache
 def _archives() -> Path:
-    """This process's folder of zips; Spark serves them to the executors until the application ends."""
+    """Return this process's folder for zips, made once; Spark serves them to executors until the application ends."""
     folder = Path(tempfile.mkdtemp(prefix="sparktrain-code-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
@@ -26,11 +26,11 @@ def _archives() -> Path:
 
 @dataclass(frozen=True)
 class Shipped:
-    """What was handed to the executors.
+    """The user's files that were shipped to the executors.
 
     Attributes:
         digests: the SHA-256 of each file, by its name in the zip.
-        archive: the zip's name among Spark's files; None where nothing was to be shipped.
+        archive: the zip's name among Spark's files; None if there was nothing to ship.
     """
 
     digests: dict[str, str] = field(default_factory=dict)
@@ -38,18 +38,23 @@ class Shipped:
 
 
 def ship(context: SparkContext, modules: Iterable[str], folders: Sequence[str], files: Iterable[str] = ()) -> Shipped:
-    """Hand the modules and what they need of the user's own to every executor, and data files with them.
+    """Ship modules, the user's modules that they import, and data files to every executor.
+
+    Args:
+        modules: names of the user's modules.
+        folders: where they are looked up.
+        files: paths of data files, as in `model.files`.
 
     Raises:
-        ConfigError: a data file is nowhere.
-        TooLarge: they hold more than 64 MiB.
+        ConfigError: a data file can't be found.
+        TooLarge: the files have more than 64 MiB together.
     """
     found = content(modules, folders, files)
     if not found:
         return Shipped()
     digests = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in found.items()}
     whole = hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()[:12]
-    # Spark takes a file of a known name again only from the same place.
+    # Spark accepts a file of a known name again only from the same path.
     archive = _archives() / f"sparktrain_code_{whole}.zip"
     pack(archive, found)
     context.addPyFile(str(archive))

@@ -1,4 +1,4 @@
-"""Counts the tasks of Spark's running stages, for the line that a person sees."""
+"""Counts the tasks of Spark's running stages, for the progress line."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pyspark import SparkContext
 
 
 def count_tasks(context: SparkContext) -> tuple[int, int] | None:
-    """Return how many tasks of the stages that run now are done, and how many there are; None where the JVM is gone."""
+    """Return (done, all) tasks of the stages that are running; None if the JVM is gone."""
     try:
         tracker = context.statusTracker()
         stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]

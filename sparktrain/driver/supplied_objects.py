@@ -14,11 +14,11 @@ from sparktrain.data import Prepared
 
 @dataclass(frozen=True)
 class SuppliedObjects:
-    """What a program hands over in place of the configuration's names.
+    """Objects that a program passes in place of names in the configuration.
 
     Attributes:
         frame: the rows, in place of data.path, table, sql or prepared.
-        prepared: rows that are prepared already, in place of the whole section data but features, label and weight.
+        prepared: rows that are prepared already, in place of the whole section `data` except features, label and weight.
         pipeline: a Spark ML Pipeline, fitted on the training rows, or a PipelineModel, in place of data.pipeline.
         model: a function that returns a compiled model, or a compiled model.
         preprocess: DataFrame, **args -> DataFrame.
@@ -34,5 +34,5 @@ class SuppliedObjects:
 
     @property
     def functions(self) -> tuple[Any, ...]:
-        """What of it is called; None for what isn't given."""
+        """preprocess, model and callbacks; None for each that isn't passed."""
         return self.preprocess, self.model, self.callbacks

@@ -1,4 +1,4 @@
-"""Timings and counters of a run, collected from its messages, and the summary made of them."""
+"""Collects timings and counters from a run's messages and makes its summary from them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,15 @@ from sparktrain.usercode.modules import modules_needed
 
 
 class RunTimeline:
-    """How a run goes, as far as its numbers need it.
+    """Timings and counters collected from a run's messages.
 
     Attributes:
-        seconds: of each phase of the driver, by its name.
-        joined: what each part's worker said when it had its rows.
-        since: when the first attempt began, in seconds since 1970.
-
-    Args:
-        workers: how many train; 0 until there are slots for them.
+        workers: the number of workers; 0 until there are slots for them.
         copies: how many workers have each training row.
-        attempts: how many were begun.
+        attempts: how many attempts were begun.
+        since: when the first attempt began, in seconds since 1970.
+        seconds: the seconds of each phase of the driver, by its name.
+        joined: the message of each part's worker that had all its rows.
     """
 
     def __init__(self) -> None:
@@ -42,23 +40,25 @@ class RunTimeline:
         self._started = time.monotonic()
         self._epoch_seconds: list[float] = []
         self._metrics: dict[str, float] = {}  # of the last epoch
-        self._moments: dict[str, float] = {}  # when each was last seen
+        self._moments: dict[str, float] = {}  # when each event last occurred
 
     def begin_attempt(self) -> None:
+        """Count an attempt, and note the time of the first."""
         self.attempts += 1
         self.since = self.since or time.time()
 
     def again(self) -> None:
-        """Another attempt begins: it takes the last one's place, but for what it doesn't do again."""
+        """Forget the last attempt's messages and times; what isn't done again, such as the preparation, stays."""
         self.joined.clear()
         self._moments.clear()
         self._epoch_seconds.clear()
 
     def mark(self, name: str) -> None:
+        """Record that an event occurs now."""
         self._moments[name] = time.monotonic()
 
     def message(self, part: int, message: Message) -> None:
-        """Take notice of what a worker told."""
+        """Record a message of a part's worker."""
         if isinstance(message, Joined):
             self.joined[part] = message
             self.mark("joined")
@@ -77,11 +77,11 @@ class RunTimeline:
 
     @property
     def rows(self) -> int:
-        """Training rows, as far as the workers have told."""
+        """Training rows of the workers that have joined so far."""
         return sum(joined.training_rows for joined in list(self.joined.values())) // self.copies
 
     def so_far(self, run: str, job: Job) -> Result:
-        """How the run would be told of now; from any thread."""
+        """Return the result so far, with status running; may be called from any thread."""
         return Result(
             run=run,
             status="running",
@@ -95,10 +95,10 @@ class RunTimeline:
         )
 
     def class_counts(self, labels: Sequence[Any] | None) -> dict[Any, int] | None:
-        """Training rows of each class, as the workers have them; None where the label has no classes.
+        """Return the training rows of each class, as the workers counted them; None if the label has no classes.
 
         Args:
-            labels: what the class numbers stand for; None where they are the labels.
+            labels: the classes by their numbers; None if the labels are the numbers themselves.
         """
         counted = label_counts([joined.labels for joined in self.joined.values()])
         if counted is None:
@@ -109,14 +109,14 @@ class RunTimeline:
         return {label: rows.get(number, 0) for number, label in enumerate(labels)}
 
     def leader(self) -> int:
-        """The part whose worker has rank 0."""
+        """Return the part whose worker has rank 0."""
         return next(part for part, joined in self.joined.items() if joined.rank == 0)
 
     def summary(self, run: str, job: Job, finished: Sequence[Finished], prepared: Prepared) -> Summary:
         """Return the summary of a run that has been trained.
 
         Args:
-            finished: how each part's worker ended.
+            finished: each worker's last message, by part.
         """
         last = self._moments
         saving = last.get("save", last["end"])  # a rehearsal saves nothing
@@ -157,7 +157,7 @@ class RunTimeline:
         )
 
     def _checkpoint_costs(self) -> dict[str, int | float] | None:
-        """How many were written, the size of the last, and the seconds by which all held training up."""
+        """Return how many checkpoints were written, the bytes of the last, and the seconds that training waited for all."""
         if not self._checkpoints:
             return None
         held = sum(each.held for each in self._checkpoints)
@@ -167,7 +167,7 @@ class RunTimeline:
         rows = [joined.training_rows for joined in self.joined.values()]
         notes = uneven_notes(rows)
         validation = job.data.validation
-        if validation is not None and job.data.sample is None:  # of a sample it was told before the rows were taken
+        if validation is not None and job.data.sample is None:  # for a sample this was noted before sampling
             notes += share_notes(validation.fraction, self.rows, sum(each.validation_rows for each in self.joined.values()))
         return notes
 
@@ -177,10 +177,13 @@ class RunTimeline:
 
 
 def uneven_notes(rows: Sequence[int]) -> list[str]:
-    """Tell of a worker that has much more training rows than the others, which wait for it in every epoch.
+    """Return a note if one worker has over 1.3 times the mean number of training rows: the others wait for it in every epoch.
 
     Args:
         rows: training rows of each worker.
+
+    Returns:
+        No or one note.
     """
     mean = sum(rows) / len(rows)
     if max(rows) <= 1.3 * mean:
@@ -202,7 +205,7 @@ _MEANING = {
 
 
 def held_back_by(seconds: Mapping[str, float]) -> str:
-    """The longest phase, in words."""
+    """Return a phrase for the longest phase, with its share of all seconds."""
     phase = max(seconds, key=lambda name: seconds[name])
     whole = sum(seconds.values())
     return f"{_MEANING[phase]} ({seconds[phase] / whole if whole else 0:.0%} of {whole:.0f} s)"

@@ -1,4 +1,4 @@
-"""One run of a job: what is to be done, in its order."""
+"""Runs a training job: all steps of a run, in their order."""
 
 from __future__ import annotations
 
@@ -55,25 +55,25 @@ def run_job(
     display: RunDisplay | None = None,
     ended: Callable[[Result, str], object] = lambda result, details: None,
 ) -> Result:
-    """Run a job.
+    """Run a training job.
 
     Args:
-        spark: the application that it runs in.
-        job: what to do.
-        run_id: the run's name; a new one if left out. One that is finished answers with its result.
-        check: a rehearsal: pipeline, builder and one step on a few rows, nothing kept.
-        supplied: what a program hands over in place of the configuration's names.
+        spark: the application to run it in.
+        job: the job.
+        run_id: the run's id; a new one if left out. For a finished run, its result is returned.
+        check: whether to rehearse: pipeline, builder and one step on a few rows, with nothing kept.
+        supplied: objects that a program passes in place of names in the configuration.
         folders: where `module:function` is looked up; the current folder and PYTHONPATH if left out.
-        display: shows how it goes; one on standard error if left out.
-        ended: called where a run that began leaves no model, with how it ended and what more there is to show of why.
+        display: shows the progress; on standard error if left out.
+        ended: called with the result and details to show if a run that began ends without a model.
 
     Returns:
-        The result, `status` finished or checked. Its `prepared` rows stay kept on the executors until they are released;
+        The result, with `status` finished or checked. Its `prepared` rows stay on the executors until they are released;
         with `data.keep: storage` they are computed anew.
 
     Raises:
         ConfigError, InputError, NoSlots, ClusterRefused, EngineRefused, LaunchFailed, RunTaken: nothing was trained.
-        AttemptFailed, StageFailed: a worker or Spark failed; the failure names its cause.
+        AttemptFailed, StageFailed: a worker or Spark failed; the message names the cause.
     """
     check_run_id(run_id)
     where = [*(folders or search_folders()), *own_folders((supplied.model, supplied.preprocess, supplied.callbacks))]
@@ -83,7 +83,7 @@ def run_job(
 
 
 class _TrainingRun:
-    """One run of a job.
+    """One run of a training job.
 
     Args:
         ended: see `run_job`.
@@ -94,6 +94,7 @@ class _TrainingRun:
         self._parent: ParentRun | None = None
 
     def execute(self) -> Result:
+        """Train, rehearse or publish, as far as earlier drivers of the run have left something to do; return the result."""
         run = self._run
         summary = run.folder.finished_summary() if not run.rehearsal else None
         if summary is not None:
@@ -105,21 +106,21 @@ class _TrainingRun:
                 return self._publish_only()
             if life.earlier is not None:
                 self._resume(life.earlier)
-            run.display.tidy(run.folder.forget_old, "what is old of runs that failed is still there")
+            run.display.tidy(run.folder.forget_old, "the files of old runs that failed were not removed")
             workers = WorkerSlots(run)
-            life.finally_do(workers.release, "what the run had asked of the cluster is not given back")
+            life.finally_do(workers.release, "the run's executors were not given back to the cluster")
             with releasing_on_error(run.display) as rows:
                 with life.reported(run.hadoop, self._status):
                     trained = self._train(life, workers, rows)
                     if run.rehearsal:
                         return self._checked(trained)
-                    run.display.step("keeping the run")
+                    run.display.step("writing the run's files")
                     history = self._keep(trained)
                     if run.job.data.keep == "storage":
-                        trained.prepared.release()  # where it was stored there is nothing left
+                        trained.prepared.release()  # its stored files were removed
                 life.publish(trained.summary)
             run.display.tidy(
-                lambda: show_end(run.display.console, trained.summary.content(), run.folder.final.url), "no table is shown"
+                lambda: show_end(run.display.console, trained.summary.content(), run.folder.final.url), "the table can't be shown"
             )
             return self._finished(trained.summary.content(), history, trained.prepared)
 
@@ -167,7 +168,7 @@ class _TrainingRun:
         return _Trained(prepared, finished, summary, shipped.digests)
 
     def _model(self) -> ModelSource:
-        """Where the child finds the model; with `model.load` this settles `_parent`, too."""
+        """Return where the child process gets the model from; with `model.load`, also set `_parent`."""
         run = self._run
         model = run.supplied.model
         if model is not None and callable(getattr(model, "train_on_batch", None)):
@@ -181,23 +182,23 @@ class _TrainingRun:
         return from_parent(self._parent, run.job, run.search)
 
     def _publish_only(self) -> Result:
-        """Publish what an earlier driver of this run had complete."""
+        """Publish the run that an earlier driver had completed."""
         folder = self._run.folder
-        self._run.display.note(f"run {self._run.id} was complete, but for its publishing")
+        self._run.display.note(f"run {self._run.id} was complete, but not published")
         folder.publish()
         summary = folder.finished_summary()
         assert summary is not None  # it was published just now
         return self._finished(summary, self._saved_history())
 
     def _resume(self, earlier: str) -> None:
-        """Go on with what an earlier driver of this run has left."""
+        """Resume from the files that an earlier driver of this run has left."""
         staged = self._run.folder.staged
-        if not staged.exists(f"{KEPT}/{SUMMARY}"):  # half written, and prepared again
+        if not staged.exists(f"{KEPT}/{SUMMARY}"):  # incomplete: the rows are prepared again
             staged.remove(KEPT, recursive=True)
-        self._run.display.note(f"going on with run {self._run.id}: {earlier}")
+        self._run.display.note(f"resuming run {self._run.id}: {earlier}")
 
     def _keep(self, trained: _Trained) -> dict[str, list[float]]:
-        """Write what belongs to the trained model, and return its history."""
+        """Check the model, write the files beside it, and return its history."""
         run = self._run
         run.folder.check()
         leader = trained.finished[run.timeline.leader()]
@@ -210,7 +211,7 @@ class _TrainingRun:
         return leader.history
 
     def _status(self) -> dict[str, Any]:
-        """What status.json holds."""
+        """Return the content of status.json."""
         return {**self._run.timeline.so_far(self._run.id, self._run.job).to_dict(), **self._run.display.progress.content()}
 
     def _end(self, error: BaseException) -> tuple[Result, str]:
@@ -240,11 +241,11 @@ class _TrainingRun:
 
 @dataclass(frozen=True)
 class _Trained:
-    """What training came to.
+    """The outcome of the training.
 
     Attributes:
-        finished: how each part's worker ended.
-        summary: what summary.json is to hold.
+        finished: each worker's last message, by part.
+        summary: the content for summary.json.
         code: the SHA-256 of each of the user's files that were shipped.
     """
 

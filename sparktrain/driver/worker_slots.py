@@ -1,4 +1,4 @@
-"""Executors for a run's workers: gathered, and given back at its end."""
+"""Gathers the executors for a run's workers, and gives them back at its end."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class WorkerSlots:
         self._lease = executor_lease(run.spark, run.job.name, run.hadoop, run.display.note)
 
     def gather(self) -> Slots:
-        """Wait for room for the workers; how many they are, in the run's job, is settled by it.
+        """Wait for slots for the workers, set their number in the run's job, and return the slots.
 
         Raises:
-            NoSlots: the application hasn't the executors.
-            ConfigError, ClusterRefused: they can't be used.
+            NoSlots: the application doesn't get enough executors in time.
+            ConfigError, ClusterRefused: the executors can't be used.
         """
         run, begun = self._run, time.monotonic()
         asked = run.asked.training.workers
@@ -34,12 +34,12 @@ class WorkerSlots:
         run.job = run.job.model_copy(update={"training": run.job.training.model_copy(update={"workers": workers})})
         run.timeline.workers, run.timeline.copies = workers, workers if run.all_rows_each else 1
         run.timeline.seconds["slots"] += time.monotonic() - begun
-        worker_gpus(run.job.training.gpus_per_worker, slots)  # refused before any row is read
+        worker_gpus(run.job.training.gpus_per_worker, slots)  # raises, if at all, before any row is read
         check_python(run.spark.sparkContext, slots, run.job.training.engine)
         return slots
 
     def release(self) -> None:
-        """Give back what was asked of the cluster."""
+        """Give the lease and the executors back to the cluster."""
         if self._lease is not None:
             self._lease.end()
         self._executors.release()

@@ -1,4 +1,4 @@
-"""What the workers are told of the rows and the classes: pure functions of the job and the prepared frame."""
+"""Specifies the workers' training, from the job and the prepared frame: layout of the rows, class weights, Fit. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from sparktrain.interfaces.messages import Fit, Source
 
 
 def class_weights(training: Training, labels: Sequence | None) -> dict[int, float] | None:
-    """The weight of each class by its index, as Keras takes it.
+    """Return the weight of each class by its index, as Keras expects it; None if the job has no class weights.
 
     Args:
-        labels: what the indices stand for, by `label.classes` or by the pipeline that numbered them; None where the
-            labels are their own indices.
+        labels: the classes by their indices, from `label.classes` or the pipeline; None if the labels are the indices.
 
     Raises:
-        ConfigError: a label that isn't among them.
+        ConfigError: the job weights a label that isn't among them.
     """
     if training.class_weight is None:
         return None
@@ -38,10 +37,10 @@ def class_weights(training: Training, labels: Sequence | None) -> dict[int, floa
 
 
 def refuse_unvalidated(training: Training, prepared: Prepared) -> None:
-    """See that a frame read by `data.prepared` has the validation rows that the job goes by.
+    """Check that a frame read by `data.prepared` has validation rows if the job's `save` or early stopping needs them.
 
     Raises:
-        ConfigError: it has none.
+        ConfigError: the frame has none.
     """
     stop = training.early_stopping
     asked = [
@@ -50,16 +49,17 @@ def refuse_unvalidated(training: Training, prepared: Prepared) -> None:
     ]
     if asked and not prepared.validation_rows:
         assert prepared.origin is not None  # what was read by `data.prepared` has one
-        came = f"the frame at {prepared.origin['url']} has no validation rows to go by"
-        hint = "set data.validation where it is prepared, or go by the training rows"
+        came = f"the frame at {prepared.origin['url']} has no validation rows"
+        hint = "set data.validation where the rows are prepared, or use metrics of the training rows"
         raise ConfigError([Problem(key, came, "a data.prepared that has some", hint) for key in asked])
 
 
 def layout(data: Data, classes: Sequence | None, sent: Mapping[str, str | None]) -> feed.Layout:
-    """What a row of the prepared frame is to the model.
+    """Return how the columns of the prepared frame map to the model's inputs, label and weight.
 
     Args:
-        sent: how the frame's columns go to Python, as `data.pack` says.
+        classes: the label's classes in the order of the model's outputs; None if the label holds numbers.
+        sent: how the frame's columns are sent to Python, from `data.pack`.
     """
     return feed.Layout(
         inputs=tuple(
@@ -82,14 +82,14 @@ def layout(data: Data, classes: Sequence | None, sent: Mapping[str, str | None])
 
 
 def refuse_unfit_types(data: Data, schema: StructType, classes: Sequence | None) -> None:
-    """See that the types of the frame's columns can be trained on, as far as they tell.
+    """Check that the types of the frame's columns can be trained on.
 
     Args:
-        schema: of columns that training needs, or of some of them.
-        classes: what the label column holds, in the order of the model's outputs; None where it holds numbers.
+        schema: the schema of columns that training needs, or of some of them.
+        classes: the label's classes in the order of the model's outputs; None if the label holds numbers.
 
     Raises:
-        UnfitColumn: a column's can't.
+        UnfitColumn: a column has a type that can't be trained on.
     """
     kinds = {}
     for field in schema.fields:
@@ -97,8 +97,8 @@ def refuse_unfit_types(data: Data, schema: StructType, classes: Sequence | None)
             kinds[field.name] = arrow_type(field.dataType)
         except PySparkException as error:
             raise UnfitColumn(
-                f"column {field.name!r} ({field.dataType.simpleString()}): Spark can't hand this type to Python. "
-                "Turn it into numbers in data.preprocess."
+                f"column {field.name!r} ({field.dataType.simpleString()}): Spark can't send this type to Python. "
+                "Convert it to numbers in data.preprocess."
             ) from error
     try:
         feed.check_types(layout(data, classes, {}), kinds)
@@ -107,10 +107,10 @@ def refuse_unfit_types(data: Data, schema: StructType, classes: Sequence | None)
 
 
 def rows_of_each(prepared: Prepared, workers: int, whole: bool) -> int | None:
-    """About how many rows each worker will hold; None where they were not counted.
+    """Return about how many rows each worker will hold; None if they were not counted.
 
     Args:
-        whole: whether each has all training rows.
+        whole: whether each worker has all training rows.
     """
     if prepared.rows is None or prepared.validation_rows is None:
         return None
@@ -131,15 +131,15 @@ def fit_of(
     since: float,
     rehearsal: bool,
 ) -> Fit:
-    """Return how an attempt trains.
+    """Return how an attempt trains, as the message to its child processes.
 
     Args:
         sizes: rows a step of each worker.
         labels: as for `class_weights`.
-        resume: the checkpoint to resume from.
-        callbacks: the user's, for the child to load.
+        resume: the checkpoint to resume from; None to start from the beginning.
+        callbacks: where the child process loads the user's callbacks from.
         since: when the first attempt began, in seconds since 1970.
-        rehearsal: whether one step is to be made, and nothing kept.
+        rehearsal: whether to make one step only, and keep nothing.
     """
     training, limit = job.training, job.training.limit
     return Fit(

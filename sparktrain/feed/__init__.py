@@ -1,6 +1,6 @@
-"""Arrow batches to segments on local disk, and segments to batches of named NumPy arrays by a pure schedule.
+"""Writes Arrow batches to segments on local disk, and reads these as batches of named NumPy arrays by a pure schedule.
 
-Knows neither Spark nor a framework. Filling: `SegmentWriter`; agreeing with the other parts: `agree_through`; reading: `Shard`.
+Uses neither Spark nor a framework. Filling: `SegmentWriter`; agreement with the other parts: `agree_through`; reading: `Shard`.
 """
 
 from sparktrain.feed.agreement import agree, agree_through, label_counts

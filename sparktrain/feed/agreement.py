@@ -1,4 +1,4 @@
-"""What all parts agree on once each has filled its segments."""
+"""Finds what all parts agree on once each has filled its segments: shapes, dtypes and counts."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from sparktrain.feed.errors import BadInput, NoRows
 from sparktrain.feed.filled import Filled
 from sparktrain.feed.labels import MOST_CLASSES
 
-_SHOWN = 4  # descriptions that are compared, and parts that an error names, of each kind
+_SHOWN = 4  # different descriptions that are compared at most, and parts that an error names for each
 
 
 def agree(filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Find what the parts have in common, where all of them are at hand.
+    """Return what the parts have in common, given the descriptions of all of them.
 
     Args:
-        filled: `Filled.to_json` of every part, in the order of the parts. A part without rows takes over the shapes
-            of the others.
+        filled: `Filled.to_json` of every part, by part. A part without rows gets the shapes of the others.
 
     Returns:
-        JSON: "inputs" {name: {"shape", "dtype"}} and "label" {"shape", "dtype"} of one row, "label_range"
-        [least, greatest], "more_label_ranges" of the labels of further outputs, "weighted", "counts", "digests" and "validation_counts"
-        of each part, "bytes" of all segments.
+        For JSON: "inputs" {name: {"shape", "dtype"}} and "label" {"shape", "dtype"} of one row, "label_range"
+        [least, greatest], "more_label_ranges" of the labels of further outputs, "weighted", "counts", "digests" and
+        "validation_counts" of each part, "bytes" of all segments.
 
     Raises:
         BadInput: the parts have rows of different shapes.
@@ -39,21 +38,21 @@ def agree(filled: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def agree_through(gather: Callable[[str], list[str]], part: int, filled: Filled) -> dict[str, Any]:
-    """Find what the parts have in common, where each knows only its own.
+    """Return what the parts have in common, where each part has only its own description. Collective.
 
-    What a row is, column by column, goes through `gather` only where some part doesn't know it or parts differ, and
-    then once: with 10,000 columns it is half a megabyte.
+    The description of a row's columns is exchanged only if a part has no rows or parts differ, and then once: with 10,000
+    columns it is half a megabyte.
 
     Args:
-        gather: hands a string of every part to every part, in the order of the parts; called once or twice.
+        gather: exchanges strings: given this part's, it returns every part's, by part; called once or twice.
         part: this part's number.
-        filled: what it has.
+        filled: this part's description.
 
     Returns:
         See `agree`; the same on every part.
 
     Raises:
-        BadInput, NoRows: see `agree`; on every part.
+        BadInput, NoRows: see `agree`; raised on every part.
     """
     summaries = [json.loads(text) for text in gather(json.dumps(_summary(filled)))]
     first = _first_of_each(summaries)
@@ -65,7 +64,7 @@ def agree_through(gather: Callable[[str], list[str]], part: int, filled: Filled)
 
 
 def _summary(filled: Filled) -> dict[str, Any]:
-    """A part in a few hundred bytes, whatever its columns are; digest: None where it has no rows."""
+    """Return a summary of a part in a few hundred bytes; its digest of the columns is None if the part has no rows."""
     return {
         "digest": None if filled.inputs is None else hashlib.sha256(_dumped(_description(filled))).hexdigest(),
         "rows": filled.rows,
@@ -78,7 +77,7 @@ def _summary(filled: Filled) -> dict[str, Any]:
 
 
 def _description(filled: Filled) -> dict[str, Any]:
-    """What one row is, column by column."""
+    """Return the description of one row's columns."""
     return {"inputs": filled.inputs, "label": filled.label}
 
 
@@ -87,7 +86,7 @@ def _dumped(described: dict[str, Any]) -> bytes:
 
 
 def _first_of_each(summaries: Sequence[dict[str, Any]]) -> list[int]:
-    """The first part of each description, a few at most."""
+    """Return the first part with each distinct description, at most 4."""
     first: dict[str, int] = {}
     for number, part in enumerate(summaries):
         if part["digest"] is not None:
@@ -96,17 +95,18 @@ def _first_of_each(summaries: Sequence[dict[str, Any]]) -> list[int]:
 
 
 def _agreement(summaries: Sequence[dict[str, Any]], descriptions: Mapping[int, dict[str, Any]]) -> dict[str, Any]:
-    """What `agree` returns.
+    """Return the result of `agree`.
 
     Args:
-        descriptions: of the first part of each kind.
+        summaries: the summary of each part.
+        descriptions: the distinct descriptions, each by the first part that has it.
     """
     counts = [part["rows"] for part in summaries]
     validation_counts = [part["validation_rows"] for part in summaries]
     if not sum(counts):
         raise NoRows(
             f"no training rows: all {len(summaries)} parts are empty, with {sum(validation_counts):,} validation rows. "
-            "Look at data.path, data.where, data.preprocess, data.sample and data.validation for what leaves none."
+            "Check which of data.path, data.where, data.preprocess, data.sample and data.validation leaves none."
         )
     known = [
         (descriptions[number], [other for other, part in enumerate(summaries) if part["digest"] == summaries[number]["digest"]])
@@ -141,7 +141,7 @@ def label_counts(counts: Sequence[list[list[int]] | None]) -> list[list[int]] | 
         counts: `Filled.label_counts` of every part.
 
     Returns:
-        [label, rows] in the labels' order; None where they are too many, or no whole numbers, so no classes.
+        [label, rows] in the labels' order; None if there are too many, or they are no whole numbers, so no classes.
     """
     total: Counter[int] = Counter()
     for part in counts:
@@ -158,7 +158,7 @@ def _input_column(name: str, index: int) -> Callable[[dict[str, Any]], dict[str,
 
 
 def _check_same(known: Sequence[tuple[dict[str, Any], list[int]]], look: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Refuse a column, which `look` finds in a description, that isn't the same in all of them."""
+    """Raise BadInput if a column, which `look` returns from a description, isn't the same in all of them."""
     first = look(known[0][0])
     kinds: dict[str, list[int]] = {}
     for described, numbers in known:

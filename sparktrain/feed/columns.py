@@ -1,4 +1,4 @@
-"""Arrow columns, as Spark hands them over, to dense NumPy arrays."""
+"""Converts Arrow columns from Spark to dense, checked NumPy arrays."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DROP_OR_FILL = "Drop such rows with data.where, or fill them in data.preprocess
 
 
 def element_dtype(column: str, kind: pa.DataType) -> np.dtype:
-    """The dtype in which the model gets a column's numbers.
+    """Return the dtype of a column's values for the model.
 
     | Spark | model |
     | --- | --- |
@@ -31,7 +31,7 @@ def element_dtype(column: str, kind: pa.DataType) -> np.dtype:
     | arrays, nested ones too | as their elements |
 
     Raises:
-        BadInput: a model can't be fed with the type.
+        BadInput: models have no dtype for the type.
     """
     leaf = kind
     while _is_list(leaf):
@@ -48,11 +48,11 @@ def element_dtype(column: str, kind: pa.DataType) -> np.dtype:
     if is_string(leaf):
         return strings.DTYPE
     if types.is_temporal(leaf):
-        hint = "Turn it into numbers in data.preprocess (dayofyear, hour, unix_timestamp, a difference of times)."
+        hint = "Convert it to numbers in data.preprocess (dayofyear, hour, unix_timestamp, a difference of times)."
     elif types.is_struct(leaf) or types.is_map(leaf):
         hint = "Take the numbers out of it in data.preprocess, or assemble them with VectorAssembler."
     else:
-        hint = "Turn it into numbers in data.preprocess or data.pipeline."
+        hint = "Convert it to numbers in data.preprocess or data.pipeline."
     raise BadInput(
         f"column {column!r} ({kind}): a model can't be fed with this type; expected numbers, booleans, strings, "
         f"arrays of them or Spark ML vectors. {hint}"
@@ -60,10 +60,10 @@ def element_dtype(column: str, kind: pa.DataType) -> np.dtype:
 
 
 def input_dtypes(source: Input, kinds: Sequence[pa.DataType]) -> list[np.dtype]:
-    """The dtype of each of an input's columns, from their types.
+    """Return the dtype of each of an input's columns, from their types.
 
     Raises:
-        BadInput: a model can't be fed with a type, or not with these types in one input.
+        BadInput: models have no dtype for a type, or an input can't have these types together.
     """
     dtypes = [element_dtype(column.name, kind) for column, kind in zip(source.columns, kinds)]
     if len({dtype == strings.DTYPE for dtype in dtypes}) > 1:
@@ -76,11 +76,11 @@ def input_dtypes(source: Input, kinds: Sequence[pa.DataType]) -> list[np.dtype]:
 
 
 def joined(parts: Sequence[tuple[tuple[int, ...], np.dtype]], shape_given: bool) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and dtype of one row of an input, from those of its columns.
+    """Return the shape and dtype of one row of an input, from those of its columns.
 
-    One column stays as it is; a single number becomes (1,) unless its shape was given. Several are flattened and
-    concatenated in their common dtype: the one that all have; int64 for int32 with int64; else, booleans among
-    them always, float32. Strings stay strings.
+    A single column is unchanged, except that a number becomes (1,) unless its shape was given. Several columns are flattened
+    and concatenated in a common dtype: their own if all are the same; int64 for int32 with int64; else, and always with
+    booleans, float32. Strings stay strings.
     """
     if len(parts) == 1:
         shape, dtype = parts[0]
@@ -94,10 +94,10 @@ def joined(parts: Sequence[tuple[tuple[int, ...], np.dtype]], shape_given: bool)
 
 
 def runs(kinds: Sequence[pa.DataType], shapes: Sequence[tuple[int, ...]]) -> tuple[tuple[int, int], ...]:
-    """Group the columns of an input: neighbours of one numeric type, a number a row, are converted together by `numbers`.
+    """Group the columns of an input: neighbours of the same numeric type with one number a row are converted together.
 
     Returns:
-        (first, one past the last) of each group, in order; a column that is none of these is a group of its own.
+        (first, one past the last) of each group, in order; any other column is a group by itself.
     """
 
     def alike(kind: pa.DataType, shape: tuple[int, ...]) -> bool:
@@ -113,10 +113,10 @@ def runs(kinds: Sequence[pa.DataType], shapes: Sequence[tuple[int, ...]]) -> tup
 
 
 def numbers(batch: pa.RecordBatch, dtype: np.dtype) -> np.ndarray | None:
-    """Columns of one numeric type as one array, at a hundredth of what `dense` takes for each of many columns.
+    """Convert columns of one numeric type to one array, in a hundredth of the time that `dense` takes for many columns.
 
     Returns:
-        Array [n, columns] of the dtype, or None where a value can't be trained on: `dense` tells which one.
+        Array [n, columns] of the dtype; None if a value can't be trained on, so that `dense` reports which one.
     """
     if any(column.null_count for column in batch.columns):
         return None
@@ -126,23 +126,24 @@ def numbers(batch: pa.RecordBatch, dtype: np.dtype) -> np.ndarray | None:
 
 
 def check_padding(column: Column, kind: pa.DataType) -> None:
-    """Raise `BadInput` where padding is asked for what is no array."""
+    """Raise `BadInput` if a column that is no array is to be padded."""
     if column.length is not None and not _is_list(kind):
         raise _not_to_be_padded(kind, column)
 
 
 def row_shape(array: pa.Array, column: Column) -> tuple[int, ...] | None:
-    """Shape of one row of a column: the one given, or that of its first row. Values are not looked at.
+    """Return the shape of one row of a column: the configured one, or that of its first row. Values are not checked.
 
     Args:
         array: the column in a batch of at least one row.
+        column: the column's configuration.
 
     Returns:
-        The shape, or None where all rows are empty sequences of arrays whose own shape is still to be seen.
+        The shape; None if all rows are empty sequences of arrays, whose shape isn't known yet.
 
     Raises:
         Fault: a row is null.
-        BadInput: padding was asked for what is no array.
+        BadInput: a column that is no array is to be padded.
     """
     refuse_nulls(array)
     if column.shape is not None:
@@ -166,16 +167,16 @@ def _first_shape(array: pa.Array) -> tuple[int, ...]:
 
 
 def dense(array: pa.Array, column: Column, shape: tuple[int, ...]) -> np.ndarray:
-    """Rows of one column as a dense, checked array.
+    """Convert the rows of a column to a dense array, and check them.
 
     Args:
         array: the column's rows.
-        column: how the model gets it.
-        shape: of one row, as `row_shape` found it.
+        column: the column's configuration.
+        shape: the shape of one row, from `row_shape`.
 
     Returns:
-        Array [n, *shape] of the dtype that `element_dtype` tells, numbers finite throughout. A view of the Arrow buffer
-        where neither padding nor a cast was needed.
+        Array [n, *shape] of the dtype from `element_dtype`, with finite numbers only. A view of the Arrow buffer if
+        neither padding nor a cast was needed.
 
     Raises:
         Fault: nulls, NaN, infinities, rows of different shapes.
@@ -261,7 +262,7 @@ def _padded_elements(
     offsets = np.concatenate([[0], np.cumsum(_lengths(array), dtype=np.int64)])
     if offsets[-1]:
         return _of_elements(array, offsets), offsets
-    # Only empty sequences: what their elements would look like is known from other rows or from the shape given.
+    # Only empty sequences: the shape of their elements is known from other rows or from the configuration.
     inner = shape[1:] if shape[0] == length else (math.prod(shape) // length,)
     return np.empty((0, *inner), dtype), offsets
 

@@ -1,4 +1,4 @@
-"""Which of a worker's local disks takes its next file."""
+"""Chooses which of a worker's local disks gets its next file."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pathlib import Path
 
 
 def choose(size: int, free: Sequence[int], written: Sequence[int], workers: Sequence[int], first: int) -> int | None:
-    """Choose the disk of a worker's next file: the one of which it has used the least of its share.
+    """Choose the disk for a worker's next file: the one of whose share it has used the least.
 
-    Each disk is so filled in proportion to the room that it has for this worker, and large disks get more files than small
-    ones. Workers that start together start on different disks.
+    Each disk is thus filled in proportion to its room for this worker, so that large disks get more files than small ones.
+    Workers that start together start on different disks.
 
     Args:
-        size: bytes of the file.
+        size: the file's bytes.
         free: bytes that may still be written to each disk.
         written: bytes that this worker has written to each disk.
         workers: how many workers share each disk, this one included.
         first: this worker's number among those of its host, from 0.
 
     Returns:
-        The disk's number, or None where no disk has room.
+        The disk's number; None if no disk has room.
     """
 
     def used(disk: int) -> tuple[float, int]:
@@ -35,10 +35,10 @@ def choose(size: int, free: Sequence[int], written: Sequence[int], workers: Sequ
 
 @dataclass
 class Disk:
-    """A folder of one worker on a disk of its own.
+    """A local disk, as one worker uses it.
 
     Attributes:
-        folder: where the worker's files go.
+        folder: the worker's folder on the disk.
         spare: bytes of the disk that are left free.
         workers: how many workers write to the disk.
         written: bytes of the worker's files on it.
@@ -51,7 +51,7 @@ class Disk:
 
     @property
     def free(self) -> int:
-        """Bytes that may still be written to the disk, by all who do."""
+        """Bytes that may still be written to the disk, by all workers together."""
         return max(0, shutil.disk_usage(self.folder).free - self.spare)
 
 
@@ -73,17 +73,17 @@ class Disks:
 
     @property
     def room(self) -> int:
-        """Bytes that this worker may still write: of each disk, the part that is left to it beside the other workers."""
+        """Bytes that this worker may still write: its share of what is free on each disk."""
         return sum(disk.free // disk.workers for disk in self._disks)
 
     def take(self, size: int) -> int:
-        """Choose the disk for a file of so many bytes, which then counts as written.
+        """Choose the disk for a file of `size` bytes, and count them as written.
 
         Returns:
             The disk's number among `folders`.
 
         Raises:
-            OSError: ENOSPC, no disk has room for it.
+            OSError: ENOSPC: no disk has room for it.
         """
         disk = choose(
             size,
@@ -98,5 +98,5 @@ class Disks:
         return disk
 
     def give_back(self, disk: int, size: int) -> None:
-        """Count bytes as written no longer: their file is deleted."""
+        """Subtract the bytes of a deleted file from those written."""
         self._disks[disk].written -= size

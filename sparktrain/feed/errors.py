@@ -1,30 +1,30 @@
-"""What is wrong with rows that can't be trained on."""
+"""The errors for rows that can't be trained on."""
 
 from __future__ import annotations
 
 
 class BadInput(ValueError):
-    """Rows that can't be trained on. The message names the column, its type, what came and what to do.
+    """Raised for rows that can't be trained on. The message names the column, its type, what came and what to do.
 
     Attributes:
-        row: the first of them, counted within the rows that were looked at together; None where it is none alone.
+        row: the first of them, by its index in the batch that was checked; None if no single row is wrong.
     """
 
     row: int | None = None
 
 
 class NoRows(BadInput):
-    """No part has a training row."""
+    """Raised where no part has a training row."""
 
 
 class Fault(Exception):
-    """Something wrong with values of one column, found where neither the column nor earlier batches are known.
+    """Raised for wrong values in an array, by code that knows neither the column nor earlier batches.
 
     Attributes:
-        row: the first offending row, counted within the array that was looked at.
-        value: that row's offending value, as a user would know it.
-        count: how many there are in the array.
-        wrong: what is wrong with it, read after the value.
+        row: the index of the first wrong row in the array.
+        value: that row's wrong value, as a user would recognise it.
+        count: the number of wrong rows in the array.
+        wrong: a phrase for what is wrong, which follows the value in the message.
         hint: what to do.
     """
 
@@ -33,11 +33,18 @@ class Fault(Exception):
         self.row, self.value, self.count, self.wrong, self.hint = row, value, count, wrong, hint
 
     def within(self, row: int) -> Fault:
-        """The same fault of an element, told of the row that holds the element."""
+        """Return the same fault for the row that has the wrong element."""
         return Fault(row, self.value, self.count, self.wrong, self.hint)
 
     def told(self, column: str, kind: str, rows_before: int, rows: int) -> BadInput:
-        """The fault as a user reads it, found in `rows` rows that came after `rows_before` good ones."""
+        """Return the error for the user, for a fault in `rows` rows that follow `rows_before` valid ones.
+
+        Args:
+            column: the column's name.
+            kind: the column's type.
+            rows_before: valid rows before the array.
+            rows: rows of the array.
+        """
         error = BadInput(
             f"column {column!r} ({kind}): {self.value} {self.wrong}; first at row {rows_before + self.row:,} of this "
             f"part, {self.count:,} such in the {rows_before + rows:,} rows read so far. {self.hint}"

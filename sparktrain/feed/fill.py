@@ -1,4 +1,4 @@
-"""Filling: record batches, as Spark's mapInArrow gives them, to segments of dense rows."""
+"""Fills segments: converts record batches from Spark's mapInArrow to dense rows, and writes them."""
 
 from __future__ import annotations
 
@@ -22,32 +22,30 @@ from sparktrain.feed.row_condition import row_condition
 from sparktrain.feed.spool import DISK
 from sparktrain.feed.store import INPUT, LABEL, ORDER, WEIGHT, Field, Store
 
-_CHUNK_BYTES = 1 << 20  # converted at once: stays in the processor's cache from check to copy
-_CHUNK_ROWS = 1 << 12  # of wide rows, up to
-_WIDE_CHUNK_BYTES = 16 << 20  # of them: each chunk costs some microseconds a column
-_EXACT = 1 << 24  # up to it float32 has every whole number
-_MOST_ROWS = 1 << 18  # of a segment: bounds the row numbers that reading shuffles
+_CHUNK_BYTES = 1 << 20  # converted at once: they stay in the processor's cache from check to copy
+_CHUNK_ROWS = 1 << 12  # rows converted at once at most, if they are wide
+_WIDE_CHUNK_BYTES = 16 << 20  # of wide rows, as each chunk costs some microseconds a column
+_EXACT = 1 << 24  # up to this, float32 has every whole number
+_MOST_ROWS = 1 << 18  # in a segment, to limit the row numbers that are shuffled when reading
 
 
 class SegmentWriter:
-    """Writes one part's rows to segments, checking each value on its way.
+    """Writes one part's rows to segments, and checks each value.
 
-    Dtypes are those that Keras users expect (`columns.element_dtype`): floats, doubles, decimals and ML vectors
-    become float32, whole numbers int32 or int64, booleans stay; `columns.joined` tells what several columns to one
-    input become. Labels: int32 class numbers where the layout has classes, else as inputs are; one number a row has
-    the shape (). Weights: float32, at least 0.
+    Dtypes are those that Keras users expect (`columns.element_dtype`): floats, doubles, decimals and ML vectors become
+    float32, whole numbers int32 or int64, booleans bool, strings and bytes arrays of bytes; several columns of one input are
+    joined by `columns.joined`. Labels are int32 class numbers if the layout has classes, else like inputs; one number a row
+    has the shape (). Weights are float32, at least 0.
 
-    Strings and bytes become arrays of bytes.
-
-    At most one segment of rows is held in memory, beside the batch that is being written. Where the layout names an
-    `order`, they get it when the writer is closed: in memory, where a second copy of a field is made, or, of more rows
-    than a segment has, by writing all a second time.
+    At most one segment of rows is held in memory, beside the batch that is being written. If the layout names an `order`,
+    rows are put in it when the writer is closed: in memory, with a second copy of a field, or, if there are more rows than
+    a segment has, by writing all of them a second time.
 
     Args:
-        folder: an empty or missing local folder; or several, each on a disk of its own, over which the segments are spread.
-        layout: which columns become what.
-        segment_bytes: a segment is no larger, unless a single row is. With validation rows a quarter of the memory
-            is theirs. Strings count by their content, and up to as many bytes more for what Python takes for each.
+        folder: an empty or missing local folder; or several, on different disks, over which the segments are spread.
+        layout: which columns become which inputs, label and weight.
+        segment_bytes: the largest size of a segment, unless a single row is larger. With validation rows, a quarter of the
+            memory is for them. Strings count by their content, and up to as many bytes more for Python's overhead.
 
     Raises:
         BadInput: by `write` and `close`: the rows can't be trained on.
@@ -63,7 +61,7 @@ class SegmentWriter:
         self._fields: list[Field] | None = None
         self._undecided: list[pa.RecordBatch] = []
         self._rows = 0
-        self._content = 0  # bytes of strings that came
+        self._content = 0  # bytes of strings so far
         self._label_ranges: dict[str, tuple[float, float]] = {}  # by the label's field
         self._label_counts = LabelCounts()
         self._digest = 0
@@ -71,9 +69,9 @@ class SegmentWriter:
 
     @property
     def row_bytes(self) -> int | None:
-        """What a row takes on disk, while the rows are put in order too; None until rows have shown it.
+        """Bytes of a row on disk, including those for putting rows in order; None before the first rows.
 
-        Of strings, what those that came took on the average.
+        Strings count with their average so far.
         """
         if self._fields is None or not self._rows:
             return None
@@ -84,7 +82,12 @@ class SegmentWriter:
         return math.ceil(size if self._layout.order is None else size * DISK)
 
     def write(self, batch: pa.RecordBatch) -> None:
-        """Convert, check and keep a batch's rows. The batch itself is not kept."""
+        """Convert, check and store a batch's rows. The batch itself is not kept.
+
+        Raises:
+            BadInput: the rows can't be trained on.
+            OSError: a segment can't be written.
+        """
         if not batch.num_rows:
             return
         fields = self._fields
@@ -104,10 +107,14 @@ class SegmentWriter:
                 self._write(unpacked(waiting.slice(start, rows), self._layout.sent), fields)
 
     def close(self, between: Callable[[], None] = lambda: None) -> Filled:
-        """Put the rows in order, write what is left and tell what there is.
+        """Put the rows in order, write the remaining ones, and return the description of the segments.
 
         Args:
             between: called after each segment, of which there may be many.
+
+        Raises:
+            BadInput: the rows can't be trained on.
+            OSError: a segment can't be written.
         """
         if self._undecided:
             self._refuse_undecided()
@@ -135,7 +142,7 @@ class SegmentWriter:
         return filled
 
     def _decide(self, batch: pa.RecordBatch) -> list[Field] | None:
-        """Find shapes and dtypes in a first batch that shows them all, and make room for a segment.
+        """Determine shapes and dtypes from the first batch that shows all of them, and allocate memory for a segment.
 
         Returns:
             The fields; None where the batch does not show them all.
@@ -240,7 +247,7 @@ class SegmentWriter:
         )
 
     def _converted(self, batch: pa.RecordBatch, field: Field) -> Iterator[np.ndarray]:
-        """The field's columns, or several at once, as arrays [n, ...]."""
+        """Yield the field's columns, or groups of them, as arrays [n, ...]."""
         for first, stop in field.runs:
             columns = field.columns[first:stop]
             together = (
@@ -262,7 +269,7 @@ class SegmentWriter:
                         yield dense(array, column, shape)
 
     def _refuse_inexact(self, batch: pa.RecordBatch, field: Field, parts: list[np.ndarray]) -> None:
-        """See that whole numbers that go beside floats, and so become float32, keep their value."""
+        """Raise Fault if a whole number would lose digits as float32, in an input that also has floats."""
         if field.dtype != np.float32 or len(field.columns) == 1:
             return
         before = 0
@@ -295,7 +302,7 @@ class SegmentWriter:
 
 
 class _Told:
-    """Turns a fault found in an array into the error that a user reads."""
+    """A context manager that converts a fault in an array to an error for the user."""
 
     def __init__(self, column: str, array: pa.Array, rows_before: int):
         self._told = (column, str(array.type), rows_before, len(array))
@@ -309,7 +316,7 @@ class _Told:
 
 
 def _chunk_rows(row_bytes: int, segment_bytes: int) -> int:
-    """How many rows are converted at once."""
+    """Return how many rows are converted at once."""
     wide = min(_CHUNK_ROWS, _WIDE_CHUNK_BYTES // row_bytes)
     return max(1, min(max(_CHUNK_BYTES // row_bytes, wide), segment_bytes // row_bytes))
 

@@ -1,4 +1,4 @@
-"""Labels and weights: the columns of which each row has one checked value."""
+"""Converts and checks labels and sample weights."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from sparktrain.feed.columns import dense, element_dtype, refuse_nulls
 from sparktrain.feed.errors import BadInput, Fault
 from sparktrain.feed.layout import Column
 
-MOST_CLASSES = 1000  # that are counted: more different labels are a measure, not classes
+MOST_CLASSES = 1000  # that are counted: more distinct labels count as a measure, not as classes
 _NUMBERS = (pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
 _STRINGS = (pa.types.is_string, pa.types.is_large_string)
 
 
 def label_dtype(column: str, kind: pa.DataType, classes: Sequence[Any] | None) -> np.dtype:
-    """The dtype in which the model gets labels: int32 class numbers with `classes`, else as a column of an input has
-    it, booleans as int32.
+    """Return the dtype of labels for the model: int32 class numbers with `classes`, else as for inputs, booleans as int32.
 
     Raises:
         BadInput: the type can't be a label.
@@ -42,13 +41,13 @@ def label_dtype(column: str, kind: pa.DataType, classes: Sequence[Any] | None) -
     dtype = element_dtype(column, kind)
     if dtype == strings.DTYPE:
         raise BadInput(
-            f"label {column!r} ({kind}): labels are numbers, or strings of `classes`. Turn it into numbers in data.preprocess."
+            f"label {column!r} ({kind}): labels are numbers, or strings of `classes`. Convert it to numbers in data.preprocess."
         )
     return np.dtype(np.int32) if dtype.kind == "b" else dtype
 
 
 def labels(array: pa.Array, column: str, classes: Sequence[Any] | None, shape: tuple[int, ...]) -> np.ndarray:
-    """Labels [n, *shape] in the dtype that `label_dtype` tells.
+    """Return labels [n, *shape] in the dtype from `label_dtype`.
 
     Raises:
         Fault: nulls, NaN, infinities, a label that is none of the classes.
@@ -86,7 +85,7 @@ def check_weight_type(column: str, kind: pa.DataType) -> None:
 
 
 def weights(array: pa.Array, column: str) -> np.ndarray:
-    """Sample weights [n], float32, none below 0.
+    """Return sample weights [n], float32, none below 0.
 
     Raises:
         Fault: nulls, NaN, infinities, weights below 0.
@@ -105,20 +104,20 @@ def weights(array: pa.Array, column: str) -> np.ndarray:
 
 
 class LabelCounts:
-    """Counts rows by label, as long as the labels are few whole numbers: classes."""
+    """Counts rows by label, as long as the labels are at most 1,000 whole numbers, and so classes."""
 
     def __init__(self) -> None:
         self._counts: Counter[int] | None = Counter()
 
     def add(self, labels: np.ndarray) -> None:
-        """Labels of one shape: [n] are counted, any other shape has no classes."""
+        """Count labels [n]; labels of any other shape have no classes."""
         if self._counts is None or not len(labels):
             return
         if labels.ndim > 1 or (labels.dtype.kind == "f" and (labels % 1).any()):
             self._counts = None
             return
         low = labels.min()
-        # As Python's integers: the labels' own dtype may be too small for the difference.
+        # As Python's integers: the labels' dtype may be too small for the difference.
         if int(labels.max()) - int(low) < MOST_CLASSES:  # much faster than sorting them
             counts = np.bincount((labels - low).astype(np.intp))
             found = np.flatnonzero(counts)
@@ -129,7 +128,7 @@ class LabelCounts:
             self._counts = None
 
     def told(self) -> list[list[int]] | None:
-        """Pairs of a label and its rows, in the labels' order; None where there are no classes."""
+        """Return [label, rows] of each label, in the labels' order; None if there are no classes."""
         return None if self._counts is None else [[label, rows] for label, rows in sorted(self._counts.items())]
 
 

@@ -1,4 +1,4 @@
-"""Which columns become which inputs, and where label, weight and validation mark are."""
+"""The layout of a row: which columns are inputs, label, weight and validation mark."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MORE_LABEL = "label:"  # no input's name of a model's own begins so
+MORE_LABEL = "label:"  # a prefix that no name of a model's input has
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the frame, as the model gets it.
+    """A column of the frame, and how it is converted for the model.
 
     Attributes:
-        name: the column.
-        shape: of one row, without the batch. None: as the data has it. Given: the row's numbers are reshaped to it,
-            and their count must be the same.
-        length: pad or cut the first axis of an array to this many elements. None: all rows must have one length.
-        pad: the element that padding puts.
-        side: "pre" pads and cuts at the front, as keras.utils.pad_sequences does by default; "post" at the end.
+        name: the column's name.
+        shape: the shape that one row's numbers are reshaped to, which must have as many; None: as in the data.
+        length: pad or cut the first axis of an array to this many elements; None: all rows must have the same length.
+        pad: the element to pad with.
+        side: "pre" pads and cuts at the front, as keras.utils.pad_sequences by default; "post" at the end.
     """
 
     name: str
@@ -42,10 +41,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Input:
-    """One input of the model.
+    """An input of the model.
 
-    One column keeps its shape; a column of single numbers has the shape (1,), unless its `shape` is given as ().
-    Several columns are flattened per row and concatenated on one axis, in their order.
+    A single column keeps its shape; a column of numbers has the shape (1,), unless its `shape` is set to (). Several columns
+    are flattened per row and concatenated, in their order.
     """
 
     name: str
@@ -58,17 +57,17 @@ class Input:
 
 @dataclass(frozen=True)
 class Layout:
-    """What the model is fed with.
+    """The columns of a row for the model.
 
     Attributes:
-        inputs: in the order of the model's inputs; behind them, named `MORE_LABEL` and their column, the labels of the
-            model's second and further outputs.
+        inputs: the inputs in the model's order; then, named `MORE_LABEL` and their column, the labels of the model's second
+            and further outputs.
         label: the label's column.
-        classes: the label's values in the order of their class numbers. None: the label is a number already.
+        classes: the label's values in the order of their class numbers; None if the label has numbers already.
         weight: the column of sample weights, or None.
-        validation: the boolean column that marks validation rows, or None where there are none.
-        order: the column of int64 numbers in whose order the rows are put; None: they stay as they come.
-        sent: how the columns come where they are packed (`packing.unpacked`), else None.
+        validation: the boolean column that marks validation rows, or None.
+        order: the int64 column in whose order the rows are put; None to keep the order in which they arrive.
+        sent: the names and dtypes of packed columns (`packing.unpacked`); None if they aren't packed.
     """
 
     inputs: tuple[Input, ...]
@@ -80,6 +79,7 @@ class Layout:
     sent: Mapping[str, str | None] | None = None
 
     def to_json(self) -> dict[str, Any]:
+        """Return the fields as values for JSON."""
         return {
             "inputs": [
                 {
@@ -107,6 +107,7 @@ class Layout:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Layout:
+        """Return the layout from the result of `to_json`."""
         return cls(
             inputs=tuple(
                 Input(

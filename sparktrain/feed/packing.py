@@ -1,4 +1,4 @@
-"""Arrays of numbers in the form in which Spark has them in memory, to Arrow's lists."""
+"""Converts arrays of numbers from Spark's memory format (`data.arrays.pack`) to Arrow's lists."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pyarrow as pa
 
 Length = TypeVar("Length", int, np.ndarray)
 
-_WORD = 8  # bytes: an array is its length in one, a bit for each element that is null in whole ones, its values
+_WORD = 8  # bytes: an array is its length in a word, a null bit for each element in whole words, and its values
 
 
 def unpacked(batch: pa.RecordBatch, sent: Mapping[str, str | None] | None) -> pa.RecordBatch:
-    """A batch with its columns' names, and with lists where arrays came packed.
+    """Return a batch with its columns' real names, and with lists for packed arrays.
 
     Args:
-        batch: rows; packed columns are binary.
-        sent: the columns' names in their order, each with the dtype of its elements where it is packed. None: the batch
-            is as it should be.
+        batch: the rows; packed columns are binary.
+        sent: the columns' names in their order, each with the dtype of its elements if it is packed, else None. If `sent`
+            is None, the batch is returned as it is.
     """
     if sent is None:
         return batch
@@ -32,7 +32,7 @@ def unpacked(batch: pa.RecordBatch, sent: Mapping[str, str | None] | None) -> pa
 
 
 def _lists(array: pa.Array, dtype: np.dtype) -> pa.ListArray:
-    """The arrays that `org.apache.spark.sql.catalyst.expressions.UnsafeArrayData` lays out as its documentation says."""
+    """Convert arrays in the format of `org.apache.spark.sql.catalyst.expressions.UnsafeArrayData` (see its documentation)."""
     _, offsets_buffer, data_buffer = array.buffers()
     kind = pa.list_(pa.field("element", pa.from_numpy_dtype(dtype)))
     if data_buffer is None or not len(array):
@@ -49,7 +49,7 @@ def _lists(array: pa.Array, dtype: np.dtype) -> pa.ListArray:
 
 
 def _of_one_length(data: np.ndarray, sizes: np.ndarray, dtype: np.dtype) -> np.ndarray | None:
-    """All values [rows, length] where all arrays have one length and no null is among them: a tenth of the work."""
+    """Return the values [rows, length] if all arrays have the same length and no nulls, in a tenth of the time; else None."""
     size = sizes[0]
     if not size or (sizes != size).any():
         return None
@@ -64,7 +64,12 @@ def _of_one_length(data: np.ndarray, sizes: np.ndarray, dtype: np.dtype) -> np.n
 
 
 def _of_any_length(data: np.ndarray, starts: np.ndarray, there: np.ndarray, dtype: np.dtype, kind: pa.DataType) -> pa.ListArray:
-    """Lists of arrays that begin at `starts`, in bytes of the data, where they are there at all."""
+    """Return lists of arrays of any lengths.
+
+    Args:
+        starts: [rows], the offset of each array in the data, in bytes.
+        there: [rows], whether each array isn't null.
+    """
     words = data.view(np.int64)
     lengths = np.zeros(len(starts), np.int64)
     lengths[there] = words[starts[there] // _WORD]
@@ -80,11 +85,11 @@ def _of_any_length(data: np.ndarray, starts: np.ndarray, there: np.ndarray, dtyp
 
 
 def _counted(lengths: np.ndarray) -> np.ndarray:
-    """0, 1, 2 ... for each of the lengths, one after the other."""
+    """Return 0, 1, ..., length - 1 for each of the lengths, concatenated."""
     ends = np.cumsum(lengths)
     return np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
 
 
 def _words(length: Length) -> Length:
-    """How many words hold a bit for each of so many elements: of one array, or of many."""
+    """Return how many words have a bit for each of `length` elements, for one array or many."""
     return (length + 63) // 64

@@ -1,4 +1,4 @@
-"""How a user finds a row again that a part has come upon: its number there means nothing outside."""
+"""Describes a row by an SQL condition, so that a user can find it: its number in a part means nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _LONGEST = 60  # characters of one of them
 
 
 def row_condition(batch: pa.RecordBatch, row: int, hidden: Collection[str | None]) -> str:
-    """An SQL condition by the values that a row has in its columns, of arrays the first; empty where they don't tell.
+    """Return an SQL condition with up to 6 of a row's values, of arrays the first element; empty if none can be used.
 
     Args:
-        batch: rows as the frame has them.
-        row: its number in the batch.
+        batch: rows of the prepared frame.
+        row: the row's index in the batch.
         hidden: columns that the user's frame doesn't have.
     """
     named: list[str] = []
     for name, column in zip(batch.schema.names, batch.columns):
         if name not in hidden:
             named += _equal(f"`{name}`", column[row].as_py())
-    # What is one value tells more than the first of an array
+    # A single value identifies a row better than an array's first element
     return " AND ".join(sorted(named, key=lambda each: "[" in each)[:_MOST])
 
 

@@ -1,4 +1,4 @@
-"""How many rows of which part go into which step of an epoch."""
+"""Schedules how many rows of each part go into each step of an epoch."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from functools import cached_property
 class Schedule:
     """The steps of every epoch: a pure function of the parts' row counts and batch sizes.
 
-    The leader is the part that needs the most steps, `counts[i] / batch_sizes[i]` at its largest (the first such).
-    It has exactly the batches of a plain epoch: full ones and a shorter last one. The other parts' rows are spread
-    over the leader's steps in proportion: after s steps the part i has fed floor(c_i * f / c_l) rows, f being the
-    leader's rows by then. So a batch is never larger than its part's batch size, and is empty only where a part has
-    fewer rows than there are steps.
+    The leader is the part that needs the most steps: the first with the largest `counts[i] / batch_sizes[i]`. It has the
+    batches of an ordinary epoch: full ones and a shorter last one. The other parts' rows are spread over the leader's steps
+    in proportion: after s steps, part i has fed floor(c_i * f / c_l) rows, with c_l the leader's rows and f those that it has
+    fed so far. So a batch is never larger than its part's batch size, and is empty only if a part has fewer rows than there
+    are steps.
 
     Attributes:
         counts: training rows of each part.
@@ -44,22 +44,22 @@ class Schedule:
 
     @cached_property
     def steps(self) -> int:
-        """Steps of an epoch, the same for every part; 0 where no part has a row."""
+        """Steps of an epoch, the same for every part; 0 if no part has rows."""
         return -(-self.counts[self.leader] // self.batch_sizes[self.leader])
 
     def bounds(self, part: int, step: int) -> tuple[int, int]:
-        """The rows of the part's epoch order, first and one past the last, that it feeds in a step (from 0)."""
+        """Return the rows, first and one past the last in the part's epoch order, that it feeds in a step (from 0)."""
         if not 0 <= step < self.steps:
             raise IndexError(f"step {step} of an epoch of {self.steps} steps")
         return self._fed(part, step), self._fed(part, step + 1)
 
     def rows(self, part: int, step: int) -> int:
-        """How many rows the part feeds in a step (from 0)."""
+        """Return how many rows the part feeds in a step (from 0)."""
         start, stop = self.bounds(part, step)
         return stop - start
 
     def sizes(self, part: int) -> Iterator[int]:
-        """How many rows the part feeds in each step of an epoch, one step after another."""
+        """Yield how many rows the part feeds in each step of an epoch."""
         before = 0
         for step in range(1, self.steps + 1):
             fed = self._fed(part, step)
@@ -67,7 +67,7 @@ class Schedule:
             before = fed
 
     def total(self, step: int) -> int:
-        """How many rows all parts together feed in a step (from 0)."""
+        """Return how many rows all parts together feed in a step (from 0)."""
         return sum(self.rows(part, step) for part in range(len(self.counts)))
 
     def _fed(self, part: int, steps: int) -> int:

@@ -1,4 +1,4 @@
-"""Segments: Arrow IPC files of one record batch each, read by mapping them into memory."""
+"""Writes and reads segments: Arrow IPC files of one record batch each, which are mapped into memory for reading."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def write_segment(path: Path, fields: Mapping[str, np.ndarray], over: Path | Non
 
     Args:
         path: the file to write.
-        fields: arrays [n, ...] by name, C-contiguous. Rows of more than one value become a fixed-size list; shape
-            and dtype go to the field's metadata (booleans are stored as a byte each, so that they can be mapped; strings
-            as large_binary).
-        over: a file of the same folder that nobody needs any more. It becomes the segment: what the system holds of it
-            in memory is written over, where a new file would need new memory, which takes longer than the writing.
+        fields: arrays [n, ...] by name, C-contiguous. Rows of more than one value become a fixed-size list; shape and dtype
+            are stored in the field's metadata (booleans as a byte each, so that they can be mapped; strings as
+            large_binary).
+        over: a file in the same folder that is no longer needed, to be overwritten: its pages in the system's cache are
+            reused, while allocating pages for a new file takes longer than the writing.
 
     Returns:
         The file's size in bytes.
 
     Raises:
-        OSError: with a note about the space left, where the disk is full.
+        OSError: the file can't be written; with a note on the space left.
     """
     columns, schema = [], []
     for name, rows in fields.items():
@@ -58,7 +58,7 @@ def write_segment(path: Path, fields: Mapping[str, np.ndarray], over: Path | Non
 
 
 def reserve(file: BinaryIO, size: int) -> None:
-    """Have room for bytes from the file's position on: a third of the time of writing them goes into making it bit by bit.
+    """Reserve disk space for `size` bytes from the file's position on, which makes writing them a third faster.
 
     Raises:
         OSError: the disk is full.
@@ -67,13 +67,13 @@ def reserve(file: BinaryIO, size: int) -> None:
         try:
             os.posix_fallocate(file.fileno(), file.tell(), size)
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # a file system that can't
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # not supported by the file system
                 raise
 
 
 @contextmanager
 def telling_of_disk(path: Path) -> Iterator[None]:
-    """Have an OSError of writing a file tell how much space is left, and for what it must be enough."""
+    """Add a note on the space left, and what it must be enough for, to an OSError in the block that writes a file."""
     try:
         yield
     except OSError as error:
@@ -85,11 +85,11 @@ def telling_of_disk(path: Path) -> Iterator[None]:
 
 
 class Segment:
-    """A segment mapped into memory, until it is closed.
+    """A segment that is mapped into memory until it is closed.
 
     Attributes:
-        fields: arrays [n, ...] by name, views of the mapped file. None may be alive when the segment is closed.
-        rows: n.
+        fields: arrays [n, ...] by name, views of the mapped file. None may be referenced when the segment is closed.
+        rows: the number of rows, n.
     """
 
     def __init__(self, path: Path):
@@ -114,14 +114,14 @@ class Segment:
         """Unmap the file, so that its pages no longer count as this process's memory.
 
         Raises:
-            BufferError: a view of its fields is still alive.
+            BufferError: a view of its fields is still referenced.
         """
         self.fields.clear()
         self._map.close()
 
 
 def read_ahead(path: Path) -> None:
-    """Ask the system to bring a file into its cache; it does not count as this process's memory."""
+    """Ask the system to read a file into its cache, which doesn't count as this process's memory."""
     if hasattr(os, "posix_fadvise"):
         with open(path, "rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)

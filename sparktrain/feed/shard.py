@@ -1,4 +1,4 @@
-"""One part's rows, epoch after epoch, in batches."""
+"""Reads one part's rows in batches, epoch after epoch."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ from sparktrain.feed.store import INPUT, LABEL, WEIGHT
 from sparktrain.feed.window import Window
 
 WINDOW = 4  # segments mapped at once
-_BLOCK_ROWS = 1 << 13  # planned at once, so that small batches cost little
+_BLOCK_ROWS = 1 << 13  # rows planned at once, so that small batches have little overhead
 
 
 class Batch(NamedTuple):
-    """Rows to train on; an ordinary tuple (inputs, label, weight).
+    """Rows to train on, as a tuple (inputs, label, weight); there may be none, and the arrays are not shared.
 
-    inputs: array [n, *shape] by the input's name; of strings, an object array of bytes. label: array [n, *shape]. weight: float32 array [n], or None.
-    n may be 0. The arrays are nobody else's.
+    Attributes:
+        inputs: array [n, *shape] by the input's name; for strings an object array of bytes.
+        label: array [n, *shape].
+        weight: float32 array [n], or None.
     """
 
     inputs: dict[str, np.ndarray]
@@ -34,18 +36,18 @@ class Batch(NamedTuple):
 
 
 class Shard:
-    """One part's segments and what all parts agreed on: all that a training process needs of its rows.
+    """One part's segments with the agreement of all parts, from which a training process reads its batches.
 
-    Everything it hands out is a pure function of the segments, `seed`, `part`, the counts and batch sizes of all
-    parts and the epoch; of the same rows in the same segments it gives the same batches, to the bit. Memory does not
-    grow with the rows: a few segments are mapped at a time and unmapped after use.
+    Batches are a pure function of the segments, `seed`, `part`, the counts and batch sizes of all parts, and the epoch: the
+    same rows in the same segments give bit-identical batches. Memory doesn't grow with the rows: a few segments are mapped
+    at a time, and unmapped after use.
 
     Args:
-        folders: where this part's segments are, in the order of the writer's folders; one alone may come without a list.
-        filled: what `SegmentWriter.close` returned.
-        agreement: what `agree` returned.
+        folders: this part's folders, in the order of the writer's; a single one needs no list.
+        filled: the result of `SegmentWriter.close`.
+        agreement: the result of `agree`.
         part: this part's number.
-        seed: of the order of rows.
+        seed: the seed of the order of rows.
         batch_sizes: the largest batch of each part.
     """
 
@@ -80,23 +82,23 @@ class Shard:
 
     @property
     def label_range(self) -> tuple[float, float]:
-        """Least and greatest label of all parts, validation rows included."""
+        """The least and the greatest label of all parts, including validation rows."""
         low, high = self.agreement["label_range"]
         return low, high
 
     @property
     def more_label_ranges(self) -> dict[str, tuple[float, float]]:
-        """Likewise of the labels of further outputs, by their names among the inputs."""
+        """The least and the greatest label of each further output, by its name among the inputs."""
         return {name: (low, high) for name, (low, high) in self.agreement["more_label_ranges"].items()}
 
     @property
     def weighted(self) -> bool:
-        """Whether batches come with weights."""
+        """Whether batches have weights."""
         return self.agreement["weighted"]
 
     @property
     def rows_by_part(self) -> list[list[int]]:
-        """[training rows, their digest (see `Filled`)] of each part: the same where the parts hold the same rows."""
+        """[training rows, their digest (see `Filled`)] of each part, to recognise the same rows again."""
         return [list(pair) for pair in zip(self.agreement["counts"], self.agreement["digests"], strict=True)]
 
     @property
@@ -110,7 +112,7 @@ class Shard:
         return self.filled.validation_rows
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of an epoch (from 0): exactly `schedule.steps`, every row in one of them, some maybe empty."""
+        """Yield the batches of an epoch (from 0): exactly `schedule.steps`, with every row in one; some may be empty."""
         counts = self.filled.segments
         keys = {"seed": self.seed, "part": self.part, "epoch": epoch}
         groups = order.windows(len(counts), WINDOW, **keys)
@@ -125,7 +127,7 @@ class Shard:
         )
 
     def validation(self, batch_size: int) -> Iterator[Batch]:
-        """The validation rows, the same batches every time: full ones and a shorter last one; none without rows."""
+        """Yield the validation rows in the same batches every time: full ones and a shorter last one."""
         counts = self.filled.validation_segments
         rows = self.validation_rows
         return self._batches(
@@ -137,6 +139,7 @@ class Shard:
         )
 
     def to_json(self) -> dict[str, Any]:
+        """Return the arguments as values for JSON."""
         return {
             "folders": [str(folder) for folder in self.folders],
             "filled": self.filled.to_json(),
@@ -148,6 +151,7 @@ class Shard:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Shard:
+        """Return the shard from the result of `to_json`."""
         return cls(**{**fields, "filled": Filled.from_json(fields["filled"])})
 
     def _batches(
@@ -158,7 +162,7 @@ class Shard:
         batch_size: int,
         validation: bool,
     ) -> Iterator[Batch]:
-        """Cut the rows of windows, one window after another, to batches."""
+        """Yield batches of the given sizes from the rows of one window after another."""
         window: Window | None = None
         rows = np.empty(0, np.int64)
         windows = self._windows(groups, rows_of, validation)
@@ -174,7 +178,7 @@ class Shard:
                     elif whole:
                         yield from (self._batch(self._no_rows()) for _ in range(whole))
                     else:
-                        # A batch that this window can't fill alone.
+                        # A batch with rows of more than one window.
                         whole, missing = 1, block[0]
                         pieces: list[dict[str, np.ndarray]] = []
                         while missing:
@@ -215,7 +219,7 @@ class Shard:
 
 
 def _fitting(sizes: Sequence[int], rows: int) -> int:
-    """How many of the first batches these rows are enough for."""
+    """Return how many of the first batches can be filled with `rows` rows."""
     if sum(sizes) <= rows:
         return len(sizes)
     return int(np.searchsorted(np.cumsum(sizes), rows, side="right"))

@@ -1,4 +1,4 @@
-"""Rows put in the order of their keys, on disk: an external merge sort, whose memory doesn't grow with the rows."""
+"""Sorts rows by their keys on disk, with an external merge sort whose memory doesn't grow with the rows."""
 
 from __future__ import annotations
 
@@ -17,26 +17,25 @@ from sparktrain.feed import strings
 from sparktrain.feed.disks import Disks
 from sparktrain.feed.segments import reserve, telling_of_disk
 
-_RANGES = (
-    16  # of keys, by their first bits; the files of one are given up once they are merged, so the disks never hold all rows twice
-)
-DISK = 1 + 1 / _RANGES  # of the rows' size: what is needed at most, until all are merged and written elsewhere
+# Ranges of keys, by their first bits; a range's files are deleted once they are merged, so that the disks never have all rows twice
+_RANGES = 16
+DISK = 1 + 1 / _RANGES  # the most disk space needed, as a multiple of the rows' size, until all are merged and written elsewhere
 _LEAST, _MOST = -(1 << 63), (1 << 63) - 1
-_AT_ONCE = 1 << 20  # bytes, gathered and written: they stay in the processor's cache until they are written
+_AT_ONCE = 1 << 20  # bytes gathered and written at once: they stay in the processor's cache until they are written
 _ALIGNED = 8
 
 
 class Spool:
-    """Rows in stretches that are each in order, to be merged. A stretch is on one disk, shared out among files by its keys.
+    """Sorted stretches of rows on disk, to be merged. A stretch is on one disk, split among files by ranges of keys.
 
     Args:
-        disks: for the files; there is nothing left on them after `merged`.
-        name: what the files' names begin with.
+        disks: the disks for the files, of which none are left after `merged`.
+        name: the prefix of the files' names.
     """
 
     def __init__(self, disks: Disks, name: str):
         self._disks, self._name = disks, name
-        self._ends: list[dict[int, int]] = [{} for _ in range(_RANGES)]  # of each range's files, by their disk
+        self._ends: list[dict[int, int]] = [{} for _ in range(_RANGES)]  # the size of each range's file, by its disk
         self._stretches: list[list[_Stretch]] = [[] for _ in range(_RANGES)]
         self._bounds = np.array([_LEAST + number * (1 << 64) // _RANGES for number in range(1, _RANGES)], np.int64)
 
@@ -48,7 +47,7 @@ class Spool:
             fields: arrays [n, ...] by name, C-contiguous; the same names, shapes and dtypes each time.
 
         Raises:
-            OSError: the disks are full; with a note about the space left, where one turned out to be.
+            OSError: the disks are full; with a note on the space left if writing has failed.
         """
         order = np.argsort(keys)
         keys = keys[order]
@@ -79,13 +78,13 @@ class Spool:
             self._stretches[number].append(stretch)
 
     def merged(self, most: int, content: int) -> Iterator[Block]:
-        """All rows in the order of their keys. Rows of the same key come in any order.
+        """Yield all rows in blocks, in the order of their keys; rows of the same key are in any order.
 
-        Which rows come together depends on the keys, and the rows' size, alone.
+        Which rows are in a block depends only on the keys and the rows' sizes.
 
         Args:
-            most: rows at a time.
-            content: bytes of strings at a time, unless a single row has more.
+            most: rows in a block at most.
+            content: bytes of strings in a block at most, unless a single row has more.
         """
         for number, (ends, stretches) in enumerate(zip(self._ends, self._stretches)):
             paths = {disk: self._path(number, disk) for disk in ends}
@@ -102,26 +101,28 @@ class Spool:
 
 
 class _Stretch(NamedTuple):
-    """Where rows lie in a file: their keys, ascending, then one field after the other, each row as bytes."""
+    """The position of sorted rows in a file: their keys, ascending, then one field after the other, each row as bytes."""
 
     disk: int  # of the file
     start: int
     rows: int
-    fields: dict[str, tuple[int, np.dtype, int]]  # where each begins, its items' dtype, and how many values of a row these are
+    fields: dict[str, tuple[int, np.dtype, int]]  # the offset, the items' dtype, and the values of a row, of each field
 
     def keys(self, memory: mmap.mmap) -> np.ndarray:
+        """Return the keys, int64 [count], as a view of the mapped file."""
         return np.frombuffer(memory, np.int64, self.rows, self.start)
 
     def read(self, file: BinaryIO, name: str, first: int, stop: int) -> np.ndarray:
+        """Read a field of the rows from `first` to before `stop`."""
         start, dtype, width = self.fields[name]
         if dtype == strings.DTYPE:
             return strings.read_strings(file, start, self.rows, width, first, stop)
-        # Not mapped: the system maps much around each of many small pieces, and that would count as our memory.
+        # Not mapped: the system would map much around each small piece, which would count as this process's memory.
         data = os.pread(file.fileno(), (stop - first) * dtype.itemsize, start + first * dtype.itemsize)
         return np.frombuffer(data, dtype)
 
     def content(self, file: BinaryIO, first: int, stop: int) -> int:
-        """Bytes of the strings in some of the rows."""
+        """Return the bytes of the strings in the rows from `first` to before `stop`."""
         return sum(
             strings.content_of_some(file, start, width, first, stop)
             for start, dtype, width in self.fields.values()
@@ -130,7 +131,7 @@ class _Stretch(NamedTuple):
 
 
 class _Piece(NamedTuple):
-    """Rows of a stretch, from the start to before the stop."""
+    """The rows of a stretch from `start` to before `stop`."""
 
     stretch: _Stretch
     keys: np.ndarray  # of the whole stretch
@@ -138,18 +139,18 @@ class _Piece(NamedTuple):
     stop: int
 
     def cut(self, key: int) -> tuple[_Piece, _Piece]:
-        """The rows up to this key, and those behind it."""
+        """Return the rows up to a key, and those after it."""
         at = self.start + int(np.searchsorted(self.keys[self.start : self.stop], key, side="right"))
         return self._replace(stop=at), self._replace(start=at)
 
 
 class Block:
-    """Rows of several stretches, to be read in the order of their keys.
+    """Rows of several stretches, which can be copied in the order of their keys.
 
     Attributes:
-        count: of the rows.
-        paths: the files by their disk, if these are all rows in them: when they have been copied, whoever has a use for
-            a file may take it.
+        count: the number of rows.
+        paths: the files by their disk, if the block has all their rows, so that they may be overwritten after `copy`; else
+            empty.
     """
 
     def __init__(self, files: Mapping[int, BinaryIO], pieces: Sequence[_Piece], whole: bool):
@@ -171,10 +172,10 @@ class Block:
 
 
 def _merged(files: Mapping[int, BinaryIO], stretches: Sequence[_Stretch], most: int, most_content: int) -> Iterator[Block]:
-    """Halve the range of keys until the rows of one are few enough, and their strings short enough.
+    """Yield the rows in blocks, by halving ranges of keys until the rows of one fit into a block.
 
     Args:
-        files: by their disk.
+        files: the files by their disk.
     """
     memory = {disk: mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) for disk, file in files.items()}
     whole = [_Piece(stretch, stretch.keys(memory[stretch.disk]), 0, stretch.rows) for stretch in stretches]
@@ -191,20 +192,20 @@ def _merged(files: Mapping[int, BinaryIO], stretches: Sequence[_Stretch], most: 
             waiting.append((middle + 1, greatest, [behind for _, behind in cuts]))
             waiting.append((least, middle, [before for before, _ in cuts]))
         elif not fits:
-            # Of one key, so in order however they are cut, and mostly of one size.
+            # All of one key, so in order however they are divided, and mostly of the same size.
             step = max(1, min(most, count * most_content // max(1, content)))
             for first in range(0, count, step):
                 yield Block(files, list(_numbered(pieces, first, first + step)), whole=False)
         elif count:
             yield Block(files, pieces, whole=(least, greatest) == (_LEAST, _MOST))
-        # Keys that were looked at no longer count as this process's memory.
+        # Release the pages of the keys, which count as this process's memory.
         if hasattr(mmap, "MADV_DONTNEED"):
             for each in memory.values():
                 each.madvise(mmap.MADV_DONTNEED)
 
 
 def _numbered(pieces: Sequence[_Piece], first: int, end: int) -> Iterator[_Piece]:
-    """The rows from the first to before the end, counted through the pieces one after another."""
+    """Yield the rows from `first` to before `end`, numbered through the pieces one after another."""
     for piece in pieces:
         count = piece.stop - piece.start
         start, stop = max(first, 0), min(end, count)
@@ -214,7 +215,7 @@ def _numbered(pieces: Sequence[_Piece], first: int, end: int) -> Iterator[_Piece
 
 
 def _items(rows: np.ndarray) -> np.ndarray:
-    """A view [n] of arrays [n, ...] whose items are whole rows: NumPy moves those the fastest. Of strings, [n, width]."""
+    """Return a view [n] of an array [n, ...] with rows as items, which NumPy copies fastest; for strings, [n, width]."""
     width = math.prod(rows.shape[1:])
     if rows.dtype == strings.DTYPE:
         return rows.reshape(len(rows), width)

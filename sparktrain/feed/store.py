@@ -1,4 +1,4 @@
-"""Rows on their way to segments: collected in memory, and put in order where that is asked for."""
+"""Collects rows in memory, sorts them if required, and writes them to segments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LABEL, WEIGHT, INPUT, ORDER = "label", "weight", "input:", "order"
 
 @dataclass(frozen=True)
 class Field:
-    """One array of the segments, an input, the label or the weight; or the numbers by which rows are put in order."""
+    """An array of the segments: an input, the label or the weight; or the keys that rows are sorted by."""
 
     name: str
     columns: tuple[Column, ...]
@@ -30,14 +30,15 @@ class Field:
     dtypes: tuple[np.dtype, ...]
     shape: tuple[int, ...]
     dtype: np.dtype
-    runs: tuple[tuple[int, int], ...] = ((0, 1),)  # of columns that are converted together, first and one past the last
+    runs: tuple[tuple[int, int], ...] = ((0, 1),)  # groups of columns converted together: first and one past the last
 
     @property
     def row_bytes(self) -> int:
-        """About what a row takes in memory; of strings, without their content."""
+        """About the bytes of a row in memory; for strings without their content."""
         return math.prod(self.shape) * (strings.VALUE_BYTES if self.dtype == strings.DTYPE else self.dtype.itemsize)
 
     def told(self) -> dict[str, Any]:
+        """Return the description of the field for `Filled`."""
         return {
             "shape": list(self.shape),
             "dtype": str(self.dtype),
@@ -49,21 +50,24 @@ class Field:
 
 
 class Store:
-    """The training rows of a part, or its validation rows.
+    """The training rows of a part, or its validation rows, on their way to segments.
 
-    They are copied into the same memory until it is full: of rows, or of the content of strings. Then they are a segment;
-    or, where one of the fields is ORDER, they go to a spool, and become segments, of the other fields, when all are there;
-    those that fit into the memory are put in order there, and are one segment. Which rows share a segment is told by their
-    ORDER and their size alone, and not by when they came.
+    Rows are copied into a buffer until it is full, by their number or the content of their strings. Then they are written as
+    a segment; or, if one of the fields is ORDER, to a spool, from which sorted segments of the other fields are written when
+    all rows are there. Rows that all fit into the buffer are sorted in it, and are one segment. Which rows share a segment
+    depends only on their ORDER and their sizes, not on when they arrive.
 
     Args:
+        disks: the disks for segments and spool files.
+        fields: the arrays of a segment.
         capacity: rows of a segment at most.
-        content: bytes of the strings in a segment, at which it is full.
+        content: bytes of the strings in a segment at which it is full.
+        validation: whether these are the validation rows.
 
     Attributes:
-        segments: rows of each that was written.
-        places: the disk of each, by its number among the folders of `disks`.
-        bytes: size of these files.
+        segments: rows of each segment that was written.
+        places: the disk of each segment, by its number among the folders of `disks`.
+        bytes: the size of the segments.
     """
 
     def __init__(self, disks: Disks, fields: list[Field], capacity: int, content: int, validation: bool):
@@ -71,14 +75,14 @@ class Store:
         self._arrays = {field.name: np.empty((capacity, *field.shape), field.dtype) for field in fields}
         self._strings = [array for array in self._arrays.values() if array.dtype == strings.DTYPE]
         self._used = 0
-        self._held = 0  # bytes of strings' content
-        self._spool: Spool | None = None  # once the memory was full
+        self._held = 0  # bytes of the strings' content
+        self._spool: Spool | None = None  # used once the buffer has been full
         self.segments: list[int] = []
         self.places: list[int] = []
         self.bytes = 0
 
     def append(self, rows: dict[str, list[np.ndarray]], count: int) -> None:
-        """Copy rows, of each field the arrays of its columns, behind those that are there."""
+        """Append `count` rows, given as the arrays of each field's columns."""
         done = 0
         while done < count:
             more = min(count - done, self._capacity - self._used)
@@ -91,7 +95,7 @@ class Store:
                 self._spill() if ORDER in self._arrays else self._write()
 
     def close(self, between: Callable[[], None]) -> None:
-        """Write all that is not yet in segments, and call `between` after each."""
+        """Write all rows that are not in segments yet, and call `between` after each segment."""
         if self._spool is None:
             if ORDER in self._arrays:
                 self._sort()
@@ -123,7 +127,7 @@ class Store:
             self._empty()
 
     def _write(self, over: Mapping[int, Path] = {}) -> None:
-        """Write a segment; in place of a file that nobody needs any more, where one of these is on the disk that takes it."""
+        """Write the buffer as a segment, over one of these files if there is one on the chosen disk."""
         if self._used:
             rows = self._rows()
             disk = self._disks.take(sum(map(strings.written_size, rows.values())))
@@ -140,7 +144,7 @@ class Store:
 
 
 def _join(parts: list[np.ndarray], target: np.ndarray) -> None:
-    """Copy a field's columns side by side."""
+    """Copy a field's columns side by side into `target`."""
     if len(parts) == 1:
         target[...] = parts[0].reshape(target.shape)
         return

@@ -1,4 +1,4 @@
-"""Strings and bytes on their way to a model: NumPy arrays of Python's bytes in memory, Arrow's binary arrays on disk."""
+"""Handles strings and bytes: NumPy arrays of Python's bytes in memory, Arrow's binary arrays on disk."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import BinaryIO
 import numpy as np
 import pyarrow as pa
 
-DTYPE = np.dtype(object)  # of the arrays; their items are bytes, as TensorFlow's strings are
-VALUE_BYTES = 64  # about what Python and NumPy take for each value beside its content
+DTYPE = np.dtype(object)  # of the arrays; their items are bytes, like TensorFlow's strings
+VALUE_BYTES = 64  # about the overhead of Python and NumPy for each value
 
 
 def is_string(kind: pa.DataType) -> bool:
-    """Whether a value of an Arrow type is a string or bytes."""
+    """Return whether values of an Arrow type are strings or bytes."""
     types = pa.types
     return any(fits(kind) for fits in (types.is_string, types.is_large_string, types.is_binary, types.is_large_binary))
 
 
 def dtype_name(dtype: np.dtype) -> str:
-    """Return a dtype's name as a model knows it: "string" for the strings of this module, else NumPy's."""
+    """Return a dtype's name for a model: "string" for the strings of this module, else NumPy's."""
     return "string" if np.dtype(dtype) == DTYPE else str(np.dtype(dtype))
 
 
@@ -30,12 +30,12 @@ def content(rows: np.ndarray) -> int:
 
 
 def written_size(rows: np.ndarray) -> int:
-    """Return the bytes that rows of any dtype take in a file."""
+    """Return the size in bytes of rows of any dtype in a file."""
     return content(rows) + 8 * (rows.size + 1) if rows.dtype == DTYPE else rows.nbytes
 
 
 def write_strings(file: BinaryIO, rows: np.ndarray) -> None:
-    """Write rows [n, width] so that `read_strings` can read some of them: where each value begins, then their content."""
+    """Write rows [n, width] for `read_strings`: first the offset of each value, then their content."""
     values = rows.reshape(-1)
     offsets = np.zeros(len(values) + 1, np.int64)
     np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=offsets[1:])
@@ -45,7 +45,7 @@ def write_strings(file: BinaryIO, rows: np.ndarray) -> None:
 
 
 def read_strings(file: BinaryIO, start: int, count: int, width: int, first: int, stop: int) -> np.ndarray:
-    """Read rows [stop - first, width] of the `count` that `write_strings` wrote from the position `start` on."""
+    """Read rows [stop - first, width] of the `count` rows that `write_strings` wrote at the position `start`."""
     offsets = _offsets(file, start, first * width, stop * width + 1)
     data = os.pread(file.fileno(), int(offsets[-1] - offsets[0]), start + 8 * (count * width + 1) + int(offsets[0]))
     buffers = [None, pa.py_buffer(offsets - offsets[0]), pa.py_buffer(data)]
@@ -54,7 +54,7 @@ def read_strings(file: BinaryIO, start: int, count: int, width: int, first: int,
 
 
 def content_of_some(file: BinaryIO, start: int, width: int, first: int, stop: int) -> int:
-    """Return the bytes of the values of some of the rows that `write_strings` wrote."""
+    """Return the bytes of the values in rows `first` to before `stop` that `write_strings` wrote at the position `start`."""
     low, high = (int(_offsets(file, start, at, at + 1)[0]) for at in (first * width, stop * width))
     return high - low
 
@@ -64,12 +64,12 @@ def _offsets(file: BinaryIO, start: int, first: int, stop: int) -> np.ndarray:
 
 
 class StringRows:
-    """Rows of strings in a segment that is mapped into memory; as much of a NumPy array as gathering batches needs.
+    """Rows of strings in a mapped segment, with the part of a NumPy array's interface that gathering batches needs.
 
     Args:
-        values: of all rows, one after another.
-        rows: how many there are.
-        shape: of a row.
+        values: the values of all rows, one after another.
+        rows: the number of rows.
+        shape: the shape of a row.
     """
 
     dtype = DTYPE

@@ -1,4 +1,4 @@
-"""Whether columns can be trained on, as far as their types tell: before any row is read."""
+"""Checks, before any row is read, that columns have types that can be trained on."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sparktrain.feed.layout import MORE_LABEL, Layout
 
 
 def check_types(layout: Layout, kinds: Mapping[str, pa.DataType]) -> None:
-    """Refuse columns whose types a model can't be fed with.
+    """Refuse columns whose types can't be trained on.
 
     Args:
-        layout: what the columns are to the model.
-        kinds: the type of each column; those that aren't there are not looked at.
+        layout: which columns are inputs, label and weight.
+        kinds: the types of the columns; columns without a type are not checked.
 
     Raises:
         BadInput: names the column, its type, and what to do.

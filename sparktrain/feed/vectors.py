@@ -1,4 +1,4 @@
-"""Spark ML's vectors, dense and sparse, to dense arrays."""
+"""Converts Spark ML's vectors, dense and sparse, to dense arrays."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pyarrow as pa
 
 from sparktrain.feed.errors import Fault
 
-# How VectorUDT arrives: struct<type: int8 (0 sparse, 1 dense), size: int32, indices: list<int32>, values: list<double>>
+# VectorUDT in Arrow: struct<type: int8 (0 sparse, 1 dense), size: int32, indices: list<int32>, values: list<double>>
 _FIELDS = ["type", "size", "indices", "values"]
 
 
 def is_vector(kind: pa.DataType) -> bool:
-    """Whether an Arrow type is what Spark makes of VectorUDT."""
+    """Return whether an Arrow type is Spark's representation of VectorUDT."""
     return (
         pa.types.is_struct(kind)
         and [kind.field(index).name for index in range(kind.num_fields)] == _FIELDS
@@ -22,13 +22,13 @@ def is_vector(kind: pa.DataType) -> bool:
 
 
 def dense_vectors(array: pa.StructArray) -> np.ndarray:
-    """Dense and sparse vectors, in any mixture, to a dense array.
+    """Convert vectors, dense and sparse ones in any mixture, to a dense array.
 
     Args:
         array: VectorUDT's structs, without nulls.
 
     Returns:
-        float64 array [n, size], a view of the Arrow buffer where all vectors are dense.
+        float64 array [n, size]; a view of the Arrow buffer if all vectors are dense.
 
     Raises:
         Fault: the vectors have different sizes.
@@ -49,7 +49,7 @@ def dense_vectors(array: pa.StructArray) -> np.ndarray:
             f"a vector of size {sizes[other[0]]}",
             len(other),
             f"where the first has size {size}",
-            "All vectors of a column must have one size: look at what assembles them.",
+            "All vectors of a column must have the same size: check the stage that assembles them.",
         )
     if is_dense.all():
         return flat.reshape(len(array), size)

@@ -1,4 +1,4 @@
-"""A few segments mapped at once, and batches gathered from them."""
+"""Maps a few segments at once, and gathers batches from them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from sparktrain.feed.segments import Segment
 from sparktrain.feed.strings import StringRows
 
-_WIDE = 1 << 10  # bytes of a row from which each batch is gathered by itself, in one pass
+_WIDE = 1 << 10  # bytes of a field's row from which on each batch is gathered separately, in one pass
 
 
 class Window:
-    """Segments mapped into memory together, their rows numbered through; to be closed.
+    """Segments that are mapped into memory together until the window is closed, with their rows numbered consecutively.
 
     Args:
         paths: the segments, at least one.
@@ -29,22 +29,22 @@ class Window:
         self._narrow_fields = [name for name in self._segments[0].fields if name not in self._wide_fields]
 
     def close(self) -> None:
-        """Unmap the segments. No batch is a view of them."""
+        """Unmap the segments. Batches are no views of them."""
         for segment in self._segments:
             segment.close()
 
     def batches(self, rows: np.ndarray, sizes: Sequence[int]) -> Iterator[dict[str, np.ndarray]]:
-        """Gather rows, cut to batches, into arrays of their own.
+        """Gather rows into batches, as new arrays.
 
-        A batch has exactly its rows; within it those of one segment stand together, which is what makes gathering
-        fast. Nothing that is trained on a batch depends on their order.
+        Within a batch, rows are grouped by segment, which makes gathering fast; training doesn't depend on their order
+        within a batch.
 
         Args:
             rows: int64 array of row numbers within the window.
-            sizes: of the batches, 0 allowed; their sum is the number of rows.
+            sizes: the sizes of the batches, which may be 0; their sum is the number of rows.
 
         Yields:
-            The arrays [size, ...] by field. Small fields of neighbouring batches share memory.
+            The arrays [size, ...] of each batch by field. Small fields of neighbouring batches share memory.
         """
         sources, batch_count = len(self._segments), len(sizes)
         of_segment = np.zeros(len(rows), np.min_scalar_type(max(1, batch_count * sources)))
@@ -68,7 +68,7 @@ class Window:
             start = stop
 
     def _narrow(self, of_segment: np.ndarray, local: np.ndarray) -> dict[str, np.ndarray]:
-        """The narrow fields of rows that are given by their segment and their number in it."""
+        """Return the narrow fields of rows, given each row's segment and its number in it."""
         by_segment = np.argsort(of_segment, kind="stable")
         ends = np.cumsum(np.bincount(of_segment, minlength=len(self._segments))).tolist()
         back = np.empty_like(by_segment)
@@ -81,8 +81,8 @@ class Window:
 
 
 def _taken(views: Sequence[np.ndarray | StringRows], local: np.ndarray, start: int, ends: Sequence[int]) -> np.ndarray:
-    """Rows of the segments in a new array: from each segment those that `local` numbers from the end before to its."""
-    # "clip" spares a copy through a buffer; no row number is out of range.
+    """Gather rows of the segments into a new array: from segment i the rows `local[ends[i - 1]:ends[i]]` (from `start` for 0)."""
+    # "clip" avoids a copy through a buffer; no row number is out of range.
     if len(views) == 1:
         return views[0].take(local[start : ends[0]], 0, None, "clip")
     first, stop = start, ends[-1]

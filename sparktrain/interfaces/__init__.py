@@ -1,4 +1,4 @@
-"""What passes between the rooms: small, without effects, and importing nothing of ours."""
+"""The types that the other rooms exchange: small, without side effects, importing nothing of this package."""
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.engines import ENGINES, Engine

@@ -1,4 +1,4 @@
-"""What a run's checkpoints are called, which one an attempt goes on from, and which are to go."""
+"""Names a run's checkpoints, and chooses which one an attempt resumes from and which to remove."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _NAME = re.compile(r"(\d{6})-(\d{10})-of-(\d+)\.npz")
 
 @dataclass(frozen=True, order=True)
 class Checkpoint:
-    """The state of training when so many epochs were done, and so many steps of the next.
+    """A checkpoint, by the point in training that it was written at.
 
     Attributes:
-        epoch: how many epochs are done.
-        step: how many steps of the epoch behind them; 0 at its beginning, where all is the same on all workers.
-        size: how many workers trained.
+        epoch: how many epochs were complete.
+        step: how many steps of the next epoch were complete; 0 between epochs, where all workers have the same state.
+        size: the number of workers.
     """
 
     epoch: int
@@ -26,7 +26,7 @@ class Checkpoint:
 
     @property
     def file(self) -> str:
-        """The name of its file in CHECKPOINTS."""
+        """The name of its file in the folder CHECKPOINTS."""
         return f"{self.epoch:06d}-{self.step:010d}-of-{self.size}.npz"
 
     @property
@@ -39,20 +39,22 @@ class Checkpoint:
 
 
 def read(files: Collection[str]) -> list[Checkpoint]:
-    """The checkpoints among the names of files, the newest last."""
+    """Return the checkpoints among file names, the newest last."""
     found = (_NAME.fullmatch(file) for file in files)
     return sorted(Checkpoint(*map(int, match.groups())) for match in found if match)
 
 
 def to_go_on_from(checkpoints: Sequence[Checkpoint], size: int) -> Checkpoint | None:
-    """The newest that an attempt of `size` workers can go on from: within an epoch only as many as there were can,
-    as each has rows of its own behind it."""
+    """Return the newest checkpoint that an attempt of `size` workers can resume from; None if there is none.
+
+    A checkpoint within an epoch needs the same number of workers, as each has trained on its own rows of that epoch.
+    """
     usable = [each for each in checkpoints if each.step == 0 or each.size == size]
     return max(usable, default=None)
 
 
 def to_remove(checkpoints: Sequence[Checkpoint], keep: int) -> list[Checkpoint]:
-    """All but the newest `keep` of them, and the newest that any number of workers can go on from."""
+    """Return the checkpoints to remove: all but the newest `keep`, and the newest that was written between epochs."""
     kept = sorted(checkpoints)[-keep:]
     kept += [each for each in sorted(checkpoints) if each.step == 0][-1:]
     return [each for each in checkpoints if each not in kept]

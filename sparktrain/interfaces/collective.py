@@ -1,4 +1,4 @@
-"""What training asks of the workers' collective, whichever engine brings it."""
+"""The interface of the workers' collective, which each engine implements for training."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 
 
 class PeerLost(RuntimeError):
-    """A collective operation failed because another worker is gone.
+    """Raised by a collective operation that failed because another worker is gone.
 
-    It is an echo, never a cause: whoever reports it waits for the peer's own failure to be told first.
+    It is an echo, never a root cause: the driver waits for the other worker's own failure.
     """
 
 
 class Collective(ABC):
-    """The workers of one attempt, seen from one of them.
+    """The collective of the workers of one attempt, as one worker uses it.
 
-    Every method that moves data is collective: all workers must call it, in the same order. A worker that
-    never does leaves the others waiting until the task kills them.
+    Every method that moves data is collective: all workers must call it, in the same order. If one never does, the others
+    wait until their tasks kill them.
 
     Attributes:
-        rank: this worker's number, 0 to size - 1; rank 0 saves and reports.
-        size: how many workers there are.
+        rank: this worker's rank, 0 to size - 1; rank 0 saves and reports.
+        size: the number of workers.
     """
 
     rank: int
@@ -43,10 +43,10 @@ class Collective(ABC):
 
     @abstractmethod
     def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
-        """Put every worker's tensor one behind the other, in the order of their ranks, inside a TensorFlow graph.
+        """Concatenate every worker's tensor along the first axis, by rank, inside a TensorFlow graph.
 
         Args:
-            tensor: [rows of this worker, ...], numbers; alike on every worker but for the rows.
+            tensor: [rows of this worker, ...], of numbers; the same dtype and other dimensions on every worker.
             counts: the rows of every worker, int32 [size], the same everywhere; some may be 0.
 
         Returns:
@@ -55,7 +55,7 @@ class Collective(ABC):
 
     @abstractmethod
     def gather(self, value: Any) -> list[Any]:
-        """Hand every worker's value, any picklable object, to every worker, in the order of their ranks.
+        """Return every worker's value, any picklable object, by rank, on every worker.
 
         Raises:
             PeerLost: another worker is gone.
@@ -63,7 +63,7 @@ class Collective(ABC):
 
     @abstractmethod
     def broadcast(self, value: Any) -> Any:
-        """Hand rank 0's value, any picklable object (NumPy arrays included), to every worker.
+        """Return rank 0's value, any picklable object (NumPy arrays included), on every worker.
 
         Raises:
             PeerLost: another worker is gone.
@@ -71,18 +71,18 @@ class Collective(ABC):
 
     @abstractmethod
     def is_echo(self, error: BaseException) -> bool:
-        """Whether an exception that came out of training only says that another worker is gone."""
+        """Return whether an exception raised in training only means that another worker is gone."""
 
     @abstractmethod
     def close(self) -> None:
-        """Leave the collective. Safe to call twice, and when a peer is gone."""
+        """Leave the collective. May be called twice, and when another worker is gone."""
 
 
 class TimedCollective(Collective):
-    """A collective of which another thread may ask for how long it has been waiting.
+    """A collective that measures, for other threads, how long the current call has been waiting.
 
     Args:
-        inner: the one that does it all.
+        inner: the collective that all calls are delegated to.
     """
 
     def __init__(self, inner: Collective) -> None:
@@ -92,7 +92,7 @@ class TimedCollective(Collective):
 
     @property
     def waiting(self) -> float:
-        """Seconds since the call began that has not returned yet; 0 where there is none, or it is inside of a graph."""
+        """Seconds since the current call began; 0 if there is none, or the call is inside a graph."""
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
@@ -128,7 +128,7 @@ class TimedCollective(Collective):
 
 
 def causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception, and those that it came from."""
+    """Yield an exception and the exceptions that it was raised from."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

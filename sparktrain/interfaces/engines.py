@@ -1,4 +1,4 @@
-"""What an engine is, said once: the configuration, the checks of a cluster and the workers go by it."""
+"""Defines the engines, once for the configuration, the checks of a cluster and the workers."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Engine:
-    """What brings a run's workers together and averages their gradients.
+    """An engine, which connects a run's workers and averages their gradients.
 
-    Its code is the folder of its name in `sparktrain.engines`: `launch`, Spark's side, and `collective`, the worker's.
+    Its code is in the folder of its name in `sparktrain.engines`: `launch` for Spark's side, `collective` for the worker's.
 
     Attributes:
-        name: as `training.engine` says it.
+        name: the value of `training.engine`.
         one_worker: whether a run has exactly one worker.
-        one_device: whether a worker trains on one device, however many it has.
+        one_device: whether a worker trains on one device, even if it has more.
         packages: distributions that it needs on the executors beside those that any training needs.
-        backends: those of Keras that it trains with.
+        backends: the backends of Keras that it can train with.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Engine:
     backends: tuple[str, ...] = ("tensorflow",)
 
 
-# The order is that in which one is chosen for a user who names none
+# In the order of preference for a user who names no engine
 ENGINES = {
     engine.name: engine
     for engine in (
@@ -40,5 +40,5 @@ TRAINING_PACKAGES = ("sparktrain", "tensorflow", "keras", "numpy", "pyarrow")  #
 
 
 def packages_of(engine: str) -> tuple[str, ...]:
-    """Return the distributions that training by an engine needs on the executors."""
+    """Return the distributions that training with an engine needs on the executors."""
     return TRAINING_PACKAGES + ENGINES[engine].packages

@@ -1,4 +1,4 @@
-"""What the Spark side asks of an engine: how the workers of one attempt come together."""
+"""The interface between the Spark side and an engine: how the workers of one attempt are connected."""
 
 from __future__ import annotations
 
@@ -12,32 +12,39 @@ Returned = TypeVar("Returned")
 
 
 class EngineRefused(ValueError):
-    """The Spark application is configured in a way that this engine can't work with; the message says how to submit."""
+    """Raised where an engine can't work with the Spark application's settings; the message says how to submit."""
 
 
 class LaunchFailed(RuntimeError):
-    """The workers can't come together, and not by the user's code; the message says it all."""
+    """Raised where the workers can't be connected, for a reason that isn't the user's code."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one worker runs. Ranks are ordered by host, so workers of a host are neighbours."""
+    """One worker's rank and host. Ranks are ordered by host, so that workers of a host are neighbours.
+
+    Attributes:
+        rank, size: the worker's rank and the number of workers.
+        host: the address at which the other executors reach this host.
+        local_rank, local_size: the worker's number among those of its host, and how many there are.
+        cross_rank, cross_size: the host's number among the hosts with a worker of this local_rank, and how many there are.
+    """
 
     rank: int
     size: int
-    host: str  # the address by which the other executors reach this host
-    local_rank: int  # this worker's number among those of its host
+    host: str
+    local_rank: int
     local_size: int
-    cross_rank: int  # this host's number among the hosts that have a worker of this local_rank
+    cross_rank: int
     cross_size: int
 
 
 class Executors(ABC):
-    """What an engine may do with the Spark application: one thing, once on each of its executors.
+    """The executors of the Spark application, as an engine may use them: to run a function once on each.
 
     Attributes:
         context: Spark's context, to read from.
-        together: whether they are one process on one machine (local[N]), where each worker counts as one.
+        together: whether driver and executors are one process (local[N]), where each worker counts as an executor.
     """
 
     context: Any
@@ -46,69 +53,69 @@ class Executors(ABC):
     @property
     @abstractmethod
     def count(self) -> int:
-        """How many there are now."""
+        """The number of executors now."""
 
     @abstractmethod
     def run(self, function: Callable[[int], Returned], description: str) -> list[Returned]:
-        """Call a function once on each executor, all at the same time, and wait for its end.
+        """Call a function once on each executor, all at the same time, and wait for the results.
 
-        It waits until every executor has room, whatever else runs in the application.
+        Waits until every executor has room, whatever else runs in the application.
 
         Args:
-            function: what is called, with 0 to count - 1. It is pickled.
-            description: for Spark's own pages.
+            function: a picklable function, called with 0 to count - 1.
+            description: the job's description in Spark's UI.
 
         Returns:
-            What it returned on each of them, in the order of the numbers.
+            The return values, in the order of the numbers.
 
         Raises:
-            LaunchFailed: with Spark's reason.
+            LaunchFailed: the job failed; the message has Spark's reason.
         """
 
     @abstractmethod
     def cancel(self) -> None:
-        """End every `run` of this object; safe to call when there is none. Nothing else in the application is touched."""
+        """Cancel every `run` of this object, if there is any, and nothing else in the application."""
 
 
 class Launch(ABC):
-    """One engine's Spark side. It lives in the Spark task, never imports TensorFlow, and is used once."""
+    """An engine's Spark side. It is used once, in a Spark task, and never imports TensorFlow."""
 
     @classmethod
     @contextmanager
     def brought_up(cls, executors: Executors, timeout: float, note: Callable[[str], None]) -> Iterator[Callable[[], Launch]]:
-        """The driver's part: what stands on the executors while one attempt lasts. Most engines need nothing there.
+        """Run an engine's services on the executors while one attempt lasts; called on the driver. Most engines need none.
 
         Args:
-            executors: where.
-            timeout: seconds to wait for their room.
-            note: told what could not be tidied up at the end, which is no failure of the attempt.
+            executors: the application's executors.
+            timeout: seconds to wait for room on them.
+            note: called with a message if the cleanup at the end fails, which is no failure of the attempt.
 
         Yields:
-            What makes each task's own `Launch`; it is pickled.
+            A picklable function that makes each task's own `Launch`.
 
         Raises:
-            EngineRefused: the application's settings are the reason.
-            LaunchFailed: any other is.
+            EngineRefused: the application's settings don't allow it.
+            LaunchFailed: it failed for another reason.
         """
         yield cls
 
     @abstractmethod
     def join(self, place: Place, segments: str, gather: Callable[[str], list[str]]) -> Mapping[str, str]:
-        """Bring this worker together with the others.
+        """Connect this worker with the others.
 
         Args:
-            place: where this worker runs.
+            place: this worker's rank and host.
             segments: the folder of this worker's segments.
-            gather: hands a string of every worker to every worker, in the order of their ranks. All workers
-                must call it the same number of times.
+            gather: exchanges strings: given this worker's, it returns every worker's, by rank. All workers must call it
+                the same number of times.
 
         Returns:
-            What the engine's collective needs to know in the child: it becomes the child's environment.
+            Environment variables for the child process, which the engine's collective reads.
 
         Raises:
-            LaunchFailed: what the engine has on this executor doesn't answer.
+            LaunchFailed: the engine's service on this executor doesn't answer.
         """
 
     @abstractmethod
     def close(self) -> None:
-        """End whatever `join` started. Safe to call twice, or when `join` never ran."""
+        """End what `join` started. May be called twice, or if `join` never ran."""

@@ -1,4 +1,4 @@
-"""Objects handed from worker to worker by nothing but sums of integers, which every collective has."""
+"""Exchanges objects between workers by sums of integers alone, which every collective has."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ import numpy
 
 from sparktrain.interfaces.collective import Collective, PeerLost
 
-_CHUNK = 1 << 20  # 8-byte words of an object that go at once: larger ones are slower, and memory stays flat
+_CHUNK = 1 << 20  # 8-byte words that are summed at once: more is slower and takes more memory
 
 
 def exchange(own: Mapping[int, Any], count: int, add: Callable[[numpy.ndarray], numpy.ndarray]) -> list[Any]:
-    """Hand each of a number of objects, which one worker has, to all. Collective.
+    """Send objects, each of which one worker has, to all workers. Collective.
 
-    The bytes of an object are summed with the others' zeros: an integer's bits come through that as they are.
+    The bytes of an object are summed with the other workers' zeros, which leaves them unchanged.
 
     Args:
-        own: this worker's objects, by their places among all; picklable.
-        count: how many there are on all workers together.
-        add: sums arrays of int64 over the workers; only ever called with lengths that are powers of two, so that there
-            are few shapes.
+        own: this worker's objects by their indices among all; picklable.
+        count: the number of objects on all workers together.
+        add: sums int64 arrays over the workers; called only with lengths that are powers of two, so that there are few
+            shapes.
 
     Returns:
-        All objects, in the order of their places.
+        All objects, by their indices.
     """
     mine = [pickle.dumps(own[place], protocol=5) if place in own else b"" for place in range(count)]
     lengths = _added(numpy.array([len(data) for data in mine], numpy.int64), add)
@@ -48,11 +48,11 @@ def _added(words: numpy.ndarray, add: Callable[[numpy.ndarray], numpy.ndarray]) 
 
 
 class SummingCollective(Collective):
-    """A collective that hands on objects by its sums."""
+    """A collective that exchanges objects by its sums."""
 
     @abstractmethod
     def add(self, words: numpy.ndarray) -> numpy.ndarray:
-        """Sum arrays of int64, of the same length everywhere, over the workers. Collective."""
+        """Sum int64 arrays, of the same length on all workers, over the workers. Collective."""
 
     def gather(self, value: Any) -> list[Any]:
         return self._exchange({self.rank: value}, self.size)

@@ -1,1 +1,1 @@
-"""What goes on around spark-submit: options, checks before Spark starts, cluster mode, the package of the environment, the JSON line."""
+"""Runs spark-submit: its options, checks before Spark starts, cluster mode, the packaged environment, the JSON line."""

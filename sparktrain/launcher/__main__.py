@@ -1,4 +1,4 @@
-"""The launcher's last step from its first moment: a signal that comes while its modules load ends it as any other does.
+"""Starts the launcher's last step, with handlers that also catch a signal that arrives while its modules load.
 
     python -P -m sparktrain.launcher JOB SPARK_SUBMIT ARGUMENT...
 
@@ -16,7 +16,7 @@ from sparktrain.launcher.signals import STOPS, on_stop
 
 
 class _Stopped(BaseException):
-    """A signal came."""
+    """Raised when a signal arrives."""
 
 
 def main(argv: Sequence[str]) -> int:

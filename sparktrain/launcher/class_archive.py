@@ -1,8 +1,8 @@
-"""Spark's classes from an archive: a start on one machine by the environment's own Spark takes a third less time.
+"""Loads Spark's classes from a class archive, with which the environment's own Spark starts in a third less time.
 
-environment/class_archive.py writes the archive. A JVM takes it only where its class path begins as that of the JVM that wrote
-it, and never with a folder that holds something. So the folder of Spark's configuration is left out of the class path, and what
-is in it is named by options.
+environment/class_archive.py writes the archive. A JVM accepts it only if its class path starts like that of the JVM that wrote
+it, without non-empty folders. So the folder of Spark's configuration is left off the class path, and its files are passed as
+options.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from sparktrain.launcher.spark_options import SparkOptions
 
 ARCHIVE = Path(sys.prefix) / "spark-classes.jsa"
 _DEFAULTS, _LOGGING = "spark-defaults.conf", "log4j2.properties"
-_NOT_SPARKS = (".yaml", ".yml")  # of a folder of configuration: what Spark doesn't look for
+_NOT_SPARKS = (".yaml", ".yml")  # files in a configuration folder that Spark doesn't read
 _NOT_SPARKS_NAMES = ("discover-gpus.sh",)
 
 
 def with_archive(
     command: Sequence[str], options: SparkOptions, environment: Mapping[str, str], archive: Path = ARCHIVE
 ) -> tuple[list[str], dict[str, str]]:
-    """A spark-submit command with the archive, where there is one that it can use.
+    """Add the class archive to a spark-submit command, if there is one that it can use.
 
     Args:
         command: spark-submit and its arguments.
-        options: what they say.
-        environment: that it is to run in.
+        options: those arguments, parsed.
+        environment: the environment variables that it will run with.
 
     Returns:
-        The command, and what is new in the environment.
+        The command, and the environment variables to add.
     """
     home, conf = Path(environment.get("SPARK_HOME", "")), Path(environment.get("SPARK_CONF_DIR", ""))
-    absent = home / "conf"  # on the class path where no folder of configuration is named
+    absent = home / "conf"  # on the class path if no folder of configuration is set
     words = {word.partition("=")[0] for word in options.given}
-    if "--load-spark-defaults" in words:  # which looks for that folder
+    if "--load-spark-defaults" in words:  # needs the configuration folder
         return list(command), {}
     if not (
         options.master.startswith("local")
@@ -47,10 +47,10 @@ def with_archive(
         and _only_known(conf)
     ):
         return list(command), {}
-    java_options = [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]  # of no use: not worth a word
+    java_options = [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]  # no warning if it doesn't fit
     if (conf / _LOGGING).is_file():
         java_options.append(f"-Dlog4j2.configurationFile={conf / _LOGGING}")
-    java = shlex.join(java_options)  # Spark takes it apart as a shell would
+    java = shlex.join(java_options)  # Spark splits it as a shell would
     more = []
     if "--properties-file" not in words and (conf / _DEFAULTS).is_file():
         more += ["--properties-file", str(conf / _DEFAULTS)]
@@ -61,6 +61,6 @@ def with_archive(
 
 
 def _only_known(conf: Path) -> bool:
-    """Whether a folder holds no more than can be named by options: no hive-site.xml, no spark-env.sh."""
+    """Return whether all of a folder's files can be passed as options: no hive-site.xml, no spark-env.sh."""
     names = {path.name for path in conf.iterdir() if path.suffix not in _NOT_SPARKS} if conf.is_dir() else set()
     return names <= {_DEFAULTS, _LOGGING, *_NOT_SPARKS_NAMES}

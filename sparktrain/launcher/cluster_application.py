@@ -1,4 +1,4 @@
-"""A run whose program runs on the cluster, as the launcher sees it: by spark-submit's output and the storage."""
+"""Watches a run whose driver runs inside the cluster, by spark-submit's output and the storage."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from sparktrain.storage import NotFound, StorageError, open_folder
 
 _SUBMITTED = re.compile(r"\bapplication_\d+_\d+\b")
 _KILLING = 60.0  # seconds
-_LOOK = 2.0  # seconds between looks for a run that has not begun
+_LOOK = 2.0  # seconds between checks for a run that has not started
 
 
 class ClusterApplication:
-    """One such run.
+    """A run whose driver runs inside the cluster (deploy mode `cluster`).
 
     Args:
-        run: its id.
-        output: the URL of the folder that it is made in.
+        run: the run's id.
+        output: the URL of the job's output.path.
     """
 
     def __init__(self, run: str, output: str) -> None:
@@ -37,7 +37,7 @@ class ClusterApplication:
         self._ended = threading.Event()
 
     def listen(self, output: IO[bytes]) -> None:
-        """Pass spark-submit's lines on, and learn from them which application it is."""
+        """Relay spark-submit's lines in a thread, and find the application's id in them."""
         self._listener = threading.Thread(target=self._pass_on, args=(output,), name="spark-submit-output", daemon=True)
         self._listener.start()
         threading.Thread(target=self._follow, name="run-log", daemon=True).start()
@@ -50,55 +50,55 @@ class ClusterApplication:
             tell(text)
 
     def _follow(self) -> None:
-        """Show the run's log as it comes, as a run beside the launcher shows its own."""
+        """Show the run's log while it grows, as in client mode."""
         while not self._ended.wait(_LOOK):
             try:
                 tail(f"{self._root}/{self.run}", tell, tell, follow=True)
                 return
             except NotFound:
-                continue  # it has not begun yet
+                continue  # it has not started yet
             except StorageError as error:
                 tell(f"the log of run {self.run} can't be read: {error}")
                 return
 
     def stop(self) -> bool:
-        """Have the cluster end the application.
+        """Ask YARN to end the application.
 
         Returns:
-            Whether spark-submit has told of one that now ends, and it with that; else it is to be ended itself.
+            Whether spark-submit ends with the application; if not, it has to be ended by itself.
         """
         application = self._application or self._of_run()
         return application is not None and _kill(application) and self._application is not None
 
     def _of_run(self) -> str | None:
-        """The application as the storage has it of a run that is at work: a cluster's own log4j2.properties may hide the line."""
+        """Return the application's id from the run's claim: a cluster's log4j2.properties may hide spark-submit's line."""
         try:
             working = at_work(open_folder(self._root).at_once(), self.run)
         except StorageError as error:
-            tell(f"it isn't known whether run {self.run} has begun ({error}); look for it by: yarn application -list")
+            tell(f"can't tell whether run {self.run} has started ({error}); look for it with: yarn application -list")
             return None
         application = working.get("application") if working is not None else None
         if application is not None and not _SUBMITTED.fullmatch(application):
-            tell(f"run {self.run} may still be at work, as {application}: end it by your cluster manager's own means")
+            tell(f"run {self.run} may still be running, as {application}: end it with your cluster manager's tools")
             return None
         return application
 
     def end(self) -> Result | None:
-        """How the run ended; None where it left no word of it."""
+        """Return the run's result from the storage; None if there is none."""
         if self._listener is not None:
             self._listener.join(5)
         self._ended.set()
         try:
             return final_result(open_folder(self._root), self.run, self._application)
         except StorageError as error:
-            tell(f"how run {self.run} ended can't be read from {self._root}: {error}")
+            tell(f"the result of run {self.run} can't be read from {self._root}: {error}")
             return None
 
     @property
     def where(self) -> str:
-        """Where to look for what it did not say."""
+        """A hint where to look if the run left no result."""
         if self._application is None:
-            return "it was not submitted: spark-submit's own lines above say why"
+            return "it was not submitted: see spark-submit's own lines above"
         return f"there is no sign of its end at {self._root}/{self.run}; its log: yarn logs -applicationId {self._application}"
 
 
@@ -106,7 +106,7 @@ def _kill(application: str) -> bool:
     """Ask YARN to end an application.
 
     Returns:
-        Whether it does; if not, the user has been told.
+        Whether YARN accepted; if not, the user gets a message.
     """
     conf = os.environ.get("HADOOP_CONF_DIR") or os.environ.get("YARN_CONF_DIR", "")
     command = [
@@ -122,6 +122,6 @@ def _kill(application: str) -> bool:
     try:
         subprocess.run(command, stdin=subprocess.DEVNULL, stdout=sys.stderr, timeout=_KILLING, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        tell(f"{application} may still run ({error}); end it by: yarn application -kill {application}")
+        tell(f"{application} may still run ({error}); end it with: yarn application -kill {application}")
         return False
     return True

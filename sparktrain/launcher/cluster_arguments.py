@@ -1,4 +1,4 @@
-"""What a submit to a cluster needs beside what was typed: the packaged environment, the job's own code, memory."""
+"""Adds what a submit to a cluster needs to the user's command: the packaged environment, the job's own code, memory."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from sparktrain.usercode.packing import content, pack
 
 PACKAGES = "spark.sparktrain.packages"  # the folder that `sparktrain package --to` was given
 _DISCOVERY = "spark.executor.resource.gpu.discoveryScript"
-_DISCOVER = Path(__file__).resolve().parents[2] / "conf" / "discover-gpus.sh"  # where the project's folder is at hand
+_DISCOVER = Path(__file__).resolve().parents[2] / "conf" / "discover-gpus.sh"  # in a checkout of the project
 _UNPACKED = "./environment"
 _JOB = "job"  # where the YAML and the user's modules are unpacked on the cluster
 
 
 @dataclass(frozen=True)
 class SubmitCommand:
-    """A spark-submit command as it is run.
+    """A complete spark-submit command.
 
     Attributes:
         command: spark-submit, its options, the program and the program's arguments.
-        run: the run's id where the program runs on the cluster, so that the storage can be asked for its end; else None.
-        output: the URL under which that run is; else None.
+        run: in deploy mode `cluster` the run's id, to read its result from the storage; else None.
+        output: in deploy mode `cluster` the URL of the run's output.path; else None.
     """
 
     command: list[str]
@@ -51,19 +51,19 @@ def build_submit_command(
     """Add to a job's spark-submit command what its cluster needs.
 
     Args:
-        command: as it was typed: spark-submit, its options, the program, the program's arguments.
-        place: the program's index in it.
-        job: what the program's arguments stand for.
-        options: the program's arguments.
+        command: the command as typed: spark-submit, its options, the program, the program's arguments.
+        place: the program's index in the command.
+        job: the job that the program's arguments name.
+        options: the program's arguments, parsed.
         folders: where the user's modules are looked up.
-        folder: an empty one, which stays until spark-submit has ended.
+        folder: an empty local folder that exists until spark-submit has ended.
 
     Raises:
-        NotPackaged, StorageError, TooLarge: it can't be arranged.
+        NotPackaged, StorageError, TooLarge: the environment or the job's code can't be made available to the cluster.
     """
     typed = command[1:place]
     if options.check or options.to is not None:
-        typed = [*typed, "--deploy-mode", "client"]  # a rehearsal shows, and rows are told of, here
+        typed = [*typed, "--deploy-mode", "client"]  # a rehearsal and a preparation show their result here
     spark = read_options(typed, os.environ.get("SPARK_CONF_DIR"), os.environ)
     if spark.master.startswith("local"):
         return SubmitCommand(list(command))
@@ -76,13 +76,13 @@ def build_submit_command(
         lists["archives"].append(f"{_packed_job(job, options, folders, folder)}#{_JOB}")
         output = output_there(job, spark.settings.get("spark.kerberos.principal"))
         arguments = _arguments_there(options, run, output)
-        # A program that has ended with an error would only end so again; a run whose driver was lost is resumed by its id.
+        # A program that ended with an error would fail again; a run whose driver was lost is resumed by its id.
         settings["spark.yarn.maxAppAttempts"] = "1"
     return SubmitCommand([command[0], *spark.command(settings, **lists), command[place], *arguments], run, output)
 
 
 def _memory_of_last_run(job: Job) -> str:
-    """What a worker is given where the job doesn't say: what the last run under its output took and a quarter more, at least 2g.
+    """Return the default worker memory: the peak of the last run under the job's output and a quarter more, at least 2 GB.
 
     A training process with TensorFlow and a small model takes about 1 GB.
     """
@@ -91,26 +91,31 @@ def _memory_of_last_run(job: Job) -> str:
         try:
             folder = open_folder(job.output.path).at_once()
             taken = max((summary_of(folder, latest(folder)) or {}).get("peak_memory", [0]))
-        except (StorageError, ValueError):  # there is none, or the storage can be reached from the cluster alone
+        except (StorageError, ValueError):  # there is no run, or the storage can be reached only from the cluster
             pass
     return f"{max(2048, taken * 5 // 4 >> 20)}m"
 
 
 def _modules_of_parent(job: Job) -> list[str]:
-    """The modules of the run that is gone on from: what its model has of its own is loaded by them."""
+    """Return the modules of the run that `model.load` names, which have its model's custom classes and functions."""
     if job.model.load is None:
         return []
     try:
         return json.loads(open_folder(resolve(job.model.load)).at_once().read_text(SUMMARY)).get("modules", [])
-    except (StorageError, ValueError):  # the program on the cluster tells of it, or the storage can be reached from there alone
+    except (StorageError, ValueError):  # the program will report it, or the storage can be reached only from the cluster
         return []
 
 
 def build_doctor_command(command: Sequence[str], place: int, folder: Path) -> list[str]:
-    """The same for jobs/doctor.py, which runs here, for the one who asked, and examines what a job would get.
+    """Add to the command of jobs/doctor.py what a job would get; the program itself always runs in client mode.
+
+    Args:
+        command: the command as typed: spark-submit, its options, the program, the program's arguments.
+        place: the program's index in the command.
+        folder: an empty local folder that exists until spark-submit has ended.
 
     Raises:
-        NotPackaged, StorageError: it can't be arranged.
+        NotPackaged, StorageError: the environment can't be made available to the cluster.
     """
     spark = read_options([*command[1:place], "--deploy-mode", "client"], os.environ.get("SPARK_CONF_DIR"), os.environ)
     if spark.master.startswith("local"):
@@ -120,7 +125,7 @@ def build_doctor_command(command: Sequence[str], place: int, folder: Path) -> li
 
 
 def _environment(spark: SparkOptions, folder: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """What the executors are given whatever they run: the packaged environment, and a way to find their GPUs."""
+    """Return the settings and file lists that all executors need: the packaged environment, and GPU discovery."""
     settings: dict[str, str] = {}
     lists: dict[str, list[str]] = {"archives": [], "py_files": [], "files": []}
     if at := spark.settings.get(PACKAGES):
@@ -134,7 +139,7 @@ def _environment(spark: SparkOptions, folder: Path) -> tuple[dict[str, str], dic
             settings["spark.yarn.archive"] = f"{package.url}/{JARS}"
     gpus = spark.settings.get("spark.executor.resource.gpu.amount", "0")
     if spark.master == "yarn" and gpus != "0" and _DISCOVERY not in spark.settings and _DISCOVER.exists():
-        # YARN gives out a number of GPUs; which ones, each executor finds out on its node.
+        # YARN assigns a number of GPUs; which ones, each executor finds out on its node.
         settings[_DISCOVERY] = f"./{_DISCOVER.name}"
         settings["spark.executorEnv.SPARKTRAIN_GPUS"] = gpus
         lists["files"].append(str(_DISCOVER))
@@ -142,7 +147,7 @@ def _environment(spark: SparkOptions, folder: Path) -> tuple[dict[str, str], dic
 
 
 def _packed_job(job: Job, options: Namespace, folders: Sequence[str], folder: Path) -> Path:
-    """The YAML and the user's modules as one archive, unpacked on the cluster as they lie here: side by side."""
+    """Pack the YAML and the user's modules into one archive, side by side, and return its path."""
     named = (job.data.preprocess, job.model.build, job.training.callbacks, job.on_end)
     modules = [name.partition(":")[0] for name in named if name is not None]
     files = content([*modules, *job.model.modules, *_modules_of_parent(job)], folders, job.model.files)
@@ -152,13 +157,13 @@ def _packed_job(job: Job, options: Namespace, folders: Sequence[str], folder: Pa
 
 
 def output_there(job: Job, principal: str | None = None) -> str:
-    """Where a program on the cluster is to write its runs: a URL that means the same here as there.
+    """Return the job's output.path as a URL that means the same here and on the cluster.
 
     Args:
-        principal: as whom spark-submit signs in with Kerberos, where it is told so.
+        principal: the Kerberos principal that spark-submit is given; None if it is given none.
 
     Raises:
-        StorageError: Hadoop's configuration can't be read, or the user has no name.
+        StorageError: Hadoop's configuration can't be read, or the user's name is unknown.
     """
     path = job.output.path
     assert path is not None  # a job without one is refused by its rules
@@ -175,7 +180,7 @@ def output_there(job: Job, principal: str | None = None) -> str:
 
 
 def _ticket() -> str | None:
-    """The principal of the ticket that is at hand."""
+    """Return the principal of the user's Kerberos ticket; None if there is none."""
     try:
         said = subprocess.run(["klist"], capture_output=True, text=True, timeout=30).stdout
     except (OSError, subprocess.TimeoutExpired):
@@ -185,7 +190,7 @@ def _ticket() -> str | None:
 
 
 def _arguments_there(options: Namespace, run: str, output: str) -> list[str]:
-    """The program's arguments as they are on the cluster; the line is written into a file here, and not there."""
+    """Return the program's arguments on the cluster: without --result, whose file the launcher writes here."""
     arguments = ["--config", f"{_JOB}/{Path(options.config).name}", "--run-id", run]
     for each in (*options.set, f"output.path={json.dumps(output)}"):
         arguments += ["--set", each]

@@ -1,6 +1,6 @@
-"""`sparktrain package`: the environment and Spark's jars on the storage, once for a set of versions.
+"""`sparktrain package`: puts the environment and Spark's jars on the storage, once for each set of versions.
 
-Then no node needs more than Java and the same Python, and no submit uploads either of them again.
+Nodes then need only Java and the same Python, and no submit uploads the packages again.
 """
 
 from __future__ import annotations
@@ -29,38 +29,38 @@ from sparktrain.storage import SUMMARY, Folder, NotFound, StorageError, open_fol
 
 ENVIRONMENT, JARS = "environment.tar.gz", "spark-jars.zip"
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
-_ONLY_HERE = ("docs", "java", "lint", "notebook", "test")  # extras: nodes bring their Java
+_ONLY_HERE = ("docs", "java", "lint", "notebook", "test")  # extras that are not packed: nodes have their own Java
 _STAGED = "_staged"
 _LEFTOVER = 86_400  # seconds
-_LEFT_OUT = {"include", "tests"}  # which a compiler reads, and which nobody does there
+_LEFT_OUT = {"include", "tests"}  # headers, which only a compiler needs, and test suites
 
 
 class NotPackaged(RuntimeError):
-    """There is no package of the environment's versions; the message says how to make one."""
+    """Raised where there is no package of the environment's versions; the message says how to make one."""
 
 
 def package(to: str, tell: Callable[[str], None]) -> str:
-    """Pack what the executors need, unless it is there already.
+    """Pack what the executors need, unless there is a package of these versions already.
 
     Args:
-        to: a folder for packages of all versions, on a storage that every node reaches.
-        tell: told what is being done.
+        to: the URL of a folder for packages of all versions, on a storage that every node can read.
+        tell: called with messages on the progress.
 
     Returns:
-        The URL of the package: a folder with environment.tar.gz, spark-jars.zip and, complete or not there, summary.json.
+        The URL of the package: a folder with environment.tar.gz, spark-jars.zip and, as the last file, summary.json.
 
     Raises:
-        StorageError: it can't be written.
+        StorageError: the package can't be written.
     """
     root, distributions, name = open_folder(to), _distributions(), package_name()
     if root.exists(f"{name}/{SUMMARY}"):
-        tell(f"{root.join(name).url} is there already, with these versions")
+        tell(f"{root.join(name).url} exists already, with these versions")
         return root.join(name).url
     for each in distributions:
         if each.metadata["Name"] != "sparktrain" and _is_editable(each):
-            tell(f"{each.metadata['Name']} is installed as editable, so its code stays out of the package: install it without -e")
+            tell(f"{each.metadata['Name']} is installed as editable, so its code is not in the package: install it without -e")
     _remove_leftovers(root)
-    staged = root.join(_STAGED, f"{name}-{time.time():.0f}-{secrets.token_hex(4)}")  # another may be packing the same
+    staged = root.join(_STAGED, f"{name}-{time.time():.0f}-{secrets.token_hex(4)}")  # another process may pack the same
     try:
         with tempfile.TemporaryDirectory(prefix="sparktrain-package-") as folder:
             for file, make in ((ENVIRONMENT, _pack_environment), (JARS, _pack_jars)):
@@ -77,14 +77,14 @@ def package(to: str, tell: Callable[[str], None]) -> str:
         except StorageError:
             if not root.exists(f"{name}/{SUMMARY}"):
                 raise
-            tell("another has written the same package meanwhile")
+            tell("another process has just written the same package")
     finally:
         staged.remove(recursive=True)
     return root.join(name).url
 
 
 def _remove_leftovers(root: Folder) -> None:
-    """Remove what those have left that were killed a day ago and longer."""
+    """Remove the files of packaging processes that were killed over a day ago."""
     try:
         names = root.join(_STAGED).list()
     except NotFound:
@@ -96,7 +96,7 @@ def _remove_leftovers(root: Folder) -> None:
 
 
 def packaged(at: str) -> Folder:
-    """The package of this environment's versions in a folder of packages.
+    """Return the package of this environment's versions in a folder of packages.
 
     Raises:
         NotPackaged: there is none.
@@ -104,24 +104,24 @@ def packaged(at: str) -> Folder:
     root, name = open_folder(at), package_name()
     if not root.exists(f"{name}/{SUMMARY}"):
         raise NotPackaged(
-            f"{root.url} has no package {name}, of the versions that this environment has: make it by\n"
+            f"{root.url} has no package {name}, of the versions that this environment has: make it with\n"
             f"    sparktrain package --to {at}\n"
-            "once, and again when versions change; or leave spark.sparktrain.packages out where every node has the "
+            "once, and again when versions change; or leave out spark.sparktrain.packages if every node has the "
             "environment at the same path"
         )
     return root.join(name)
 
 
 def package_name() -> str:
-    """Made of what is in the package, but for sparktrain's own code, which goes with each submit."""
+    """Return a name with a hash of the package's versions, without sparktrain's, whose code is sent with each submit."""
     versions = [f"{each.metadata['Name']}=={each.version}" for each in _distributions() if each.metadata["Name"] != "sparktrain"]
-    core = next((jar.name for jar in spark_jars().glob("spark-core_*.jar")), "")  # of SPARK_HOME's, where it is set
+    core = next((jar.name for jar in spark_jars().glob("spark-core_*.jar")), "")  # SPARK_HOME's, if it is set
     made_of = "\n".join([platform.python_version(), platform.machine(), core, *versions])
     return f"{_PYTHON}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
 
 
 def own_code(folder: Path) -> Path:
-    """sparktrain itself as a zip in the folder: a wheel in all but its name's end, as Spark takes no other."""
+    """Write sparktrain itself into the folder and return the path: a wheel, named .zip because Spark requires it."""
     distribution = importlib.metadata.distribution("sparktrain")
     target = folder / f"sparktrain-{distribution.version}.zip"
     source = package_folder("sparktrain")
@@ -129,7 +129,7 @@ def own_code(folder: Path) -> Path:
         for file in sorted(source.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 archive.write(file, Path("sparktrain", file.relative_to(source)))
-        # So that its version is known there, too. An egg-info beside the sources has it by another name.
+        # So that its version is known on the executors, too. In an egg-info the file has another name.
         metadata = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO")
         assert metadata is not None  # an installed distribution has one of the two
         archive.writestr(f"sparktrain-{distribution.version}.dist-info/METADATA", metadata)
@@ -137,7 +137,7 @@ def own_code(folder: Path) -> Path:
 
 
 def _distributions() -> list[importlib.metadata.Distribution]:
-    """What is installed here, the user's own packages too, but for what only tests, notebooks and pip need; by name."""
+    """Return the installed distributions by name, with the user's packages, without what only tests, notebooks and pip need."""
     needed = _with_what_they_need([("sparktrain", ("", *_extras()))])
     not_there = set(_with_what_they_need([("sparktrain", _ONLY_HERE), ("pip", ("",)), ("wheel", ("",))])) - set(needed)
     sites = {Path(path).resolve() for path in site.getsitepackages()}
@@ -147,7 +147,7 @@ def _distributions() -> list[importlib.metadata.Distribution]:
 
 
 def _with_what_they_need(wanted: list[tuple[str, tuple[str, ...]]]) -> dict[str, importlib.metadata.Distribution]:
-    """Distributions, each with some of its extras, and all that they need, as far as it is installed."""
+    """Return the distributions, each with some of its extras, and all their installed requirements, by name."""
     found: dict[str, importlib.metadata.Distribution] = {}
     waiting, seen = list(wanted), set()
     while waiting:
@@ -159,7 +159,7 @@ def _with_what_they_need(wanted: list[tuple[str, tuple[str, ...]]]) -> dict[str,
         try:
             distribution = importlib.metadata.distribution(name)
         except importlib.metadata.PackageNotFoundError:
-            continue  # an extra that isn't installed: a job that needs it fails as it does here
+            continue  # an extra that isn't installed: a job that needs it fails here, too
         found[_name(distribution)] = distribution
         for text in distribution.requires or ():
             requirement = Requirement(text)
@@ -174,7 +174,7 @@ def _name(distribution: importlib.metadata.Distribution) -> str:
 
 
 def _is_editable(distribution: importlib.metadata.Distribution) -> bool:
-    origin = distribution.read_text("direct_url.json")  # which pip writes for what came from a folder
+    origin = distribution.read_text("direct_url.json")  # written by pip for a package installed from a folder
     return origin is not None and json.loads(origin).get("dir_info", {}).get("editable", False)
 
 
@@ -184,7 +184,7 @@ def _extras() -> list[str]:
 
 
 def _pack_environment(target: Path, distributions: list[importlib.metadata.Distribution]) -> None:
-    """A virtual environment that works wherever it is unpacked: its interpreter is the node's."""
+    """Pack a relocatable virtual environment, whose interpreter is the node's."""
     with tarfile.open(target, "w:gz", compresslevel=1) as archive:
         for link, to in (("bin/python", os.path.realpath(sys.executable)), (f"bin/{_PYTHON}", "python")):
             entry = tarfile.TarInfo(link)
@@ -200,23 +200,23 @@ def _pack_environment(target: Path, distributions: list[importlib.metadata.Distr
 
 
 def _files(distribution: importlib.metadata.Distribution) -> Iterator[tuple[Path, str]]:
-    """What a distribution has put among the packages; of pyspark and of sparktrain only their names and versions."""
+    """Yield (path, name in site-packages) of a distribution's files; of pyspark and sparktrain only the metadata."""
     for file in distribution.files or ():
         if file.parts[0].startswith("sparktrain") or file.parts[0] in ("pyspark", "..") or _LEFT_OUT & set(file.parts):
-            continue  # Spark brings pyspark, and scripts have this environment's path in them
+            continue  # Spark brings pyspark, and scripts contain this environment's path
         path = Path(file.locate())
         if path.is_file() and not file.parts[0].startswith("__editable__"):
             yield path, str(file)
 
 
 def _pack_jars(target: Path, distributions: list[importlib.metadata.Distribution]) -> None:
-    """Spark's jars as spark.yarn.archive wants them."""
+    """Pack Spark's jars as spark.yarn.archive expects them."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:  # jars are compressed already
         for jar in sorted(spark_jars().glob("*.jar")):
             archive.write(jar, jar.name)
 
 
 def spark_jars() -> Path:
-    """The folder of Spark's jars: SPARK_HOME's where that is set, else pyspark's own."""
+    """Return the folder of Spark's jars: SPARK_HOME's if that is set, else pyspark's own."""
     home = os.environ.get("SPARK_HOME") or package_folder("pyspark")
     return Path(home, "jars")

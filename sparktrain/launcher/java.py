@@ -1,4 +1,4 @@
-"""Where Java is, and what it says of itself."""
+"""Finds Java and its version."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def find_java() -> str | None:
-    """Return the `java` of JAVA_HOME where that is set, else of PATH, else the environment's own; None where there is none."""
+    """Return the path of `java` in JAVA_HOME if that is set, else on PATH, else in the environment; None if there is none."""
     home = os.environ.get("JAVA_HOME")
     if home:
         return shutil.which(Path(home, "bin", "java"))
@@ -30,10 +30,10 @@ def ask_version(java: str) -> tuple[int, str]:
     """Run `java -version`.
 
     Args:
-        java: the program.
+        java: the program's path.
 
     Returns:
-        Its exit status (127 where it can't be run, as one of another processor can't, or doesn't answer), and all it printed.
+        Its exit status, 127 if it can't be run or doesn't answer in 60 s, and all that it printed.
     """
     try:
         ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""A job program's command line, and what of it can be checked without Spark."""
+"""Parses a job program's command line, and checks what can be checked without Spark."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sparktrain.usercode.packing import data_files
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Refuse a command line as every other configuration that can't work is: with the JSON line."""
+        """Refuse the command line with a JSON line, as for every configuration that can't work, and exit."""
         self.print_usage(sys.stderr)
         refused = Result(run=new_run_id(), status="refused", reason=message)
         say(refused)
@@ -29,7 +29,7 @@ PREPARE = "prepare.py"
 
 
 def arguments(program: str = "train.py") -> argparse.ArgumentParser:
-    """What a program of the project's takes: jobs/train.py and what runs a job like it, or jobs/prepare.py."""
+    """Return the argument parser of jobs/train.py and programs like it, or of jobs/prepare.py."""
     prepares = program == PREPARE
     parser = _Parser(
         prog=PREPARE if prepares else "train.py",
@@ -40,28 +40,31 @@ def arguments(program: str = "train.py") -> argparse.ArgumentParser:
     parser.add_argument("--config", required=True, metavar="YAML", help="the job; docs/configuration.md has every key")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="training.epochs=3, say; repeatable")
     if prepares:
-        parser.add_argument("--to", required=True, metavar="URL", help="the folder to be made, such as hdfs:///prepared/may")
+        parser.add_argument("--to", required=True, metavar="URL", help="the folder to create, such as hdfs:///prepared/may")
         parser.set_defaults(run_id=None, check=False)
     else:
-        parser.add_argument("--run-id", metavar="ID", help="the run's name; a finished one answers with its result")
-        parser.add_argument("--check", action="store_true", help="a rehearsal: one step on a few rows, nothing kept")
+        parser.add_argument("--run-id", metavar="ID", help="the run's id; resumes that run, or prints its result if finished")
+        parser.add_argument("--check", action="store_true", help="rehearse: one step on a few rows, nothing kept")
         parser.set_defaults(to=None)
-    parser.add_argument("--result", metavar="PATH", help="write the JSON line into a file too")
+    parser.add_argument("--result", metavar="PATH", help="write the JSON line into a file, too")
     return parser
 
 
 def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
-    """The job of a command line, with everything checked that needs no Spark.
+    """Load the job that a command line names, and check everything that needs no Spark.
+
+    Returns:
+        The job, and the folders where its modules are looked up.
 
     Raises:
-        ConfigError: it can't work.
+        ConfigError: the job can't work; the message has all problems.
     """
     check_run_id(options.run_id)
     if options.to is not None:
         check_name("--to", name_of(options))
     job = load(options.config, options.set)
     folders = search_folders(options.config)
-    # Where rows are only prepared, the rest of the user's code need not be
+    # To only prepare rows, the rest of the user's code isn't needed
     named = (
         [("data.preprocess", job.data.preprocess)]
         if options.to is not None
@@ -82,5 +85,5 @@ def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
 
 
 def name_of(options: argparse.Namespace) -> str:
-    """What a command line's run goes by: its id, a new one if none was given, or the name of the folder to be made."""
+    """Return the run's id, a new one if none was given, or, for a preparation, the name of the folder to create."""
     return posixpath.basename(options.to.rstrip("/")) if options.to is not None else options.run_id or new_run_id()

@@ -11,14 +11,14 @@ from sparktrain.display.launcher_link import socket_name
 
 
 class ProgramLink:
-    """The launcher's side.
+    """The launcher's side of its link to the program: passes its streams on, and receives a process id and the JSON line.
 
     Args:
-        folder: an empty one, which the program finds in VARIABLE.
+        folder: an empty folder for the socket, whose path the program finds in the environment variable VARIABLE.
 
     Attributes:
-        announced: whether there is, or was, a program that promised a line.
-        line: what it has handed over.
+        announced: whether a program has announced itself, and so promised a JSON line.
+        line: the JSON line that the program has sent; None if it hasn't.
     """
 
     def __init__(self, folder: str) -> None:
@@ -34,14 +34,14 @@ class ProgramLink:
 
     @property
     def pid(self) -> int | None:
-        """The program's process, while it lives."""
+        """The id of the program's process while it is running; else None."""
         return self._pid
 
     def wait(self, seconds: float) -> bool:
         """Wait for the program's end.
 
         Returns:
-            Whether it has ended; also where there was none.
+            Whether it has ended; True if there was none.
         """
         return self._pid is None or self._gone.wait(seconds)
 
@@ -51,9 +51,9 @@ class ProgramLink:
             threading.Thread(target=self._serve, args=(connection,), name="handover-program", daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        """Serve one program: of several, which a program of the user's own may start, the first that announces itself counts."""
+        """Serve one connection; if a user's program starts several programs, the first that announces itself counts."""
         announced = False
-        with contextlib.suppress(OSError), connection, connection.makefile("rb") as messages:  # it was killed
+        with contextlib.suppress(OSError), connection, connection.makefile("rb") as messages:  # the program was killed
             socket.send_fds(connection, [b"\n"], [1, 2])
             for text in messages:
                 message = json.loads(text)

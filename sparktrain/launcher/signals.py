@@ -1,4 +1,4 @@
-"""Signals that ask a run to end, raised as KeyboardInterrupt so that its workers end and it says how it ended."""
+"""Turns signals that ask a run to end into KeyboardInterrupt, so that it ends its workers and prints its JSON line."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # Ctrl-C, a scheduler's 
 
 
 def take_signals() -> None:
-    """From now on raise KeyboardInterrupt in the main thread for each signal that is to end a run."""
+    """Raise KeyboardInterrupt in the main thread for each signal that asks a run to end, from now on."""
     on_stop(_stop)
 
 
 def on_stop(handler: Callable[[int, object], object]) -> None:
-    """From now on call a handler, in the main thread, for each signal that is to end a run."""
+    """Call a handler, in the main thread, for each signal that asks a run to end, from now on."""
     for number in STOPS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a script's `&`
+        if signal.getsignal(number) is not signal.SIG_IGN:  # ignored under nohup, or a script's `&`
             signal.signal(number, handler)
 
 
 def _stop(number: int, _: object) -> NoReturn:
-    # A scheduler that repeats itself, or a launcher that relays a Ctrl-C, doesn't cut the ending short. A second Ctrl-C
-    # does.
+    # A scheduler that repeats its signal, or a launcher that relays a Ctrl-C, must not interrupt the cleanup; a second Ctrl-C may.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     raise KeyboardInterrupt

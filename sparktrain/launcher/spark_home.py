@@ -1,4 +1,4 @@
-"""A Spark that others own: the one folder that a local-cluster writes to, in a folder of the user's own."""
+"""Gives a local-cluster a writable work folder where Spark's own folder belongs to another user."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def package_folder(name: str) -> Path:
 def with_own_work(master: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Give a local-cluster a SPARK_HOME whose work/ this user can write to.
 
-    Its workers keep each application's files and logs in SPARK_HOME/work, and no setting names another place. Where that is
-    another user's, as in a checkout that several share, the user gets a folder of links to it, with a work/ of their own.
+    Its workers keep each application's files and logs in SPARK_HOME/work, which no setting can change. If that belongs to
+    another user, as in a shared checkout, this user gets a folder of links to it in their cache, with a work/ of their own.
 
     Args:
         master: the URL of Spark's master.
-        environment: that Spark is to run in.
+        environment: the environment variables that Spark will run with.
 
     Returns:
-        What is new in the environment: SPARK_HOME, or nothing where there is nothing to do.
+        The environment variables to add: SPARK_HOME, or none.
 
     Raises:
         OSError: the user's cache can't be written to, either.
@@ -49,6 +49,6 @@ def with_own_work(master: str, environment: Mapping[str, str]) -> dict[str, str]
     (own / "work").mkdir(parents=True, exist_ok=True)
     for entry in home.iterdir():
         if entry.name != "work":
-            with contextlib.suppress(FileExistsError):  # of an earlier start, or of one at the same moment
+            with contextlib.suppress(FileExistsError):  # made by an earlier or a simultaneous start
                 (own / entry.name).symlink_to(entry)
     return {"SPARK_HOME": str(own)}

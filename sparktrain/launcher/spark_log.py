@@ -1,4 +1,4 @@
-"""The file that spark-submit's own lines go to, so that they are not between those of the program."""
+"""Writes spark-submit's own lines to a log file, so that they don't mix with those of the program."""
 
 from __future__ import annotations
 
@@ -18,10 +18,14 @@ _ERROR = re.compile(r"^(Error\b|error:|Exception in thread\b|.*\b(Error|Exceptio
 
 
 class SparkLog:
-    """One such file; `path` is None where no folder can be written to, and the lines go to standard error.
+    """A log file for spark-submit's own lines.
 
     Args:
-        environment: whose XDG_STATE_HOME or HOME has the logs.
+        environment: environment variables; XDG_STATE_HOME or HOME determines the folder.
+
+    Attributes:
+        path: the file's path; None if no folder can be written to, so that the lines go to standard error.
+        file: the open file; None likewise.
     """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -29,7 +33,7 @@ class SparkLog:
         self.file: IO[bytes] | None = None
         name = f"spark-{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}.log"
         for folder in _folders(environment):
-            with contextlib.suppress(OSError):  # a home that is read-only, or that there is none of; a full disk
+            with contextlib.suppress(OSError):  # a read-only or missing home; a full disk
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self.file = open(folder / name, "xb")
                 self.path = folder / name
@@ -37,26 +41,26 @@ class SparkLog:
                 return
 
     def close(self) -> None:
-        """Leave the file where there is something in it."""
+        """Close the file, and remove it if it is empty."""
         if self.file is not None and self.path is not None:
             self.file.close()
-            with contextlib.suppress(OSError):  # somebody has tidied up
+            with contextlib.suppress(OSError):  # the file was removed
                 if self.path.stat().st_size == 0:
                     self.path.unlink()
 
     def lines(self) -> list[str]:
-        """What is in it."""
+        """Return the file's lines."""
         try:
             return self.path.read_text(errors="replace").splitlines() if self.path is not None else []
         except OSError:
             return []
 
     def error(self) -> str | None:
-        """The first line that looks like what went wrong."""
+        """Return the first line that looks like an error; None if there is none."""
         return next((line.strip() for line in self.lines() if _ERROR.match(line)), None)
 
     def excerpt(self) -> str:
-        """Its first and its last lines."""
+        """Return the file's first 10 and last 20 lines."""
         lines = self.lines()
         if len(lines) > _FIRST + _LAST:
             lines = [*lines[:_FIRST], f"… {len(lines) - _FIRST - _LAST:,} lines …", *lines[-_LAST:]]
@@ -72,6 +76,6 @@ def _folders(environment: Mapping[str, str]) -> Iterator[Path]:
 
 def _remove_old(folder: Path) -> None:
     for path in folder.glob("spark-*.log"):
-        with contextlib.suppress(OSError):  # another start has removed it
+        with contextlib.suppress(OSError):  # removed by another start
             if time.time() - path.stat().st_mtime > _KEPT:
                 path.unlink()

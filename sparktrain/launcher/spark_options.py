@@ -1,4 +1,4 @@
-"""spark-submit's own options, read as spark-submit reads them, as far as the launcher has to know them and add to them."""
+"""Parses spark-submit's own options as spark-submit does, as far as the launcher needs them, and adds to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# spark-submit's long names for what are settings.
+# spark-submit's options that stand for settings.
 _SETTINGS = {
     "--master": "spark.master",
     "--remote": "spark.remote",
@@ -20,9 +20,9 @@ _SETTINGS = {
     "--principal": "spark.kerberos.principal",
 }
 _LISTS = ("--archives", "--py-files", "--files")
-_LOAD_DEFAULTS = "--load-spark-defaults"  # also where --properties-file is given
+_LOAD_DEFAULTS = "--load-spark-defaults"  # reads spark-defaults.conf even with --properties-file
 _WITHOUT_VALUE = {"-v", "--verbose", "-h", "--help", "--version", "--supervise", "--usage-error", _LOAD_DEFAULTS}
-# What it takes from its environment where nothing else says it.
+# Environment variables that spark-submit falls back to.
 _VARIABLES = {
     "MASTER": "spark.master",
     "DEPLOY_MODE": "spark.submit.deployMode",
@@ -35,18 +35,18 @@ _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
 class BadProperties(ValueError):
-    """A file of properties can't be read."""
+    """Raised where a file of properties can't be read."""
 
 
 @dataclass(frozen=True)
 class SparkOptions:
-    """What a spark-submit command says before its program, and what the properties file says where it doesn't.
+    """The options of a spark-submit command, completed from the properties file and the environment.
 
     Attributes:
-        given: the options as they were typed, but for those that name lists.
-        lists: `--archives`, `--py-files` and `--files`, each with what it, or the setting that it stands for, names.
-        settings: Spark's settings: of the options, else of `--conf`, else of the properties file, else of the environment.
-        typed: which of the lists are there as options.
+        given: the options as they were typed, except for those with lists of files.
+        lists: the files of `--archives`, `--py-files` and `--files`, from the option or the setting that it stands for.
+        settings: Spark's settings: from the options, else `--conf`, else the properties file, else the environment.
+        typed: which of the lists were given as options.
     """
 
     given: tuple[str, ...] = ()
@@ -56,19 +56,20 @@ class SparkOptions:
 
     @property
     def master(self) -> str:
+        """The URL of Spark's master."""
         return self.settings.get("spark.master", "local[*]")
 
     @property
     def in_cluster(self) -> bool:
-        """Whether the program runs on the cluster, and not beside the launcher."""
+        """Whether the program runs on the cluster (deploy mode `cluster`), not on the launcher's machine."""
         return self.settings.get("spark.submit.deployMode", "client") == "cluster"
 
     def command(self, settings: Mapping[str, str], **lists: Sequence[str]) -> list[str]:
-        """The options again, with more.
+        """Return the options as arguments of spark-submit, with additions.
 
         Args:
-            settings: added where nothing has said them yet.
-            lists: more for `--archives`, `--py-files` and `--files`, by `archives`, `py_files` and `files`.
+            settings: settings to add if they aren't set yet.
+            lists: files to add to `--archives`, `--py-files` and `--files`, as `archives`, `py_files` and `files`.
         """
         options = list(self.given)
         for option in _LISTS:
@@ -82,12 +83,12 @@ class SparkOptions:
 
 
 def read_options(options: Sequence[str], conf_dir: str | None = None, environment: Mapping[str, str] = {}) -> SparkOptions:
-    """Read spark-submit's options.
+    """Parse spark-submit's options.
 
     Args:
-        options: what stands before the program; what begins with the program is left alone.
-        conf_dir: where spark-defaults.conf is, unless `--properties-file` names another file.
-        environment: that spark-submit is to run in.
+        options: the arguments before the program; parsing ends at the first that is no option.
+        conf_dir: the folder of spark-defaults.conf, which `--properties-file` replaces.
+        environment: the environment variables that spark-submit will run with.
 
     Raises:
         BadProperties: a file of properties can't be read.
@@ -121,7 +122,7 @@ def read_options(options: Sequence[str], conf_dir: str | None = None, environmen
     for file in files:
         found |= _properties(Path(file))
     found |= settings
-    found = {name: value for name, value in found.items() if name.startswith("spark.")}  # it ignores all others
+    found = {name: value for name, value in found.items() if name.startswith("spark.")}  # spark-submit ignores all others
     found |= {_SETTINGS[option]: value for option, value in named.items()}
     lists = {option: tuple(filter(None, found.get(_SETTINGS[option], "").split(","))) for option in _LISTS}
     return SparkOptions(
@@ -130,7 +131,7 @@ def read_options(options: Sequence[str], conf_dir: str | None = None, environmen
 
 
 def _properties(file: Path) -> dict[str, str]:
-    """A file of Java properties: name and value with space, `=` or `:` between, and `\\` before what is to be taken as it is."""
+    """Parse a file of Java properties: name and value separated by space, `=` or `:`, with `\\` as the escape character."""
     try:
         text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
     except OSError as error:
@@ -140,7 +141,7 @@ def _properties(file: Path) -> dict[str, str]:
 
 
 def _logical_lines(text: str) -> Iterator[str]:
-    """The lines that are no comments; one that ends with an odd number of `\\` goes on in the next."""
+    """Yield the lines without comments; a line that ends with an odd number of `\\` is joined with the next."""
     begun = ""
     for line in re.split(r"\r\n|\n|\r", text):
         line = line.lstrip(" \t\f")

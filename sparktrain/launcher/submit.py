@@ -1,9 +1,9 @@
-"""The launcher's last step: check the job, run spark-submit, and print one JSON line whatever its end.
+"""The launcher's last step: check the job, run spark-submit, and print one JSON line however it ends.
 
     python -P -m sparktrain.launcher JOB SPARK_SUBMIT ARGUMENT...
 
-JOB is the index among the arguments, from 1, of a program of the project's that is to be checked first and whose exit
-status says how the run ended; 0 where it is none. -JOB names jobs/doctor.py: it is given what a job would get.
+JOB is the index among the arguments, from 1, of one of the project's job programs, which is checked first and whose exit
+status tells how the run ended; 0 for any other program. -JOB is the index of jobs/doctor.py, which gets what a job would get.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from sparktrain.runs.result import Result, exit_status
 if TYPE_CHECKING:
     from sparktrain.launcher.cluster_application import ClusterApplication
 
-_ENDING = 60.0  # seconds that a program has for its end once spark-submit is gone
+_ENDING = 60.0  # seconds that a program has for its cleanup once spark-submit has ended
 _PR_SET_PDEATHSIG = 1
 
 
@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
         argv: JOB SPARK_SUBMIT ARGUMENT...
 
     Returns:
-        The exit status: of a job 0, 1 or 2, as its line says; else spark-submit's.
+        The exit status: for a job 0, 1 or 2, as in its JSON line; else spark-submit's.
 
     Raises:
         Whatever the handlers of signals raise, until spark-submit is started.
@@ -60,7 +60,7 @@ def main(argv: Sequence[str]) -> int:
         status = validate(words, program)
         if status != 0:
             return status
-        if options.run_id is None and options.to is None:  # settled here, so that every line has it, whoever prints it
+        if options.run_id is None and options.to is None:  # set here, so that every JSON line has it, whoever prints it
             options.run_id = name_of(options)
             command += ["--run-id", options.run_id]
     try:
@@ -81,11 +81,11 @@ def main(argv: Sequence[str]) -> int:
 
 
 def stopped(argv: Sequence[str], number: int) -> int:
-    """Say that a signal asked for the end before spark-submit was started.
+    """Print the JSON line of a run that a signal has stopped before spark-submit was started.
 
     Args:
         argv: JOB SPARK_SUBMIT ARGUMENT...
-        number: of the signal.
+        number: the signal's number.
 
     Returns:
         The exit status.
@@ -101,22 +101,25 @@ def stopped(argv: Sequence[str], number: int) -> int:
 
 
 def _run(options: Namespace | None) -> str | None:
-    """The run that a line is about."""
+    """Return the run's id for the JSON line; None if it isn't known."""
     return name_of(options) if options is not None and (options.run_id or options.to) else None
 
 
 def _arrange(
     command: list[str], place: int, options: Namespace | None, folder: str
 ) -> tuple[ClusterApplication | None, list[str], dict[str, str]]:
-    """The command as it is run, with what its cluster needs, and what is new in its environment.
+    """Complete the command with what its cluster needs.
 
     Args:
-        place: see `main`.
-        options: the job's own; None where the program is none of the project's jobs.
-        folder: an empty one, which stays until spark-submit has ended.
+        place: the index JOB, see `main`.
+        options: the job's arguments; None if the program is none of the project's job programs.
+        folder: an empty folder that exists until spark-submit has ended.
+
+    Returns:
+        The application if its driver runs on the cluster, else None; the command; the environment variables to add.
 
     Raises:
-        CantSubmit: that isn't to be had.
+        CantSubmit: something that the submit needs is missing.
     """
     end = abs(place) if place != 0 else len(command)
     try:
@@ -128,22 +131,22 @@ def _arrange(
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "PYSPARK_PYTHON": os.environ.get("PYSPARK_PYTHON", sys.executable),
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-    }  # or TensorFlow tells of the processor
+    }  # else TensorFlow logs the processor's features
     if local:
-        # All of it is on this machine; its name may lead elsewhere (a VPN) or nowhere.
+        # Everything is on this machine, whose name may resolve to another address (a VPN) or none.
         pythons |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1")}
     if place == 0:
         return None, command, pythons
     if "spark.remote" in spark_options.settings:
         raise CantSubmit(
             f"Spark Connect ({spark_options.settings['spark.remote']}) was asked for by --remote, spark.remote or "
-            "SPARK_REMOTE; training needs a Spark application of its own: name a cluster by --master"
+            "SPARK_REMOTE; training needs a Spark application of its own: name a cluster with --master"
         )
     if local:
         command, more = with_archive(command, spark_options, os.environ)
         return None, command, pythons | more
     check_kerberos()
-    # Only here: a start on one machine is not to wait for them.
+    # Imported here, so that a start on one machine doesn't wait for them.
     from sparktrain.launcher.cluster_application import ClusterApplication
     from sparktrain.launcher.cluster_arguments import build_doctor_command, build_submit_command
     from sparktrain.launcher.environment_package import NotPackaged
@@ -185,18 +188,18 @@ def check_kerberos() -> None:
 
 
 class CantSubmit(RuntimeError):
-    """What the cluster needs can't be had; the message says why."""
+    """Raised where the command can't be submitted; the message says why."""
 
 
 class _Submission:
-    """One spark-submit, and what its program hands over.
+    """One execution of spark-submit, and the link to its program.
 
     Args:
-        options: the job's own; None where the program is none of the project's jobs.
-        folder: for what the program hands over.
-        on_cluster: the run, where its program runs on the cluster and hands over nothing.
-        environment: what its environment has beside our own.
-        logged: whether spark-submit's own lines go to a file; the program's go to our streams all the same.
+        options: the job's arguments; None if the program is none of the project's job programs.
+        folder: an empty folder for the link's socket.
+        on_cluster: the application, if its driver runs on the cluster, without a link.
+        environment: environment variables to add to this process's.
+        logged: whether spark-submit's own lines go to a file; the program's always go to this process's streams.
     """
 
     def __init__(
@@ -213,28 +216,29 @@ class _Submission:
         self._handover = ProgramLink(folder)
         self._log = SparkLog(os.environ) if logged and on_cluster is None else None
         self._process: subprocess.Popen | None = None
-        self._asked: list[int] = []  # the signals that came
+        self._asked: list[int] = []  # the signals that arrived
 
     def run(self) -> int:
+        """Run spark-submit, print the JSON line, and return the exit status."""
         on_stop(self._relay)
         errors: int | IO[bytes] | None = None
         if self._on_cluster is not None:
             errors = subprocess.PIPE
         elif self._log is not None and self._log.file is not None:
             errors = self._log.file
-        if self._options is not None:  # which says nothing itself, for half a minute on a slow machine
+        if self._options is not None:  # spark-submit prints nothing for up to half a minute
             tell("starting Spark (10 to 40 s)" + (f"; its own log is {self._log.path}" if self._log is not None else ""))
         try:
-            # Its process group is ours: a terminal stays its own.
+            # In this process's group, so that it keeps the terminal.
             self._process = subprocess.Popen(self._command, env=self._environment, preexec_fn=_dies_with_parent(), stderr=errors)
         except OSError as error:
             return self._ended(127, f"{self._command[0]} can't be started: {error}")
-        for number in self._asked:  # while it started
+        for number in self._asked:  # signals that arrived while it started
             self._process.send_signal(number)
         if self._on_cluster is not None and self._process.stderr is not None:
             self._on_cluster.listen(self._process.stderr)
         status = self._process.wait()
-        # A JVM that was ended leaves its program behind, which ends its workers, tidies up, and says how it ended.
+        # If the JVM was ended, its program still ends its workers, cleans up, and sends the JSON line.
         if not self._handover.wait(_ENDING):
             self._end_program(signal.SIGKILL)
             self._handover.wait(_ENDING)
@@ -245,8 +249,8 @@ class _Submission:
         self._asked.append(number)
         if self._on_cluster is not None and self._on_cluster.stop():
             return
-        # The program first, or it would find a Spark that is gone. A terminal's Ctrl-C has reached it already: so this is
-        # no second one.
+        # The program first, before its Spark is gone. A terminal's Ctrl-C has reached it already: SIGTERM doesn't count
+        # as a second one.
         if not self._end_program(signal.SIGTERM) and self._process is not None:
             self._process.send_signal(number)
 
@@ -254,12 +258,12 @@ class _Submission:
         """Send the program a signal.
 
         Returns:
-            Whether there is one.
+            Whether there is a program.
         """
         pid = self._handover.pid
         if pid is None:
             return False
-        with contextlib.suppress(ProcessLookupError):  # it has just ended
+        with contextlib.suppress(ProcessLookupError):  # the program has just ended
             os.kill(pid, number)
         return True
 
@@ -300,7 +304,7 @@ def _show(log: SparkLog) -> None:
 
 
 def _dies_with_parent() -> Callable[[], object] | None:
-    """Where the kernel can: who kills the launcher alone with SIGKILL ends its Spark, too."""
+    """Return a function that lets the kernel end Spark if the launcher alone is killed with SIGKILL; None outside of Linux."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None).prctl  # looked up here: between fork and exec as little as possible is done

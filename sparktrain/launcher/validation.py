@@ -8,14 +8,14 @@ from collections.abc import Sequence
 
 
 def validate(argv: Sequence[str], program: str = "train.py") -> int:
-    """Check a job's command line without Spark, as the launcher does before it starts one.
+    """Check a job's command line without Spark, as the launcher does before it starts Spark.
 
     Args:
-        argv: what the program is given.
-        program: its file's name.
+        argv: the program's arguments.
+        program: the program's file name.
 
     Returns:
-        0 for what can work, else the exit status, after the JSON line: 2 for what can't.
+        0 if no problem was found; else the exit status, after the JSON line was printed: 2 for a job that can't work.
     """
     from sparktrain.config import ConfigError
     from sparktrain.display.result_line import say

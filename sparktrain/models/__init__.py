@@ -1,1 +1,1 @@
-"""Keras models as objects and as files, whatever trains them."""
+"""Keras models as objects and as files: loading, custom objects, names, optimizers."""

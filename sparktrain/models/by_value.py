@@ -1,4 +1,4 @@
-"""Functions and classes pickled by value, registered with Keras where they are unpickled."""
+"""Pickles functions and classes by value, and registers them with Keras where they are unpickled."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 import cloudpickle
 
-SCRIPT = "__main__"  # the module of what a script or a notebook defines
+SCRIPT = "__main__"  # the module of functions and classes of a script or a notebook
 
 
 def by_value(value: Any) -> str:
-    """Pickle a function or classes so that they need no module of a script or a notebook, in base64.
+    """Pickle a function or classes by value and return them in base64; unpickling needs no script or notebook.
 
-    What of it is registered with Keras is registered under the same name where it is unpickled: the decorator that did so
-    isn't called there.
+    Classes and functions that are registered with Keras are registered again under the same names by `from_value`, as the
+    decorator that registers them isn't called there.
     """
-    keras = sys.modules.get("keras")  # else nothing is registered with it
+    keras = sys.modules.get("keras")  # if it isn't imported, nothing is registered
     names = {id(each): name for name, each in keras.saving.get_custom_objects().items()} if keras is not None else {}
     registered: dict[str, Any] = {}
 
@@ -33,7 +33,7 @@ def by_value(value: Any) -> str:
 
 
 def from_value(text: str) -> Any:
-    """What `by_value` has pickled, its classes registered with Keras as they were."""
+    """Unpickle the result of `by_value`, and register its classes with Keras as they were."""
     value, registered = cloudpickle.loads(base64.b64decode(text))
     if registered:
         import keras

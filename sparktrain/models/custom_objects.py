@@ -1,4 +1,4 @@
-"""A model's own classes and functions, which Keras calls custom objects: named by a saved model, found when it is loaded."""
+"""Finds a model's custom objects, the classes and functions that aren't Keras's own, and loads models with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sparktrain.models.by_value import SCRIPT
 from sparktrain.models.errors import TrainingError
 
 _FRAMEWORKS = ("keras", "tensorflow", "builtins")
-_OF_KERAS = ("losses", "metrics", "activations", "initializers", "regularizers", "constraints")  # whose functions go by name
+_OF_KERAS = ("losses", "metrics", "activations", "initializers", "regularizers", "constraints")  # functions saved by name
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,9 @@ class CustomObject:
     """A class or a function that isn't Keras's own.
 
     Attributes:
-        name: by which Keras looks it up: "package>Name" where it is registered, else its own name.
-        module: that defines it; SCRIPT for a script or a notebook; empty for a function, of which a model's file doesn't say.
+        name: the name that Keras looks it up by: "package>Name" if it is registered, else its own name.
+        module: the module that defines it; SCRIPT for a script or a notebook; empty for a function, as a model's file
+            doesn't record it.
         attribute: its own name.
     """
 
@@ -40,7 +41,7 @@ class CustomObject:
 
 
 def named_in(path: Path) -> list[CustomObject]:
-    """The custom objects that a saved model needs.
+    """Return the custom objects that a saved model needs.
 
     Args:
         path: a `.keras` file, or the folder that it was unpacked to.
@@ -82,17 +83,17 @@ def _is_keras_own(function: str) -> bool:
 def load_model(path: Path, modules: Sequence[str], given: Mapping[str, Any] = {}, url: str = "") -> Any:
     """Load a saved model with its custom objects.
 
-    They are looked for among what is registered with Keras, in `given`, in the modules that this process has imported, `modules`
-    among them, and in this process's script or notebook.
+    They are looked up among those registered with Keras, in `given`, in modules that this process has imported, including
+    `modules`, and in this process's script or notebook.
 
     Args:
         path: a `.keras` file, or the folder that it was unpacked to.
-        modules: imported before.
+        modules: modules to import first.
         given: custom objects by the names that Keras looks them up by.
-        url: where the model lies, for errors.
+        url: the model's URL, for messages.
 
     Raises:
-        TrainingError: a custom object is nowhere; the message names it, and what to do.
+        TrainingError: a custom object can't be found; the message names it, and what to do.
     """
     import keras
 
@@ -116,11 +117,11 @@ def load_model(path: Path, modules: Sequence[str], given: Mapping[str, Any] = {}
 
 
 def find(wanted: CustomObject, modules: Sequence[str] = (), given: Mapping[str, Any] = {}) -> Any:
-    """The class or the function that a saved model names; None where it isn't at hand.
+    """Return the class or the function that a saved model names; None if it can't be found.
 
     Args:
-        modules: that this process has imported, to look into beside its own.
-        given: by the names that Keras looks them up by.
+        modules: further imported modules to look in.
+        given: custom objects by the names that Keras looks them up by.
     """
     import keras
 
@@ -131,7 +132,7 @@ def find(wanted: CustomObject, modules: Sequence[str] = (), given: Mapping[str, 
         return given[wanted.name]
     for name in (wanted.module or SCRIPT, *modules):
         value = getattr(sys.modules.get(name), wanted.attribute, None)
-        # What a file names is not to reach what a layer or a loss can't be, such as subprocess.call
+        # A model's file must not name anything that can't be a layer or a loss, such as subprocess.call
         fits = isinstance(value, FunctionType) or (isinstance(value, type) and hasattr(value, "from_config"))
         if fits and name.partition(".")[0] not in sys.stdlib_module_names:
             return value
@@ -140,7 +141,7 @@ def find(wanted: CustomObject, modules: Sequence[str] = (), given: Mapping[str, 
 
 def _where_to_look(missing: Sequence[CustomObject], failed: Mapping[str, ImportError], url: str) -> str:
     lines = [
-        f"{url} can't be loaded, as it has classes or functions of its own that are not at hand: {', '.join(map(str, missing[:5]))}."
+        f"{url} can't be loaded, as it has custom classes or functions that were not found: {', '.join(map(str, missing[:5]))}."
     ]
     for module in dict.fromkeys(each.module for each in missing):
         names = ", ".join(dict.fromkeys(each.attribute for each in missing if each.module == module))
@@ -148,17 +149,17 @@ def _where_to_look(missing: Sequence[CustomObject], failed: Mapping[str, ImportE
             lines.append(f"Import {names} before the model is loaded; a job imports the modules that model.modules names.")
         elif module == SCRIPT:
             lines.append(
-                f"Define {names} in this program, or import it there, before the model is loaded. For other programs and jobs move "
-                "it into a module, and train the model with that."
+                f"Define or import {names} in this program before the model is loaded. For other programs and jobs, move it into a "
+                "module, and train the model with that."
             )
         elif module in failed:
             lines.append(
-                f"The module {module} can't be imported ({failed[module]}): let it lie in the current folder, beside the job's YAML "
-                "or on PYTHONPATH."
+                f"The module {module} can't be imported ({failed[module]}): put it in the current folder, beside the job's YAML or "
+                "on PYTHONPATH."
             )
         elif module in sys.modules:
             lines.append(
-                f"{sys.modules[module].__file__} defines no {names} at its top, where it can be found: move the definition there."
+                f"{sys.modules[module].__file__} doesn't define {names} at its top level, where it can be found: move it there."
             )
         else:
             lines.append(f"Import {module} before the model is loaded; a job imports what model.modules names: [{module}].")
@@ -166,10 +167,10 @@ def _where_to_look(missing: Sequence[CustomObject], failed: Mapping[str, ImportE
 
 
 def of_model(model: Any, wanted: Iterable[CustomObject]) -> dict[str, Any]:
-    """The classes and functions behind a model that lives in this process, by the names that Keras looks them up by.
+    """Return the custom objects of a model of this process, by the names that Keras looks them up by.
 
     Args:
-        wanted: what its saved form names; what isn't found is left out.
+        wanted: the custom objects that the saved model names; those that aren't found are left out.
     """
     from sparktrain.models.parts import parts
 
@@ -189,11 +190,11 @@ def of_model(model: Any, wanted: Iterable[CustomObject]) -> dict[str, Any]:
 
 
 def recorded(model: Any, path: Path, builder: str | None) -> dict[str, str]:
-    """What a run's record says of its model's custom objects: the names that Keras looks them up by, to the modules they are in.
+    """Return the custom objects of a model for a run's record: the name that Keras looks each up by, and its module.
 
     Args:
-        path: where the model was saved to.
-        builder: the module that it was built by, where what isn't found otherwise is looked for.
+        path: the file or folder that the model was saved to.
+        builder: the module that built the model, recorded for objects that aren't found elsewhere.
     """
     wanted = named_in(path)
     found = of_model(model, wanted) if wanted else {}
@@ -201,7 +202,7 @@ def recorded(model: Any, path: Path, builder: str | None) -> dict[str, str]:
 
 
 def in_program(function: Callable[[], Any]) -> Any:
-    """Call a function that unpickles a model, with the classes of this process's script or notebook at hand."""
+    """Call a function that unpickles a model, with the classes of this process's script or notebook as custom objects."""
     keras = sys.modules.get("keras")
     if keras is None:
         return function()

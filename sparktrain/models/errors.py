@@ -1,7 +1,7 @@
-"""What training refuses in words of its own. Input that can't be trained on is feed's BadInput."""
+"""The error for models and jobs that can't be trained. For input that can't be trained on, see feed's BadInput."""
 
 from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """Something of the user's code or configuration that can't be trained; the message says what to do."""
+    """Raised where the user's code or configuration can't be trained; the message says what to do."""

@@ -1,4 +1,4 @@
-"""The names of a model's inputs and outputs, held against those that a job gives."""
+"""Checks the names of a model's inputs and outputs against those in a job."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import keras
 
 from sparktrain.feed import BadInput
 
-# Keras's own, of an input that the user has given none
+# Names that Keras gives to an input without a name
 _UNNAMED = re.compile(r"(input_layer|keras_tensor)(_\d+)?")
 
 
 def input_names(model: keras.Model) -> list[list[str]]:
-    """The names that may stand for the inputs, each list as `model.inputs` has them; empty where the model doesn't know them.
+    """Return the possible lists of names for `model.inputs`, in their order; none if the model doesn't have inputs yet.
 
-    A model whose inputs are a dict has two: the dict's keys, and the names of what it was built with.
+    A model whose inputs are a dict has two lists: the dict's keys, and the names of its input tensors.
     """
     if not getattr(model, "inputs", None):
         return []
@@ -27,12 +27,12 @@ def input_names(model: keras.Model) -> list[list[str]]:
 
 
 def check_input_names(model: keras.Model, names: Sequence[str]) -> None:
-    """See that features that a job gives by names are the model's inputs.
+    """Check that the features that a job names are the model's inputs.
 
-    One feature needs no name, nor do those of a model whose inputs have none of their own: they go in their order.
+    The name doesn't matter for a single feature, nor for a model whose inputs the user hasn't named: order counts.
 
     Raises:
-        BadInput: they aren't.
+        BadInput: the names differ.
     """
     known = input_names(model)
     if not known or len(names) == 1 or len(known[0]) != len(names) or any(set(each) == set(names) for each in known):
@@ -46,12 +46,13 @@ def check_input_names(model: keras.Model, names: Sequence[str]) -> None:
 
 
 def input_structure(model: keras.Model) -> Any:
+    """Return a model's inputs in the structure that it is called with."""
     # A Sequential model has `inputs`, but `input` only once it was called.
     return model.inputs[0] if isinstance(model, keras.Sequential) else model.input
 
 
 def output_names(model: keras.Model) -> list[str] | None:
-    """The names of the outputs, as `model.outputs` has them; None where the model has none that are known."""
+    """Return the names of the outputs, in the order of `model.outputs`; None if the model has no known names."""
     if not getattr(model, "outputs", None):
         return None
     structure = None if isinstance(model, keras.Sequential) else model.output
@@ -61,10 +62,10 @@ def output_names(model: keras.Model) -> list[str] | None:
 
 
 def check_output_names(model: keras.Model, named: Sequence[str] | None) -> None:
-    """See that the outputs that a job names are the model's.
+    """Check that the outputs that a job names are the model's; None is no names, and passes.
 
     Raises:
-        BadInput: they aren't.
+        BadInput: the names differ.
     """
     known = output_names(model)
     if named is not None and known is not None and set(named) != set(known):

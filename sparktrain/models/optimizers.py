@@ -1,4 +1,4 @@
-"""The optimizers of a model, wherever it holds them."""
+"""Finds the optimizers of a model, wherever it holds them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-# Instances of these libraries' classes hold no optimizer, but for Keras's layers and containers.
+# Instances of these libraries' classes hold no optimizer, except for Keras's layers and containers.
 _CLOSED = (
     "sparktrain",
     "tensorflow",
@@ -28,26 +28,26 @@ _CLOSED = (
 def optimizers_of(model: keras.Model) -> list[keras.optimizers.Optimizer]:
     """Find every optimizer that a model holds: the compiled one first, then in the order of its attributes.
 
-    They are looked for in attributes, in lists, dicts and other containers, in layers and sub-models, in objects of the
-    user's own, in what functions close over, and in optimizers that wrap another one.
+    Attributes, containers, layers and sub-models, objects of the user's classes, closures, and optimizers that wrap another
+    one are searched.
     """
     return [each for each, _ in _found(model)]
 
 
 def wrappers_of(model: keras.Model) -> dict[int, list[int]]:
-    """Tell which optimizers wrap which: the id of each optimizer to the ids of those that hold it."""
+    """Return the optimizers that wrap each optimizer: ids of the wrapping ones, by the id of the wrapped one."""
     found = _found(model)
     return {id(inner): [id(outer) for outer, held in found if id(inner) in held] for inner, _ in found}
 
 
 def optimizer_variables(model: keras.Model) -> list[keras.Variable]:
-    """List the variables of all optimizers of a model, each once."""
+    """Return the variables of all optimizers of a model, each once."""
     every = [variable for optimizer in optimizers_of(model) for variable in optimizer.variables]
     return list({id(variable): variable for variable in every}.values())
 
 
 def _found(model: keras.Model) -> list[tuple[keras.optimizers.Optimizer, set[int]]]:
-    """Each optimizer, and the ids of the optimizers that it holds itself."""
+    """Return each optimizer with the ids of the optimizers that it wraps."""
     found = []
     for optimizer in _optimizers_in([getattr(model, "optimizer", None), model]):  # an uncompiled model has none
         found.append((optimizer, {id(inner) for inner in _optimizers_in(list(_parts(optimizer)))}))
@@ -60,7 +60,7 @@ def _optimizers_in(roots: list[Any]) -> list[keras.optimizers.Optimizer]:
         value = waiting.pop()
         if id(value) in seen:
             continue
-        seen[id(value)] = value  # kept, so that no other object gets its id
+        seen[id(value)] = value  # a reference, so that no other object gets its id
         if isinstance(value, keras.optimizers.Optimizer):
             found.append(value)
         waiting += reversed(list(_parts(value)))
@@ -68,7 +68,7 @@ def _optimizers_in(roots: list[Any]) -> list[keras.optimizers.Optimizer]:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """What an object holds, in an order that is the same on all workers."""
+    """Yield the objects that an object holds, in an order that is the same on all workers."""
     if isinstance(value, Mapping):
         yield from list(value.values())
     elif isinstance(value, (list, tuple)):
@@ -104,6 +104,6 @@ def _is_closed(module: str | None) -> bool:
 def _filled(cell: Any) -> bool:
     try:
         cell.cell_contents  # noqa: B018
-    except ValueError:  # of a name that is assigned later
+    except ValueError:  # the name is assigned later
         return False
     return True

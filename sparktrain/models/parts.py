@@ -1,4 +1,4 @@
-"""What a model is made of."""
+"""Lists the parts of a model."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sparktrain.models.optimizers import optimizers_of
 
 
 def parts(model: keras.Model) -> Iterator[Any]:
-    """What a model is made of that is saved with it: layers, optimizers, losses, metrics."""
-    # What a layer holds comes behind it
+    """Yield the parts of a model that are saved with it: layers, optimizers, losses, metrics."""
+    # Inner layers come after the layer that holds them
     yield from reversed(list(model._flatten_layers(include_self=False)))
     yield from optimizers_of(model)
     yield from (loss for loss in keras.tree.flatten(model.loss) if loss is not None)

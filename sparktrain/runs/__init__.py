@@ -1,4 +1,4 @@
-"""A run as files on the storage, which anyone may read: its folder and claim, records, log, listing. Needs no Spark."""
+"""A run as files on the storage: its folder and claim, its records, its log, and the listing of runs. Needs no Spark."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The process behind a claim: named so that another process can tell whether it has ended."""
+"""Identifies the process behind a claim, so that another process can find out whether it has ended."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ HELD_TOKENS: set[str] = set()  # the tokens of this process's claims
 
 
 def machine() -> str | None:
-    """Names the process table that this process is in, by the kernel's boot and the PID namespace; None where it has no name.
+    """Return an identifier of this process's process table (kernel boot and PID namespace); None outside of Linux.
 
-    Two containers of one host may have one host name, and know nothing of each other's processes.
+    A host name isn't enough: two containers on one host may share it, but not see each other's processes.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -26,7 +26,7 @@ def machine() -> str | None:
 
 
 def process_is_gone(claim: Mapping[str, Any]) -> bool | None:
-    """Whether the process of a claim has ended; None where this machine can't know."""
+    """Return whether the process that made a claim has ended; None if that can't be determined on this machine."""
     if machine() is None or claim.get("machine") != machine():
         return None
     if claim["pid"] == os.getpid():
@@ -35,4 +35,4 @@ def process_is_gone(claim: Mapping[str, Any]) -> bool | None:
         begun = psutil.Process(claim["pid"]).create_time()
     except psutil.NoSuchProcess:
         return True
-    return begun > datetime.fromisoformat(claim["since"]).timestamp()  # the number is another process's by now
+    return begun > datetime.fromisoformat(claim["since"]).timestamp()  # the process id has been reused

@@ -1,7 +1,7 @@
-"""How runs ended that left no model: a small record of each, and its log, for 30 days.
+"""Records of the runs that ended without a model: how each ended, and its log, kept for 30 days.
 
-They lie in a folder of their own, `_ended/RUN` under output.path. What a run had come to, a checkpoint or a trained model,
-stays for as long in the folder that the run was made in.
+They are in `_ended/RUN` under output.path. A checkpoint or a trained model that the run wrote stays just as long in the
+folder that the run was made in.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from sparktrain.storage import Folder, NotFound
 
 ENDED = "_ended"
 LOG = "run.log"
-_RECORD = "end.json"  # written last: complete is what has it
+_RECORD = "end.json"  # written last: a folder that has it is complete
 _KEPT = timedelta(days=30)
 
 
 def write(root: Folder, run: str, record: End, log: str) -> None:
-    """Keep how a run ended.
+    """Write the record of how a run ended, and its log.
 
     Args:
-        root: what output.path names.
+        root: the folder that output.path names.
     """
     folder = root.join(ENDED, run)
     folder.write_text(LOG, log)
@@ -32,12 +32,12 @@ def write(root: Folder, run: str, record: End, log: str) -> None:
 
 
 def read(root: Folder, run: str) -> dict[str, Any] | None:
-    """The record of a run; None where there is none."""
+    """Return the record of a run; None if there is none."""
     return record_at(root, f"{ENDED}/{run}/{_RECORD}")
 
 
 def names(root: Folder) -> list[str]:
-    """The runs that have a record, or are about to."""
+    """Return the ids of the runs that have a record, or for which one is being written."""
     try:
         return root.join(ENDED).list()
     except NotFound:
@@ -45,23 +45,23 @@ def names(root: Folder) -> list[str]:
 
 
 def newest(root: Folder, most: int) -> list[dict[str, Any]]:
-    """The records of the runs that ended last, the last first."""
+    """Return the records of at most `most` runs, those that ended last first."""
     return finished.newest(root.join(ENDED), most, _RECORD)
 
 
 def forget(root: Folder, run: str) -> None:
-    """Remove a run's record and log, if there are any."""
+    """Remove a run's record and log, if they exist."""
     root.remove(f"{ENDED}/{run}", recursive=True)
 
 
 def forget_old(root: Folder, staged: str) -> None:
-    """Remove what runs that ended without a model more than 30 days ago have left: their records, and what they had come to.
+    """Remove the records, checkpoints and models of runs that ended without publishing a model more than 30 days ago.
 
-    Only what is old is looked at, by the time of its folder; a store that has no times is read through.
+    Only records whose folder is old are read; on a store without modification times all are.
 
     Args:
-        staged: the folder under `root` in which runs are made. One that a killed driver has left there goes, too: a living
-            driver writes into it every minute.
+        staged: the folder under `root` in which runs are made. A folder that a killed driver left there is removed, too: a
+            live driver writes into its folder every minute.
     """
     oldest = datetime.now(UTC) - _KEPT
     for run, time in _modified(root.join(staged)).items():
@@ -74,9 +74,8 @@ def forget_old(root: Folder, staged: str) -> None:
         record = read(root, run)
         if record is not None and finished_at(record) > oldest:
             continue
-        if record is not None or not root.exists(
-            f"{staged}/{run}"
-        ):  # else it may just be written, where no time says that it is not
+        # With neither a record nor a time, the record may be just being written
+        if record is not None or not root.exists(f"{staged}/{run}"):
             root.remove(f"{staged}/{run}", recursive=True)
             forget(root, run)
 

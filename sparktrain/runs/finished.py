@@ -1,4 +1,4 @@
-"""The finished runs under an output folder: which there are, which is the latest, and where a run's URL leads."""
+"""Finds the finished runs under an output folder, the latest of them, and the folder that a run's URL stands for."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _CLOCKS = 600.0  # seconds by which the clocks of drivers and of the storage may
 
 
 def newest(folder: Folder, most: int, record: str = SUMMARY) -> list[dict[str, Any]]:
-    """The summaries of the runs that finished last: of those with a `summary.json` that says when they `finished`.
+    """Return the summaries of the runs that finished last, from each run's `summary.json` with a time in `finished`.
 
-    Only as many are read as it takes: a run's folder is modified when the run is complete and hardly ever later, so the
-    folders' times say where to look. A store that has no times is read through.
+    As few summaries as possible are read: a run's folder is modified when the run is complete and hardly ever later, so the
+    folders are read in the order of their modification times. On a store without such times all are read.
 
     Args:
-        folder: what `output.path` names; it need not exist.
-        most: how many.
-        record: the file of a run that says how it ended.
+        folder: the folder that `output.path` names; it need not exist.
+        most: how many to return at most.
+        record: the name of the file in a run's folder that records how it ended.
 
     Returns:
-        Their summaries, the last finished first, each with its `run`. Times without a zone are taken as UTC.
+        The summaries, the last finished first, each with the run's id as `run`. Times without a zone are taken as UTC.
     """
     try:
         names = [name for name in folder.list() if not name.startswith(("_", "."))]
@@ -41,7 +41,7 @@ def newest(folder: Folder, most: int, record: str = SUMMARY) -> list[dict[str, A
     found: list[dict[str, Any]] = []
     for name in names:
         if len(found) >= most and times.get(name, math.inf) + _CLOCKS < finished_at(found[most - 1]).timestamp():
-            break  # this one and all that follow were complete before the ones that are found had finished
+            break  # this run and all that follow were complete before the runs found so far had finished
         summary = record_at(folder, f"{name}/{record}")
         if summary is not None:
             found.append({**summary, "run": name})
@@ -50,26 +50,26 @@ def newest(folder: Folder, most: int, record: str = SUMMARY) -> list[dict[str, A
 
 
 def latest(folder: Folder) -> str:
-    """The id of the run that finished last.
+    """Return the id of the run that finished last.
 
     Raises:
-        NotFound: no run is complete.
+        NotFound: there is no finished run.
     """
     runs = newest(folder, 1)
     if not runs:
-        raise NotFound(f"{folder.url}: there is no finished run. Check the path, or let a job finish whose output.path it is")
+        raise NotFound(f"{folder.url}: there is no finished run. Check the path, or first run a job with this output.path")
     return runs[0]["run"]
 
 
 def resolve(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> str:
-    """The URL of a finished run's folder, for `…/latest` or `…/RUN`.
+    """Return the URL of the finished run's folder that `…/latest` or `…/RUN` stands for.
 
     Args:
-        url: of a run, under its `output.path`; `latest` is never the name of a folder.
-        hadoop: as for `open_folder`.
+        url: a run's URL, under its `output.path`; `latest` is never the name of a folder.
+        hadoop: Hadoop's settings, as for `open_folder`.
 
     Raises:
-        NotFound: there is no such run, or it is not complete. The message has the names of those there are.
+        NotFound: there is no such run, or it is not finished. The message names finished runs that exist.
         StorageError: the storage can't be read.
     """
     location = parse(url)
@@ -84,30 +84,30 @@ def resolve(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> str:
 
 
 def summary_of(folder: Folder, run: str) -> dict[str, Any] | None:
-    """The summary of a run; None where it isn't complete."""
+    """Return the content of a run's summary.json; None if the run isn't complete."""
     return record_at(folder, f"{run}/{SUMMARY}")
 
 
 def record_at(folder: Folder, name: str) -> dict[str, Any] | None:
-    """What a file tells of a run that has ended, when it `finished` with it; None where there is none."""
+    """Return the JSON record of a run's end from a file of `folder`; None if it is missing or has no time in `finished`."""
     try:
         record = json.loads(folder.read_bytes(name))
         finished_at(record)
     except NotFound:
         return None
-    except (ValueError, KeyError, TypeError):  # another program's: ours are written whole
+    except (ValueError, KeyError, TypeError):  # another program's file: ours are never incomplete
         return None
     return record
 
 
 def finished_at(summary: Mapping[str, Any]) -> datetime:
-    """When a run ended. Times without a zone are taken as UTC."""
+    """Return when a run ended, as its record says in `finished`. A time without a zone is taken as UTC."""
     time = datetime.fromisoformat(summary["finished"])
     return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _instead(folder: Folder, run: str) -> str:
-    """What a user may have meant: the folder of runs itself, or another run."""
+    """Return a hint at what the user may have meant: the folder of runs itself, or another run."""
     if newest(folder.join(run), 1):
         return f"It holds runs: {folder.join(run, LATEST).url} is the latest"
     try:
@@ -117,5 +117,5 @@ def _instead(folder: Folder, run: str) -> str:
     close = [name for name in difflib.get_close_matches(run, names, n=3) if summary_of(folder, name) is not None]
     close = close or [each["run"] for each in newest(folder, 3)]
     if not close:
-        return f"There is none at {folder.url}"
+        return f"There are no finished runs at {folder.url}"
     return f"Finished runs at {folder.url}: {', '.join(close)}, or `{LATEST}`"

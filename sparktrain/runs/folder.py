@@ -1,4 +1,4 @@
-"""A run's folder: made apart under `_runs`, then published by one rename, so that it is complete or not there."""
+"""A run's folder: made under `_runs` and published by one rename when complete, so that readers never see half of it."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from sparktrain.storage.retries import PERSISTENT
 
 
 class RunTaken(ValueError):
-    """The run id belongs to another run."""
+    """Raised where a run id belongs to another run."""
 
 
 class RunFolder:
     """One run's folder while it is being made.
 
     Args:
-        url: output.path, the folder of all runs of a job.
+        url: the job's output.path, the folder of all its runs.
         run: the run's id.
-        hadoop: what storage needs of Hadoop's configuration.
-        option: what named it on the command line.
+        hadoop: the settings of Hadoop that storage needs.
+        option: the command line's option that set the id, for messages.
 
     Attributes:
-        token: of this process's claim on the folder; empty before `claim`.
+        token: the token of this process's claim on the folder; empty before `claim`.
     """
 
     def __init__(self, url: str, run: str, hadoop: Mapping[str, str], option: str = "--run-id") -> None:
@@ -46,35 +46,35 @@ class RunFolder:
         self.final = self.root.join(run)
 
     def finished_summary(self) -> dict[str, Any] | None:
-        """The summary of the run of this id, if it is complete."""
+        """Return the content of the published run's summary.json; None if no run of this id is complete."""
         return json.loads(self.final.read_text(SUMMARY)) if self.final.exists(SUMMARY) else None
 
     def claim(
         self, who: Mapping[str, Any], take_over: Callable[[RunFolder, Mapping[str, Any]], str | None] = lambda folder, who: None
     ) -> str | None:
-        """Make the run id this process's own, also where an earlier run of this id ended without a model.
+        """Claim the run id for this process, also if an earlier run of this id ended without a model.
 
         Args:
-            who: this process, in words for others: application, user.
-            take_over: called where another process has the folder; returns the token of the claim that follows its claim, or
-                None where that process is alive.
+            who: a description of this process for others: application, user.
+            take_over: called if another process has claimed the folder; returns the token of the new claim, or None if that
+                process is alive.
 
         Returns:
-            Whose work lies in the folder already, and how that ended; None where the run begins.
+            A phrase that names the earlier driver and how it ended, if its work is in the folder; None for a new run.
 
         Raises:
-            RunTaken: it is another's.
+            RunTaken: another process has the id.
         """
         token = secrets.token_hex(16)
         mine = {**who, "host": socket.gethostname(), "machine": machine(), "pid": os.getpid(), "since": now(), "token": token}
         before = claims.owner(self.staged)
-        HELD_TOKENS.add(token)  # before others may read it: a claim of this process that it doesn't hold counts as a dead one's
+        HELD_TOKENS.add(token)  # before others can read it: a claim with this pid whose token isn't held counts as dead
         if (before is not None or claims.take(self.staged, mine) is None) and take_over(self, mine) is None:
             HELD_TOKENS.discard(token)
             found = claims.owner(self.staged)
             raise RunTaken(
-                f"{self._option} {self.run!r} is taken by a run that is alive or was killed: {found[1] if found else 'which has just ended'}. "
-                f"Choose another, or, if it is dead, remove {self.staged.url}"
+                f"{self._option} {self.run!r} is in use by {found[1] if found else 'a run that has just ended'}. "
+                f"Choose another id, or, if that process is dead, remove {self.staged.url}"
             )
         self.token = token
         record = failures.read(self.root, self.run)
@@ -82,45 +82,45 @@ class RunFolder:
         self.staged.remove(STATUS)  # of an earlier driver
         if before is not None:
             other = before[1]
-            return f"{other.get('application')} on {other.get('host')}, begun {other.get('since')}, was killed at it"
+            return f"{other.get('application')} on {other.get('host')}, started {other.get('since')}, was killed"
         return f"it {record['status']} at {record['finished']}" if record is not None and self.has_work() else None
 
     def check(self) -> None:
-        """Refuse to write where another process has taken the run over.
+        """Check that this process still holds the run.
 
         Raises:
-            ClaimLost: it has.
+            ClaimLost: another process has taken it over.
         """
         claims.check_claim(self.staged, self.token)
 
     def has_work(self) -> bool:
-        """Whether there is what training has come to: a checkpoint, a trained model, or the weights of one that can't be saved."""
+        """Return whether the folder has something to resume from: a checkpoint, a trained model, or a model's weights."""
         return any(map(self.staged.exists, (MODEL, WEIGHTS))) or bool(
             self.staged.exists(CHECKPOINTS) and self.staged.join(CHECKPOINTS).list()
         )
 
     def is_complete(self) -> bool:
-        """Whether all is there, and nothing but the publishing is left to do."""
+        """Return whether all files are written, so that only `publish` is left to do."""
         return self.staged.exists(SUMMARY)
 
     def complete(self, summary: Record, log: str) -> None:
-        """Write what is left: with summary.json, the last file, the run is complete."""
+        """Write the log and, as the last file, summary.json, which makes the run complete."""
         self.check()
         staged = self.staged.persistent()
         staged.write_text(KEPT_LOG, log)
         summary.write(staged, SUMMARY)
 
     def publish(self) -> None:
-        """Make a complete run seen, whole, by one rename; it is done again by the same command where it is cut off.
+        """Publish a complete run by one rename. If it is interrupted, the same command does it again.
 
-        The claim goes last, when the run is where it is seen: until then no other process takes the folder for its own.
+        The claim is released last, after the rename: until then no other process can claim the folder.
         """
         self.check()
         for name in (CHECKPOINTS, IDENTITY, STATUS, LOG):
             self.staged.persistent().remove(name, recursive=True)
         self._rename()
         HELD_TOKENS.discard(self.token)
-        with contextlib.suppress(StorageError):  # the run is there; a claim says nothing outside of _runs
+        with contextlib.suppress(StorageError):  # the run is published; a claim has no effect outside of _runs
             claims.release(self.final)
 
     def _rename(self) -> None:
@@ -130,34 +130,34 @@ class RunFolder:
             except NotFound:
                 if self.finished_summary() is None or self.staged.exists():
                     raise
-                return  # an earlier try went through, and its answer was lost
+                return  # an earlier try succeeded, but its answer was lost
             except StorageError as error:
                 if delay is None or not error.transient:
                     raise
                 time.sleep(delay)
 
     def end(self, record: End, log: str) -> None:
-        """Keep how a run ended that left no model; of one that did, nothing is to be kept."""
+        """Record how the run ended, unless it was published."""
         if self.finished_summary() is None:
             failures.write(self.root, self.run, record, log)
 
     def release(self) -> None:
-        """Let others have the run id; what lies in the folder stays for who resumes the run."""
+        """Release the claim on the run id; the folder's files stay for a process that resumes the run."""
         claims.release(self.staged)
         HELD_TOKENS.discard(self.token)
 
     def discard(self) -> None:
-        """Leave nothing in the folder that the run was made in; what another process has taken over is left alone."""
+        """Remove the folder that the run was made in, unless another process has taken it over."""
         if self.staged.exists() and claims.holds(self.staged, self.token):
             self.staged.remove(recursive=True)
         HELD_TOKENS.discard(self.token)
 
     def clear(self) -> None:
-        """Remove what an earlier process has left in the folder, but for the claims."""
+        """Remove everything that an earlier process left in the folder, except for the claims."""
         for name in self.staged.list():
             if not claims.is_claim(name):
                 self.staged.remove(name, recursive=True)
 
     def forget_old(self) -> None:
-        """Remove what is still there of runs that ended without a model long ago."""
+        """Remove what is left of runs that ended without a model more than 30 days ago."""
         failures.forget_old(self.root, STAGED)

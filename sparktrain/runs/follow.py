@@ -1,4 +1,4 @@
-"""`sparktrain runs tail`: a run's log, as it comes."""
+"""`sparktrain runs tail`: print a run's log, and follow it while it grows."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _EVERY = 2.0  # seconds between looks
 
 
 def tail(url: str, write: Callable[[str], object], warn: Callable[[str], object], follow: bool) -> Result | None:
-    """Write the lines of a run's log.
+    """Pass each line of a run's log to `write`.
 
     Args:
-        url: of the run, output.path/RUN or output.path/latest.
-        write: given each line.
-        warn: told where the run gives no sign any more.
-        follow: write what comes, until the run has ended.
+        url: the run's URL, output.path/RUN or output.path/latest.
+        write: called with each line.
+        warn: called with a message if the run has written nothing for a while.
+        follow: whether to wait for more lines until the run has ended.
 
     Returns:
-        How the run ended; None where it is at work.
+        The result of a run that has ended; None while it is running.
 
     Raises:
         NotFound: there is no such run, or a run that has ended has no log.
@@ -37,10 +37,10 @@ def tail(url: str, write: Callable[[str], object], warn: Callable[[str], object]
         except NotFound:
             after = find_run(url)
             if after.state != seen.state:
-                continue  # it ended between the two looks
+                continue  # it ended between the two reads
             if after.state != "running":
                 raise
-            fresh = []  # it has only begun
+            fresh = []  # it has only just started
         for line in fresh:
             write(line)
         if seen.state != "running" or not follow:

@@ -15,7 +15,7 @@ _MAY_DIFFER = {"training": ("workers", "time_limit", "max_failures", "gpus_per_w
 
 
 class NotTheSame(RunTaken):
-    """A run can only be resumed with the configuration, code and input that it started with."""
+    """Raised where a run would be resumed with another configuration, code or input than it started with."""
 
 
 def identity(
@@ -24,13 +24,13 @@ def identity(
     inputs: list[dict[str, Any]],
     given: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Return what must be the same for a run to be resumed: its configuration but for what may differ, code and input.
+    """Return what must be the same for a run to be resumed: code, input, and the configuration without what may differ.
 
     Args:
-        configuration: the job's sections, as JSON can hold them.
-        code: the SHA-256 of each file of code.
+        configuration: the job's sections, as values that JSON can hold.
+        code: the SHA-256 of each file of the user's code.
         inputs: the files that are read.
-        given: fingerprints of what a program hands over (driver.fingerprint).
+        given: fingerprints of the objects that a program passes (driver.fingerprint).
     """
     config = {
         section: {name: value for name, value in content.items() if name not in _MAY_DIFFER.get(section, ())}
@@ -45,16 +45,16 @@ def identity(
 
 
 def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
-    """Hold a run against what it was begun as; write that down where it begins now.
+    """Compare a run with the identity that it started with, or write that identity if the run starts now.
 
     Raises:
-        NotTheSame: naming what differs.
+        NotTheSame: they differ; the message names the differences.
     """
     if not folder.staged.exists(IDENTITY):
         Identity(**mine).write(folder.staged, IDENTITY)
         return
     begun = json.loads(folder.staged.read_text(IDENTITY))
-    # Keys that the version which began the run did not know have no other value there
+    # A key that the version which started the run did not know can't differ
     known = {
         name: value
         if name != "configuration"
@@ -71,8 +71,8 @@ def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
     differing = [each for name in known for each in _differing(name, begun[name], known[name])]
     if differing:
         raise NotTheSame(
-            f"run {folder.run!r} was begun otherwise, and can't be gone on with: {'; '.join(differing[:5])}. Undo that, or give "
-            f"this one another --run-id (or remove {folder.staged.url})"
+            f"run {folder.run!r} was started with a different job and can't be resumed: {'; '.join(differing[:5])}. Undo the change, "
+            f"or choose another --run-id (or remove {folder.staged.url})"
         )
 
 

@@ -12,17 +12,17 @@ from sparktrain.storage import Folder
 
 
 def now() -> str:
-    """The time, ISO 8601, UTC, to the millisecond."""
+    """Return the current time in UTC, as ISO 8601 with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def as_json(content: Any) -> str:
-    """Text of JSON, which knows no NaN and no infinity: they are null."""
+    """Return a value as JSON text, with null for NaN and infinity, which JSON doesn't have."""
     return json.dumps(without_nan(content), indent=2, allow_nan=False) + "\n"
 
 
 def without_nan(content: Any) -> Any:
-    """Return the same content with null for each number that JSON hasn't: NaN and infinity."""
+    """Return the same content with None for NaN and infinity, which JSON doesn't have."""
     if isinstance(content, Mapping):
         return {name: without_nan(value) for name, value in content.items()}
     if isinstance(content, (list, tuple)):
@@ -35,5 +35,5 @@ def write_json(folder: Folder, name: str, content: Any) -> None:
 
 
 def finite(value: float | None) -> float | None:
-    """A number as JSON has it, which knows no NaN."""
+    """Return a number, or None for NaN and infinity, which JSON doesn't have."""
     return value if value is not None and math.isfinite(value) else None

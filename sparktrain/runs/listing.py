@@ -1,4 +1,4 @@
-"""Lists the runs under an output folder: those at work, the finished ones, those that failed."""
+"""Lists the runs under an output folder: running, finished and failed ones."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from sparktrain.storage import Folder, NotFound
 
 
 def listed(folder: Folder, most: int) -> list[dict[str, Any]]:
-    """What is at an output folder: runs at work first, then those that have ended, the last first.
+    """Return a record of each run under an output folder: running ones first, then ended ones, the last ended first.
 
     Args:
-        folder: what `output.path` names; it need not exist.
-        most: how many of those that have ended, at most.
+        folder: the folder that `output.path` names; it need not exist.
+        most: how many ended runs to return at most.
 
     Returns:
-        Of a finished run its summary.json; of one that failed, was stopped or refused the JSON line's content and when
-        it `finished`; of one at work (or killed at it) `run`, `status: running`, who runs it (`application`, `user`,
-        `host`, `pid`, `since`) and its status.json.
+        For a finished run its summary.json; for one that failed, was stopped or refused, the JSON line's content and
+        `finished`; for a running one (or one killed without notice) `run`, `status: running`, who runs it (`application`,
+        `user`, `host`, `pid`, `since`) and its status.json.
     """
     try:
         names = folder.join(STAGED).list()

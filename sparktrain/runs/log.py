@@ -1,4 +1,4 @@
-"""A run's log: what its driver shows, as lines with their time, of which the newest are kept."""
+"""A run's log: the newest lines that its driver has shown, each with its time."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import threading
 from collections import deque
 from datetime import UTC, datetime
 
-_LIMIT = 1_000_000  # bytes that are kept
+_LIMIT = 1_000_000  # bytes
 _LONGEST = 10_000  # characters of a line
 _LEFT_OUT = re.compile(r"\[the first (\d+) lines are left out\]")
 
 
 class RunLog:
-    """Bounded, for any thread.
+    """A bounded, thread-safe log of lines with their time.
 
     Args:
-        limit: bytes of the newest lines that are kept.
+        limit: how many bytes of the newest lines are kept.
     """
 
     def __init__(self, limit: int = _LIMIT) -> None:
@@ -27,11 +27,11 @@ class RunLog:
         self._lock = threading.Lock()
 
     def add(self, text: str) -> None:
-        """Add a line, or several."""
+        """Add one or more lines, with the current time in UTC."""
         time = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
         with self._lock:
             for line in text.split("\n"):
-                # A name from a file system may have what UTF-8 hasn't
+                # A file's name may contain bytes that are no UTF-8
                 self._lines.append(f"{time} {_shortened(line)}\n".encode(errors="replace").decode())
                 self._size += len(self._lines[-1].encode())
             while self._size > self._limit and len(self._lines) > 1:
@@ -40,26 +40,26 @@ class RunLog:
 
     @property
     def added(self) -> int:
-        """How many lines there have ever been."""
+        """The number of lines ever added, whether they are still kept or not."""
         with self._lock:
             return self._left_out + len(self._lines)
 
     def text(self) -> str:
-        """The lines that are kept, after one that says how many are not."""
+        """Return the lines that are kept, after a line with the number of those that were dropped, if any."""
         with self._lock:
             head = f"[the first {self._left_out} lines are left out]\n" if self._left_out else ""
             return head + "".join(self._lines)
 
 
 def lines_since(text: str, seen: int) -> tuple[list[str], int]:
-    """What a log has beyond the lines that were seen already.
+    """Return the lines that were added to a log since it was last read.
 
     Args:
-        text: of `RunLog.text`.
-        seen: how many lines of all that there have ever been.
+        text: the text from `RunLog.text`.
+        seen: how many of the lines ever added have been read already.
 
     Returns:
-        The lines, and the new `seen`. Of lines that were left out meanwhile one line says how many.
+        The new lines, and the new `seen`. One line stands for those that were dropped before they were read.
     """
     lines = text.split("\n")[:-1]
     head = _LEFT_OUT.fullmatch(lines[0]) if lines else None

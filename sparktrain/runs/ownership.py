@@ -1,4 +1,4 @@
-"""Taking over a run whose driver is dead."""
+"""Takes over a run whose driver is dead."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sparktrain.runs.folder import RunFolder
 from sparktrain.runs.paths import STATUS
 from sparktrain.storage import NotFound, claims
 
-SILENT = 180.0  # seconds; a driver gives a sign every minute
-_LOOK = 5.0  # seconds between looks at another driver's signs
+SILENT = 180.0  # seconds; a driver writes its status every minute
+_LOOK = 5.0  # seconds between reads of another driver's status
 
 
 def take_over(
@@ -20,16 +20,16 @@ def take_over(
 ) -> str | None:
     """Claim a run whose driver is dead.
 
-    A driver on this machine is dead when its process is gone. Any other is watched: dead is one that gives no sign of life
-    on the storage for so long by this process's own clock, whatever its host's clock says.
+    A driver on this machine is dead if its process is gone. A driver elsewhere is dead if it writes nothing to the storage
+    for `silent` seconds by this process's clock: its host's clock may differ.
 
     Args:
-        who: this process, as `RunFolder.claim` writes it down.
-        note: told that it waits, and for whom.
+        who: this process, as `RunFolder.claim` records it.
+        note: called with a message if the other driver has to be watched.
         silent: seconds to watch for a sign of life.
 
     Returns:
-        The new claim's token; None where the other driver is alive, or another process was quicker.
+        The new claim's token; None if the other driver is alive or another process claimed the run first.
 
     Raises:
         StorageError: the storage fails.
@@ -41,8 +41,8 @@ def take_over(
     dead = process_is_gone(other)
     if dead is None:
         note(
-            f"run {folder.run} belongs to {other.get('application')} on {other.get('host')}, begun {other.get('since')}: waiting up to "
-            f"{silent:.0f} s for a sign of life of it"
+            f"run {folder.run} belongs to {other.get('application')} on {other.get('host')}, started {other.get('since')}: waiting up "
+            f"to {silent:.0f} s to see whether it is alive"
         )
         dead = _stays_silent(folder, silent)
     return claims.take(folder.staged, who, after=number) if dead else None
@@ -58,7 +58,7 @@ def _stays_silent(folder: RunFolder, seconds: float) -> bool:
 
 
 def _signs(folder: RunFolder) -> tuple[Any, str]:
-    """What a driver that lives changes from time to time."""
+    """Return the claim and the status, of which a live driver changes one from time to time."""
     try:
         status = folder.staged.read_text(STATUS)
     except NotFound:

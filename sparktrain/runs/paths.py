@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 STAGED = "_runs"  # where runs are made, under output.path
-STATUS = "status.json"  # how far a run at work is; it and the next one are never in a complete one
+STATUS = "status.json"  # the progress of a running run; like LOG, never in a complete one
 LOG = "log.txt"
-KEPT_LOG = "logs/run.log"  # what LOG is in a complete run
-KEPT = "prepared"  # the prepared rows, while a run with data.keep: storage goes on
+KEPT_LOG = "logs/run.log"  # the name of LOG in a complete run
+KEPT = "prepared"  # the prepared rows of a run with data.keep: storage, until it is complete
 MODEL = "model.keras"
 SIGNATURE = "signature.json"  # the inputs and outputs of its model
-LINEAGE = "lineage.json"  # where a complete run comes from
-IDENTITY = "identity.json"  # what a run was begun as, until it is complete
+LINEAGE = "lineage.json"  # a complete run's inputs, code and versions
+IDENTITY = "identity.json"  # the job that a run was started with, until it is complete

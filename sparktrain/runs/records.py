@@ -1,7 +1,7 @@
-"""The records of a run, which programs and people read: their schemas, with a version.
+"""The schemas, with a version, of the JSON records that a run writes for programs and people.
 
-A record of an earlier version, which may lack `version` and later fields, is read as it is: every field that came later has a
-default. A reader leaves alone what it doesn't know.
+A record of an earlier version, which may lack `version` and later fields, can be read: every field that was added later has a
+default. A reader ignores fields that it doesn't know.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from pydantic import BaseModel, ConfigDict
 from sparktrain.runs.json_text import without_nan
 from sparktrain.storage import Folder
 
-VERSION = 1  # of the records' schemas; it rises when a field changes its meaning or goes
+VERSION = 1  # of the records' schemas; raised when a field is removed or changes its meaning
 
 
 class Record(BaseModel):
-    """What all records have."""
+    """The base of all records: a schema version, written as JSON."""
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
 
     version: int = VERSION
-    """The version of the record's schema; 1, too, where an earlier version of sparktrain wrote none."""
+    """The version of the record's schema. A record without one, by an earlier sparktrain, has version 1."""
 
     def write(self, folder: Folder, name: str) -> None:
         """Write the record into a folder as JSON.
@@ -34,11 +34,11 @@ class Record(BaseModel):
         folder.write_text(name, self.to_json(indent=2) + "\n")
 
     def to_json(self, indent: int | None = None) -> str:
-        """Return the record as JSON text; numbers that JSON hasn't are null."""
+        """Return the record as JSON text, with null for NaN and infinity."""
         return json.dumps(without_nan(self.content()), indent=indent, allow_nan=False)
 
     def content(self) -> dict[str, Any]:
-        """Return what was said when the record was made, as a dict, its version last."""
+        """Return the fields that were set when the record was made, as a dict, with the version last."""
         content = self.model_dump(exclude_unset=True)
         return {**{name: value for name, value in content.items() if name != "version"}, "version": self.version}
 
@@ -47,104 +47,104 @@ class Line(Record):
     """The JSON line: how a run ended, for schedulers. The last line on standard output, and the content of --result."""
 
     run: str | None
-    """The run's id; null where it ended before it had one."""
+    """The run's id; null if it ended before it had one."""
     output: str | None = None
-    """The URL of its folder; null where there is none."""
+    """The URL of the run's folder; null if there is none."""
     status: str
-    """finished, checked (a rehearsal), refused (it can't work), failed or stopped (from outside); of a run at work, running."""
+    """finished, checked (a rehearsal), refused (can't work as it is), failed, stopped (from outside), or running."""
     rows: int = 0
     """Training rows, after sampling."""
     epochs: int = 0
     """Epochs trained."""
     workers: int = 0
-    """Workers that trained together."""
+    """The number of workers."""
     engine: str | None = None
-    """What averaged their gradients."""
+    """The engine that averaged the workers' gradients."""
     attempts: int = 0
-    """How often it was tried."""
+    """The number of attempts."""
     seconds: float = 0.0
     """Wall time of the whole run."""
     metrics: dict[str, float | None] = {}
-    """Of the last epoch, or of the best with `save: best`; over all workers' rows."""
+    """The metrics of the last epoch, or of the best with `save: best`, over all workers' rows."""
     reason: str | None = None
-    """Why it didn't finish; not there where it did."""
+    """Why the run didn't finish; absent if it did."""
 
 
 class Status(Line):
-    """`status.json`: how far a run at work is, in `_runs/RUN` under output.path."""
+    """`status.json`: the progress of a running run, in `_runs/RUN` under output.path."""
 
     updated: str
-    """When it was written, ISO 8601, UTC; a run that lives writes one a minute at least."""
+    """When the status was written, ISO 8601, UTC. A live run writes one at least every minute."""
     phase: str = ""
-    """The step of the preparation, or what the worker that is least far does."""
+    """The step of the preparation, or the phase of the slowest worker."""
     epoch: int | None = None
-    """The epoch that is trained, from 1; it and the fields that follow are there while there is training."""
+    """The current epoch, from 1. This field and the following ones are present only during training."""
     of_epochs: int | None = None
-    """How many epochs there are to be."""
+    """The number of epochs to train."""
     step: int | None = None
-    """The step of the epoch, from 1."""
+    """The current step of the epoch, from 1."""
     of_steps: int | None = None
-    """How many steps an epoch has."""
+    """The number of steps an epoch."""
     rows_per_second: float | None = None
     """Training rows a second, over all workers."""
     loss: float | None = None
-    """The loss so far in this epoch, of the worker that is least far."""
+    """The slowest worker's loss so far in this epoch."""
 
 
 class End(Line):
-    """`end.json`: how a run ended that left no model, in `_ended/RUN` under output.path, for 30 days."""
+    """`end.json`: how a run without a model ended, kept in `_ended/RUN` under output.path for 30 days."""
 
     finished: str
-    """When it ended, ISO 8601, UTC."""
+    """When the run ended, ISO 8601, UTC."""
     traceback: str = ""
-    """What more there is to show of why: a worker's traceback, Spark's cause."""
+    """Details of the failure: a worker's traceback, or Spark's cause."""
     application: str | None = None
-    """Spark's id of the application."""
+    """Spark's application id."""
     user: str | None = None
-    """Who ran it."""
+    """The user who ran it."""
     resumable: bool = False
-    """Whether the same command, under the run's id, goes on from a checkpoint or a trained model."""
+    """Whether the same command with the run's id resumes from a checkpoint or a trained model."""
 
 
 class Summary(Record):
-    """`summary.json` of a finished run: its numbers. The folder is complete when this file is there."""
+    """`summary.json` of a finished run: its numbers. A folder that has this file is complete."""
 
     run: str
     """The run's id."""
     name: str = ""
     """The job's name."""
     status: Literal["finished"]
-    """A run that has this file is finished."""
+    """Always `finished`."""
     finished: str
     """When training ended, ISO 8601, UTC."""
     rows: int
     """Training rows, after sampling."""
     validation_rows: int = 0
-    """Rows that the model was validated on."""
+    """Validation rows."""
     epochs: int
     """Epochs trained."""
     workers: int
-    """Workers that trained together."""
+    """The number of workers."""
     engine: str
-    """What averaged their gradients."""
+    """The engine that averaged the workers' gradients."""
     attempts: int
-    """How often it was tried."""
+    """The number of attempts."""
     metrics: dict[str, float | None]
-    """Of the last epoch, or of the best with `save: best`; over all workers' rows."""
+    """The metrics of the last epoch, or of the best with `save: best`, over all workers' rows."""
     rows_per_second: float = 0.0
     """Training rows a second, over all workers and epochs."""
     seconds: dict[str, float] = {}
-    """Of each phase: slots, prepare, fill, start workers, train, save."""
+    """Seconds of each phase: slots, prepare, fill, start workers, train, save."""
     epoch_seconds: list[float] = []
-    """Of each epoch of the last attempt."""
+    """Seconds of each epoch of the last attempt."""
     wall: float = 0.0
     """Seconds of the whole run."""
     checkpoints: dict[str, int | float] | None = None
-    """How many were written, the bytes of the last, and the seconds by which all held training up; null where there were none."""
+    """`written`: how many checkpoints; `bytes`: the size of the last; `held`: seconds that training waited for all; null if none."""
     held_back_by: str = ""
-    """The longest phase, in words."""
+    """A sentence that names the longest phase."""
     steps_per_epoch: int = 0
-    """Steps of an epoch, of the worker with the most."""
+    """Steps an epoch, of the worker with the most."""
     batch: int = 0
     """Rows a step, of all workers together."""
     best_epoch: int | None = None
@@ -152,73 +152,73 @@ class Summary(Record):
     stopped_early: bool = False
     """Whether early stopping ended the training."""
     parameters: int = 0
-    """Of the model."""
+    """The number of the model's parameters."""
     custom_objects: dict[str, str] = {}
-    """The model's own classes and functions, by the names that Keras looks them up by, and the modules that they are in."""
+    """The model's custom classes and functions: the name that Keras looks each up by, and its module."""
     modules: list[str] | None = None
-    """The modules that have to be imported before the model is loaded; null where an earlier version didn't say."""
+    """The modules to import before the model is loaded; null if an earlier version of sparktrain trained it."""
     peak_memory: list[int] = []
-    """The most memory that each worker's training process had resident, in bytes."""
+    """The peak resident memory of each worker's training process, in bytes."""
     disk: list[int] = []
     """Bytes of each worker's segments."""
     notes: list[str] = []
-    """What a reader of the metrics should know."""
+    """Notes for readers of the metrics."""
 
 
 class PreparedSummary(Record):
-    """`summary.json` of a prepared frame, which `data.prepared` names. The folder is complete when this file is there."""
+    """`summary.json` of a prepared frame, for `data.prepared`. A folder that has this file is complete."""
 
     prepared: str
-    """When it was prepared, ISO 8601, UTC."""
+    """When the rows were prepared, ISO 8601, UTC."""
     name: str = ""
-    """The name of the job that prepared it."""
+    """The name of the job that prepared them."""
     rows: int | None
-    """Training rows, after sampling; null where they were not counted."""
+    """Training rows, after sampling; null if they were not counted."""
     validation_rows: int | None
-    """Validation rows; null where they were not counted."""
+    """Validation rows; null if they were not counted."""
     label: str
     """The label's column."""
     numbered: bool
-    """Whether the label column has the classes' numbers already, by the pipeline."""
+    """Whether the pipeline has replaced the labels by class numbers."""
     pipeline: bool
-    """Whether there is a fitted pipeline beside it."""
+    """Whether the folder has a fitted pipeline."""
     columns: dict[str, str]
     """Spark's type of each column."""
     files: int
-    """How many files the rows lie in."""
+    """The number of files that hold the rows."""
     bytes: int
-    """How large those are together."""
+    """The total size of those files."""
     wall: float = 0.0
     """Seconds that the preparation took."""
     notes: list[str] = []
-    """What a reader of the rows should know."""
+    """Notes for users of the rows."""
 
 
 class Lineage(Record):
-    """`lineage.json`: where a model, or a prepared frame, comes from."""
+    """`lineage.json`: the inputs, code and versions that a model or a prepared frame was made from."""
 
     run: str
     """The run's id, or the name of the prepared frame's folder."""
     parent: str | None
-    """The URL of the run that it goes on from."""
+    """The URL of the run whose model this run started from (`model.load`); null if none."""
     prepared: dict[str, Any] | None = None
-    """The lineage of the prepared frame that its rows are from, with that one's `url`; null where it prepared them itself."""
+    """The lineage of the prepared frame that the rows were read from, with its `url`; null if the run prepared them itself."""
     inputs: list[dict[str, Any]]
-    """The files that were read, each with its path, length and time of modification."""
+    """The files that were read, each with its path, length and modification time."""
     classes_before_sampling: dict[str, int] | None
-    """Training rows of each class; null where the label has no classes."""
+    """Training rows of each class before sampling; null if the label has no classes."""
     classes_after_sampling: dict[str, int] | None
-    """The same, after sampling."""
+    """Training rows of each class after sampling; null if the label has no classes."""
     seed: int
-    """The job's."""
+    """The job's seed."""
     code: dict[str, str]
     """The SHA-256 of each of the user's files that were shipped."""
     versions: dict[str, str]
-    """Of Python and the packages that the result depends on, as installed with the driver."""
+    """The versions of Python and the packages that the result depends on, as installed with the driver."""
     user: str
-    """Who ran it."""
+    """The user who ran it."""
     application: str
-    """Spark's id of the application."""
+    """Spark's application id."""
 
 
 class SignatureColumn(BaseModel):
@@ -291,13 +291,13 @@ class Identity(Record):
     """`identity.json`: what must be the same for a run to be resumed, in `_runs/RUN` until the run is complete."""
 
     configuration: dict[str, Any]
-    """The job, but for what may differ: workers, time limit, failures, cluster, output."""
+    """The job without what may differ: workers, GPUs a worker, time limit, `max_failures`, cluster, output."""
     code: dict[str, str]
     """The SHA-256 of each of the user's files that were shipped."""
     input: list[dict[str, Any]]
     """The files that are read."""
     given: dict[str, str] = {}
-    """Fingerprints of what a program passes without a name: functions, models, pipelines, the plan of a frame."""
+    """Fingerprints of the objects that a program passes: functions, models, pipelines, a frame's plan."""
 
 
 RECORDS: dict[str, type[Record]] = {

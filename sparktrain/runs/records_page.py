@@ -1,4 +1,4 @@
-"""docs/records.md, written from the schemas of the records."""
+"""Writes docs/records.md from the schemas of the records."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ _INTRODUCTION = f"""\
 # What a run writes for programs to read
 
 Written from the schemas in `sparktrain.runs.records` by `sparktrain config --records`; a test keeps it in step. Each record is
-JSON, with the version of its schema, which is {VERSION}: it rises when a field changes its meaning or goes. A reader leaves alone
-fields that it doesn't know. What an earlier version of sparktrain wrote, without `version` and without fields that came later, is
-read, too. Numbers that JSON hasn't (NaN, infinity) are null.
+JSON, with the version of its schema, which is {VERSION}: it is raised when a field is removed or changes its meaning. A reader
+ignores fields that it doesn't know. Records of an earlier version of sparktrain, without `version` and without later fields, can
+be read, too. NaN and infinity, which JSON doesn't have, are null.
 """
 
 
 def records_page() -> str:
-    """Return the page: a table for each record, with the type and the meaning of each field."""
+    """Return the page as Markdown: for each record a table with the type and the meaning of each field."""
     lines = [_INTRODUCTION]
     for name, record in RECORDS.items():
         lines += [f"## {name}", "", _about(record), "", "| field | type | meaning |", "| --- | --- | --- |"]

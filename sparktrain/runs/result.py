@@ -1,4 +1,4 @@
-"""How a run ended: the content of its JSON line, with the way to its model and its folder."""
+"""The result of a run: the content of its JSON line, and access to its model and its folder."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 @dataclass
 class Result:
-    """How a run ended.
+    """The result of a run.
 
     Attributes:
-        run: its id; None where it ended before it had one.
-        output: the URL of its folder; None where there is none.
+        run: the run's id; None if it ended before it had one.
+        output: the URL of the run's folder; None if there is none.
         status: finished | checked | refused | failed | stopped.
         rows: training rows, after sampling.
         epochs: epochs trained.
-        attempts: how often it was tried.
+        attempts: the number of attempts.
         seconds: wall time of the whole run.
-        metrics: of the last epoch, or of the best with `save: best`; over all workers' rows.
-        reason: why it didn't finish.
-        history: metric by epoch.
-        summary: what summary.json holds.
-        prepared: the rows as they were prepared, while the Spark session lives.
+        metrics: the metrics of the last epoch, or of the best with `save: best`, over all workers' rows.
+        reason: why the run didn't finish.
+        history: each metric's values, one an epoch.
+        summary: the content of summary.json.
+        prepared: the prepared rows, for further runs in the same Spark session.
     """
 
     run: str | None
@@ -53,12 +53,12 @@ class Result:
 
     @classmethod
     def of_summary(cls, summary: Mapping[str, Any], output: str, **more: Any) -> Result:
-        """The result of a finished run.
+        """Return the result of a finished run.
 
         Args:
-            summary: what summary.json holds.
+            summary: the content of summary.json.
             output: the URL of the run's folder.
-            more: what isn't in the summary: history, prepared, hadoop.
+            more: fields that aren't in the summary: history, prepared, hadoop.
         """
         names = ("run", "status", "rows", "epochs", "workers", "engine", "attempts", "metrics")
         told = {name: summary[name] for name in names}
@@ -66,7 +66,7 @@ class Result:
 
     @classmethod
     def of_line(cls, content: Mapping[str, Any]) -> Result:
-        """The result of a JSON line's content, whatever else is in it."""
+        """Return the result from a JSON line's content; fields that it doesn't know are ignored."""
         return cls(**{name: content[name] for name in Line.model_fields if name in content and name != "version"})
 
     def line(self) -> Line:
@@ -81,22 +81,22 @@ class Result:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON line's content; `reason` is there only where the run did not finish."""
+        """Return the JSON line's content, with `reason` only if the run did not finish."""
         content = self.line().content()
         if self.reason is None:
             del content["reason"]
         return content
 
     def to_json(self) -> str:
-        """Return the JSON line."""
+        """Return the JSON line as text."""
         return json.dumps(self.to_dict())
 
     @property
     def model(self) -> Any:
-        """The trained model, a plain compiled `keras.Model`, loaded anew at each call.
+        """The trained model, a compiled `keras.Model`, loaded anew at each access.
 
         Raises:
-            TrainingError: it has layers, losses or metrics of its own that aren't at hand here; the message names them.
+            TrainingError: its custom layers, losses or metrics can't be imported here; the message names them.
         """
         from sparktrain.models.custom_objects import load_model
 
@@ -106,17 +106,21 @@ class Result:
             return load_model(path, self.summary.get("modules") or (), url=f"{self.output}/model.keras")
 
     def delete(self) -> None:
-        """Remove the run's folder and all that is in it."""
+        """Remove the run's folder with everything in it."""
         self._folder().remove(recursive=True)
 
     def save(self, url: str) -> str:
-        """Keep the run's folder at another place.
+        """Copy the run's folder to another place.
 
         Args:
-            url: the folder that the run's files are written into; it must not hold a run yet.
+            url: the folder to write the run's files into; it must not hold a run yet.
 
         Returns:
-            The URL.
+            The folder's URL.
+
+        Raises:
+            FileExistsError: the folder holds a run already.
+            StorageError: the storage can't be read or written.
         """
         from sparktrain.storage import SUMMARY, open_folder
 
@@ -127,7 +131,7 @@ class Result:
             whole = Path(folder, "run")
             self._folder().download("", str(whole))
             for path in sorted(whole.iterdir(), key=lambda path: path.name == SUMMARY):
-                target.upload(str(path), path.name)  # summary.json last: complete is what has it
+                target.upload(str(path), path.name)  # summary.json last: a folder that has it is complete
         return target.url
 
     def _folder(self) -> Folder:
@@ -137,4 +141,5 @@ class Result:
 
 
 def exit_status(result: Result) -> int:
+    """Return the process's exit status: 0 for finished and checked, 2 for refused, 1 otherwise."""
     return {"finished": 0, "checked": 0, "refused": 2}.get(result.status, 1)

@@ -1,4 +1,4 @@
-"""The ids of runs."""
+"""Makes the ids of runs."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from datetime import UTC, datetime
 
 
 def new_run_id() -> str:
-    """Sorts by time, and never comes twice."""
+    """Return a new unique id; ids sort by the time they were made (UTC)."""
     return datetime.now(UTC).strftime("%Y%m%d-%H%M%S-") + secrets.token_hex(3)

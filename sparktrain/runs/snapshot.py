@@ -1,4 +1,4 @@
-"""One run as it is seen from elsewhere: by its files on the storage, without Spark."""
+"""Reads the state of a run from its files on the storage, without Spark."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from sparktrain.runs.result import Result
 from sparktrain.storage import Folder, NotFound, claims, open_folder
 from sparktrain.storage.urls import parse
 
-SILENT = 180.0  # seconds without a sign after which a run may be dead; it gives one every minute
+SILENT = 180.0  # seconds without a new status after which a run may be dead; it writes one every minute
 _LOGS = {"finished": KEPT_LOG, "running": LOG, "ended": failures.LOG}
 
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """A run as it was a moment ago.
+    """A run's state as last read from the storage.
 
     Attributes:
-        state: finished; running (or killed at it, with no time to say so); ended, without a model.
-        content: of a finished run summary.json, of one at work who runs it and its status, of an ended one its record.
-        folder: that has its files.
+        state: finished; running (or killed without notice); ended, without a model.
+        content: summary.json of a finished run; who runs it and its status for a running one; the record of an ended one.
+        folder: the folder that has the run's files.
     """
 
     run: str
@@ -36,7 +36,7 @@ class RunSnapshot:
 
     @property
     def result(self) -> Result | None:
-        """How it ended, as its JSON line says; None while it is at work."""
+        """The run's result, as in its JSON line; None while it is running."""
         if self.state == "running":
             return None
         if self.state == "finished":
@@ -44,23 +44,23 @@ class RunSnapshot:
         return Result.of_line(self.content)
 
     def log(self) -> str:
-        """Its log.
+        """Return the text of the run's log.
 
         Raises:
-            NotFound: there is none, or not yet, or it is at its new place by now: look again.
+            NotFound: there is no log, or not yet, or it has moved since the snapshot was taken: read the run again.
         """
         return self.folder.read_text(_LOGS[self.state])
 
 
 def final_result(root: Folder, run: str, application: str | None = None) -> Result | None:
-    """How a run ended, as its JSON line says; by the storage alone.
+    """Return the result of a run, as in its JSON line, from the storage alone.
 
     Args:
-        root: what output.path names.
-        application: where it is given, the end of a run that failed under this id in another application doesn't count.
+        root: the folder that output.path names.
+        application: if given, a failure of the same run id in another application is ignored.
 
     Returns:
-        None while it hasn't ended: also where it never began, was a rehearsal, or was killed with no time to say so.
+        The result; None if the run hasn't ended, never started, was a rehearsal, or was killed without notice.
 
     Raises:
         StorageError: the storage can't be read.
@@ -72,16 +72,16 @@ def final_result(root: Folder, run: str, application: str | None = None) -> Resu
 
 
 def read_run(root: Folder, run: str) -> RunSnapshot | None:
-    """See a run; None where there is none of this id."""
-    # Published while it was looked for, it would be in neither place
+    """Return a snapshot of a run; None if there is no run of this id."""
+    # A run that is published between the reads is found in neither place
     return _read_run(root, run) or _read_run(root, run)
 
 
 def find_run(url: str) -> RunSnapshot:
-    """See the run of a URL, output.path/RUN or output.path/latest.
+    """Return a snapshot of the run at a URL, output.path/RUN or output.path/latest.
 
     Raises:
-        NotFound: there is none. The message has the names of those there are.
+        NotFound: there is no such run. The message names finished runs that exist.
         StorageError: the storage can't be read.
     """
     location = parse(url)
@@ -92,7 +92,7 @@ def find_run(url: str) -> RunSnapshot:
     final = parse(resolve(url))
     seen = read_run(open_folder(str(final.parent)), final.name)
     if seen is None:
-        raise NotFound(f"{final}: removed meanwhile")
+        raise NotFound(f"{final}: the run has just been removed")
     return seen
 
 
@@ -110,21 +110,21 @@ def _read_run(root: Folder, run: str) -> RunSnapshot | None:
 
 
 def at_work(root: Folder, run: str) -> dict[str, Any] | None:
-    """Who works on a run, and how far it is; None where nobody does."""
+    """Return who works on a run, and its status; None if no process has claimed it."""
     staged = root.join(STAGED, run)
     owner = claims.owner(staged)
     if owner is None:
         return None
     found: dict[str, Any] = {"run": run, "status": "running", **owner[1]}
-    found.pop("token", None)  # who has it could pass for the run's driver
+    found.pop("token", None)  # whoever knows it could pose as the run's driver
     try:
         found.update(json.loads(staged.read_text(STATUS)))
-    except NotFound:  # it has ended, or it begins
+    except NotFound:  # the run has just ended or started
         pass
     return found
 
 
 def silence(content: Mapping[str, Any]) -> float:
-    """Seconds since a run at work gave a sign."""
+    """Return the seconds since a running run last wrote its status."""
     told = content.get("updated") or content.get("since")
     return (datetime.now(UTC) - finished_at({"finished": told})).total_seconds() if told else 0.0

@@ -1,4 +1,4 @@
-"""A run's status and log on the storage while it is at work, for who is elsewhere."""
+"""Writes a running run's status and log to the storage, for readers elsewhere."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from sparktrain.runs.records import Status
 from sparktrain.storage import ClaimLost, Folder
 from sparktrain.storage.claims import check_claim
 
-_EVERY = 3.0  # seconds between looks at what has changed
-_SIGN = 60.0  # seconds after which a status is written though nothing has changed: the run lives
-_SELDOM = 30.0  # seconds between two writes of an old run: many runs would keep a NameNode busy with their status
-_PASSING = ("updated", "seconds")  # what changes by itself
+_EVERY = 3.0  # seconds between checks for changes
+_SIGN = 60.0  # seconds after which an unchanged status is written again, as a sign of life
+_SELDOM = 30.0  # seconds between two writes of a long run, so that many runs don't keep a NameNode busy
+_PASSING = ("updated", "seconds")  # fields that change all the time
 
 
 class StatusWriter:
-    """Writes `status.json` and `log.txt` into a run's folder, from a thread of its own. Use it as a context manager.
+    """A context manager whose thread writes `status.json` and `log.txt` into a run's folder.
 
-    A storage that fails is tried again at the next look, and told of once: it never delays or fails the run.
+    A failure of the storage is reported once, and the write retried: it never delays or fails the run.
 
     Args:
-        folder: the run's own, while it is at work; opened for this thread alone.
-        status: asked for the status.
-        log: the run's.
-        tell: told, once, that the storage fails.
-        token: of the process's claim on the folder; where another has the folder by now, nothing is written any more.
+        folder: the folder that the run is made in, opened for this thread alone.
+        status: called for the content of status.json.
+        log: the run's log.
+        tell: called with a message, once, if the storage fails.
+        token: the token of this process's claim on the folder; if another process takes the folder over, writing ends.
 
     Attributes:
-        lost: why nothing is written any more, where another process has taken the run over.
+        lost: the error that ended the writing, if another process has taken the run over; else None.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class StatusWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """When it returns, nothing is written any more: the folder may be moved or removed."""
+        """Stop writing; once this returns, the folder may be moved or removed."""
         self._closed.set()
         self._thread.join()
 
@@ -66,10 +66,10 @@ class StatusWriter:
             except ClaimLost as error:
                 self.lost = error
                 return
-            except Exception as error:  # of the storage, whatever it may be: the run goes on without
+            except Exception as error:  # any failure of the storage: the run continues without a status
                 if not self._failed:
                     self._failed = True
-                    self._tell(f"the run's status can't be written, which is tried again every {_EVERY:.0f} s: {error}")
+                    self._tell(f"the run's status can't be written, retrying every {_EVERY:.0f} s: {error}")
             if self._closed.wait(_EVERY):
                 return
 
@@ -89,11 +89,11 @@ class StatusWriter:
 
 
 def due(changed: bool, seconds: float, age: float) -> bool:
-    """Decide whether the storage is written to: a run is written of less often as it gets older.
+    """Return whether the status is to be written now: the older the run, the less often.
 
     Args:
         changed: whether there is anything new to write.
-        seconds: since the last write.
-        age: of the run, in seconds.
+        seconds: the time since the last write.
+        age: the run's age in seconds.
     """
     return seconds >= (min(_SELDOM, age / 60) if changed else _SIGN)

@@ -1,4 +1,4 @@
-"""Folders on HDFS, on this machine's disks and on object stores, behind one door."""
+"""Folders on HDFS, on local disks and on object stores, behind one interface."""
 
 from sparktrain.storage.claims import ClaimLost
 from sparktrain.storage.errors import NotFound, StorageError

@@ -1,8 +1,8 @@
-"""Claims: which process a folder belongs to, and how a process that was taken for dead learns that it lost it.
+"""Claims: record which process owns a folder, so that one that was taken for dead notices that it has lost it.
 
-A claim is a small file, made where there is none (`Folder.claim`), and numbered: the highest number owns the folder. Who takes
-a folder over from a dead process claims the next number, so of several who try, one wins, and nothing is ever replaced. The
-random token in each tells a process its own claim from any other's: who writes into a claimed folder checks it first.
+A claim is a small numbered file that is only created, never replaced (`Folder.claim`): the highest number owns the folder. A
+process that takes a folder over from a dead one claims the next number, so that of several that try exactly one succeeds. A
+random token in each claim identifies its process, which checks it before it writes into the folder.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ _NAME = re.compile(r"running(?:\.(\d+))?\.json")
 
 
 class ClaimLost(StorageError):
-    """The folder belongs to another process by now: this one may not write into it any more."""
+    """Raised where another process has taken the folder over, so that this one must not write into it any more."""
 
 
 def claim_name(number: int) -> str:
-    """The file of a claim: running.json, running.2.json, …"""
+    """Return the file name of a claim: running.json, running.2.json, …"""
     return "running.json" if number == 1 else f"running.{number}.json"
 
 
 def is_claim(name: str) -> bool:
+    """Return whether a file name is that of a claim."""
     return _NAME.fullmatch(name) is not None
 
 
 def owner(folder: Folder) -> tuple[int, dict[str, Any]] | None:
-    """The number and the content of the claim that owns a folder; None where nobody does.
+    """Return the number and the content of the claim that owns a folder; None if it isn't claimed.
 
     Raises:
         StorageError: the storage can't be read.
@@ -44,7 +45,7 @@ def owner(folder: Folder) -> tuple[int, dict[str, Any]] | None:
             return None
         number = max(int(match[1] or 1) for match in matches)
         return number, json.loads(folder.read_bytes(claim_name(number)))
-    except NotFound:  # it was released meanwhile, or there is no folder
+    except NotFound:  # it has just been released, or there is no folder
         return None
 
 
@@ -52,11 +53,11 @@ def take(folder: Folder, content: Mapping[str, Any], after: int = 0) -> str | No
     """Claim a folder.
 
     Args:
-        content: who claims it, as JSON; with a `token` that nobody else has, or one is made.
-        after: the number of the dead claim that this one follows; 0 where there is none.
+        content: a description of this process, for JSON; its `token` must be unique, and is made if it is missing.
+        after: the number of the dead claim that this one follows; 0 if there is none.
 
     Returns:
-        The claim's token; None where another was quicker.
+        The claim's token; None if another process claimed the folder first.
 
     Raises:
         StorageError: the storage can't be written.
@@ -68,7 +69,7 @@ def take(folder: Folder, content: Mapping[str, Any], after: int = 0) -> str | No
 
 
 def holds(folder: Folder, token: str) -> bool:
-    """Whether the claim with this token owns the folder.
+    """Return whether the claim with this token owns the folder.
 
     Raises:
         StorageError: the storage can't be read.
@@ -78,28 +79,28 @@ def holds(folder: Folder, token: str) -> bool:
 
 
 def check_claim(folder: Folder, token: str) -> None:
-    """Refuse to go on in a folder that belongs to another process.
+    """Check that the claim with this token owns the folder.
 
     Raises:
-        ClaimLost: it does.
-        NotFound: it is gone, or its claim is.
+        ClaimLost: another process owns it.
+        NotFound: the folder or its claim is gone.
         StorageError: the storage can't be read.
     """
     found = owner(folder)
     if found is None:
         raise NotFound(
-            f"{folder.url}: it can't be written to: the folder, or this process's claim in it, is gone. Somebody has removed "
-            "it, or the storage has lost it"
+            f"{folder.url}: it can't be written to: the folder, or this process's claim in it, is gone. It was removed, or the "
+            "storage has lost it"
         )
     if found[1].get("token") != token:
         other = {name: found[1].get(name) for name in ("application", "host", "since")}
         raise ClaimLost(
             f"{folder.url}: another process has taken it over: {other}. This one had given no sign of life, and ends "
-            "without touching it"
+            "without changing it"
         )
 
 
 def release(folder: Folder) -> None:
-    """Remove all claims of a folder, the owner's last."""
+    """Remove all claims on a folder, the owner's last."""
     for name in sorted((name for name in folder.list() if is_claim(name)), key=lambda name: (len(name), name)):
         folder.remove(name)

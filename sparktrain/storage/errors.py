@@ -1,17 +1,17 @@
-"""What goes wrong with a storage, said to a user."""
+"""The errors of storage."""
 
 from __future__ import annotations
 
 
 class StorageError(RuntimeError):
-    """A storage could not do what was asked. The message names the URL, what failed and what to do.
+    """Raised where a storage operation fails. The message names the URL, what failed and what to do.
 
     Attributes:
-        transient: whether the same may succeed a moment later: a storage that is away, not one that refuses.
+        transient: whether the same may succeed later: true if the storage doesn't answer, false if it refuses.
     """
 
     transient = False
 
 
 class NotFound(StorageError):
-    """There is no such file or folder."""
+    """Raised where there is no such file or folder."""

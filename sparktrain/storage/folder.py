@@ -1,4 +1,4 @@
-"""A folder on any storage: what the rest of sparktrain reads and writes with."""
+"""A folder on any storage, through which the rest of sparktrain reads and writes."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from sparktrain.storage.store import Kind, Store, is_part, part_name
 from sparktrain.storage.urls import Location, parse
 
 Result = TypeVar("Result")
-SUMMARY = "summary.json"  # what a published folder gets last: only then is it complete
-_CLAIM = ".sparktrain-claim"  # in a folder that is being copied to its place
+SUMMARY = "summary.json"  # written last: a published folder that has it is complete
+_CLAIM = ".sparktrain-claim"  # in a folder that is being copied to its final place
 
 
 def open_folder(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> Folder:
-    """The folder of a URL, which need not exist yet. Nothing is asked of the storage before it is used.
+    """Return the folder at a URL, which need not exist yet; the storage isn't accessed before the folder is used.
 
     Args:
-        url: `hdfs://HOST:PORT/x`, `hdfs://NAMESERVICE/x`, `hdfs:///x` (on fs.defaultFS), `file:///x`, a path (of this
-            machine, relative to the current folder), or another scheme that fsspec knows.
-        hadoop: what `hadoop_settings` found; where empty, it is looked for again, here.
+        url: `hdfs://HOST:PORT/x`, `hdfs://NAMESERVICE/x`, `hdfs:///x` (on fs.defaultFS), `file:///x`, a local path
+            (absolute or relative to the current folder), or a URL with another scheme that fsspec knows.
+        hadoop: the settings from `hadoop_settings`; if empty, they are read here.
 
     Raises:
-        StorageError: the URL's scheme, host or name service means nothing here.
+        StorageError: the URL's scheme, host or name service is unknown here.
     """
     location = parse(url)
     if location.scheme == "file":
@@ -47,22 +47,22 @@ def open_folder(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> 
         return Folder(ObjectStore(location), location)
     settings = hadoop or hadoop_settings()
     location = with_authority(location, settings)
-    # Over WebHDFS a ticket would take a library that has to be compiled.
+    # Kerberos over WebHDFS would need a library that has to be compiled.
     if webhdfs_is_closed(settings) or asks_for_kerberos(settings):
         from sparktrain.storage.native import NativeHdfsStore
 
         return Folder(NativeHdfsStore(f"hdfs://{location.authority}", settings, user_name()), location)
-    from sparktrain.storage.webhdfs import WebHdfsStore  # its HTTP library takes long to import
+    from sparktrain.storage.webhdfs import WebHdfsStore  # its HTTP library is slow to import
 
     return Folder(WebHdfsStore(web_addresses(location, settings), user_name()), location)
 
 
 class Folder:
-    """A folder on some storage. Names are relative to it and may have several segments (`logs/train`).
+    """A folder on a storage. Names are relative to it and may have several segments (`logs/train`).
 
-    Every method raises StorageError (NotFound where something is missing) with the URL, what failed and what to do,
-    and ValueError for a name that leads out of the folder. Connections that break are tried again: for 4 seconds
-    with a store that has never answered, for a minute with one that has.
+    Every method raises StorageError (NotFound if something is missing) with the URL, what failed and what to do, and
+    ValueError for a name that leads out of the folder. After a broken connection it retries: for 4 seconds with a store
+    that has never answered, for a minute with one that has.
     """
 
     def __init__(self, store: Store, location: Location, delays: Callable[[], Sequence[float]] | None = None) -> None:
@@ -72,55 +72,61 @@ class Folder:
 
     @property
     def url(self) -> str:
-        """Absolute, so that Spark and other machines take it for the same place (`file://` and host included)."""
+        """The folder's absolute URL, with scheme and host, which means the same to Spark and other machines."""
         return str(self._location)
 
     def __repr__(self) -> str:
         return f"Folder({self.url!r})"
 
     def join(self, *names: str) -> Folder:
+        """Return a folder in this one."""
         return Folder(self._store, self._location.join(*names), self._delays)
 
     def at_once(self) -> Folder:
-        """The same folder for who can't wait: what fails is not tried again."""
+        """Return the same folder without retries, for callers that can't wait."""
         return Folder(self._store, self._location, lambda: ())
 
     def persistent(self) -> Folder:
-        """The same folder for what took hours to make: what fails is tried again for five minutes."""
+        """Return the same folder with retries for five minutes, to write what took hours to make."""
         return Folder(self._store, self._location, lambda: PERSISTENT)
 
     def exists(self, name: str = "") -> bool:
-        """Whether a file or folder is there."""
+        """Return whether a file or folder exists."""
         return self._ask("look for", name, self._store.kind) is not None
 
     def list(self) -> list[str]:
-        """The names of the files and folders in it, sorted; without files that are still being written."""
+        """Return the sorted names of the files and folders in it, without files that are still being written."""
         return sorted(name for name in self._ask("list", "", self._store.entries) if not _ours(name))
 
     def files(self) -> builtins.list[str]:  # `list` is the method above
-        """The names of all files in it and in its folders, sorted, without those that are still being written; `[""]` where it is a file.
+        """Return the sorted names of all files in it and its subfolders, without those still being written.
+
+        Returns:
+            The names; `[""]` if it is a file itself.
 
         Raises:
-            NotFound: nothing is there.
+            NotFound: it doesn't exist.
         """
         return sorted(self._files(""))
 
     def modified(self) -> dict[str, float]:
-        """When each file and folder in it was last modified, in seconds since 1970, where the store knows."""
+        """Return when each file and folder in it was last modified, in seconds since 1970, as far as the store knows."""
         return self._ask("list", "", self._store.modified)
 
     def size(self, name: str = "") -> int:
-        """The bytes of a file, or of all files in a folder."""
+        """Return the size of a file, or of all files in a folder, in bytes."""
         return sum(self._ask("measure", file, self._store.size) for file in self._files(name))
 
     def read_bytes(self, name: str) -> bytes:
+        """Return a file's content."""
         return self._ask("read", name, self._store.read)
 
     def read_text(self, name: str) -> str:
+        """Return a file's content as text (UTF-8)."""
         return self.read_bytes(name).decode()
 
     def sha256(self, name: str) -> tuple[int, str]:
-        """The bytes of a file, and the SHA-256 of its content in hexadecimal, as it is read from the storage."""
+        """Return the size of a file in bytes and the SHA-256 of its content in hexadecimal, as read from the storage."""
 
         def read(path: str) -> tuple[int, str]:
             size, digest = 0, hashlib.sha256()
@@ -132,16 +138,17 @@ class Folder:
         return self._ask("read", name, read)
 
     def write_bytes(self, name: str, data: bytes) -> None:
-        """Make or replace a file, which is seen with its new content or as it was, never in between."""
+        """Create or replace a file atomically: readers see its old or its new content, never a part."""
         self._ask("write", name, lambda path: self._store.write(path, data))
 
     def write_text(self, name: str, text: str) -> None:
+        """Create or replace a text file (UTF-8) atomically."""
         self.write_bytes(name, text.encode())
 
     def upload(self, local_path: str | os.PathLike[str], name: str) -> None:
-        """Stream a local file, or all files of a local folder, each of which is seen whole or not at all.
+        """Upload a local file, or all files of a local folder, each of them atomically.
 
-        Files that are there already are replaced, others stay; folders without files are left out.
+        Existing files of the same names are replaced, others stay; empty folders are left out.
         """
         local = Path(local_path)
         if not local.exists():
@@ -152,7 +159,7 @@ class Folder:
             self.upload(file, f"{name}/{file.relative_to(local).as_posix()}")
 
     def download(self, name: str, local_path: str | os.PathLike[str]) -> None:
-        """Stream a file, or all files of a folder, to `local_path` itself; each appears whole or not at all."""
+        """Download a file, or all files of a folder, to `local_path` itself, each of them atomically."""
         local = Path(local_path)
         files = list(self._files(name))
         for file in files:
@@ -170,7 +177,7 @@ class Folder:
             local.mkdir(parents=True, exist_ok=True)
 
     def remove(self, name: str = "", recursive: bool = False) -> None:
-        """Remove a file, an empty folder or, with `recursive`, a folder and all in it. Nothing there is fine."""
+        """Remove a file, an empty folder or, with `recursive`, a folder with everything in it, if it exists."""
         kind = self._ask("look for", name, self._store.kind)
         if kind == "folder" and not recursive and self._ask("list", name, self._store.entries):
             raise StorageError(
@@ -180,25 +187,29 @@ class Folder:
             try:
                 self._ask("remove", name, self._store.remove)
             except NotFound:
-                pass  # another was faster, and it is gone all the same
+                pass  # another process has just removed it
 
     def claim(self, name: str, data: bytes) -> bool:
-        """Make a file if there is none: of all who try, on whichever machine, exactly one gets True."""
+        """Create a file if it doesn't exist, and return whether this call did; of callers on all machines exactly one does."""
         return self._ask("claim", name, lambda path: self._store.claim(path, data), again=False)
 
     def publish(self, staged: str, final: str) -> None:
-        """Move a complete folder to where it is seen: it appears whole, once, and replaces nothing.
+        """Move a complete folder to its final name, atomically and without replacing anything.
 
-        Where the store has no atomic rename the files are copied, `summary.json` last: what has it is complete. A
-        copy that was cut off goes on where the same `staged` is published again.
+        If the store has no atomic rename, the files are copied, `summary.json` last: a folder that has it is complete. An
+        interrupted copy is continued when the same `staged` is published again.
 
         Args:
-            staged: the name of a folder that has all its files, `summary.json` among them.
-            final: the name it is to have. Of two who publish different folders under it, one fails.
+            staged: the name of a folder that has all its files, including `summary.json`.
+            final: the folder's final name. If two different folders are published under it, one fails.
+
+        Raises:
+            NotFound: the folder has no `summary.json`.
+            StorageError: the final name exists already, or the storage fails.
         """
         if not self.exists(f"{staged}/{SUMMARY}"):
             raise NotFound(f"{self._url(staged)}: can't be published: it has no {SUMMARY}, so it is not complete")
-        for leftover in list(self._files(staged, hidden=True)):  # of writers that were killed
+        for leftover in list(self._files(staged, hidden=True)):  # left by writers that were killed
             self._ask("remove", leftover, self._store.remove)
         taken = StorageError(
             f"{self._url(final)}: can't be published from {self._url(staged)}: something is there "
@@ -219,7 +230,7 @@ class Folder:
             raise taken
         if not self.claim(claim, token) and self.read_bytes(claim) != token:
             raise taken
-        if self.exists(last):  # published between the look and the claim
+        if self.exists(last):  # published since the check for the final name
             self.remove(claim)
             raise taken
         names = sorted((name[len(staged) + 1 :] for name in self._files(staged)), key=lambda name: name == SUMMARY)
@@ -230,7 +241,7 @@ class Folder:
         self.remove(staged, recursive=True)
 
     def _files(self, name: str, hidden: bool = False) -> Iterator[str]:
-        """The names of all files at and under `name`; with `hidden`, only of those that were never finished."""
+        """Yield the names of all files at and under `name`; with `hidden`, only of unfinished ones."""
         kind = self._ask("look for", name, self._store.kind)
         if kind is None:
             raise NotFound(f"{self._url(name)}: there is no such file or folder. Check the name.")
@@ -255,7 +266,7 @@ class Folder:
         again: bool = True,
         passing: type[Exception] | tuple[type[Exception], ...] = (),
     ) -> Result:
-        """Let the store do something at `name`, again if it may pass, and say its errors in words."""
+        """Call the store with the path of `name`, retry transient errors, and raise others as StorageError."""
         path = (self._location.join(name) if name else self._location).path
         try:
             if not again:

@@ -1,4 +1,4 @@
-"""Where and how HDFS answers, and as whom to speak to it: read from Hadoop's own configuration."""
+"""Reads from Hadoop's configuration where HDFS is, how to connect to it, and as which user."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 from sparktrain.storage.errors import StorageError
 from sparktrain.storage.urls import Location, parse
 
-# Only these leave the files: the settings travel to the workers, and the files may hold passwords and keys.
-# A regular expression of whole keys, for Python and Java alike.
+# Only these are read from the files: the settings are sent to the workers, and the files may have passwords and keys.
+# A regular expression for whole keys, for both Python and Java.
 HADOOP_KEYS = (
     r"^(fs\.defaultFS|fs\.default\.name|dfs\.(internal\.)?nameservices|dfs\.ha\.namenodes\..+"
     r"|dfs\.namenode\.(http|https|rpc)-address(\..+)?|dfs\.http\.policy|dfs\.webhdfs\.enabled"
@@ -26,15 +26,15 @@ _RPC_PORT = 8020
 
 
 def hadoop_settings(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """What core-site.xml and hdfs-site.xml say about where HDFS is; empty where there is no configuration.
+    """Return the settings of core-site.xml and hdfs-site.xml on how to reach HDFS; empty without a configuration.
 
-    They are looked for in HADOOP_CONF_DIR, else YARN_CONF_DIR, else HADOOP_HOME/etc/hadoop, as Spark does.
+    The files are looked up in HADOOP_CONF_DIR, else YARN_CONF_DIR, else HADOOP_HOME/etc/hadoop, as by Spark.
 
     Args:
-        environment: the variables to go by; this process's own where None.
+        environment: the environment variables to use; this process's if None.
 
     Raises:
-        StorageError: a file is there but is no Hadoop configuration.
+        StorageError: a file exists but is no Hadoop configuration.
     """
     environment = os.environ if environment is None else environment
     folder = conf_folder(environment)
@@ -47,7 +47,7 @@ def hadoop_settings(environment: Mapping[str, str] | None = None) -> dict[str, s
 
 
 def conf_folder(environment: Mapping[str, str]) -> Path | None:
-    """The folder of Hadoop's configuration that the environment names, if it names one."""
+    """Return the folder of Hadoop's configuration that the environment variables name; None if they name none."""
     for variable, under in (("HADOOP_CONF_DIR", ""), ("YARN_CONF_DIR", ""), ("HADOOP_HOME", "etc/hadoop")):
         if environment.get(variable):
             return Path(environment[variable], under)
@@ -55,14 +55,15 @@ def conf_folder(environment: Mapping[str, str]) -> Path | None:
 
 
 def default_file_system(settings: Mapping[str, str]) -> str | None:
+    """Return the URL of the default file system; None if it isn't set."""
     return settings.get("fs.defaultFS") or settings.get("fs.default.name")
 
 
 def with_authority(location: Location, settings: Mapping[str, str]) -> Location:
-    """An hdfs location with its name node: `hdfs:///x` is on the default file system.
+    """Return an hdfs location with its name node: that of the default file system for `hdfs:///x`.
 
     Raises:
-        StorageError: the URL names no name node, and the configuration neither.
+        StorageError: neither the URL nor the configuration names a name node.
     """
     if location.authority:
         return location
@@ -78,21 +79,21 @@ def with_authority(location: Location, settings: Mapping[str, str]) -> Location:
 
 
 def asks_for_kerberos(settings: Mapping[str, str]) -> bool:
-    """Whether HDFS takes no user at his word, but asks for a ticket or a token."""
+    """Return whether HDFS requires Kerberos: a ticket or a token."""
     return settings.get("hadoop.security.authentication", "simple").strip().lower() == "kerberos"
 
 
 def webhdfs_is_closed(settings: Mapping[str, str]) -> bool:
-    """Whether Hadoop's configuration switches WebHDFS off."""
+    """Return whether Hadoop's configuration disables WebHDFS."""
     return settings.get("dfs.webhdfs.enabled", "true").strip().lower() == "false"
 
 
 def web_addresses(location: Location, settings: Mapping[str, str]) -> list[str]:
-    """The WebHDFS addresses of the name nodes that serve an hdfs location, several where it is highly available.
+    """Return the WebHDFS addresses of the name nodes that serve an hdfs location; several with high availability.
 
     Args:
-        location: with its authority, a name service or the host and port of a name node's RPC.
-        settings: what `hadoop_settings` found; without any, Hadoop's default port on that host.
+        location: an hdfs location whose authority is a name service, or the host and port of a name node's RPC server.
+        settings: the settings from `hadoop_settings`; without any, Hadoop's default port on that host is used.
 
     Returns:
         Addresses such as `http://node1:9870`.
@@ -117,9 +118,7 @@ def web_addresses(location: Location, settings: Mapping[str, str]) -> list[str]:
         rpc_host = _host_and_port(settings.get(f"dfs.namenode.rpc-address{suffix}", ""))[0]
         web_host, web_port = _host_and_port(settings.get(f"{key}{suffix}", ""))
         if web_port == 0:
-            raise StorageError(
-                f"{location}: {key}{suffix} has port 0, so nobody knows where the NameNode answers. Give it a port of its own"
-            )
+            raise StorageError(f"{location}: {key}{suffix} has port 0, so the NameNode's address isn't known. Set a fixed port")
         if web_host in _WILDCARDS:
             web_host = rpc_host if rpc_host not in _WILDCARDS else "" if location.authority in services else host
         if web_host:
@@ -136,7 +135,7 @@ def web_addresses(location: Location, settings: Mapping[str, str]) -> list[str]:
 
 
 def user_name(environment: Mapping[str, str] | None = None) -> str:
-    """As whom to speak to HDFS: HADOOP_USER_NAME, else SPARK_USER (YARN's containers run as another user), else me.
+    """Return the user for HDFS: HADOOP_USER_NAME, else SPARK_USER (YARN's containers run as another user), else this one.
 
     Raises:
         StorageError: this process's user has no name.
@@ -149,18 +148,18 @@ def user_name(environment: Mapping[str, str] | None = None) -> str:
         return getpass.getuser()
     except (KeyError, OSError) as error:
         raise StorageError(
-            f"the user of this process, number {os.getuid()}, has no name to give to HDFS. Set HADOOP_USER_NAME"
+            f"the user of this process, with id {os.getuid()}, has no name for HDFS. Set HADOOP_USER_NAME"
         ) from error
 
 
 def _suffixes(service: str, settings: Mapping[str, str]) -> Iterator[str]:
-    """How a name service's keys end: once for each of its name nodes."""
+    """Yield the endings of a name service's keys, one for each of its name nodes."""
     nodes = _words(settings, f"dfs.ha.namenodes.{service}")
     yield from (f".{service}.{node}" for node in nodes) if nodes else (f".{service}",)
 
 
 def _name_nodes(settings: Mapping[str, str], services: list[str]) -> Iterator[tuple[str, str]]:
-    """How the keys of each name node of the configuration end, and its RPC address."""
+    """Yield the ending of the keys of each name node in the configuration, and its RPC address."""
     for service in services:
         for suffix in _suffixes(service, settings):
             yield suffix, settings.get(f"dfs.namenode.rpc-address{suffix}", "")
@@ -205,14 +204,14 @@ def _read(path: Path) -> dict[str, str]:
 
 
 def _substitute(value: str, settings: Mapping[str, str], environment: Mapping[str, str]) -> str:
-    """Put in other settings (`${fs.defaultFS}`) and variables (`${env.HOST}`); what is unknown stays, as in Hadoop."""
+    """Replace references to settings (`${fs.defaultFS}`) and variables (`${env.HOST}`); unknown ones stay, as in Hadoop."""
 
     def known(match: re.Match[str]) -> str:
         name = match[1]
         found = environment.get(name[4:]) if name.startswith("env.") else settings.get(name)
         return match[0] if found is None else found
 
-    for _ in range(20):  # Hadoop's own limit for settings that name each other
+    for _ in range(20):  # Hadoop's own limit for nested references
         replaced = _VARIABLE.sub(known, value)
         if replaced == value:
             break

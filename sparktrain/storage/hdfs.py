@@ -1,4 +1,4 @@
-"""What makes a store of an HDFS, whichever way leads to it: whole files, and renames that two can't both win."""
+"""The base of the HDFS stores, independent of the protocol: atomic writes, claims and renames."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sparktrain.storage.store import Explanation, Store, part_name
 Result = TypeVar("Result")
 
 CHUNK = 1 << 20  # bytes
-ABSENT = {"FileNotFoundException", "ParentNotDirectoryException"}  # what a name node calls it where nothing is
-# What a name node says that starts or hands over, and a DataNode that has lost its name node.
+ABSENT = {"FileNotFoundException", "ParentNotDirectoryException"}  # a name node's exceptions for a path that doesn't exist
+# Exceptions of a name node that is starting or failing over, and of a DataNode that has lost its name node.
 _PASSING = {
     "RetriableException",
     "StandbyException",
@@ -35,10 +35,10 @@ _PASSING_WORDS = (
 
 
 class HdfsStore(Store):
-    """One HDFS, seen by one user. Its kinds say how to ask for something; this one, what to ask for.
+    """An HDFS, accessed as one user; subclasses implement the protocol.
 
     Attributes:
-        refusals: the errors by which a name node says no; it has then done nothing.
+        refusals: the exceptions that mean that a name node has refused a request, and done nothing.
     """
 
     renames = True
@@ -51,22 +51,22 @@ class HdfsStore(Store):
 
     @abstractmethod
     def put(self, path: str, source: bytes | Path) -> None:
-        """Make a file, and the folders that it lies in; what is there before is replaced."""
+        """Create or replace a file, and create its parent folders."""
 
     @abstractmethod
     def rename(self, source: str, target: str, *, replace: bool) -> None:
-        """HDFS's rename2: atomic, and never into an existing folder."""
+        """Rename a file or folder atomically, never into an existing folder (HDFS's rename2)."""
 
     @abstractmethod
     def make_folder(self, path: str) -> None:
-        """Make a folder, with those above it; one that is there is fine."""
+        """Create a folder and its parents, if they don't exist."""
 
     @abstractmethod
     def may_be_taken(self, error: Exception) -> bool:
-        """Whether a rename may have been refused because something is there."""
+        """Return whether a rename may have been refused because its target exists."""
 
     def write(self, path: str, source: bytes | Path) -> None:
-        # A DataNode closes the file of a writer that dies as if it were complete: so under another name first.
+        # HDFS closes the file of a writer that dies as if it were complete: so it is written under another name first.
         part = self._part(path, source)
         try:
             self.rename(part, path, replace=True)
@@ -110,7 +110,7 @@ class HdfsStore(Store):
         def once() -> None:
             nonlocal tries
             tries += 1
-            # The answer to an earlier try may have been lost, but not the try.
+            # An earlier try may have succeeded although its answer was lost.
             if tries == 1 or self.kind(source) is not None or self.kind(target) is None:
                 self.rename(source, target, replace=False)
 
@@ -124,17 +124,17 @@ class HdfsStore(Store):
 
 
 def passes(exception: str | None, said: str) -> bool:
-    """Whether the same request may succeed a moment after a name node has refused it."""
+    """Return whether the same request may succeed later, although a name node has refused it."""
     return exception in _PASSING or any(words in said for words in _PASSING_WORDS)
 
 
 def explain_refusal(exception: str | None, said: str, user: str) -> Explanation:
-    """What a name node's refusal means for a user.
+    """Explain a name node's refusal to a user.
 
     Args:
-        exception: the name of its Java exception, if it gave one.
+        exception: the name of its Java exception, if known.
         said: its message.
-        user: as whom it was asked.
+        user: the user that the request was made as.
     """
     said = " ".join(said.split())[:400]
     match exception:
@@ -145,7 +145,7 @@ def explain_refusal(exception: str | None, said: str, user: str) -> Explanation:
         case "AccessControlException" | "SecurityException":
             return Explanation(
                 f"no permission ({said})",
-                f"This program speaks to HDFS as {user!r}: set "
+                f"This program accesses HDFS as {user!r}: set "
                 "HADOOP_USER_NAME, or have the permission changed (hdfs dfs -chown, -chmod).",
             )
         case "SafeModeException":
@@ -167,8 +167,8 @@ def explain_refusal(exception: str | None, said: str, user: str) -> Explanation:
         why = said.rpartition("inaccessible: ")[2].removesuffix('")') if said.startswith("GSSAPIError") else "none came"
         return Explanation(
             f"HDFS does not take {user!r} at its word: it asks for a ticket of Kerberos or a token ({why})",
-            "Get a ticket by kinit, or name a keytab in KRB5_CLIENT_KTNAME; Hadoop's configuration "
-            "(HADOOP_CONF_DIR) must say hadoop.security.authentication: kerberos.",
+            "Get a ticket with kinit, or set KRB5_CLIENT_KTNAME to a keytab; Hadoop's configuration "
+            "(HADOOP_CONF_DIR) must have hadoop.security.authentication: kerberos.",
         )
     if "must both be directories" in said:
         return Explanation("a folder is where a file is needed", "Remove that folder, or choose another name.")

@@ -1,4 +1,4 @@
-"""Folders of this machine, also those that a network file system shows there."""
+"""The store for folders on this machine, including mounted network file systems."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ADVICE = {
 
 
 class LocalStore(Store):
-    """os.rename and os.replace rather than fsspec's LocalFileSystem, whose moves go INTO an existing folder."""
+    """The local file system. Not fsspec's LocalFileSystem, as that moves INTO an existing folder."""
 
     renames = True
 
@@ -39,7 +39,7 @@ class LocalStore(Store):
         times = {}
         with os.scandir(path) as found:
             for entry in found:
-                with contextlib.suppress(FileNotFoundError):  # removed since
+                with contextlib.suppress(FileNotFoundError):  # just removed
                     times[entry.name] = entry.stat().st_mtime
         return times
 
@@ -70,7 +70,7 @@ class LocalStore(Store):
             return False
         part = self._part(path, data)
         try:
-            os.link(part, path)  # the only way to have the whole content appear where nothing was
+            os.link(part, path)  # the only way to create a file with its content, without replacing another
         except FileExistsError:
             return False
         except OSError as error:
@@ -88,7 +88,7 @@ class LocalStore(Store):
             os.unlink(path)
 
     def move(self, source: str, target: str) -> None:
-        # A rename replaces an empty folder in silence; a folder with anything in it makes it fail.
+        # A rename silently replaces an empty folder, and fails if the folder isn't empty.
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
         os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -115,7 +115,7 @@ class LocalStore(Store):
         part = folder / part_name()
         try:
             if isinstance(source, Path):
-                shutil.copyfile(source, part)  # in the kernel, where it can
+                shutil.copyfile(source, part)  # in the kernel if possible
             with open(part, "ab") as target:
                 if isinstance(source, bytes):
                     target.write(source)

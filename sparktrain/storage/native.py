@@ -1,4 +1,4 @@
-"""HDFS by its own protocol, by hdfs-native: for clusters that close WebHDFS."""
+"""HDFS by its native protocol (hdfs-native), for clusters with Kerberos or without WebHDFS."""
 
 from __future__ import annotations
 
@@ -20,48 +20,48 @@ from sparktrain.storage.store import Explanation, Kind, explain_os_error
 
 Result = TypeVar("Result")
 
-# A few quick tries between the name nodes; to wait for one that comes back is the folder's business.
+# A few quick tries between the name nodes; Folder itself waits for one that is restarting.
 _FAILOVER = {
     "dfs.client.failover.max.attempts": "4",
     "dfs.client.failover.sleep.base.millis": "50",
     "dfs.client.failover.sleep.max.millis": "200",
 }
-# What hdfs-native makes of some of a name node's exceptions; the others' names are in its RuntimeError.
+# The exceptions that hdfs-native translates some of a name node's into; the others' names are in its RuntimeError.
 _TRANSLATED: dict[type[Exception], str] = {
     FileNotFoundError: "FileNotFoundException",
     FileExistsError: "FileAlreadyExistsException",
     PermissionError: "AccessControlException",
 }
-_NO_TICKET = ("GSSAPIError", "NoSASLMechanism")  # what hdfs-native says where it has neither a ticket nor a token
+_NO_TICKET = ("GSSAPIError", "NoSASLMechanism")  # hdfs-native's errors if it has neither a ticket nor a token
 _SAID = re.compile(r'RPCError\("(?:[\w$]+\.)*([\w$]+)", "((?:[^"\\]|\\.)*)')
 
 
 class NativeHdfsStore(HdfsStore):
     """An HDFS by its name nodes' RPC and its DataNodes' transfer protocol.
 
-    Where HDFS asks for Kerberos: with the tokens in the file that HADOOP_TOKEN_FILE_LOCATION names (YARN gives its
-    containers one), else with a ticket, which KRB5CCNAME or the keytab of KRB5_CLIENT_KTNAME gives.
+    With Kerberos it uses the tokens in the file that HADOOP_TOKEN_FILE_LOCATION names (YARN sets it in containers), else a
+    ticket from KRB5CCNAME or the keytab in KRB5_CLIENT_KTNAME.
 
     Args:
-        url: of the file system: `hdfs://HOST:PORT` or `hdfs://NAMESERVICE`.
-        settings: what `hadoop_settings` found.
-        user: as whom to speak to it.
+        url: the URL of the file system: `hdfs://HOST:PORT` or `hdfs://NAMESERVICE`.
+        settings: the settings from `hadoop_settings`.
+        user: the user to access it as.
 
     Raises:
-        StorageError: Hadoop's configuration does not say where the name nodes are.
+        StorageError: Hadoop's configuration doesn't have the addresses of the name nodes.
     """
 
     refusals = (*_TRANSLATED, RuntimeError)
     answered = False
 
     def __init__(self, url: str, settings: Mapping[str, str], user: str) -> None:
-        os.environ.setdefault("HADOOP_USER_NAME", user)  # the one place where hdfs-native looks
+        os.environ.setdefault("HADOOP_USER_NAME", user)  # the only way to set hdfs-native's user
         self._url, self._user = url, user
         try:
             self._client = Client(_as_tokens_have_it(url, settings), config={**settings, **_FAILOVER})
         except Exception as error:
             raise StorageError(
-                f"{url}: hdfs-native can't go by Hadoop's configuration: {error}. Expected "
+                f"{url}: hdfs-native can't use Hadoop's configuration: {error}. Expected "
                 "dfs.nameservices, dfs.ha.namenodes.* and dfs.namenode.rpc-address.*"
             ) from error
 
@@ -122,7 +122,7 @@ class NativeHdfsStore(HdfsStore):
     def transient(self, error: Exception) -> bool:
         if isinstance(error, self.refusals):
             exception, said = _refusal(error)
-            if exception is None:  # of the network, a DataNode or this side
+            if exception is None:  # an error of the network, a DataNode or this side
                 return not said.startswith(_NO_TICKET)
             return passes(exception, said)
         return isinstance(error, OSError) and not isinstance(error, (NotADirectoryError, IsADirectoryError))
@@ -153,13 +153,13 @@ class NativeHdfsStore(HdfsStore):
 
 
 def _as_tokens_have_it(url: str, settings: Mapping[str, str]) -> str:
-    """The URL by which hdfs-native finds the token: Hadoop names it after the name node's address, not its name."""
+    """Return the URL with which hdfs-native finds the token: Hadoop names tokens by the name node's IP address."""
     location = urlsplit(url)
     by_address = settings.get("hadoop.security.token.service.use_ip", "true").strip().lower() != "false"
     if not (asks_for_kerberos(settings) and os.environ.get("HADOOP_TOKEN_FILE_LOCATION") and by_address):
         return url
     if location.hostname is None or not location.port:
-        return url  # a name service has no port, and tokens for it have its name
+        return url  # tokens for a name service, which has no port, have its name
     try:
         return f"hdfs://{socket.gethostbyname(location.hostname)}:{location.port}"
     except OSError:
@@ -167,12 +167,12 @@ def _as_tokens_have_it(url: str, settings: Mapping[str, str]) -> str:
 
 
 def _refusal(error: Exception) -> tuple[str | None, str]:
-    """The name of the name node's Java exception, if it gave one, and the first line of what it said."""
+    """Return the name of the name node's Java exception, if known, and the first line of its message."""
     found = _SAID.match(str(error))
     if found is None:
         said = str(error).splitlines()[0] if str(error) else type(error).__name__
         return _TRANSLATED.get(type(error)), said
     exception, said = found[1], found[2].split("\\n")[0].replace('\\"', '"')
-    if exception == "AccessControlException" and "(is not a directory)" in said:  # so it calls a part of the path
+    if exception == "AccessControlException" and "(is not a directory)" in said:  # a part of the path is a file
         exception = "ParentNotDirectoryException"
     return exception, said

@@ -1,4 +1,4 @@
-"""Every other scheme that fsspec knows (memory://, s3://, gs://, abfs://): stores of whole objects, without renames."""
+"""The store for the other schemes that fsspec knows (memory://, s3://, gs://, abfs://): object stores, without renames."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from sparktrain.storage.errors import StorageError
 from sparktrain.storage.store import Explanation, Kind, Store, explain_os_error
 from sparktrain.storage.urls import Location
 
-_claiming = threading.Lock()  # memory:// looks and creates in two steps
+_claiming = threading.Lock()  # memory:// checks and creates in two steps
 
 
 class ObjectStore(Store):
-    """An object is put in one piece: it replaces the one before it at once, and needs no other name first.
+    """An object store. Writing an object is atomic, so that no temporary name is needed.
 
     Raises:
-        StorageError: fsspec does not know the scheme, or the package that speaks it is not installed.
+        StorageError: fsspec does not know the scheme, or the package for it is not installed.
     """
 
     renames = False
@@ -38,7 +38,7 @@ class ObjectStore(Store):
                 f"{location}: no storage has the scheme {location.scheme!r}. Use hdfs://, file:// or "
                 "one that fsspec knows, such as s3://"
             ) from error
-        except OSError as error:  # some log in at once
+        except OSError as error:  # some stores log in here
             raise StorageError(f"{location}: the storage can't be opened: {error}") from error
 
     def _at(self, path: str) -> str:
@@ -57,14 +57,14 @@ class ObjectStore(Store):
         found: dict[str, Kind] = {}
         for entry in self._files.ls(at, detail=True):
             name = entry["name"].rstrip("/")
-            if name != at:  # some stores keep an empty object that marks the folder
+            if name != at:  # some stores have an empty object that stands for the folder
                 found[name.rpartition("/")[2]] = "folder" if entry["type"] == "directory" else "file"
             elif entry["type"] == "file" and self.kind(path) == "file":
                 raise NotADirectoryError(path)
         return found
 
     def modified(self, path: str) -> dict[str, float]:
-        """By the newest object below each name: one listing of all objects, which takes a request a thousand, and no reads."""
+        """See `Store.modified`: the time of the newest object below each name, from one listing (a request a thousand objects)."""
         self._files.invalidate_cache()
         at = self._at(path).rstrip("/")
         times: dict[str, float] = {}
@@ -112,7 +112,7 @@ class ObjectStore(Store):
     def _create(self, at: str, data: bytes) -> None:
         if type(self._files).pipe_file is not AbstractFileSystem.pipe_file:
             return self._files.pipe_file(at, data, mode="create")
-        with self._files.open(at, "xb") as target:  # what fsspec itself does instead leaves a gap for another
+        with self._files.open(at, "xb") as target:  # fsspec's own fallback isn't atomic
             target.write(data)
 
     def copy(self, source: str, target: str) -> None:
@@ -123,7 +123,7 @@ class ObjectStore(Store):
         self._files.rm(self._at(path), recursive=True)
 
     def _make_parents(self, path: str) -> None:
-        """For the schemes with real folders. Never a bucket: a misspelt one is to be an error."""
+        """Create parent folders, for schemes that have them; never a bucket, as a misspelt one must be an error."""
         parent, _, _ = self._at(path).rpartition("/")
         if self._files.exists(parent.partition("/")[0] or "/"):
             self._files.makedirs(parent or "/", exist_ok=True)
@@ -134,14 +134,14 @@ class ObjectStore(Store):
     def explain(self, error: Exception) -> Explanation | None:
         if isinstance(error, OSError):
             return explain_os_error(error)
-        # Each store's library has exceptions of its own (credentials, quotas); none of them is known here.
+        # Each store's library has its own exceptions (credentials, quotas), which aren't known here.
         return Explanation(
             f"{type(error).__name__}: {error}", "Check the store's credentials and settings where this program runs."
         )
 
 
 def _modified(entry: dict[str, Any]) -> float | None:
-    """When an object was written, in seconds since 1970, as far as the store's library says: each has a name of its own for it."""
+    """Return when an object was written, in seconds since 1970, from the key that the store's library uses; None if unknown."""
     for key in ("LastModified", "last_modified", "mtime", "updated", "created"):  # s3fs, adlfs, local and gcsfs, memory
         value = entry.get(key)
         if isinstance(value, str):

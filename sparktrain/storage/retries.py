@@ -1,4 +1,4 @@
-"""Trying again, a bounded time, what failed for a reason that passes."""
+"""Retries calls that fail for a transient reason, for a limited time."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import TypeVar
 Result = TypeVar("Result")
 _log = logging.getLogger(__name__)
 
-# Seconds between tries. A store that never answered is most likely misconfigured, and its user is waiting; one that
-# did answer may be failing over, and what is to be saved may have taken hours.
+# Seconds between tries. A store that has never answered is most likely misconfigured, and its user is waiting; one that
+# has may be failing over, and the data to save may have taken hours.
 UNKNOWN = (0.2, 0.5, 1.0, 2.0)
 KNOWN = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
 PERSISTENT = (*KNOWN, *(15.0,) * 16)  # five minutes: a name node that restarts with many blocks takes that long
 
 
 def retry(call: Callable[[], Result], transient: Callable[[Exception], bool], delays: Callable[[], Sequence[float]]) -> Result:
-    """Call until it succeeds, fails for a reason that stays, or `delays` are used up.
+    """Call a function until it succeeds, fails for a permanent reason, or `delays` are used up; return its value.
 
     Args:
-        call: what to do; it must be safe to do again.
-        transient: whether an exception may not come again.
-        delays: the seconds to wait between tries, asked for after each failure.
+        call: the function, which must be safe to repeat.
+        transient: returns whether an exception may not occur again.
+        delays: returns the seconds to wait between tries; called after each failure.
 
     Raises:
         Exception: the last one that `call` raised.

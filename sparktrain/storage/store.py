@@ -1,4 +1,4 @@
-"""What a kind of store must be able to do; every kind is one file beside this one."""
+"""The interface of a kind of store; each kind is implemented in a file beside this one."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ _PART = (".sparktrain-", ".part")
 
 
 def part_name() -> str:
-    """A name for a file that is still being written; Spark and Hadoop don't read names that begin with a dot."""
+    """Return a new name for a file that is being written; Spark and Hadoop ignore names that begin with a dot."""
     return secrets.token_hex(8).join(_PART)
 
 
 def is_part(name: str) -> bool:
+    """Return whether a name is from `part_name`."""
     return name.startswith(_PART[0]) and name.endswith(_PART[1])
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why a store failed, for its user."""
+    """An explanation for users why a store failed, with advice; `missing` if a file or folder doesn't exist."""
 
     reason: str
     advice: str
@@ -35,44 +36,44 @@ class Explanation:
 
 
 class Store(ABC):
-    """One kind of store. Paths are absolute and normalised; errors are those of the library that talks to the store.
+    """A kind of store. Paths are absolute and normalised; errors are those of the library that accesses the store.
 
     Attributes:
-        renames: whether a folder can appear at a new place at once and whole: by `move`; else there is `copy`.
+        renames: whether a folder can be renamed atomically, with `move`; otherwise there is `copy`.
     """
 
     renames: bool
 
     @abstractmethod
     def kind(self, path: str) -> Kind | None:
-        """What is there; None where nothing is. A store that can't tell raises."""
+        """Return whether a path is a file or a folder; None if nothing is there. Raises if the store can't tell."""
 
     @abstractmethod
     def entries(self, path: str) -> dict[str, Kind]:
-        """What is in a folder, by its name, in any order.
+        """Return the kind of each entry in a folder, by its name, in any order.
 
         Raises:
-            NotADirectoryError: or an error of the store's library: it is a file.
+            NotADirectoryError: or an error of the store's library: the path is a file.
         """
 
     def modified(self, path: str) -> dict[str, float]:
-        """When what is in a folder was last modified, in seconds since 1970; a folder is by what is added and removed in it.
+        """Return when each entry in a folder was last modified, in seconds since 1970, as far as the store knows.
 
-        What a store has no time for is left out.
+        A folder is modified when entries are added or removed.
         """
         return {}
 
     @abstractmethod
     def size(self, path: str) -> int:
-        """The bytes of a file."""
+        """Return the size of a file in bytes."""
 
     @abstractmethod
     def read(self, path: str) -> bytes:
-        """A file's content."""
+        """Return a file's content."""
 
     @abstractmethod
     def chunks(self, path: str) -> Iterator[bytes]:
-        """A file's content, piece by piece."""
+        """Yield a file's content in pieces."""
 
     def fetch(self, path: str, local: Path) -> None:
         """Stream a file's content to a local file."""
@@ -81,25 +82,25 @@ class Store(ABC):
 
     @abstractmethod
     def write(self, path: str, source: bytes | Path) -> None:
-        """Make or replace a file, which is seen whole or not at all; a local file is streamed. Folders are made."""
+        """Create or replace a file atomically, with its parent folders; a local file is streamed."""
 
     @abstractmethod
     def claim(self, path: str, data: bytes) -> bool:
-        """Make a file if there is nothing at `path`; of several callers exactly one gets True.
+        """Create a file if nothing is at `path`, and return whether this call did; of several callers exactly one does.
 
-        Neither this nor `move` is safe to do again for who can't tell its own earlier try from another's: they try
-        again themselves.
+        Callers must not repeat this or `move`, as they couldn't tell their own earlier try from another caller's: both
+        retry by themselves.
         """
 
     @abstractmethod
     def remove(self, path: str) -> None:
-        """Remove a file, or a folder with all that is in it."""
+        """Remove a file, or a folder with everything in it."""
 
     def move(self, source: str, target: str) -> None:
-        """Move a folder where nothing is yet.
+        """Move a folder to a path where nothing is yet.
 
         Raises:
-            FileExistsError: something is at `target`; nothing has moved.
+            FileExistsError: something is at `target`; nothing was moved.
         """
         raise NotImplementedError
 
@@ -109,25 +110,25 @@ class Store(ABC):
 
     @abstractmethod
     def transient(self, error: Exception) -> bool:
-        """Whether the same call may succeed a moment later."""
+        """Return whether the same call may succeed later."""
 
     def delays(self) -> Sequence[float]:
-        """The seconds to wait before each further try of what failed for a transient reason."""
+        """Return the seconds to wait before each retry after a transient error."""
         return retries.UNKNOWN
 
     @abstractmethod
     def explain(self, error: Exception) -> Explanation | None:
-        """An error of this store's in words; None for an error that is none of the store's."""
+        """Explain an error of this store; return None for an error that isn't the store's."""
 
 
 def explain_os_error(error: OSError) -> Explanation:
-    """What the operating system's errors mean for a store, whichever library raised them."""
+    """Explain an error of the operating system for a store, whichever library raised it."""
     reason = str(error) or type(error).__name__
     match error:
         case FileNotFoundError():
             return Explanation("there is no such file or folder", "Check the name.", missing=True)
         case PermissionError():
-            return Explanation(f"no permission ({reason})", "Run as a user who may, or have the permission changed.")
+            return Explanation(f"no permission ({reason})", "Run as a user with permission, or have it changed.")
         case NotADirectoryError():
             return Explanation("a file is where a folder is needed", "Remove that file, or choose another folder.", missing=True)
         case IsADirectoryError():
@@ -137,4 +138,4 @@ def explain_os_error(error: OSError) -> Explanation:
         case ConnectionError() | TimeoutError():
             return Explanation(f"the store does not answer ({reason})", "Check the network and try again.")
         case _:
-            return Explanation(reason, "Put that right and try again.")
+            return Explanation(reason, "Correct that and try again.")

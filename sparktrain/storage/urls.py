@@ -1,4 +1,4 @@
-"""What a URL of a folder means, and how names are put under it: pure, without a look at any store."""
+"""Parses URLs of folders and joins names to them, without accessing any store."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(/.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Location:
-    """One place on a storage. Nothing in it is percent-encoded, as in Hadoop's own paths.
+    """A place on a storage. Nothing in it is percent-encoded, as in Hadoop's paths.
 
     Attributes:
-        scheme: lower case, such as `hdfs` or `file`.
-        authority: the host and port, name service or bucket; empty where the URL names none.
-        path: absolute and normalised: no empty, `.` or `..` segment, and no slash at the end but for the root's.
+        scheme: in lower case, such as `hdfs` or `file`.
+        authority: the host and port, name service or bucket; empty if the URL names none.
+        path: absolute and normalised: without empty, `.` or `..` segments, and without a slash at the end except for the root.
     """
 
     scheme: str
@@ -30,10 +30,10 @@ class Location:
         return f"{self.scheme}://{self.authority}{self.path}"
 
     def join(self, *names: str) -> Location:
-        """The place of `names` under this one; a name may have several segments (`logs/train`).
+        """Return the location of `names` under this one; a name may have several segments (`logs/train`).
 
         Raises:
-            ValueError: a name would lead out of this place, or to no place at all.
+            ValueError: a name would lead out of this location, or is no name.
         """
         for name in names:
             if "\0" in name or any(segment in ("", ".", "..") for segment in name.split("/")):
@@ -45,18 +45,20 @@ class Location:
 
     @property
     def parent(self) -> Location:
+        """The location without its last segment."""
         return Location(self.scheme, self.authority, posixpath.dirname(self.path))
 
     @property
     def name(self) -> str:
+        """The last segment of the path; empty for the root."""
         return posixpath.basename(self.path)
 
 
 def parse(url: str | os.PathLike[str]) -> Location:
-    """The location of a URL; a bare path, absolute or relative to the current folder, is a local one.
+    """Return the location of a URL; a path without a scheme, absolute or relative to the current folder, is a local one.
 
     Raises:
-        StorageError: the URL means nothing.
+        StorageError: it is no URL of a folder.
     """
     url = os.fspath(url)
     if not url or "\0" in url:
@@ -74,7 +76,7 @@ def parse(url: str | os.PathLike[str]) -> Location:
     if scheme == "file" and authority not in ("", "localhost"):
         raise StorageError(
             f"{url}: a file URL has three slashes; this one names a host, {authority!r}. "
-            f"Write file:///{authority}{_normal(rest)} for a folder of this machine"
+            f"Write file:///{authority}{_normal(rest)} for a folder on this machine"
         )
     return Location(scheme, "" if scheme == "file" else authority, _normal(rest))
 

@@ -1,4 +1,4 @@
-"""HDFS, over WebHDFS by HdfsCLI."""
+"""HDFS by WebHDFS, with the library HdfsCLI."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _TIMEOUT = (10, 120)  # seconds to connect and, each time, to wait for an answer
 
 
 class _Client(InsecureClient):
-    """HdfsCLI's client, with paths as they are and with the rename that can be told what to do with what is there."""
+    """HdfsCLI's client with literal paths, and with HDFS's newer rename, which has options."""
 
-    answered = False  # by a name node, whatever it said
+    answered = False  # whether a name node has ever answered
 
     def _request(self, method: str, url: str, **kwargs: Any) -> requests.Response:
         response = super()._request(method, url, **kwargs)
@@ -28,21 +28,21 @@ class _Client(InsecureClient):
         return response
 
     def resolve(self, hdfs_path: str) -> str:
-        return hdfs_path  # HdfsCLI would take a `#LATEST` in a name for a wish
+        return hdfs_path  # HdfsCLI would interpret a `#LATEST` in a name
 
     def move(self, source: str, target: str, *, replace: bool) -> None:
-        """HDFS's rename2: atomic, never into an existing folder; HdfsCLI's own rename is the older one."""
+        """Rename with HDFS's rename2: atomic, never into an existing folder; HdfsCLI itself uses the older rename."""
         answer = self._rename(source, destination=target, renameoptions="OVERWRITE" if replace else "NONE")
-        if answer.content and answer.json().get("boolean") is False:  # a gateway that knows no options
+        if answer.content and answer.json().get("boolean") is False:  # a gateway that ignores options
             raise HdfsError(f"Unable to rename {source} to {target}.")
 
 
 class WebHdfsStore(HdfsStore):
-    """An HDFS by its web servers.
+    """An HDFS by the web servers of its name nodes.
 
     Args:
-        addresses: WebHDFS addresses of its name nodes.
-        user: as whom to speak to it.
+        addresses: the WebHDFS addresses of the name nodes.
+        user: the user to access it as.
     """
 
     refusals = (HdfsError,)
@@ -51,13 +51,13 @@ class WebHdfsStore(HdfsStore):
         self._addresses = tuple(addresses)
         self._user = user
         session = requests.Session()
-        # Hadoop's own clients know of no HTTP proxy, and one for the internet's sake can't reach the cluster.
+        # Hadoop's own clients use no HTTP proxy, and a proxy for the internet can't reach the cluster.
         session.trust_env = False
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
         self._client = _Client(";".join(addresses), user=user, timeout=_TIMEOUT, session=session)
 
     def kind(self, path: str) -> Kind | None:
-        # Not strict=False: HdfsCLI takes every refusal for an absence.
+        # Not with strict=False, which treats every refusal as a missing file.
         try:
             status = self._client.status(path)
         except HdfsError as error:
@@ -99,7 +99,7 @@ class WebHdfsStore(HdfsStore):
         self._client.delete(path, recursive=True)
 
     def may_be_taken(self, error: HdfsError) -> bool:
-        return error.exception in (None, "FileAlreadyExistsException", "IOException")  # it has several words for that
+        return error.exception in (None, "FileAlreadyExistsException", "IOException")  # HDFS has several errors for that
 
     def transient(self, error: Exception) -> bool:
         if isinstance(error, requests.exceptions.SSLError):
@@ -137,7 +137,7 @@ class WebHdfsStore(HdfsStore):
                 return self._explain_silence(error, where)
             case FileExistsError():
                 return Explanation("something is there already", "Remove it, or choose another name.")
-            case OSError():  # of the local side
+            case OSError():  # an error of this machine
                 return Explanation(str(error), "Check the file on this machine.")
             case _:
                 return None
@@ -161,7 +161,7 @@ def _kind(status: dict[str, Any]) -> Kind:
 
 
 def _inmost(error: BaseException) -> str:
-    """The end of a chain of exceptions: urllib3 wraps what the network said three times."""
+    """Return the message of the innermost exception: urllib3 wraps a network error three times."""
     inner = error
     while True:
         nested = [arg for arg in inner.args if isinstance(arg, BaseException)]

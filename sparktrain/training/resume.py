@@ -129,7 +129,9 @@ def _newest_usable(
                 if isinstance(error, _OtherRows)
                 else f"can't be read ({type(error).__name__}: {error})"
             )
-            note(f"{folder.url}/{unused.path}, the checkpoint of {unused}, {why}: going on from {checkpoint or 'the beginning'}")
+            note(
+                f"{folder.url}/{unused.path}, the checkpoint of {unused}, {why}: continuing from {checkpoint or 'the beginning'}"
+            )
         else:
             before, now = _all_rows(content.rows or rows, whole), _all_rows(rows, whole)
             if before != now:

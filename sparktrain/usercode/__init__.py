@@ -1,1 +1,1 @@
-"""The user's functions: found, checked and packed for the executors."""
+"""Finds, checks and packs the user's functions and modules for the executors."""

@@ -1,4 +1,4 @@
-"""The fingerprint of a function by what it does."""
+"""Fingerprints a function by its code and what it refers to."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ _PLAIN = (type(None), bool, int, float, complex, str, bytes)
 
 
 def of_function(function: Any) -> str:
-    """SHA-256 of what a function does: its code, its defaults, and what of its own module it refers to.
+    """Return the SHA-256 of a function's bytecode, its defaults, and what it refers to in its own module.
 
-    Not of its pickle, which holds random ids of classes, and a notebook's files by names that differ each time. The same source
-    under another minor version of Python is another: its bytecode is.
+    A pickle can't be hashed instead: it has random ids of classes and, in a notebook, file names that differ each time. The
+    bytecode, and so the hash, differs between minor versions of Python.
     """
     return hashlib.sha256("\n".join(_said(function, set(), getattr(function, "__module__", None))).encode()).hexdigest()
 
 
 def _said(value: Any, seen: set[int], home: str | None) -> Iterator[str]:
-    """Lines that differ where what two values do differs.
+    """Yield lines that identify what a value does.
 
     Args:
-        seen: ids of what has been said, for functions that refer to each other.
-        home: the module that goes by value; what is of another goes by its name.
+        seen: ids of values already visited, for functions that refer to each other.
+        home: the module whose functions and classes are hashed by value; those of other modules by name.
     """
     if isinstance(value, (*_PLAIN, type(Ellipsis))):
         yield repr(value)
@@ -59,7 +59,7 @@ def _said(value: Any, seen: set[int], home: str | None) -> Iterator[str]:
         yield from _said_class(value, seen, home)
     elif isinstance(value, (FunctionType, type)) or hasattr(value, "__qualname__"):
         yield f"{getattr(value, '__module__', None)}.{value.__qualname__}"
-    else:  # an object: its class; and what is plain in one of the user's own, as others may hold numbers of their process
+    else:  # an object: its class, and the plain attributes of a user's class; others may hold process-specific numbers
         yield from _said(type(value), seen, home)
         if type(value).__module__ == home:
             yield from _said({name: each for name, each in vars(value).items() if isinstance(each, _PLAIN)}, seen, home)
@@ -90,7 +90,7 @@ def _said_class(kind: type, seen: set[int], home: str | None) -> Iterator[str]:
         if name in ("__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__") or name.startswith("_abc_"):
             continue
         yield name
-        value = getattr(value, "__func__", getattr(value, "fget", value))  # of a class's or static method, of a property
+        value = getattr(value, "__func__", getattr(value, "fget", value))  # of a class or static method, or a property
         yield from _said(value, seen, home)
 
 
@@ -105,5 +105,5 @@ def _said_code(code: CodeType) -> Iterator[str]:
 
 
 def _names(code: CodeType) -> set[str]:
-    """The names that code and the functions within it look up."""
+    """Return the names that a code object and the functions in it look up."""
     return {*code.co_names}.union(*(_names(value) for value in code.co_consts if isinstance(value, CodeType)))

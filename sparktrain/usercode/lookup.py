@@ -1,4 +1,4 @@
-"""The user's functions: found where the job looks for them, and handed to the child by name or by value."""
+"""Looks up the user's functions and modules, and sends functions to the child process by name or by value."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from sparktrain.models.by_value import by_value
 
 
 def search_folders(config_file: str | Path | None = None) -> list[str]:
-    """Where `module:function` is looked up: the YAML's own folder, the current folder, PYTHONPATH."""
+    """Return the folders where `module:function` is looked up: the YAML's folder, the current folder, PYTHONPATH."""
     folders = [str(Path(config_file).resolve().parent)] if config_file is not None else []
     folders += [os.getcwd(), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     return list(dict.fromkeys(str(Path(folder).resolve()) for folder in folders if Path(folder).exists()))
 
 
 def own_folders(functions: Iterable[Any]) -> list[str]:
-    """The folders that the modules of functions given by a program were imported from; of a script's, the script's own."""
+    """Return the folders that the modules of these functions were imported from; for a script's function, its folder."""
     found = []
     for function in functions:
         module = sys.modules.get(getattr(function, "__module__", None) or "")
@@ -38,7 +38,7 @@ def own_folders(functions: Iterable[Any]) -> list[str]:
 
 
 def find_module(name: str, folders: Sequence[str]) -> ModuleSpec | None:
-    """A module's spec, without importing it: from the folders first, then from what is installed."""
+    """Return a module's spec, without importing it, from the folders or else sys.path; None if there is no such module."""
     path: Sequence[str] = [*folders, *sys.path]
     spec = None
     parts = name.split(".")
@@ -51,10 +51,10 @@ def find_module(name: str, folders: Sequence[str]) -> ModuleSpec | None:
 
 
 def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | None:
-    """See that `module:function` is there, without importing it (a builder's module imports TensorFlow).
+    """Check that `module:function` exists, without importing it (a builder's module imports TensorFlow).
 
     Returns:
-        None where it is, else where it was looked for and what the module does define.
+        None if it exists; else a problem with the folders searched, or the functions that the module defines.
     """
     module, _, function = name.partition(":")
     missing = check_module(key, module, folders, f"{name}: ")
@@ -81,10 +81,11 @@ def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | Non
 
 
 def check_module(key: str, name: str, folders: Sequence[str], what: str = "") -> Problem | None:
-    """See that a module is there, without importing it.
+    """Check that a module exists, without importing it; return a problem if it doesn't, else None.
 
     Args:
-        what: what asks for it, to begin the message with.
+        key: the configuration's key that names it.
+        what: a prefix for the message.
     """
     if find_module(name, folders) is not None:
         return None
@@ -93,7 +94,7 @@ def check_module(key: str, name: str, folders: Sequence[str], what: str = "") ->
 
 
 def _bound(node: ast.stmt) -> list[str]:
-    """The names that a statement at a module's top binds."""
+    """Return the names that a statement at a module's top level binds."""
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         return [node.name]
     if isinstance(node, (ast.Import, ast.ImportFrom)):
@@ -107,7 +108,7 @@ def _bound(node: ast.stmt) -> list[str]:
 
 
 def resolve(name: str, folders: Sequence[str]) -> Callable[..., Any]:
-    """Import `module:function`."""
+    """Import and return `module:function`."""
     module, _, function = name.partition(":")
     for folder in reversed(folders):
         if folder not in sys.path:
@@ -116,21 +117,24 @@ def resolve(name: str, folders: Sequence[str]) -> Callable[..., Any]:
 
 
 def goes_by_name(function: Any) -> bool:
-    """Whether its module and name lead back to it: not of a script's, a bound method, what a decorator replaced, functools.partial."""
+    """Return whether a function can be imported by its module and name.
+
+    False for a script's function, a bound method, one that a decorator replaced, and functools.partial.
+    """
     module, name = getattr(function, "__module__", None), getattr(function, "__qualname__", "")
     return module != "__main__" and getattr(sys.modules.get(module or ""), name, None) is function
 
 
 def source(function: str | Callable[..., Any], args: dict[str, Any] | None = None, modules: Sequence[str] = ()) -> Source:
-    """What the child needs to load a function.
-
-    A function of a module that can be imported goes by its name, one of a script or a notebook by value.
+    """Return how the child process loads a function: by name if it can be imported, else (a script, a notebook) by value.
 
     Args:
-        modules: that the child is to import before.
+        function: the function, or its name as `module:function`.
+        args: its keyword arguments.
+        modules: modules for the child to import first.
 
     Raises:
-        ConfigError: its arguments can't travel.
+        ConfigError: an argument is no value that JSON can hold.
     """
     args = args or {}
     for name, value in args.items():

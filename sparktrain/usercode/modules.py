@@ -1,4 +1,4 @@
-"""Which modules a run needs on the executors and in the workers."""
+"""Determines which of the user's modules a run needs on the executors and in the workers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sparktrain.models.by_value import SCRIPT
 
 
 def modules_of(job: Job, functions: Iterable[Any]) -> list[str]:
-    """List the modules whose functions a run calls on the executors or in the workers.
+    """Return the names of the modules whose functions a run calls on the executors or in the workers.
 
     Args:
-        functions: that a program passes in place of names in the configuration; None for one that it doesn't.
+        functions: functions that a program passes in place of names in the configuration; None is ignored.
     """
     named = [job.data.preprocess, job.model.build, job.training.callbacks]
     modules = [*(name.partition(":")[0] for name in named if name is not None), *job.model.modules]
@@ -25,11 +25,11 @@ def modules_of(job: Job, functions: Iterable[Any]) -> list[str]:
 
 
 def modules_needed(custom_objects: Mapping[str, str], named: Sequence[str]) -> list[str]:
-    """The modules that a saved model's own classes and functions are in; of a script or a notebook there is none.
+    """Return the modules to import before a saved model is loaded; none for classes of a script or a notebook.
 
     Args:
-        custom_objects: to their modules.
-        named: by the job, which are needed where there are any.
+        custom_objects: the model's custom classes and functions, each name with its module.
+        named: the job's `model.modules`, which are included if there are custom objects.
     """
     if not custom_objects:
         return []
@@ -37,7 +37,7 @@ def modules_needed(custom_objects: Mapping[str, str], named: Sequence[str]) -> l
 
 
 def _modules_behind(function: Callable[..., Any]) -> list[str]:
-    """A function's own module; of a script's or a notebook's, which goes by value, those of all that it may refer to."""
+    """Return a function's module; for a script's function, which goes by value, the modules of all its globals."""
     if function.__module__ != "__main__":
         return [function.__module__]
     names = (

@@ -1,4 +1,4 @@
-"""The user's modules and files in one zip: what they import from the user's own folders, too."""
+"""Packs the user's modules and files, and what they import from the user's own folders, into one zip."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _INSTALLED = ("site-packages", "dist-packages")
 
 
 class TooLarge(ValueError):
-    """What the user's modules need is too large to be code."""
+    """Raised where the user's modules and files are too large to be shipped."""
 
 
 def own_modules(modules: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
-    """The top-level modules and packages in the folders that the given modules need, themselves included.
+    """Return the user's top-level modules and packages that the given modules need, including themselves.
 
-    Imports are read from the source, also those inside functions, so nothing is imported to find them.
+    Imports are read from the source, also those inside functions, so that nothing is imported.
 
     Args:
         modules: names such as `jobs.flights`.
-        folders: where the user's own code lies; what is installed is on the executors already.
+        folders: the folders of the user's code; installed packages are on the executors already.
 
     Returns:
-        From each top-level name to its file or folder.
+        The file or folder of each top-level name.
     """
     found: dict[str, Path] = {}
     waiting = [name.split(".")[0] for name in modules]
@@ -57,7 +57,7 @@ def _own_path(name: str, folders: Sequence[str]) -> Path | None:
         path = Path(spec.origin)
     else:
         return None
-    # What lies in a zip on PYTHONPATH is there by Spark's own doing (--py-files), on the executors, too.
+    # A zip on PYTHONPATH was put there by Spark (--py-files), on the executors, too.
     return None if any(part in _INSTALLED for part in path.parts) or not path.exists() else path
 
 
@@ -79,7 +79,7 @@ def _imports(file: Path) -> Iterator[str]:
     try:
         tree = ast.parse(file.read_bytes(), str(file))
     except (SyntaxError, ValueError):
-        return  # an old script beside the code: what can't be parsed can't be imported either
+        return  # a file that can't be parsed can't be imported either
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name.split(".")[0] for alias in node.names)
@@ -88,16 +88,16 @@ def _imports(file: Path) -> Iterator[str]:
 
 
 def data_files(paths: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
-    """The files that `model.files` names, by their names in a zip: as they are written, or without their folder where that is a path
-    of this machine's.
+    """Return the files that `model.files` names, by their names in the zip: the path as written, or its last part if it is
+    absolute or has `..`.
 
     Raises:
-        ConfigError: one is nowhere.
+        ConfigError: a file can't be found.
     """
     found, missing = {}, []
     for path in paths:
         name = path if not os.path.isabs(path) and ".." not in Path(path).parts else Path(path).name
-        # A path of the submitting machine's is packed under its name for a driver on the cluster
+        # For a driver on the cluster, an absolute path of the submitting machine has been packed by its name
         places = [Path(folder, each) for each in dict.fromkeys((path, name)) for folder in folders]
         place = next((each for each in places if each.exists()), None)
         if place is None:
@@ -113,11 +113,11 @@ def data_files(paths: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:
 
 
 def content(modules: Iterable[str], folders: Sequence[str], files: Iterable[str] = ()) -> dict[str, Path]:
-    """The files of the modules and of what they need of the user's own, by their names in a zip, and data files beside them.
+    """Return the files of the user's modules, of those they import, and the data files, by their names in the zip.
 
     Raises:
-        ConfigError: a data file is nowhere.
-        TooLarge: they hold more than 64 MiB.
+        ConfigError: a data file can't be found.
+        TooLarge: the files have more than 64 MiB together.
     """
     found = data_files(files, folders)
     for path in own_modules(modules, folders).values():
@@ -127,14 +127,14 @@ def content(modules: Iterable[str], folders: Sequence[str], files: Iterable[str]
     if size > _LARGEST:
         largest = max(found.values(), key=lambda file: file.stat().st_size)
         raise TooLarge(
-            f"the modules {', '.join(sorted(modules))}, what lies beside them and model.files hold {size / 1e6:.0f} MB, and at most "
-            f"{_LARGEST / 1e6:.0f} MB of code is shipped (the largest file is {largest}): move data to the storage"
+            f"the modules {', '.join(sorted(modules))}, the modules they import and model.files have {size / 1e6:.0f} MB; at most "
+            f"{_LARGEST / 1e6:.0f} MB are shipped (the largest file is {largest}): move data to the storage"
         )
     return found
 
 
 def pack(target: Path, files: Mapping[str, Path]) -> None:
-    """Write files into a zip, by their names in it."""
+    """Write files into a zip, under the given names."""
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for folder in sorted({str(parent) for name in files for parent in Path(name).parents if str(parent) != "."}):
             archive.mkdir(folder)  # a package without __init__.py is found in a zip only by its folder's entry

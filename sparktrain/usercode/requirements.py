@@ -1,4 +1,4 @@
-"""What a job's callbacks import, read from their source: a missing package is told before any row is read."""
+"""Reads from the source of a job's callbacks which packages they import, to report a missing one before any row is read."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from sparktrain.models.by_value import SCRIPT
 from sparktrain.usercode.lookup import find_module
 from sparktrain.usercode.packing import own_modules
 
-# A callback of Keras's that takes in a package beside Keras, which is found out in the first step only
+# Callbacks of Keras that import another package only in the first step
 _PACKAGES = {"TensorBoard": "tensorboard"}
-_KNOWN = ("sparktrain", "keras", "tensorflow", "numpy")  # looked for already, on every executor
+_KNOWN = ("sparktrain", "keras", "tensorflow", "numpy")  # checked already, on every executor
 
 
 def packages_needed(callbacks: str | Callable[..., Any] | None, folders: Sequence[str]) -> list[str]:
-    """The installed packages that a function of callbacks imports, as far as its source says so.
+    """Return the packages that a function of callbacks needs on the executors, as far as its source shows.
 
-    What is imported under `try` or `if` may be missing, and what lies in the user's own folders is shipped.
+    Imports under `try` or `if` may fail, and modules in the user's own folders are shipped: both are left out.
 
     Args:
-        callbacks: `module:function`, or the function.
+        callbacks: the function, or its name as `module:function`; None for none.
         folders: where the user's modules are looked up.
     """
     if callbacks is None:
@@ -63,19 +63,19 @@ def _module(name: str, folders: Sequence[str]) -> ast.Module | None:
         return None
     try:
         return ast.parse(Path(spec.origin).read_bytes(), spec.origin)
-    except (OSError, SyntaxError, ValueError):  # in an archive, or told by its import
+    except (OSError, SyntaxError, ValueError):  # in an archive, or its import will report it
         return None
 
 
 def _source(function: Callable[..., Any]) -> ast.Module | None:
     try:
         return ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, TypeError, SyntaxError):  # typed in, or no function of Python's
+    except (OSError, TypeError, SyntaxError):  # typed interactively, or no Python function
         return None
 
 
 def _imports(body: Sequence[ast.stmt]) -> Iterator[str]:
-    """What statements import, but for those under `try` or `if`, and within functions and classes."""
+    """Yield the modules that statements import, except under `try` or `if` and inside functions and classes."""
     for node in body:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -50,7 +50,7 @@ def test_a_job_in_which_nothing_is_wrong_is_told_so_with_the_command_that_tries_
     assert main(["validate", "--config", "my job.yaml"]) == 0
     told = capsys.readouterr()
     [line] = told.err.splitlines()
-    command = shlex.split(line.partition("To try it on a few of them: ")[2])
+    command = shlex.split(line.partition("To rehearse the job on a few rows: ")[2])
     assert told.out == "" and Path(command[0]).samefile(Path(__file__).resolve().parents[2] / "spark-submit.sh")
     assert command[1:] == ["jobs/train.py", "--config", "my job.yaml", "--check"]
 

@@ -195,7 +195,7 @@ def test_a_line_that_is_too_long_is_told_as_that_and_never_as_the_end_of_the_dri
     one = driver(2)
     reasons: list[str] = []
     first, second = one.client(0, reasons.append), one.client(1, reasons.append)
-    with pytest.raises(LineTooLong, match="what this worker tells the others is 2 MB long.*at most 1 MB.*by files"):
+    with pytest.raises(LineTooLong, match="what this worker tells the others is 2 MB long.*at most 1 MB.*in files"):
         first.gather("x" * 2_000_000)
     first.send(Log("x" * 2_000_000))
     until(lambda: len(one.messages) == 1, "the long message is told")

@@ -96,7 +96,7 @@ def test_yarn_ends_a_container_that_takes_more_memory_than_it_asked_for_and_the_
         "training.max_failures=0",
     )
     assert (end.status, end.line["status"]) == (1, "failed"), end.errors
-    assert "physical memory limit" in end.line["reason"] and "more by cluster.worker_memory" in end.line["reason"]
+    assert "physical memory limit" in end.line["reason"] and "more with cluster.worker_memory" in end.line["reason"]
     note_failure(
         "A worker out of memory, on YARN",
         "ends with rank, host, YARN's numbers and `cluster.worker_memory`; tried again as often as `max_failures` says",

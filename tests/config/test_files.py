@@ -127,7 +127,7 @@ def test_an_error_says_its_file_and_line(refused, good_text):
 def test_a_key_that_stands_twice_is_refused_with_both_lines(refused, good_text):
     error = refused(good_text + "seed: 1\nseed: 2\n")
     [problem] = error.problems
-    assert (problem.key, problem.came) == ("seed", "the key stands twice")
+    assert (problem.key, problem.came) == ("seed", "the key is set twice")
     assert f":{good_text.count(chr(10)) + 1}" in problem.hint
     assert problem.place.endswith(f":{good_text.count(chr(10)) + 2}")
 

@@ -178,7 +178,7 @@ def test_no_training_rows_without_a_sample_are_explained_when_asked(shops, prepa
         ),
         (dict(preprocess=lambda frame: frame.toPandas()), "returned a DataFrame; expected a Spark DataFrame"),
         (dict(preprocess=lambda frame: frame.selectExpr("*", "1 AS X")), "columns of the same name"),
-        (dict(preprocess=lambda frame: frame.selectExpr("*", "1 AS _sparktrain_row")), "kept for sparktrain"),
+        (dict(preprocess=lambda frame: frame.selectExpr("*", "1 AS _sparktrain_row")), "reserved for sparktrain"),
         (dict(corrupt="skip"), "data.corrupt: skip is for files"),
         (dict(pipeline_url="file:///nowhere"), "data.pipeline: file:///nowhere can't be loaded"),
     ],
@@ -208,7 +208,7 @@ def test_columns_that_an_estimator_makes_without_telling_are_found(spark, prepar
 
 def test_a_pipeline_that_drops_columns_is_refused(shops, prepared, tmp_path):
     PipelineModel([SQLTransformer(statement="SELECT x, day FROM __THIS__")]).save(f"file://{tmp_path}/narrow")
-    with pytest.raises(InputError, match="must pass on all columns"):
+    with pytest.raises(InputError, match="must keep all columns"):
         prepared(shops, features=["x"], label="day", pipeline_url=f"file://{tmp_path}/narrow")
 
 

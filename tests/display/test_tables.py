@@ -139,7 +139,7 @@ def test_a_finished_run_is_fetched_whole_or_a_file_of_it_and_nothing_is_replaced
     assert main(["runs", "fetch", f"{output}/latest"]) == 0 and capsys.readouterr().out == "newer\n"
     assert json.loads((tmp_path / "newer" / "summary.json").read_text())["run"] == "newer"
     assert (tmp_path / "newer" / "logs" / "run.log").read_text() == "trained\n"
-    assert main(["runs", "fetch", f"{output}/newer"]) == 1 and "newer is there already" in capsys.readouterr().err
+    assert main(["runs", "fetch", f"{output}/newer"]) == 1 and "newer exists already" in capsys.readouterr().err
     assert main(["runs", "fetch", f"{output}/older", "--to", "mine", "--only", "lineage.json"]) == 0
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["lineage.json"]
     assert main(["runs", "fetch", f"{output}/older", "--only", "model.keras"]) == 1
@@ -159,7 +159,7 @@ def test_what_is_left_of_a_run_is_removed_and_a_finished_one_only_by_its_user_s_
     assert not (models / "_runs" / "bad").exists() and not (models / "_ended" / "bad").exists()
     for word in ("latest", "newer"):  # no one's guess, and nobody at the terminal
         assert main(["runs", "remove", f"{output}/{word}"]) == 1 and (models / "newer" / "summary.json").exists()
-    assert "say --yes" in capsys.readouterr().err
+    assert "pass --yes" in capsys.readouterr().err
     assert main(["runs", "remove", f"{output}/newer", "--yes"]) == 0 and not (models / "newer").exists()
     assert main(["runs", "remove", f"{output}/newer", "--yes"]) == 1 and "older" in capsys.readouterr().err
     assert (models / "older").exists()

@@ -41,7 +41,7 @@ def test_plain_keras_needs_no_module_and_a_run_that_does_not_say_is_tried_with_i
 def test_classes_that_are_not_at_hand_are_refused_before_anything_with_what_to_do(folder):
     job = Job.from_mapping(JOB)
     with pytest.raises(
-        ConfigError, match=r"model\.load: .*own \(Twice\), and there is no module 'gone'.*PYTHONPATH.*looked in"
+        ConfigError, match=r"model\.load: .*custom .*\(Twice\), and there is no module 'gone'.*PYTHONPATH.*looked in"
     ) as caught:
         from_parent(parent(custom_objects={"Twice": "gone", "far": "layers"}, modules=["gone", "layers"]), job, [folder])
     assert caught.value.problems[0].key == "model.load"

@@ -39,7 +39,7 @@ def test_where_yarn_does_not_end_it_the_user_is_told_how_and_spark_submit_is_end
     monkeypatch.setenv("EXITS", "1")
     run.listen(io.BytesIO(b"23:59:59 INFO YarnClientImpl: Submitted application application_12_0003\n"))
     run._listener.join(10)
-    assert not run.stop() and "end it by: yarn application -kill application_12_0003" in capfd.readouterr().err
+    assert not run.stop() and "end it with: yarn application -kill application_12_0003" in capfd.readouterr().err
     assert run.end() is None
 
 
@@ -50,7 +50,7 @@ def test_one_whose_line_is_hidden_is_found_by_its_run_and_spark_submit_is_ended_
 
 def test_what_is_not_yarn_s_is_left_to_the_user_with_its_name(run, asked, tmp_path, capfd):
     RunFolder(f"file://{tmp_path}/models", "mine", {}).claim({"application": "spark-f2a1", "user": "ann"})
-    assert not run.stop() and not asked() and "may still be at work, as spark-f2a1" in capfd.readouterr().err
+    assert not run.stop() and not asked() and "may still be running, as spark-f2a1" in capfd.readouterr().err
 
 
 def test_before_there_is_an_application_spark_submit_alone_is_ended(run, asked):

@@ -73,7 +73,7 @@ def test_two_who_pack_the_same_at_once_leave_one_whole_package(tmp_path, monkeyp
     url = package(str(tmp_path), said.append)
     go_on.set()
     first.join(30)
-    assert said[-1] == url and "another has written the same package meanwhile" in said
+    assert said[-1] == url and "another process has just written the same package" in said
     [made] = [path for path in Path(tmp_path).iterdir() if path.name != "_staged"]
     assert {path.name for path in made.iterdir()} == {"environment.tar.gz", "spark-jars.zip", "summary.json"}
     assert not list((tmp_path / "_staged").iterdir())

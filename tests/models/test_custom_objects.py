@@ -93,7 +93,7 @@ def test_what_is_nowhere_is_told_by_class_and_module_with_what_to_do(saved, tmp_
     with pytest.raises(TrainingError, match="mylayers can't be imported.*No module named 'mylayers'.*PYTHONPATH"):
         load_model(saved, ["mylayers"])
     (tmp_path / "mylayers.py").write_text("")
-    with pytest.raises(TrainingError, match=r"mylayers\.py defines no Twice, Plus at its top"):
+    with pytest.raises(TrainingError, match=r"mylayers\.py doesn't define Twice, Plus at its top"):
         load_model(saved, ["mylayers"])
 
 

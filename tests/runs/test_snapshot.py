@@ -95,7 +95,7 @@ def test_a_run_id_of_a_run_that_failed_is_free_and_one_of_a_run_that_lives_is_no
     again = folder(url)
     again.claim({"application": "app-2"})
     assert final_result(root, "one") is None and not root.exists("_ended/one")
-    with pytest.raises(RunTaken, match="alive or was killed"):
+    with pytest.raises(RunTaken, match="is in use by"):
         folder(url).claim({"application": "app-3"})
     again.complete(Summary(**SUMMARY), "")
     again.publish()

@@ -95,7 +95,7 @@ def test_a_storage_that_is_away_is_told_once_and_tried_again(claimed, tmp_path):
     with StatusWriter(folder, lambda: {"run": "one", "status": "running", "phase": "train"}, RunLog(), told.append, token):
         until(lambda: told)
         time.sleep(0.3)
-        assert len(told) == 1 and str(tmp_path / "run") in told[0] and "tried again" in told[0]
+        assert len(told) == 1 and str(tmp_path / "run") in told[0] and "retrying" in told[0]
         (tmp_path / "run").unlink()
         (tmp_path / "away").rename(tmp_path / "run")
         until(lambda: (tmp_path / "run" / "status.json").exists())

@@ -66,7 +66,7 @@ def test_a_checkpoint_within_an_epoch_over_other_rows_is_left_for_the_one_before
     rest = in_process.train(more, dense, output=tmp_path, resume=Checkpoint(1, 3, 1), **words)
     [broken, changed] = rest.outcomes[0].notes
     assert f"{Checkpoint(1, 3, 1).path}, the checkpoint of step 3 of epoch 2, is of other rows (54 then, 63 now)" in broken
-    assert broken.endswith("going on from the end of epoch 1") and "data.keep: storage" in broken
+    assert broken.endswith("continuing from the end of epoch 1") and "data.keep: storage" in broken
     assert changed.startswith("the training rows are others than those before the end of epoch 1 (54 then, 63 now)")
     expected = in_process.train(more, dense, output=tmp_path, resume=Checkpoint(1, 0, 1), **words)
     assert alike(rest.model, expected.model) and rest.outcomes[0].rows == expected.outcomes[0].rows
@@ -154,11 +154,11 @@ def test_a_checkpoint_that_can_not_be_read_is_named_and_the_one_before_is_gone_o
     rest = in_process.train(parts, dense, output=tmp_path, resume=Checkpoint(3, 0, 1), **WORDS)
     [note] = rest.outcomes[0].notes
     assert f"{newest}, the checkpoint of the end of epoch 3, can't be read (" in note
-    assert note.endswith("going on from the end of epoch 2")
+    assert note.endswith("continuing from the end of epoch 2")
     assert rest.outcomes[0].history == whole.outcomes[0].history and alike(rest.model, expected)
 
     for file in (tmp_path / "checkpoints").iterdir():
         file.write_bytes(b"")
     again = in_process.train(parts, dense, output=tmp_path, resume=Checkpoint(3, 0, 1), **WORDS)
-    assert len(again.outcomes[0].notes) == 3 and again.outcomes[0].notes[-1].endswith("going on from the beginning")
+    assert len(again.outcomes[0].notes) == 3 and again.outcomes[0].notes[-1].endswith("continuing from the beginning")
     assert again.outcomes[0].history == whole.outcomes[0].history and alike(again.model, expected)

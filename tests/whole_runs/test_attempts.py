@@ -86,7 +86,7 @@ def test_a_killed_worker_costs_no_row_and_changes_no_weight(
     folder = open_folder(result.output)
     assert "checkpoints" not in folder.list()
     log = folder.read_text("logs/run.log")
-    assert "trying again in 1 s (1 of 1 failures that may be)" in log and f"going on from {told}\n" in log
+    assert "retrying in 1 s (failure 1 of at most 1)" in log and f"continuing from {told}\n" in log
 
 
 STALL = 45.0  # of a machine that other tests keep busy a process may hear nothing for ten seconds and more
@@ -173,7 +173,7 @@ def test_a_datanode_that_is_lost_and_a_namenode_that_is_away_as_the_model_is_sav
             callbacks=callbacks,
         )
     assert result.attempts == 2 and same(result, unbroken)
-    assert "going on from" in open_folder(result.output).read_text("logs/run.log")
+    assert "continuing from" in open_folder(result.output).read_text("logs/run.log")
     (began, noticed), _ = done.values()
     note_failure(
         "A DataNode killed, and a training process",

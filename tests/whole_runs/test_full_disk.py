@@ -104,7 +104,7 @@ def test_rows_are_spread_over_all_local_disks_and_where_these_are_too_small_the_
         "spark.local.dir",
     ):
         assert word in failed
-    assert "trying again" not in done.stdout + done.stderr  # another attempt would fill them again
+    assert "retrying in" not in done.stdout + done.stderr  # another attempt would fill them again
     assert [line for line in lines if line.startswith(("LEFT", "MODELS"))] == ["LEFT []", "LEFT []", "MODELS []"]
     # Neither disk alone has room for the rows
     assert "TRAINED 20000" in lines, done.stdout[-2000:] + done.stderr[-3000:]

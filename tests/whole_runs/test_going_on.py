@@ -162,7 +162,7 @@ def test_a_run_by_another_engine_goes_on_from_the_latest_with_its_pipeline_and_c
     assert more.rows == 200 and more.history["loss"][0] < first.history["loss"][0]
     assert int(more.model.optimizer.iterations) > int(first.model.optimizer.iterations)
 
-    with pytest.raises(InputError, match="stand for yes, no, maybe, in this order: training on would teach it wrong"):
+    with pytest.raises(InputError, match="stand for yes, no, maybe, in this order: further training would teach it wrong"):
         run_job(spark, job(folder, {**data, "label": {"column": "kind", "classes": sorted(CLASSES)}}, load))
     assert not list((folder / "models" / "_runs").glob("*"))
 

@@ -84,7 +84,7 @@ def test_without_a_ticket_a_user_is_told_what_to_get(ticket):
     with pytest.raises(
         AssertionError,
         match=r"asks for a ticket of Kerberos or a token \(No Kerberos credentials available "
-        r".*/no/ticket\)+. Get a ticket by kinit, or .* KRB5_CLIENT_KTNAME",
+        r".*/no/ticket\)+. Get a ticket with kinit, or .* KRB5_CLIENT_KTNAME",
     ):
         python(nothing(ticket), READ, "hdfs:///models")
 

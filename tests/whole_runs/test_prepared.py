@@ -195,8 +195,8 @@ def test_what_is_no_whole_prepared_frame_is_refused_with_the_reason(spark, place
         with pytest.raises(error, match=match):
             run_job(spark, job(place, {"prepared": written.output, **data}))
 
-    refused(InputError, f"no whole prepared frame at {place.url}/nowhere.*jobs/prepare.py", prepared=f"{place.url}/nowhere")
-    refused(InputError, "is no prepared frame, but a run's folder.*model.load", prepared=trained.output)
+    refused(InputError, f"no complete prepared frame at {place.url}/nowhere.*jobs/prepare.py", prepared=f"{place.url}/nowhere")
+    refused(InputError, "is not a prepared frame, but a run's folder.*model.load", prepared=trained.output)
     refused(MissingColumn, "no column 'raw'.*Its columns are: scaled, kind.*prepare again", features=["raw"])
     refused(
         InputError,
@@ -218,13 +218,13 @@ def test_what_is_no_whole_prepared_frame_is_refused_with_the_reason(spark, place
     whole = job(place, {"path": f"{place.url}/rows", "features": ["a"], **data})
     bare = write_prepared(spark, whole, f"{place.url}/prepared/bare")
     assert read(bare.output, "summary.json")["validation_rows"] == 0
-    with pytest.raises(ConfigError, match="no validation rows to go by") as caught:
+    with pytest.raises(ConfigError, match="has no validation rows") as caught:
         run_job(spark, job(place, {"prepared": bare.output, "features": ["a"]}, save="best", early_stopping={"patience": 1}))
     assert [each.key for each in caught.value.problems] == ["training.save", "training.early_stopping.monitor"]
 
 
 def test_a_preparation_is_complete_or_not_there(spark, place, written):
-    with pytest.raises(RunTaken, match="--to: something is at .*prepared/may already. Choose another name, or remove it"):
+    with pytest.raises(RunTaken, match="--to: .*prepared/may exists already. Choose another name, or remove it"):
         write_prepared(spark, job(place), written.output)
     to = f"{place.url}/prepared/failing"
     with pytest.raises(InputError, match="no training rows: data.where: 'a > 1e9' leaves none"):
@@ -236,7 +236,7 @@ def test_a_preparation_is_complete_or_not_there(spark, place, written):
         write_prepared(spark, changed(job(place), where=bad, pipeline=None, sample=None, features=["a"]), to)
     living = {"machine": claimant.machine(), "pid": 1, "since": "2999-01-01T00:00:00+00:00"}
     place.join("prepared/_runs/taken").claim("running.json", json.dumps(living).encode())
-    with pytest.raises(RunTaken, match="--to 'taken' is taken by .*or, if it is dead, remove"):
+    with pytest.raises(RunTaken, match="--to 'taken' is in use by .*or, if that process is dead, remove"):
         write_prepared(spark, job(place), f"{place.url}/prepared/taken")
     place.join("prepared/_runs").remove("taken", recursive=True)
     with pytest.raises(StorageError, match="nowhere"):

@@ -76,4 +76,4 @@ def test_a_preparation_tells_its_end_by_line_and_status(run, home):
     assert json.loads((home / "end.json").read_text()) == line
     assert line["rows"] == 120 and json.loads((home / "prepared/may/summary.json").read_text())["validation_rows"] > 0
     status, line, _ = run(prepare_main, "--to", url)
-    assert (status, line["status"], line["output"]) == (2, "refused", None) and "something is at" in line["reason"]
+    assert (status, line["status"], line["output"]) == (2, "refused", None) and "exists already" in line["reason"]

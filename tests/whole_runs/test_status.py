@@ -82,7 +82,7 @@ def test_a_run_on_hdfs_is_seen_at_work_and_its_end_is_the_line_that_it_printed(
 
     assert root.list() == ["_runs", "slow"] and root.join("_runs").list() == []
     log = root.read_text("slow/logs/run.log")
-    for text in ("workers: train", "epoch 3: loss", "[0] epoch 0 loss", "[1] epoch 0 loss", "keeping the run"):
+    for text in ("workers: train", "epoch 3: loss", "[0] epoch 0 loss", "[1] epoch 0 loss", "writing the run's files"):
         assert text in log, log
     assert logs and all(log.startswith(each) for each in logs)
     assert not {"status.json", "log.txt", "running.json"} & set(root.join("slow").list())

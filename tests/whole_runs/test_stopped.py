@@ -238,8 +238,8 @@ def test_a_driver_that_is_killed_leaves_no_process_and_the_earlier_run_as_the_la
     again = run.start("killed", "local[1]", *KEPT)
     end = again.ended(90)
     assert (again.launcher.returncode, end["status"]) == (0, "finished"), again.lines
-    assert any(line.startswith("going on with run killed: ") for line in again.lines)
-    told = next(line for line in again.lines if line.startswith("going on from the end of epoch "))
+    assert any(line.startswith("resuming run killed: ") for line in again.lines)
+    told = next(line for line in again.lines if line.startswith("continuing from the end of epoch "))
     done = int(told.split("epoch ")[1])
     assert done >= 1 and end["epochs"] == done + 1
     history = json.loads((run.models / "killed" / "history.json").read_text())
