@@ -1,8 +1,8 @@
-"""The training process's main: it takes one order, joins the other workers, trains, and tells how it ended.
+"""The main program of the training process: it reads one order, joins the other workers, trains, and reports how it ended.
 
 `python -m sparktrain.worker`, started by a task: the order is one line on standard input, which then stays open for as
-long as the task lives; what happens is told on the pipe whose number is in SPARKTRAIN_EVENTS, a line a message.
-Standard output and error are the user's.
+long as the task lives; messages are written to the pipe whose number is in SPARKTRAIN_EVENTS, one a line. Standard output
+and error are the user's.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from sparktrain.training.phases import Phases
 
 _PACKAGE = Path(__file__).resolve().parent
 _PR_SET_PDEATHSIG = 1
-_LONGEST = 1 << 18  # characters of what a failure says
+_LONGEST = 1 << 18  # characters of a failure's message or traceback
 
 
 class Events:
-    """The pipe to the task; a task that is gone ends this process."""
+    """The pipe to the task; if the task is gone, this process ends."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -52,7 +52,7 @@ class Events:
 
 
 def main() -> None:
-    """Run one order. Exit status 0 after Finished, 1 after Failure."""
+    """Run one order, and exit with status 0 after sending Finished, 1 after Failure."""
     _die_with_parent()
     events = Events(int(os.environ.pop("SPARKTRAIN_EVENTS")))
     orders: SimpleQueue[bytes] = SimpleQueue()
@@ -67,7 +67,7 @@ def main() -> None:
         check = decode_check(first)
         if check is not None:
             check_output(check)
-        # TensorFlow, the slow part, while the task still fills its segments
+        # TensorFlow's slow import, while the task still fills its segments
         from sparktrain.training.imports import import_keras
 
         import_keras()
@@ -103,7 +103,7 @@ def main() -> None:
         status = 1
     sys.stdout.flush()
     sys.stderr.flush()
-    # At once: the peers see the closed connections, and no thread of the user's or of TensorFlow's holds this process.
+    # At once, so that the peers see closed connections, and no thread of the user or TensorFlow keeps this process alive.
     os._exit(status)
 
 
@@ -114,16 +114,16 @@ def _join(engine: str, every_step: bool) -> Collective:
         return engines.collective(engine, every_step)
     except ImportError:
         raise
-    except Exception as error:  # most often a peer was lost meanwhile, which then is the cause
+    except Exception as error:  # most often because a peer was lost, which is then the root cause
         raise PeerLost(f"the workers did not come together: {error}") from error
 
 
 def failure(error: BaseException, collective: Collective | None) -> Failure:
-    """What an exception says of a worker's end: its cause, and the traceback from the user's code on."""
+    """Return the failure of a worker for an exception: its cause, and the traceback from the user's code on."""
     message = _shortened(str(error)) + _about_files(error)
     if isinstance(error, BadInput):
         return Failure("input", type(error).__name__, message)
-    if isinstance(error, StorageError) and not isinstance(error, NotFound):  # it may be back by the next attempt
+    if isinstance(error, StorageError) and not isinstance(error, NotFound):  # the next attempt may succeed
         return Failure("lost", type(error).__name__, message, _shortened(_trimmed(error)))
     echo = isinstance(error, PeerLost) or (collective is not None and collective.is_echo(error))
     cause = "echo" if echo else "code"
@@ -131,7 +131,7 @@ def failure(error: BaseException, collective: Collective | None) -> Failure:
 
 
 def _about_files(error: BaseException) -> str:
-    """What to say where a file of the user's is missing; also of TensorFlow's and Keras's own words for that."""
+    """Return advice if a file of the user's is missing, also for TensorFlow's and Keras's errors for that; else an empty text."""
     missing = (
         isinstance(error, FileNotFoundError)
         or type(error).__name__ == "NotFoundError"
@@ -146,14 +146,14 @@ def _about_files(error: BaseException) -> str:
 
 
 def _shortened(text: str) -> str:
-    """A text without its middle where it is very long: an exception may have printed a whole array."""
+    """Return a text without its middle if it is very long: an exception may include a whole array."""
     if len(text) <= _LONGEST:
         return text
     return f"{text[: _LONGEST // 2]}\n… {len(text) - _LONGEST:,} characters are left out …\n{text[-_LONGEST // 2 :]}"
 
 
 def _trimmed(error: BaseException) -> str:
-    """The traceback without this package's frames before the user's; empty where the message says it all."""
+    """Return the traceback without this package's frames before the user's; empty for errors that need none."""
     if isinstance(error, TrainingError):
         return ""
     first: TracebackType | None = error.__traceback__
@@ -163,14 +163,14 @@ def _trimmed(error: BaseException) -> str:
 
 
 def peak_memory() -> int:
-    """The largest resident size of this process so far, in bytes."""
+    """Return the peak resident memory of this process in bytes."""
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
     except OSError:
         pass  # no Linux
-    # On Linux this would count what the process was forked from, too.
+    # On Linux this would include the process that this one was forked from.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -182,7 +182,7 @@ def _give_signs(events: Events, joined: list[TimedCollective]) -> None:
 
 
 def _listen(orders: SimpleQueue[bytes]) -> None:
-    """Hand on what the task says, line by line, until the end of standard input, which says that the task is gone."""
+    """Pass on the task's lines, and end this process at the end of standard input, which means that the task is gone."""
     pending = b""
     while chunk := os.read(0, 1 << 16):
         *lines, pending = (pending + chunk).split(b"\n")
@@ -193,7 +193,7 @@ def _listen(orders: SimpleQueue[bytes]) -> None:
 
 def _die_with_parent() -> None:
     if not sys.platform.startswith("linux"):
-        return  # the end of standard input says it there
+        return  # there, the end of standard input ends this process
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -1,4 +1,4 @@
-"""How fast, and whether rightly, the workers average: a function for `sparktrain.run`. It needs no rows."""
+"""Measure how fast the workers average, and check the result: a function for `sparktrain.run`. It needs no rows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def measure(worker: Any, megabytes: int, repeats: int) -> dict[str, Any]:
     """Average as a training step averages gradients.
 
     Args:
-        megabytes: of the large tensor.
-        repeats: how often; a tensor of one number is averaged ten times as often.
+        megabytes: size of the large tensor.
+        repeats: how often the large tensor is averaged; a tensor of one number is averaged ten times as often.
 
     Returns:
-        large, small: seconds of each average; error: the largest relative one of a mean; resident: bytes of memory.
+        large, small: seconds of each average; error: the largest relative error of a mean; resident: bytes of memory.
     """
     import tensorflow as tf  # only here: the driver imports this module to name the function
 

@@ -1,4 +1,4 @@
-"""The checks that need a cluster, one after the other, each within its time: what fails is a line, and not the end."""
+"""The checks that need a cluster, one after the other, each with a time limit; one that fails doesn't stop the others."""
 
 from __future__ import annotations
 
@@ -70,18 +70,18 @@ _NEED_EXECUTORS = frozenset({_VERSIONS, "GPUs", "local disks", "storage from the
 
 
 class TookTooLong(RuntimeError):
-    """A check was not done in its time."""
+    """A check took longer than its time limit."""
 
 
 class Examination:
-    """One look at a Spark application's cluster; `go` makes it.
+    """An examination of a Spark application's cluster; `go` runs it.
 
     Args:
         output: a folder on the storage; one in /tmp of the default file system if left out.
-        workers: how many average.
-        engine: training.engine.
-        wait: seconds for the executors to come.
-        megabytes: of the rows that are fed.
+        workers: number of workers that average.
+        engine: a value of training.engine.
+        wait: seconds to wait for the executors.
+        megabytes: size of the rows that are fed.
         tell: told what is being done.
 
     Attributes:
@@ -146,7 +146,7 @@ class Examination:
 
     @property
     def _python(self) -> str:
-        """What executors run, by the settings."""
+        """Return the Python that executors run according to the settings."""
         named = self._settings.get("spark.pyspark.python") or os.environ.get("PYSPARK_PYTHON")
         return named or "python3 on their PATH, as neither spark.pyspark.python nor PYSPARK_PYTHON is set"
 
@@ -194,7 +194,7 @@ class Examination:
         return verdicts.executors(slots, listed, self._seen, self._settings, self._workers)
 
     def _listed(self) -> list[dict[str, Any]]:
-        """The executors as Spark's own pages list them."""
+        """Return the executors as Spark's own pages list them."""
         found = self._context._jsc.sc().statusStore().executorList(True)
         every = [found.apply(index) for index in range(found.size())]
         return [
@@ -262,10 +262,10 @@ class Examination:
 
 
 def within(spark: SparkSession, seconds: float, action: Callable[[], Value]) -> Value:
-    """Call an action in a thread of its own, and end its Spark jobs where it isn't done in time.
+    """Call an action in a thread of its own, and cancel its Spark jobs if it isn't done in time.
 
     Raises:
-        TookTooLong: it wasn't.
+        TookTooLong: it wasn't done in time.
         Whatever the action raises.
     """
     context, tag = spark.sparkContext, f"sparktrain-doctor-{secrets.token_hex(4)}"

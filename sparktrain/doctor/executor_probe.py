@@ -1,4 +1,4 @@
-"""What is looked at in a Spark task, on each executor. It never imports TensorFlow: a child process does."""
+"""The checks that run in a Spark task on each executor. TensorFlow is imported only by a child process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ print(json.dumps({"seen": seen, "cuda_build": tf.test.is_built_with_cuda()}))
 
 
 def look(number: int) -> dict[str, Any]:
-    """What the executor has, without asking anything of others."""
+    """Return what the executor has: all that it can find out by itself."""
     return {
         **_who(number),
         "versions": versions(),
@@ -41,15 +41,15 @@ def look(number: int) -> dict[str, Any]:
 
 
 def see_gpus(number: int) -> dict[str, Any]:
-    """What TensorFlow sees of the GPUs that Spark has given this task."""
+    """Return which of the GPUs that Spark has given this task TensorFlow sees."""
     return {**_who(number), "gpus": _gpus(), **tensorflow_sees(_gpus())}
 
 
 def tensorflow_sees(addresses: list[str]) -> dict[str, Any]:
-    """What TensorFlow sees in a fresh interpreter, as training's is.
+    """Return which GPUs TensorFlow sees in a fresh interpreter, like that of a training process.
 
     Args:
-        addresses: of GPUs.
+        addresses: the addresses of GPUs.
 
     Returns:
         seen: the devices, or None where TensorFlow failed; cuda_build: whether it was built for any; said: its last lines.
@@ -71,12 +71,12 @@ def tensorflow_sees(addresses: list[str]) -> dict[str, Any]:
 
 
 def use_storage(number: int, url: str, hadoop: Mapping[str, str], shared: str | None) -> dict[str, Any]:
-    """Try a storage from here.
+    """Try a storage from this executor.
 
     Args:
-        url: a folder of this examination's own.
-        hadoop: what storage needs of Hadoop's configuration.
-        shared: a file in it that the driver has written; None where it could not.
+        url: a folder that only this examination uses.
+        hadoop: the part of Hadoop's configuration that the storage needs.
+        shared: a file in the folder that the driver has written; None if it could not.
     """
     try:
         folder = open_folder(url, hadoop)
@@ -88,7 +88,7 @@ def use_storage(number: int, url: str, hadoop: Mapping[str, str], shared: str | 
 
 
 def _who(number: int) -> dict[str, str]:
-    """The executor: the address by which others reach its host, and a name."""
+    """Return the executor: the address by which others reach its host, and a name."""
     host = BarrierTaskContext.get().getTaskInfos()[number].address.rpartition(":")[0]  # the port is no name of anything
     return {"host": host, "executor": f"{host} #{number}"}
 

@@ -1,4 +1,4 @@
-"""How fast rows come from Spark to the workers' disks, and from there into batches: a training's feed without training."""
+"""Measure how fast rows get from Spark to the workers' disks, and from there into batches, without training."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _WRITTEN = "rows bigint, reading double"
 
 
 def measure(spark: SparkSession, slots: Slots, workers: int, megabytes: int) -> dict[str, Any]:
-    """Fill and read, twice: the first time Java still compiles its code, so the second one counts.
+    """Measure filling and reading, twice: the first time Java still compiles its code, so the second one counts.
 
     Returns:
-        megabytes: of the rows; filling: MB/s of all workers together, with hash, shuffle and sort; reading: MB/s of each
+        megabytes: size of the rows; filling: MB/s of all workers together, with hash, shuffle and sort; reading: MB/s of each
         worker.
     """
     rows = math.ceil(megabytes * 1e6 / _ROW_BYTES / workers)
@@ -65,7 +65,7 @@ def measure(spark: SparkSession, slots: Slots, workers: int, megabytes: int) -> 
 
 
 def _rows(count: int, numbers: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
-    """Random rows, the same for the same number."""
+    """Return random rows, the same for the same number."""
     for number in [each for batch in numbers for each in batch.column(0).to_pylist()]:
         random = numpy.random.default_rng([_SEED, number])
         for begin in range(0, count, _STEP):
@@ -77,7 +77,7 @@ def _rows(count: int, numbers: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarro
 
 @dataclass(frozen=True)
 class _Filling:
-    """In a barrier task: what a training task does up to its child, and what the child does to read."""
+    """Do in a barrier task what a training task does until it starts its child, and what the child does to read."""
 
     layout: feed.Layout
 

@@ -1,4 +1,4 @@
-"""What a check found, as a table for a person and as JSON for an issue report."""
+"""The findings of the checks, as a table for a person and as JSON for an issue report."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _MOST_LINES = 12  # of a reason in the table; the JSON has them all
 
 @dataclass(frozen=True)
 class Finding:
-    """One line.
+    """What one check found: a line of the table.
 
     Attributes:
         check: what was looked at.
-        found: with its numbers.
-        advice: what to change; empty where nothing is.
+        found: what was found, with numbers.
+        advice: what to change; empty if there is nothing to change.
     """
 
     check: str
@@ -41,7 +41,7 @@ class Finding:
 
 
 def redacted(value: Any) -> Any:
-    """The same without the credentials in its URLs, in lists and dicts too; numbers that JSON hasn't become texts."""
+    """Return a value without credentials in its URLs, also in lists and dicts; numbers that JSON lacks become text."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, str):
@@ -52,18 +52,18 @@ def redacted(value: Any) -> Any:
 
 
 def worst(findings: Sequence[Finding]) -> Verdict:
-    """The verdict on all of them."""
+    """Return the worst verdict of all findings."""
     verdicts = [finding.verdict for finding in findings]
     return "bad" if "bad" in verdicts else "warning" if "warning" in verdicts else "ok"
 
 
 def exit_status(findings: Sequence[Finding]) -> int:
-    """0 if nothing is bad, else 1."""
+    """Return the exit status: 0 if nothing is bad, else 1."""
     return int(worst(findings) == "bad")
 
 
 def table(findings: Sequence[Finding], title: str) -> Table:
-    """A line a finding."""
+    """Return the table, with a line for each finding."""
     shown = Table(title=title, title_justify="left", show_lines=True)
     for column in ("checked", "found", "", "what to change"):
         shown.add_column(column, overflow="fold")
@@ -74,19 +74,19 @@ def table(findings: Sequence[Finding], title: str) -> Table:
 
 
 def report(findings: Sequence[Finding], facts: Mapping[str, Any]) -> str:
-    """What an issue report needs, as JSON without credentials."""
+    """Return what an issue report needs, as JSON without credentials."""
     content = {"verdict": worst(findings), "time": now(), "findings": [asdict(finding) for finding in findings], "facts": facts}
     return json.dumps(redacted(content), indent=1, default=str)
 
 
 def leave(findings: Sequence[Finding], facts: Mapping[str, Any], path: str | None) -> str:
-    """Write the report where it was asked for.
+    """Write the report to a file, or return it for standard output.
 
     Args:
-        path: a file; None where it goes to standard output.
+        path: a file; None for standard output.
 
     Returns:
-        What is left for standard output.
+        What is to be written to standard output.
     """
     text = report(findings, facts)
     if path is None:
@@ -100,7 +100,7 @@ def leave(findings: Sequence[Finding], facts: Mapping[str, Any], path: str | Non
 
 
 def _short(text: str) -> str:
-    """Its first and last lines, where it has many: a traceback says what happened at its end."""
+    """Return a text's first and last lines if it has many: a traceback says what happened at its end."""
     lines = text.splitlines()
     if len(lines) <= _MOST_LINES:
         return text

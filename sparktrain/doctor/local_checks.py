@@ -1,4 +1,4 @@
-"""What can be looked at on this machine, without Spark."""
+"""The checks of this machine that need no Spark."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ SUBMIT = "./spark-submit.sh [spark-submit's options] jobs/doctor.py [--output UR
 
 
 def look_here(output: str | None) -> tuple[list[Finding], dict[str, Any]]:
-    """The checks that need no Spark.
+    """Run the checks that need no Spark, and return their findings.
 
     Args:
-        output: a folder on the storage; one in /tmp of the default file system if left out.
+        output: a folder on the storage; a folder in /tmp of the default file system if left out.
     """
     here = versions()
     settings, hadoop = _hadoop()
@@ -47,11 +47,11 @@ def look_here(output: str | None) -> tuple[list[Finding], dict[str, Any]]:
 
 
 def java(said: str | None, status: int = 0) -> Finding:
-    """Judge whether there is a Java that Spark starts with.
+    """Judge whether there is a Java with which Spark starts.
 
     Args:
         said: what `java -version` printed; None where there is none.
-        status: its exit status.
+        status: the exit status of `java -version`.
     """
     advice = f"install Java {JAVA} or newer, and set JAVA_HOME to it"
     if said is None:
@@ -71,7 +71,7 @@ def java(said: str | None, status: int = 0) -> Finding:
 
 
 def driver_storage(root: Folder) -> dict[str, Any]:
-    """Try a storage from here, and leave it as it was.
+    """Try a storage from the driver, and leave it as it was.
 
     Args:
         root: the folder that runs would be written to; it need not exist.
@@ -88,7 +88,7 @@ def driver_storage(root: Folder) -> dict[str, Any]:
 
 
 def leave_as_it_was(root: Folder, folder: Folder, existed: bool) -> None:
-    """Remove a folder under another, and that one if it was made for it."""
+    """Remove a folder, and the one above it if that was made for it."""
     folder.remove(recursive=True)
     if not existed and root.exists() and not root.list():
         root.remove()

@@ -1,4 +1,4 @@
-"""What jobs/doctor.py runs: the examination of the cluster that it was submitted to, as a table and as JSON."""
+"""The main program of jobs/doctor.py: examine the cluster it was submitted to, and report as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sparktrain.launcher.signals import take_signals
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Examine the cluster as spark-submit's program.
+    """Examine the cluster, run by spark-submit.
 
     Returns:
         The exit status: 0 if nothing is bad, else 1.

@@ -1,4 +1,4 @@
-"""What a run does on the storage, step by step, with the time of each: on the driver and on executors alike."""
+"""Do what a run does on the storage, step by step, and time each step: on the driver and on executors."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _SIZE = 1 << 20  # bytes written
 
 
 class Unfaithful(StorageError):
-    """The storage answered with something else than what was written."""
+    """The storage returned something other than what was written."""
 
 
 def try_storage(folder: Folder) -> dict[str, Any]:
-    """Write, read back, list, claim, publish and remove.
+    """Write, read back, list, claim, publish and remove files on a storage.
 
     Args:
-        folder: a new one, which is gone afterwards.
+        folder: a new folder, which is removed afterwards.
 
     Returns:
-        milliseconds: of each step that was made; failed: the step that failed, or None; reason: why.
+        milliseconds: duration of each step that was taken; failed: the step that failed, or None; reason: why.
     """
     content = os.urandom(_SIZE)
     steps: dict[str, Callable[[], bool | None]] = {
@@ -54,7 +54,7 @@ def _publish(folder: Folder) -> bool:
 
 
 def _tidied(folder: Folder, written: bool) -> str:
-    """Remove what a failed examination has left; what to add to its reason where that fails, too."""
+    """Remove what a failed examination has left; if that fails, too, return what to add to the reason."""
     try:
         folder.at_once().remove(recursive=True)
     except Exception as error:

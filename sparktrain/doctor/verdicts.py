@@ -1,4 +1,4 @@
-"""What the facts mean: plain functions, each from what was looked up to one finding.
+"""Judge the facts: plain functions, each of which returns one finding.
 
 A number has a verdict only where there is a limit that nobody would dispute; speeds are reported, not judged.
 """
@@ -23,7 +23,7 @@ _EXACT = 1e-5  # relative: float32 has 7 digits, and the tensors are sums of few
 
 
 def versions(driver: Facts, executors: Sequence[Facts], engine: str) -> Finding:
-    """Whether every executor has what training needs, and all have the same.
+    """Judge whether every executor has the packages that training needs, in the same versions.
 
     Args:
         driver: version by package.
@@ -71,13 +71,13 @@ def versions(driver: Facts, executors: Sequence[Facts], engine: str) -> Finding:
 def executors(
     slots: Slots, listed: Sequence[Facts], looked: Sequence[Facts], settings: Mapping[str, str], workers: int
 ) -> Finding:
-    """What one worker an executor gives.
+    """Judge whether the executors hold the workers, at one worker per executor.
 
     Args:
         slots: what the application has.
         listed: executors as Spark lists them: cores, each.
         looked: `look` of each.
-        workers: how many are asked for.
+        workers: number of workers asked for.
     """
     check = "executors"
     if slots.local:
@@ -120,10 +120,10 @@ def executors(
 
 
 def memory(settings: Mapping[str, str], master: str, resident: int | None) -> Finding:
-    """The room beside the heap, where somebody counts it.
+    """Judge the memory beside the heap, where the cluster manager limits it.
 
     Args:
-        resident: bytes that a training process without a model has taken; None where it is not known.
+        resident: bytes that a training process without a model takes; None if not known.
     """
     check, size = "memory beside the heap", None if resident is None else resident / 2**20
     took = "" if size is None else f"a worker without a model took {size:,.0f} MiB"
@@ -144,7 +144,7 @@ def memory(settings: Mapping[str, str], master: str, resident: int | None) -> Fi
 
 
 def gpus(looked: Sequence[Facts], seen: Sequence[Facts]) -> Finding:
-    """Whether every worker has GPUs of its own, which TensorFlow sees.
+    """Judge whether every worker has GPUs of its own, which TensorFlow sees.
 
     Args:
         looked: `look` of each executor.
@@ -195,7 +195,7 @@ def gpus(looked: Sequence[Facts], seen: Sequence[Facts]) -> Finding:
 
 
 def storage(where: str, tried: Sequence[Facts], url: str) -> Finding:
-    """Whether what a run does on the storage works.
+    """Judge whether what a run does on the storage works.
 
     Args:
         where: driver, or executors.
@@ -227,10 +227,10 @@ def storage(where: str, tried: Sequence[Facts], url: str) -> Finding:
 
 
 def averaging(engine: str, megabytes: int, measured: Sequence[Facts]) -> Finding:
-    """How fast the workers average, and whether rightly.
+    """Report how fast the workers average, and judge whether the result is right.
 
     Args:
-        megabytes: of the large tensor.
+        megabytes: size of the large tensor.
         measured: `measure` of each worker.
     """
     check, size = f"averaging, {engine}", len(measured)
@@ -254,7 +254,7 @@ def averaging(engine: str, megabytes: int, measured: Sequence[Facts]) -> Finding
 
 
 def feeding(measured: Facts) -> Finding:
-    """How fast rows come to the workers."""
+    """Report how fast rows get to the workers."""
     return Finding(
         "feed",
         f"{measured['megabytes']:,.0f} MB to {counted(len(measured['rows']), 'worker')}: filling "
@@ -264,7 +264,7 @@ def feeding(measured: Facts) -> Finding:
 
 
 def disks(looked: Sequence[Facts], spare: Spare) -> Finding:
-    """Whether segments have a place. How much they need the job's rows say: a run checks that itself.
+    """Judge whether there is space for segments. How much they need depends on the job's rows: a run checks that itself.
 
     Args:
         looked: `look` of each executor.
@@ -292,10 +292,10 @@ def disks(looked: Sequence[Facts], spare: Spare) -> Finding:
 
 
 def settings(given: Mapping[str, str], refused: str | None) -> Finding:
-    """Whether the application's settings allow training.
+    """Judge whether the application's settings allow training.
 
     Args:
-        refused: what a run would say to them; None where it takes them.
+        refused: the message with which a run would refuse them; None if it accepts them.
     """
     found = ", ".join(f"{name.removeprefix('spark.')} {value}" for name, value in given.items()) or "nothing but defaults"
     return Finding("settings", found, "bad" if refused else "ok", refused or "")

@@ -1,4 +1,4 @@
-"""One folder an engine: `launch` (Spark's side) and `collective` (the child's side), each importable alone."""
+"""The engines, one folder each: `launch` (Spark's side) and `collective` (the child's side), which can be imported separately."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ def launch_of(engine: str) -> type[Launch]:
 def bring_up(
     engine: str, executors: Executors, timeout: float, note: Callable[[str], None]
 ) -> AbstractContextManager[Callable[[], Launch]]:
-    """The Spark side of an engine, for one attempt: see `Launch.brought_up`. Imports no TensorFlow."""
+    """Return the context with an engine's services on the executors, for one attempt: see `Launch.brought_up`."""
     return launch_of(engine).brought_up(executors, timeout, note)
 
 
 def collective(engine: str, every_step: bool = True) -> Collective:
-    """Join an engine's collective, from the child's environment. Call once the launch's environment is set.
+    """Join and return an engine's collective; call it when the environment variables of its launch are set.
 
     Args:
-        every_step: whether the workers will average in every step, or seldom.
+        engine: the engine's name.
+        every_step: whether the workers will average in every step; else rarely.
     """
     return import_module(f"sparktrain.engines.{engine}.collective").EngineCollective(every_step)

@@ -1,4 +1,4 @@
-"""Numbers for the sums of a graph, by which the workers match them."""
+"""Numbers the sums of a graph, so that workers can match them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ _BRANCHES = ("CondBranchFuncGraph", "WhileBodyFuncGraph", "WhileCondFuncGraph") 
 
 
 class Numbering:
-    """Counts the sums of each graph from 0; outside of graphs, where they come one after the other, all are 0.
+    """Counts the sums of each graph from 0; outside of graphs, where they run one after the other, all have number 0.
 
-    So a sum's number is the same on all workers, and does not depend on how often a graph was traced. The branches of a
-    graph are counted with it, as what is in them may be under way at the same time.
+    So a sum's number is the same on all workers, and doesn't depend on how often a graph was traced. Branches are counted
+    with their graph, as their sums may run at the same time.
     """
 
     def __init__(self) -> None:
         self._counts: weakref.WeakKeyDictionary[Any, int] = weakref.WeakKeyDictionary()
 
     def next(self) -> int:
+        """Return the number of the next sum."""
         if tf.executing_eagerly():
             return 0
         graph = tf.compat.v1.get_default_graph()

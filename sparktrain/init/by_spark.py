@@ -1,4 +1,4 @@
-"""Read some rows by a Spark of this machine."""
+"""Read some rows with Spark on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sparktrain.init.choices import InitError
 
 
 def read(url: str, format: str, options: Mapping[str, Any], rows: int) -> pa.Table:
-    """The first rows at a URL, as Spark reads them.
+    """Return the first rows at a URL, as Spark reads them.
 
     Raises:
         InitError: Spark can't read them.

@@ -1,4 +1,4 @@
-"""Choose, from a look at some rows, what a first model takes of them and what kind of model it is. Pure."""
+"""Choose, from some rows, the columns and the kind of a first model. Pure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _VECTOR = {"type", "size", "indices", "values"}  # the fields by which Spark ML'
 
 
 class InitError(ValueError):
-    """A job can't be written for these rows: what came, and what to do."""
+    """A job can't be written for these rows; the message says what was found and what to do."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ def _name(column: str, taken: set[str]) -> str:
 
 
 def _feature(column: str, name: str, values: pa.Array) -> Feature | str:
-    """How a column is taken, or why it is left out."""
+    """Return how a column is used, or why it is left out."""
     kind, types = values.type, pa.types
     if types.is_dictionary(kind):
         values, kind = values.dictionary_decode(), kind.value_type
@@ -303,12 +303,12 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _length(lengths: np.ndarray) -> int:
-    """What nineteen of twenty rows have no more than."""
+    """Return the length that 95% of the rows don't exceed."""
     return int(min(max(np.ceil(np.quantile(lengths, 0.95)), 1), LONGEST))
 
 
 def _scale(numbers: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation, in four digits; a spread of 1 where there is none."""
+    """Return mean and standard deviation, in four digits; a deviation of 1 where it would be 0."""
     numbers = numbers[np.isfinite(numbers)]
     if not len(numbers):
         return 0.0, 1.0

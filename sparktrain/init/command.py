@@ -1,4 +1,4 @@
-"""What `sparktrain init` does: look at the rows, choose, write the job, say what was chosen and what to do next."""
+"""Implement `sparktrain init`: look at the rows, choose, write the job, say what was chosen and what to do next."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def init(path: str, label: str, engine: str | None, to: str | None, format: str 
 
 
 def report(choices: Choices, seen: Look, files: list[str]) -> list[str]:
-    """What was seen, chosen and written, and the next command."""
+    """Return the text that says what was seen, chosen and written, and what the next command is."""
     found = f" in {seen.files} file{'s' if seen.files != 1 else ''}" if seen.files is not None else ""
     target = choices.target
     task = {
@@ -98,7 +98,7 @@ def report(choices: Choices, seen: Look, files: list[str]) -> list[str]:
 
 
 def _place(path: str, to: str | None) -> tuple[Path, str]:
-    """The folder and the name of the job, which is a module's name, too."""
+    """Return the folder and the name of the job; the name is that of a Python module, too."""
     wanted = Path(to).name if to is not None else re.sub(r"\.\w+$", "", Path(parse(path).path).name)
     folder = Path(to).parent if to is not None else Path()
     if to is not None and (not to.strip() or to.endswith("/") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", wanted)):
@@ -130,7 +130,7 @@ def _installed_engine() -> str:
 
 
 def _output(url: str, name: str, folder: Path) -> str:
-    """Where models go: on the storage of the rows, where the user may write."""
+    """Return where models are written: on the rows' storage, where the user may write."""
     place = parse(url)
     if place.scheme == "file":
         return f"file://{folder.resolve()}/models/{name}"
@@ -139,5 +139,5 @@ def _output(url: str, name: str, folder: Path) -> str:
 
 
 def _shown(file: Path) -> Path:
-    """A file's name, as short as it can be written here."""
+    """Return a file's path, relative to the working folder if it is below it."""
     return file.resolve().relative_to(Path.cwd()) if file.resolve().is_relative_to(Path.cwd()) else file.resolve()

@@ -1,4 +1,4 @@
-"""Read some rows of local files, each format by its own reader. No Spark is started."""
+"""Read some rows of local files, each format with its own reader, without Spark."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class Found:
 
 
 def by_name(name: str) -> str:
-    """The format that a file's name tells; parquet where it tells none."""
+    """Return the format by a file's name; parquet where the name doesn't say."""
     parts = Path(name).name.lower().removesuffix(".gz").split(".")[1:]
     return next((format for format, suffixes in _SUFFIXES.items() for part in reversed(parts) if part in suffixes), "parquet")
 
 
 def of_file(path: Path) -> str:
-    """The format that a file's first bytes tell, else its name."""
+    """Return the format by a file's first bytes, else by its name."""
     with _opened(path) as file:
         start = file.read(4096)
     if start.startswith(b"PAR1"):
@@ -221,7 +221,7 @@ def _plain(values: list[Any], column: StructField) -> Any:
 
 
 def _lines(path: Path) -> bytes:
-    """A text's beginning, in whole lines."""
+    """Return a text's beginning, in whole lines."""
     with _opened(path) as file:
         text = file.read(_TEXT)
     return text if len(text) < _TEXT else text[: text.rfind(b"\n") + 1]

@@ -102,7 +102,7 @@ def look(path: str, label: str, format: str | None = None, tell: Callable[[str],
 
 
 def absolute(path: str) -> str:
-    """The URL by which Spark finds what a path means here: a bare path is one of this machine."""
+    """Return the URL by which Spark finds a path; a path without a scheme is on this machine."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", path):
         return path if path.endswith(":///") else path.rstrip("/")
     return str(parse(Path(path).expanduser()))
@@ -113,13 +113,13 @@ def _hidden(name: str) -> bool:
 
 
 def _evenly(names: list[str]) -> list[str]:
-    """A few of the files, spread over all of them."""
+    """Return a few of the files, spread over all of them."""
     step = max(len(names) / _FILES, 1)
     return [names[int(number * step)] for number in range(min(_FILES, len(names)))]
 
 
 def _fetchable(folder: Folder, names: list[str]) -> list[str]:
-    """A few of the files that are small enough to be fetched."""
+    """Return a few of the files that are small enough to be fetched."""
     taken, room = [], _FETCHED
     for name in _evenly(names):
         size = folder.size(name)
@@ -130,7 +130,7 @@ def _fetchable(folder: Folder, names: list[str]) -> list[str]:
 
 
 def _by_spark(url: str, format: str, tell: Callable[[str], object], options: dict[str, Any] | None = None) -> Look:
-    """Let a Spark of this machine read the rows."""
+    """Read the rows with Spark on this machine."""
     from sparktrain.init.by_spark import read
 
     tell("starting Spark (10 to 40 s), to read what can't be read without it")

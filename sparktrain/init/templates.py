@@ -1,4 +1,4 @@
-"""The text of a job: its Python, which a user goes on with, and its YAML."""
+"""Write the text of a job: its Python, for the user to develop further, and its YAML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MANY = 50_000  # rows from which on an epoch of small batches takes long
 
 
 def python(choices: Choices, url: str) -> str:
-    """The module with `prepare` and `build_model`."""
+    """Return the text of the Python module with `prepare` and `build_model`."""
     used = [
         (section, features) for section in _SECTIONS if (features := [each for each in choices.features if section.takes(each)])
     ]
@@ -43,7 +43,7 @@ def python(choices: Choices, url: str) -> str:
 
 
 def yaml(choices: Choices, look: Look, name: str, output: str, engine: str) -> str:
-    """The job."""
+    """Return the text of the job's YAML."""
     target = choices.target
     quoted = f"`{target.column.replace('`', '``')}`" if not target.column.isidentifier() else target.column
     where = f"{quoted} IS NOT NULL" + (f" AND NOT isnan({quoted})" if target.floating else "")
@@ -91,7 +91,7 @@ def _batch(look: Look) -> int:
 
 
 def scalar(value: Any) -> str:
-    """A value as YAML has it."""
+    """Return a value as YAML writes it."""
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS_OF_YAML:
         return value
     return json.dumps(value, ensure_ascii=False)

@@ -19,7 +19,7 @@ UP, DOWN, PARTLY = 0, 1, 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command and returns its exit status."""
+    """Run one command and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m sparktrain.sandbox", description=__doc__.splitlines()[0])
     parser.add_argument(
         "command",

@@ -60,7 +60,7 @@ class Daemon:
         data: Path,
         arguments: tuple[str, ...] | None = None,
     ) -> list[str]:
-        """Returns the command line that runs the daemon, or its preparation with the arguments for that."""
+        """Return the command line that runs the daemon, or its preparation with the arguments for that."""
         filled = partial(self._filled, ports=ports, data=data)
         return [
             str(java),
@@ -79,7 +79,7 @@ class Daemon:
         ]
 
     def variables(self, ports: Ports, data: Path) -> dict[str, str]:
-        """Returns its environment's own variables."""
+        """Return its environment's own variables."""
         return {name: self._filled(value, ports, data) for name, value in self.environment.items()}
 
     def _filled(self, text: str, ports: Ports, data: Path) -> str:
@@ -87,7 +87,7 @@ class Daemon:
 
 
 def hdfs() -> tuple[Daemon, ...]:
-    """Returns a NameNode and the DataNodes that it is to have."""
+    """Return a NameNode and the DataNodes that it is to have."""
     namenode = Daemon(
         name="namenode",
         main="org.apache.hadoop.hdfs.server.namenode.NameNode",
@@ -133,7 +133,7 @@ def hdfs() -> tuple[Daemon, ...]:
 
 
 def sites(ports: Ports, home: Path) -> dict[str, dict[str, str]]:
-    """Returns the settings that daemons and clients share, by the name of the file that holds them."""
+    """Return the settings that daemons and clients share, by the name of the file that holds them."""
     namenode = ports["namenode"]
     return {
         "core-site.xml": {

@@ -1,4 +1,4 @@
-"""What a sandbox says when it can't do what was asked."""
+"""The error of a sandbox when it can't do what was asked."""
 
 from __future__ import annotations
 

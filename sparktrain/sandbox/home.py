@@ -82,7 +82,7 @@ class Home:
         return own / "sandbox"
 
     def make(self) -> None:
-        """Makes what isn't there yet.
+        """Make what isn't there yet.
 
         Raises:
             SandboxError: Hadoop can't keep data at such a path.
@@ -99,33 +99,33 @@ class Home:
         self.gpu_script.chmod(0o755)
 
     def clear_scratch(self) -> None:
-        """Removes what daemons that were killed left; only while none runs."""
+        """Remove what daemons that were killed left; only while none runs."""
         shutil.rmtree(self.scratch)
         self.scratch.mkdir()
 
     def ports(self) -> dict[str, dict[str, int]]:
-        """Returns the ports of the latest start; {} where there was none."""
+        """Return the ports of the latest start; {} where there was none."""
         file = self.folder / "ports.json"
         return json.loads(file.read_text()) if file.exists() else {}
 
     def keep_ports(self, ports: Mapping[str, Mapping[str, int]]) -> None:
-        """Writes the ports down for this start and the next one."""
+        """Write the ports down for this start and the next one."""
         (self.folder / "ports.json").write_text(json.dumps(ports, indent=1))
 
     def managers(self) -> list[str]:
-        """Returns which of Spark's cluster managers the latest plan has."""
+        """Return which of Spark's cluster managers the latest plan has."""
         file = self.folder / "managers.json"
         return json.loads(file.read_text()) if file.exists() else []
 
     def keep_plan(self, plan: Mapping[str, Any], managers: Sequence[str]) -> None:
-        """Writes down what the supervisor is to run."""
+        """Write down what the supervisor is to run."""
         (self.folder / "managers.json").write_text(json.dumps(list(managers)))
         scratch = self.folder / "plan.json.new"
         scratch.write_text(json.dumps(plan, indent=1))
         os.replace(scratch, self.folder / "plan.json")
 
     def write_sites(self, sites: Mapping[str, Mapping[str, str]]) -> None:
-        """Writes Hadoop's configuration files, and removes those that are not among them."""
+        """Write Hadoop's configuration files, and remove those that are not among them."""
         for other in self.conf.glob("*.xml"):
             if other.name not in sites:
                 other.unlink()
@@ -139,7 +139,7 @@ class Home:
             ElementTree.ElementTree(root).write(self.conf / name, encoding="utf-8", xml_declaration=True)
 
     def state(self) -> dict | None:
-        """Returns what the running supervisor says of itself and of its processes; None if none runs."""
+        """Return what the running supervisor says of itself and of its processes; None if none runs."""
         lock = self.folder / "supervisor.lock"
         if not lock.exists():
             return None
@@ -155,12 +155,12 @@ class Home:
             return None
 
     def log(self, name: str) -> str:
-        """Returns what a process has written since it was started."""
+        """Return what a process has written since it was started."""
         log = self.logs / f"{name}.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
     def log_tail(self, name: str, lines: int = 25) -> str:
-        """Returns the last lines of a process's log, indented, under the log's path."""
+        """Return the last lines of a process's log, indented, under the log's path."""
         content = self.log(name).splitlines()
         return "\n".join([f"The last lines of {self.logs / name}.log:", *(f"    {line}" for line in content[-lines:])])
 

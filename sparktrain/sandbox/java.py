@@ -67,7 +67,7 @@ def has_kerberos(java: Path) -> bool:
 
 
 def spark_jars() -> Path:
-    """Returns the folder of pyspark's jars, without importing pyspark."""
+    """Return the folder of pyspark's jars, without importing pyspark."""
     spec = importlib.util.find_spec("pyspark")
     for location in (spec.submodule_search_locations or []) if spec else []:
         if (jars := Path(location) / "jars").is_dir():
@@ -76,7 +76,7 @@ def spark_jars() -> Path:
 
 
 def class_path(java: Path, tell: Callable[[str], None], with_yarn: bool = False) -> list[str]:
-    """Returns the class path of Hadoop's and Spark's daemons, of the Hadoop version that pyspark was built with.
+    """Return the class path of Hadoop's and Spark's daemons, of the Hadoop version that pyspark was built with.
 
     Args:
         java: the Java that runs Ivy where something has to be fetched.
@@ -92,7 +92,7 @@ def class_path(java: Path, tell: Callable[[str], None], with_yarn: bool = False)
 
 
 def _hadoop_client() -> Path:
-    """Returns the jar with Hadoop's public classes, which comes with pyspark."""
+    """Return the jar with Hadoop's public classes, which comes with pyspark."""
     jars = spark_jars()
     client = next(iter(sorted(jars.glob("hadoop-client-api-*.jar"))), None)
     if client is None:
@@ -101,7 +101,7 @@ def _hadoop_client() -> Path:
 
 
 def hadoop_version() -> str:
-    """Returns the version of Hadoop that pyspark was built with."""
+    """Return the version of Hadoop that pyspark was built with."""
     return _hadoop_client().stem.removeprefix("hadoop-client-api-")
 
 
@@ -136,7 +136,7 @@ def compile_own(java: Path, classes: Path) -> None:
 
 
 def _unpacked(jar: Path, tell: Callable[[str], None]) -> Path:
-    """Returns a folder with the jar's classes, not compressed, in classes.jar, and its web pages in pages/.
+    """Return a folder with the jar's classes, not compressed, in classes.jar, and its web pages in pages/.
 
     Each start of a NameNode reads the whole jar twice in search of its REST resources, and unpacks the web pages:
     this takes half of that start's processor time away.
@@ -160,7 +160,7 @@ def _unpacked(jar: Path, tell: Callable[[str], None]) -> Path:
 
 
 def fetch(java: Path, group: str, module: str, version: str, tell: Callable[[str], None]) -> Path:
-    """Returns the path of a module's jar, fetched by Spark's Ivy when it is not in the user's cache.
+    """Return the path of a module's jar, fetched by Spark's Ivy when it is not in the user's cache.
 
     Several processes may ask at once: one fetches, the others wait. Ivy checks the jar's checksum.
 
@@ -171,7 +171,7 @@ def fetch(java: Path, group: str, module: str, version: str, tell: Callable[[str
 
 
 def fetch_with_needed(java: Path, group: str, module: str, version: str, tell: Callable[[str], None]) -> Path:
-    """Returns a folder with a module's jar and those that it needs, as `fetch` does."""
+    """Return a folder with a module's jar and those that it needs, as `fetch` does."""
     return _fetch(java, group, module, version, tell, _cache() / f"{module}-{version}")
 
 
@@ -201,7 +201,7 @@ def _locked(cache: Path) -> Iterator[None]:
 
 
 def _run_ivy(java: Path, group: str, module: str, version: str, scratch: Path, place: Path, options: Sequence[str]) -> Path:
-    """Lets Ivy put the module's jar, and what else the options let it, into a scratch folder; returns where the jar is."""
+    """Let Ivy put the module's jar, and what else the options let it, into a scratch folder; return where the jar is."""
     jar = scratch / "jars" / f"{module}-{version}.jar"
     command = [
         str(java),

@@ -28,7 +28,7 @@ VIRTUAL_RATIO = 20
 
 
 def yarn(java_home: Path) -> tuple[Daemon, ...]:
-    """Returns a ResourceManager and its NodeManager, which holds containers to the memory that they asked for."""
+    """Return a ResourceManager and its NodeManager, which holds containers to the memory that they asked for."""
     manager = Daemon(
         name="resourcemanager",
         main="org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
@@ -67,7 +67,7 @@ def yarn(java_home: Path) -> tuple[Daemon, ...]:
 
 
 def disk_limit(total: int, free: int) -> float:
-    """Returns how full a disk may be before YARN gives it up, in percent: YARN's own 90, and more where it is nearly that.
+    """Return how full a disk may be before YARN gives it up, in percent: YARN's own 90, and more where it is nearly that.
 
     A laptop's nearly full disk is no reason to refuse all work, as it would be on a node: half of what is free may be used.
     """
@@ -75,7 +75,7 @@ def disk_limit(total: int, free: int) -> float:
 
 
 def yarn_sites(ports: Ports, folder: Path) -> dict[str, dict[str, str]]:
-    """Returns YARN's settings that its daemons and clients share, by the name of the file that holds them.
+    """Return YARN's settings that its daemons and clients share, by the name of the file that holds them.
 
     Args:
         folder: of the sandbox, on the disk that its node uses.
@@ -111,7 +111,7 @@ def yarn_sites(ports: Ports, folder: Path) -> dict[str, dict[str, str]]:
 
 
 def standalone(spark_home: Path, discovery_script: Path, conf: Path) -> tuple[Daemon, ...]:
-    """Returns Spark's own master and its workers, each with the GPUs that a discovery script names."""
+    """Return Spark's own master and its workers, each with the GPUs that a discovery script names."""
     core = next(spark_home.glob("jars/spark-core_*.jar")).name
     shared: Mapping[str, str] = {
         "SPARK_HOME": str(spark_home),

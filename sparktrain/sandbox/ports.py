@@ -14,7 +14,7 @@ FIRST, LAST = 20000, 30000
 
 
 def choose(wanted: Mapping[str, Iterable[str]], kept: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-    """Returns a free port of the loopback interface for each daemon and role.
+    """Return a free port of the loopback interface for each daemon and role.
 
     Args:
         wanted: the roles of each daemon's ports.
@@ -28,7 +28,7 @@ def choose(wanted: Mapping[str, Iterable[str]], kept: Mapping[str, Mapping[str, 
 
 
 def _take(held: ExitStack, first: int | None) -> int:
-    """Returns a free port and holds it until all have been chosen, so that none is chosen twice."""
+    """Return a free port and hold it until all have been chosen, so that none is chosen twice."""
     draw = random.SystemRandom()
     candidates = [] if first is None else [first]
     for port in candidates + [draw.randint(FIRST, LAST) for _ in range(200)]:

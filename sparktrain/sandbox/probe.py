@@ -1,4 +1,4 @@
-"""Whether the daemons serve, asked of themselves over HTTP. Each answer is None for yes, else what is lacking."""
+"""Ask the daemons over HTTP whether they serve. Each function returns None for yes, else what is lacking."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECONDS = 10
 
 
 def namenode(web: str, datanodes: int) -> str | None:
-    """A NameNode serves when it is out of safe mode and all its DataNodes are live."""
+    """Ask a NameNode, which serves when it is out of safe mode and all its DataNodes are live."""
     try:
         info = _bean(web, "Hadoop:service=NameNode,name=NameNodeInfo")
         state = _bean(web, "Hadoop:service=NameNode,name=FSNamesystemState")
@@ -31,7 +31,7 @@ def namenode(web: str, datanodes: int) -> str | None:
 
 
 def datanode(web: str) -> str | None:
-    """A DataNode serves when the NameNode has taken it in."""
+    """Ask about a DataNode, which serves when it is registered with the NameNode."""
     try:
         info = _bean(web, "Hadoop:service=DataNode,name=DataNodeInfo")
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -43,7 +43,7 @@ def datanode(web: str) -> str | None:
 
 
 def resourcemanager(web: str, nodes: int) -> str | None:
-    """A ResourceManager serves when all its NodeManagers are active."""
+    """Ask a ResourceManager, which serves when all its NodeManagers are active."""
     try:
         active = json.loads(_ask("GET", f"{web}/ws/v1/cluster/metrics"))["clusterMetrics"]["activeNodes"]
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
@@ -52,7 +52,7 @@ def resourcemanager(web: str, nodes: int) -> str | None:
 
 
 def nodemanager(web: str) -> str | None:
-    """A NodeManager serves when it finds itself healthy."""
+    """Ask a NodeManager, which serves when it reports that it is healthy."""
     try:
         info = json.loads(_ask("GET", f"{web}/ws/v1/node/info"))["nodeInfo"]
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
@@ -61,7 +61,7 @@ def nodemanager(web: str) -> str | None:
 
 
 def spark_master(web: str, workers: int) -> str | None:
-    """Spark's master serves when it is active and all its workers have come to it."""
+    """Ask Spark's master, which serves when it is active and all its workers are registered."""
     try:
         said = json.loads(_ask("GET", f"{web}/json/"))
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -72,7 +72,7 @@ def spark_master(web: str, workers: int) -> str | None:
 
 
 def spark_worker(web: str) -> str | None:
-    """Spark's worker serves when the master has taken it in."""
+    """Ask about a worker of Spark, which serves when it is registered with the master."""
     try:
         said = json.loads(_ask("GET", f"{web}/json/"))
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -81,7 +81,7 @@ def spark_worker(web: str) -> str | None:
 
 
 def webhdfs(web: str, user: str) -> str | None:
-    """WebHDFS serves when a file can be written, read and removed through it."""
+    """Try WebHDFS, which serves when a file can be written, read and removed through it."""
     file = f"{web}/webhdfs/v1/tmp/.sandbox-{secrets.token_hex(4)}"
     query = urllib.parse.urlencode({"user.name": user})
     content = b"ready"
@@ -97,13 +97,13 @@ def webhdfs(web: str, user: str) -> str | None:
 
 
 def _bean(web: str, name: str) -> dict | None:
-    """Returns a JMX bean's attributes, or None while it is not there; some come later than the bean."""
+    """Return a JMX bean's attributes, or None while it is not there; some come later than the bean."""
     beans = json.loads(_ask("GET", f"{web}/jmx?qry={urllib.parse.quote(name)}"))["beans"]
     return beans[0] if beans else None
 
 
 def _ask(method: str, url: str, data: bytes | None = None) -> bytes:
-    """Makes one request, follows a redirect, and returns the answer's body."""
+    """Make one request, follow a redirect, and return the answer's body."""
     try:
         with _OPENER.open(urllib.request.Request(url, data=data, method=method), timeout=SECONDS) as answer:
             return answer.read()

@@ -99,7 +99,7 @@ class Sandbox:
         return self.home.conf
 
     def start(self, *managers: str) -> Sandbox:
-        """Starts what isn't running and returns when all of it serves; does nothing to what runs.
+        """Start what isn't running and return when all of it serves; do nothing to what runs.
 
         Args:
             managers: what is to run beside HDFS and what runs already: "yarn", "standalone".
@@ -126,7 +126,7 @@ class Sandbox:
         return self
 
     def stop(self, *managers: str) -> None:
-        """Ends all processes, or those of the managers named, and returns when they are gone; the data stays.
+        """End all processes, or those of the managers named, and return when they are gone; the data stays.
 
         Nothing happens if none runs.
         """
@@ -151,11 +151,11 @@ class Sandbox:
             self._supervisor = None
 
     def status(self) -> list[Status]:
-        """Returns each process with its web address and whether it serves; with no process id where it doesn't run."""
+        """Return each process with its web address and whether it serves; with no process id where it doesn't run."""
         return list(self._statuses(self.home.state()))
 
     def kill(self, name: str) -> None:
-        """Kills one process, as a crash would, and returns when it is gone; `start` starts it again.
+        """Kill one process, as a crash would, and return when it is gone; `start` starts it again.
 
         Args:
             name: a name that `status` gives, such as datanode-1.
@@ -176,7 +176,7 @@ class Sandbox:
 
     @contextmanager
     def _starting(self) -> Iterator[None]:
-        """Lets one process at a time start the sandbox of this home; others then find it running."""
+        """Let one process at a time start the sandbox of this home; others then find it running."""
         with open(self.home.folder / "start.lock", "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
@@ -198,7 +198,7 @@ class Sandbox:
                 raise
 
     def _follow_plan(self, state: dict) -> None:
-        """Lets the supervisor start what has ended or is new in the plan, and end what isn't in it."""
+        """Let the supervisor start what has ended or is new in the plan, and end what isn't in it."""
         _signal(state["supervisor"], signal.SIGHUP)
         self._wait_for(
             lambda: (self.home.state() or state)["starts"] > state["starts"],
@@ -216,7 +216,7 @@ class Sandbox:
         return made
 
     def _write_plan(self, managers: Sequence[str], running: Sequence[str] = ()) -> None:
-        """Chooses ports, writes Hadoop's configuration, and writes down for the supervisor what it is to run.
+        """Choose ports, write Hadoop's configuration, and write down for the supervisor what it is to run.
 
         Args:
             managers: what is to run beside HDFS.
@@ -304,7 +304,7 @@ class Sandbox:
             time.sleep(LOOK_SECONDS)
 
     def _statuses(self, state: dict | None) -> Iterator[Status]:
-        """Asks one daemon after the other, as far as the caller wants to know."""
+        """Ask one daemon after the other, as far as the caller wants to know."""
         kept = self.home.ports()
         for daemon in self._daemons(self.home.managers()):
             if daemon.name in kept:

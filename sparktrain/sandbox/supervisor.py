@@ -40,7 +40,7 @@ class Process:
         self.status: int | None = None
 
     def start(self) -> None:
-        """Starts it unless it is running."""
+        """Start it unless it is running."""
         if self.running is not None:
             return
         prepare = self.plan["prepare"]
@@ -50,7 +50,7 @@ class Process:
         self._spawn(prepare["command"] if self.preparing else self.plan["command"])
 
     def look(self) -> bool:
-        """Notices an end; returns whether anything changed."""
+        """Notice an end; return whether anything changed."""
         if self.running is None or self.running.poll() is None:
             return False
         self.status, self.running = self.running.returncode, None
@@ -97,7 +97,7 @@ def _write_state(home: Path, starts: int, processes: list[Process]) -> None:
 
 
 def _hold_lock(home: Path) -> int:
-    """Takes the home's lock; those who only look at it hold it for a moment, a running supervisor for long."""
+    """Take the home's lock; those who only look at it hold it for a moment, a running supervisor for long."""
     lock = os.open(home / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o644)
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
@@ -111,7 +111,7 @@ def _hold_lock(home: Path) -> int:
 
 
 def _follow(plan: dict, processes: list[Process]) -> list[Process]:
-    """Lets run what the plan has, and nothing else; what runs goes on as it was started."""
+    """Let run what the plan has, and nothing else; what runs goes on as it was started."""
     _stop([process for process in processes if process.name not in plan])
     known = {process.name: process for process in processes}
     followed = []
@@ -124,7 +124,7 @@ def _follow(plan: dict, processes: list[Process]) -> list[Process]:
 
 
 def _stop(processes: list[Process]) -> None:
-    """Asks all to end, and kills those that don't within a time."""
+    """Ask all to end, and kill those that don't within a time."""
     for process in processes:
         if process.running:
             process.running.terminate()
@@ -139,7 +139,7 @@ def _stop(processes: list[Process]) -> None:
 
 
 def main(home: Path, owner: int | None) -> None:
-    """Runs the home's plan until SIGTERM, or until the owner is gone."""
+    """Run the home's plan until SIGTERM, or until the owner is gone."""
     if owner is None and os.fork():
         os._exit(0)
     lock = _hold_lock(home)

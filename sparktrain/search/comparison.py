@@ -1,4 +1,4 @@
-"""The same job by several engines, numbers of workers, and ways to divide the work; measured beside each other."""
+"""Train the same job with several engines, numbers of workers and ways to divide the work, and compare the results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sparktrain.usercode.lookup import resolve, search_folders
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to train."""
+    """One way to train: an engine, a number of workers, and how the work is divided and averaged."""
 
     engine: str
     workers: int
@@ -39,14 +39,14 @@ class Variant:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a variant.
+    """The measurements of a variant that was trained to its end.
 
     Attributes:
-        seconds: of training, from the first step to the last epoch's end.
+        seconds: duration of training, from the first step to the last epoch's end.
         rows_per_second: over all workers.
-        rows_per_epoch: that all workers train on in an epoch of theirs.
-        epoch_seconds: of each epoch.
-        history: metric by epoch.
+        rows_per_epoch: the rows that all workers together train on in an epoch.
+        epoch_seconds: duration of each epoch.
+        history: the values of each metric, by epoch.
     """
 
     variant: Variant
@@ -57,7 +57,7 @@ class Outcome:
     history: dict[str, list[float]]
 
     def moments(self) -> Iterator[tuple[int, float, int]]:
-        """Of each epoch's end: its number from 1, seconds since training began, rows seen by all workers."""
+        """Yield for each epoch's end: its number from 1, seconds since training began, rows seen by all workers."""
         seconds = 0.0
         for epoch, took in enumerate(self.epoch_seconds, start=1):
             seconds += took
@@ -67,7 +67,7 @@ class Outcome:
 def variants(
     engines: Sequence[str], workers: Sequence[int], splits: Sequence[str], averages: Sequence[str | int]
 ) -> list[Variant]:
-    """Every way to train that makes a difference, one worker alone first: it has nothing to divide or to average."""
+    """Return all distinct ways to train, one worker alone first, for which `split` and `average` make no difference."""
     found = [Variant("single", 1)]
     found += [Variant(engine, 1) for engine in engines if ENGINES[engine].one_worker and engine != "single"]
     many = [engine for engine in engines if not ENGINES[engine].one_worker]
@@ -80,8 +80,8 @@ class Failure:
     """A variant that was not trained to its end.
 
     Attributes:
-        reason: why.
-        details: what more there is to show of it.
+        reason: why it failed.
+        details: the text of the error, to be shown below the reason.
     """
 
     variant: Variant
@@ -92,16 +92,16 @@ class Failure:
 def compare(
     spark: SparkSession, job: Job, ways: Sequence[Variant], config_file: str, tell: Callable[[str], None]
 ) -> Iterator[Outcome | Failure]:
-    """Train a job in every way, one after the other, on the same prepared rows and with the same seed.
+    """Train a job in each of several ways, one after the other, on the same prepared rows and with the same seed.
 
     Args:
-        job: what all of them have in common; nothing is kept of the models.
-        ways: of `variants`.
-        config_file: beside which `module:function` is looked up, too.
-        tell: told which one begins.
+        job: what all ways have in common; the models are deleted.
+        ways: the ways to train, from `variants`.
+        config_file: the job's file; `module:function` is looked up in its folder, too.
+        tell: is called with a line of text as each way begins.
 
     Yields:
-        What came of each way, as soon as it is there: one that fails takes nothing from the others.
+        The outcome of each way, as soon as it is known; if one fails, its Failure, and the next way follows.
     """
     folders = search_folders(config_file)
     preprocess = resolve(job.data.preprocess, folders) if job.data.preprocess is not None else None
@@ -128,7 +128,7 @@ def compare(
 
 
 def metric_of(outcome: Outcome, asked: str) -> str:
-    """The metric to compare by: the one that was asked for, if the model has it, else its first beside the loss, else the loss."""
+    """Return the metric to compare by: `asked` if the model has it, else the first one other than the loss, else "loss"."""
     names = [name for name in outcome.history if not name.startswith("val_") and name != "loss"]
     return asked if asked in names else next(iter(names), "loss")
 
@@ -143,11 +143,11 @@ def _train(spark: SparkSession, job: Job, prepared: Any, folders: Sequence[str],
 
 
 def markdown(outcomes: Sequence[Outcome], metric: str, failures: Sequence[Failure] = ()) -> str:
-    """The table: seconds, speed-up over the first outcome, rows/s; loss and metric at the end and at the same moment.
+    """Return a Markdown table: seconds, speed-up over the first outcome, rows/s, loss and metric (at the end, at one moment).
 
     Args:
-        metric: the name of a metric of the history; its validation is shown where there is one.
-        failures: told below it.
+        metric: the name of a metric in the history; the value on the validation rows is shown if there is one.
+        failures: listed below the table.
     """
     told = "".join(f"\n- {failure.variant.name}: failed. {failure.reason}" for failure in failures) + "\n" * bool(failures)
     if not outcomes:
@@ -190,13 +190,13 @@ def markdown(outcomes: Sequence[Outcome], metric: str, failures: Sequence[Failur
 
 
 def _at(outcome: Outcome, metric: str, reached: Callable[[int, float, int], bool]) -> str:
-    """A metric at the last epoch's end that lies within a bound."""
+    """Return a metric at the last epoch's end that lies within a bound."""
     epochs = [epoch for epoch, seconds, rows in outcome.moments() if reached(epoch, seconds, rows)]
     return figure(outcome.history[metric][epochs[-1] - 1]) if epochs else "-"
 
 
 def table_csv(outcomes: Sequence[Outcome]) -> str:
-    """A line for every epoch of every outcome: when it ended, how many rows all workers had seen, its metrics."""
+    """Return a CSV with a line for each epoch of each outcome: when it ended, rows seen by all workers, metrics."""
     metrics = sorted({name for outcome in outcomes for name in outcome.history})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -210,7 +210,7 @@ def table_csv(outcomes: Sequence[Outcome]) -> str:
 
 
 def picture(outcomes: Sequence[Outcome], metric: str, title: str) -> bytes:
-    """A PNG: loss and metric by seconds of training and by rows seen."""
+    """Return a PNG that plots loss and metric by seconds of training and by rows seen."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The child's side of a run: the user's model, this worker's batches, and what makes many workers one fit."""
+"""Trains in the child process: the user's model on this worker's batches, together with the other workers."""
 
 from __future__ import annotations
 

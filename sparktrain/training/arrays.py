@@ -1,4 +1,4 @@
-"""Arrays of dtypes that NumPy's files don't know, as ones that they do."""
+"""Converts arrays with dtypes that NumPy's files don't support, such as bfloat16, for storage and back."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import tensorflow as tf
 
 
 def stored(value: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
-    """A copy for a file: bfloat16, and what else NumPy has no letter for, as the bits that it has.
+    """Return a copy of an array for a file, with bfloat16 and other dtypes that NumPy doesn't have as unsigned integers.
 
     Args:
         value: any array.
-        into: an earlier copy that nobody needs any more; it is used where it has the shape and the dtype.
+        into: an earlier copy that is no longer needed, whose memory is reused if it has the same shape and dtype.
     """
     value = np.asarray(value)
     value = value.view(f"u{value.dtype.itemsize}") if _is_foreign(value.dtype) else value
@@ -22,12 +22,12 @@ def stored(value: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
 
 
 def revived(value: np.ndarray, name: str) -> np.ndarray:
-    """The array of which `stored` made this one for a file; `name` is its dtype's."""
+    """Return the array that `stored` has converted; `name` is its dtype's name."""
     return value if value.dtype.name == name else value.view(tf.as_dtype(name).as_numpy_dtype)
 
 
 def restore(variable: tf.Variable, value: np.ndarray) -> None:
-    """Give a variable, of TensorFlow or Keras, the value that `stored` made for a file."""
+    """Assign a value that `stored` has converted to a variable of TensorFlow or Keras."""
     kind = variable.numpy().dtype
     variable.assign(value.view(kind) if _is_foreign(kind) else value)
 

@@ -1,11 +1,11 @@
-"""Gradient averaging by rows: what makes the steps of many workers the steps of one.
+"""Averages gradients by rows, so that a step of many workers equals a step of one worker with all rows.
 
-A worker's gradient is the mean over its own rows of the step. Worker i with n_i rows and gradient g_i takes part with
-n_i * g_i, and all of them apply (sum of n_i g_i) / (sum of n_i), the mean over every row of the step. That is exact for
-losses that are means over rows; gradients are averaged before the optimizer clips or accumulates them.
+A worker's gradient is the mean over its own rows of the step. Worker i with n_i rows and gradient g_i contributes n_i * g_i,
+and all workers apply (sum of n_i g_i) / (sum of n_i), the mean over all rows of the step. That is exact for losses that are
+means over rows; gradients are averaged before the optimizer clips or accumulates them.
 
-The user's optimizer and model stay what they are: the averaging hangs on the two instances while an `Averaging` is entered,
-so custom training steps, several steps an execution and gradient accumulation all pass through it.
+The user's optimizer and model are not replaced: methods of the two instances are overridden while an `Averaging` is entered,
+so that it also works with custom training steps, several steps an execution, and gradient accumulation.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from sparktrain.training.warmup import Warmup
 SEED = "seed_generator_state"  # Keras's name for the state of a layer's random numbers
 _ACCUMULATING = (
     "the optimizer has gradient_accumulation_steps, with which Keras can't train over several devices of a worker: leave "
-    "it out and take a larger batch_size (each device has its share of it), or give each worker one device"
+    "it out and use a larger batch_size (each device has its share of it), or give each worker one device"
 )
 
 
 class Averaging:
-    """Lets every optimizer of a model apply the gradient of all workers' rows, while it is entered.
+    """A context manager in which every optimizer of a model applies the gradient of all workers' rows.
 
-    It may be entered again and again, and then goes on with the training and test functions that were traced in it before;
-    those that the model traces outside of it are never used inside, nor the other way round.
+    It may be entered repeatedly, and reuses the training and test functions that were traced in it before; functions traced
+    outside are never used inside, and vice versa.
 
     Args:
         model: compiled and built, with the state that a first step creates (see `create_state`).
-        collective: the workers; with one of them the model is left alone.
-        every_step: whether gradients are averaged; else each step is the worker's own.
-        empty_steps: whether some step may give this worker no row. Such a step changes nothing here but by the
-            others' gradients, and what every step changes whatever its rows: metrics and statistics stay as they were.
+        collective: the workers; with one worker the model is left unchanged.
+        every_step: whether gradients are averaged; else each worker makes its own steps.
+        empty_steps: whether some step may give this worker no rows. Such a step applies only the other workers' gradients and
+            changes that don't depend on rows: metrics and statistics stay unchanged.
         empty_validation: whether this worker may evaluate a batch without rows.
-        warmup: of the learning rate, or None.
-        note: called with a sentence on what is done otherwise than users may expect.
+        warmup: the warm-up of the learning rate, or None.
+        note: called with a sentence if something is done differently than users may expect.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Averaging:
         self._shadows: list[tuple[Any, str, Callable[..., Any]]] = []
         if self._alone:
             return
-        # Of each device by itself
+        # Each device has its own value
         rows = tf.Variable(
             0.0,
             trainable=False,
@@ -92,7 +92,7 @@ class Averaging:
         if every_step or replicas() > 1:
             self._shadows += _hooked_optimizers(model, rows, collective if every_step else None, note)
         if replicas() > 1:
-            # It takes a batch of its own, of equal parts; `create_state` has done what it is for
+            # It needs a batch of equal parts; `create_state` has already built the model
             self._shadows.append((model, "_maybe_symbolic_build", lambda **batch: None))
         self._shadows.append((model, "train_step", train_step))
         if empty_validation:
@@ -127,9 +127,9 @@ class Averaging:
 
 
 def trained_variables(model: keras.Model) -> list[keras.Variable]:
-    """What a local step moves: the trainable weights and the optimizers' floating-point state."""
+    """Return the variables that a local step changes: trainable weights and the optimizers' floating-point state."""
     optimizers = optimizers_of(model)
-    # The same on all workers, a rate would only lose bits as a mean.
+    # Learning rates are the same on all workers, and averaging them would only lose precision.
     rates = {id(optimizer.learning_rate) for optimizer in optimizers}
     found = [*model.trainable_variables, *optimizer_variables(model)]
     floats = {id(v): v for v in found if keras.backend.is_float_dtype(v.dtype)}
@@ -137,11 +137,11 @@ def trained_variables(model: keras.Model) -> list[keras.Variable]:
 
 
 def create_state(model: keras.Model, batch_spec: Any) -> None:
-    """Trace a training step, so that metrics and optimizer variables exist before the first one runs.
+    """Trace a training step, so that metrics and optimizer variables exist before the first step runs.
 
     Args:
-        model: compiled and built; nothing of it changes but that its state exists.
-        batch_spec: the structure of tf.TensorSpec of a batch.
+        model: compiled and built; its values don't change.
+        batch_spec: a batch as a structure of tf.TensorSpec.
     """
     if replicas() > 1:
         model._symbolic_build(data_batch=batch_spec)  # as Keras does itself under a strategy
@@ -150,7 +150,7 @@ def create_state(model: keras.Model, batch_spec: Any) -> None:
 
 
 def rows_of(data: Any) -> tf.Tensor:
-    """How many rows a batch has: int32, in the graph."""
+    """Return how many rows a batch has, as an int32 tensor."""
     first = next(leaf for leaf in keras.tree.flatten(data) if leaf is not None)
     if isinstance(first, tf.SparseTensor):
         return tf.cast(first.dense_shape[0], tf.int32)
@@ -165,11 +165,11 @@ def _unless_empty(
     variables: Callable[[], list[keras.Variable]],
     with_others: bool,
 ) -> Any:
-    """Run a step, and where the batch has no row keep the variables as they were before it.
+    """Run a step, and restore variables to their values before it if the batch has no rows.
 
-    Means over no rows are not numbers; they must not reach what is kept. What doesn't depend on the rows changes as it does
-    on the other workers, where the step is made `with_others`. Metrics are each device's own, and what is trained
-    has the rows of all of them; the rest, such as statistics, stays where any of them has no row.
+    Means over no rows are NaN, which must not get into the variables. If the step is made `with_others`, variables that don't
+    depend on the rows change as on the other workers. Each device has its own metrics, and trained variables use the rows of
+    all devices; other variables, such as statistics, are restored if any device has no rows.
     """
     kept = variables()
     before = [tf.identity(variable.value) for variable in kept]
@@ -190,7 +190,7 @@ def _unless_empty(
 
 
 def _of_rows(told: Any, count: tf.Tensor) -> Any:
-    """What a step tells, as the mean over the devices that have rows; what isn't one number stays as it is."""
+    """Return a result of a step as the mean over the devices with rows; a result that isn't a single number is unchanged."""
     value = tf.convert_to_tensor(told)
     if value.shape.rank != 0 or not value.dtype.is_floating:
         return told
@@ -201,12 +201,12 @@ def _of_rows(told: Any, count: tf.Tensor) -> Any:
 
 
 def kept_of_step(model: keras.Model, every_step: bool) -> list[keras.Variable]:
-    """What a training step without rows leaves as it was: all that it would change by itself."""
+    """Return the variables that a training step without rows must not change: all that it would change by itself."""
     return state_of(model) if every_step else [*state_of(model), *trained_variables(model)]
 
 
 def state_of(model: keras.Model) -> list[keras.Variable]:
-    """What a step changes beside the weights that gradients train: metrics, statistics, seeds."""
+    """Return the variables that a step changes beside trainable weights: metrics, statistics, seeds."""
     metrics = [variable for metric in model.metrics for variable in metric.variables]
     return list({id(variable): variable for variable in [*model.non_trainable_variables, *metrics]}.values())
 
@@ -214,12 +214,12 @@ def state_of(model: keras.Model) -> list[keras.Variable]:
 def _hooked_optimizers(
     model: keras.Model, rows: tf.Variable, collective: Collective | None, note: Callable[[str], None]
 ) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
-    """What is to be put before methods of the model's optimizers: the instance, the method's name, and the function."""
+    """Yield the overrides of methods of the model's optimizers: the instance, the method's name, and the function."""
     applying: Counter[int] = Counter()
     wrappers = wrappers_of(model)
     for optimizer in optimizers_of(model):
         yield optimizer, "apply", _Averaged(optimizer, wrappers[id(optimizer)], applying, rows, collective, note)
-        if hasattr(optimizer, "inner_optimizer"):  # it is the inner one of two (loss scaling) that would sum again
+        if hasattr(optimizer, "inner_optimizer"):  # of a wrapper (loss scaling), only the inner optimizer sums gradients
             continue
         if replicas() > 1 and optimizer.gradient_accumulation_steps:
             raise TrainingError(_ACCUMULATING)
@@ -228,15 +228,15 @@ def _hooked_optimizers(
 
 
 class _Averaged:
-    """An optimizer's `apply`, of the mean of all workers' gradients.
+    """An optimizer's `apply` with the mean of all workers' gradients.
 
     Args:
-        optimizer: whose; not hooked yet.
-        wrappers: ids of the optimizers that hold it.
-        applying: how many calls of each optimizer's `apply`, by its id, are under way.
-        rows: this worker's of the step.
-        collective: the workers; None for this worker's devices alone.
-        note: see `averaging`.
+        optimizer: the optimizer, whose `apply` isn't overridden yet.
+        wrappers: ids of the optimizers that wrap it.
+        applying: how many calls of each optimizer's `apply` are in progress, by its id.
+        rows: this worker's rows of the step.
+        collective: the workers; None to average over this worker's devices alone.
+        note: see `Averaging`.
     """
 
     def __init__(
@@ -253,7 +253,7 @@ class _Averaged:
         self._rows, self._collective, self._note = rows, collective, note
 
     def __call__(self, grads: Sequence[Any], trainable_variables: Any = None) -> Any:
-        if any(self._applying[each] for each in self._wrappers):  # it is handed what is averaged already
+        if any(self._applying[each] for each in self._wrappers):  # the gradients are averaged already
             return self._own_apply(grads, trainable_variables)
         grads = list(grads)
         if replicas() > 1 and any(isinstance(each, tf.IndexedSlices) for each in grads):
@@ -270,7 +270,7 @@ class _Averaged:
 
 @contextmanager
 def shadowed(instance: Any, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Put a function before a method of one instance. Not by setattr: Keras would track it."""
+    """Override a method of one instance within a context. Not with setattr, as Keras would track the function."""
     before = {name: instance.__dict__[name]} if name in instance.__dict__ else {}
     instance.__dict__[name] = function
     try:

@@ -1,4 +1,4 @@
-"""What Keras's writing callbacks leave on a worker's disk: kept with a job's run, and told of in a loop of the user's own."""
+"""Keeps the files that Keras's callbacks write on a worker's disk with the run, or notes them in the user's own loop."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _PATHS = {
 
 
 def keep_files(callbacks: Sequence[keras.callbacks.Callback], output: Folder, here: Path = Path()) -> None:
-    """Upload what callbacks have written to relative paths into the run's folder, under `files/`.
+    """Upload the files that callbacks have written to relative paths to `files/` in the run's folder.
 
     Args:
-        callbacks: of this worker.
+        callbacks: this worker's callbacks.
         output: the run's folder.
-        here: the folder that the paths are of.
+        here: the folder that the paths are relative to.
     """
     for callback in callbacks:
         path = relative_path(callback)
@@ -39,7 +39,7 @@ def keep_files(callbacks: Sequence[keras.callbacks.Callback], output: Folder, he
 
 
 def note_relative_paths(callbacks: Sequence[keras.callbacks.Callback], note: Callable[[str], None]) -> None:
-    """Tell of callbacks that write into the worker's own folder, where that is removed as the run ends."""
+    """Note the callbacks that write to the worker's own folder, which is removed when the run ends."""
     for callback in callbacks:
         path = relative_path(callback)
         if path is not None:
@@ -50,7 +50,7 @@ def note_relative_paths(callbacks: Sequence[keras.callbacks.Callback], note: Cal
 
 
 def relative_path(callback: keras.callbacks.Callback) -> str | None:
-    """Where a callback of Keras writes, if that is relative to the current folder."""
+    """Return the path that a callback of Keras writes to, if it is relative to the current folder; else None."""
     name = next((name for kind, name in _PATHS.items() if isinstance(callback, kind)), None)
     path = None if name is None else os.fspath(getattr(callback, name))
     return None if path is None or "://" in path or os.path.isabs(path) else path

@@ -1,8 +1,8 @@
-"""What callbacks remember, for a checkpoint: early stopping's best and patience, the history, counters of a user's own.
+"""Saves the state of callbacks for a checkpoint: early stopping's best and patience, the history, users' counters.
 
-Numbers are kept, by themselves, in lists and in dicts, and lists of arrays; each worker's are its own. What a callback has not
-changed since training began says how it was made, here and now (a rank, a start time), and is no memory. Nor are strings: some
-name a file of the attempt that is over.
+Saved are numbers, by themselves, in lists and in dicts, and lists of arrays, for each worker separately. Attributes that a
+callback hasn't changed since training began describe this process (a rank, a start time), and aren't saved. Nor are strings:
+some are names of files of the attempt that is over.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Any
 import keras
 import numpy as np
 
-_NOT_THEIRS = ("params", "model", "_model", "validation_data")  # what Keras itself puts into a callback
+_NOT_THEIRS = ("params", "model", "_model", "validation_data")  # attributes that Keras sets on a callback
 
 
 @dataclass
 class Memory:
-    """One callback's.
+    """The saved state of a callback.
 
     Attributes:
         kind: the name of its class.
-        plain: attribute to numbers.
-        arrays: attribute to the digests of its arrays, in their order.
+        plain: numbers, or lists and dicts of them, by attribute.
+        arrays: the digests of lists of arrays, by attribute.
     """
 
     kind: str
@@ -35,10 +35,10 @@ class Memory:
 
 
 class CallbackMemories:
-    """Takes down what the callbacks of one worker have changed since it was made.
+    """Records which attributes a worker's callbacks have changed since this was created.
 
     Args:
-        callbacks: training begins, and they were told.
+        callbacks: this worker's callbacks, after their on_train_begin.
     """
 
     def __init__(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
@@ -46,7 +46,7 @@ class CallbackMemories:
         self._at_first = [_prints(_memory(callback, {})) for callback in callbacks]
 
     def taken(self) -> tuple[list[Memory], dict[str, np.ndarray]]:
-        """Each callback's memory, and the arrays that they name, by their digests."""
+        """Return the state of each callback, and the arrays that it refers to, by their digests."""
         arrays: dict[str, np.ndarray] = {}
         memories = []
         for callback, at_first in zip(self._callbacks, self._at_first, strict=True):
@@ -63,27 +63,29 @@ class CallbackMemories:
 
 
 def named(memories: Sequence[Memory]) -> set[str]:
-    """The digests of the arrays that memories name."""
+    """Return the digests of the arrays that states refer to."""
     return {digest for memory in memories for digests in memory.arrays.values() for digest in digests}
 
 
 def to_json(memories: Mapping[int, Sequence[Memory]]) -> dict[str, Any]:
+    """Return the callbacks' states of each part as values for JSON."""
     return {str(part): [asdict(memory) for memory in each] for part, each in memories.items()}
 
 
 def from_json(memories: Mapping[str, Any]) -> dict[int, list[Memory]]:
+    """Return the callbacks' states of each part from the result of `to_json`."""
     return {int(part): [Memory(**memory) for memory in each] for part, each in memories.items()}
 
 
 def remind(
     callbacks: Sequence[keras.callbacks.Callback], sources: Sequence[Sequence[Memory]], arrays: Mapping[str, np.ndarray]
 ) -> None:
-    """Give callbacks back what they remembered: those of one class in their order.
+    """Restore the state of callbacks; those of the same class are matched in their order.
 
     Args:
-        callbacks: of this worker.
-        sources: the memories of a worker's callbacks; a further one is for callbacks that the ones before it don't know.
-        arrays: by their digests.
+        callbacks: this worker's callbacks.
+        sources: the states of a worker's callbacks; further ones for callbacks that the ones before don't have.
+        arrays: the arrays by their digests.
     """
     known = [dict(_numbered([memory.kind for memory in source], source)) for source in sources]
     for key, callback in _numbered([type(callback).__name__ for callback in callbacks], callbacks):
@@ -97,12 +99,12 @@ def remind(
 
 
 def common(memories: Mapping[int, Sequence[Memory]]) -> list[Memory]:
-    """What the callbacks of all workers remembered alike, for workers that are none of them."""
+    """Return the state that the callbacks of all workers have in common, for new workers."""
     numbered = [dict(_numbered([memory.kind for memory in each], each)) for each in memories.values()]
     alike = []
     for key, first in numbered[0].items():
         others = [each.get(key) for each in numbered]
-        if None in others:  # it runs on some workers alone
+        if None in others:  # a callback that only some workers have
             continue
         alike.append(
             Memory(
@@ -131,7 +133,7 @@ def _numbered(kinds: Sequence[str], values: Sequence[Any]) -> Iterator[tuple[tup
 
 
 def _memory(callback: keras.callbacks.Callback, arrays: dict[str, np.ndarray]) -> Memory:
-    """All that could be memory; the arrays go into `arrays`."""
+    """Return all attributes of a callback that can be saved; its arrays are added to `arrays`."""
     memory = Memory(type(callback).__name__)
     for name, value in vars(callback).items():
         if name in _NOT_THEIRS:

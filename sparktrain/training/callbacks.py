@@ -1,4 +1,4 @@
-"""Callbacks in a fit of many workers: everyone sees the metrics of all rows, and everyone stops together."""
+"""Runs callbacks in a fit of many workers: all see the metrics over all rows, and all workers stop together."""
 
 from __future__ import annotations
 
@@ -36,24 +36,23 @@ _BATCH_HOOKS = {
 
 
 class WorkerCallbacks(keras.callbacks.CallbackList):
-    """Keras's list of callbacks, with the workers' agreement before and after what it lists.
+    """Keras's list of callbacks, with communication between the workers before and after the callbacks run.
 
-    Before any callback sees an epoch's logs they are those of all workers' rows; after all of them have, a stop that
-    any worker's callback asked for is everyone's. A stop in the middle of an epoch waits for the epoch's end, as the
-    other workers' next step waits for this one. Batches call only the callbacks that listen to batches: Keras would
-    read every step's logs for nobody.
+    Callbacks see an epoch's logs over all workers' rows; after they have run, a stop that any worker's callback asked for
+    applies to all. A stop within an epoch takes effect at its end, as the other workers' next step waits for this one.
+    At batches only callbacks with batch hooks are called: Keras would read the logs of every step for none.
 
     Args:
-        callbacks: what the list holds.
-        model: the one being trained.
+        callbacks: the callbacks.
+        model: the model being trained.
         collective: the workers.
-        feeding: this worker's batches, told which epoch begins.
-        report: takes progress (a few times a second at most) and epochs' ends.
-        epochs: how many there are to be.
-        local_steps: averages the workers' weights; None where every step averages gradients.
-        checkpoints: keeps the state after each epoch, and within them; None: nobody does.
-        resumed: what an earlier attempt has done; None where this is the first.
-        time_limit: ends training; None: nothing does before the last epoch.
+        feeding: this worker's batches.
+        report: called with progress (a few times a second at most) and the ends of epochs.
+        epochs: the number of epochs to train.
+        local_steps: averages the workers' weights; None if gradients are averaged at every step.
+        checkpoints: writes checkpoints after and within epochs; None for none.
+        resumed: the checkpoint that training resumes from; None to start from the beginning.
+        time_limit: the time limit; None for none.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._report = report
         self._epochs = epochs
         self._local_steps = local_steps
-        # What a step of the user's own tells is of one worker, and of one of its devices
+        # The results of a custom training step are those of one device of one worker
         self._partial = collective.size > 1 or replicas() > 1
         self._statistics = Statistics(model, collective) if self._partial else None
         self._own = OwnState(model, self._statistics)
@@ -87,10 +86,10 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._checkpoints, self._resumed, self._time_limit = checkpoints, resumed, time_limit
         self._epoch, self._step = (0, 0) if resumed is None else (resumed.epoch, resumed.step)
         self._begun = False
-        self._kept_at = 0  # the step of this epoch that a checkpoint is of
+        self._kept_at = 0  # the step of this epoch that the last checkpoint was written at
         self._train_state: list[Any] | None = None
         self._train_results: dict[str, float] = {}
-        self._numbers: dict[str, float] = {}  # as last told
+        self._numbers: dict[str, float] = {}  # the logs last reported
         self._stop_asked = False
         self._began = self._next_progress = 0.0
         self._epoch_seconds = 0.0
@@ -103,14 +102,14 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
     def _go_on(self, facts: Mapping[str, Any]) -> None:
         self._epoch_seconds = facts["epoch_seconds"]
         self.metrics.averaged.update(facts["averaged"])
-        if facts["stopped"]:  # what asked for it is not asked again
+        if facts["stopped"]:  # the callback that asked for the stop isn't called again
             self._end(early=self.epochs_done < self._epochs)
 
     def _end(self, early: bool) -> None:
         self.ended, self.stopped_early = True, early
 
     def look_at_time(self) -> None:
-        """End a training that goes on from an epoch's end where the time limit allows no epoch more. Collective."""
+        """End a training that resumes between epochs if the time limit allows no further epoch. Collective."""
         known = self._time_limit is not None and self._epoch_seconds > 0
         if known and not self.ended and any(self._collective.gather(self._out_of_time())):
             self._end(early=True)
@@ -120,28 +119,28 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
 
     @property
     def rows(self) -> int:
-        """How many rows were trained on so far."""
+        """The number of rows trained on so far."""
         return self._feeding.rows_until(self._epoch, self._step)
 
     @property
     def steps(self) -> int:
-        """How many steps were made so far."""
+        """The number of steps made so far."""
         return self._epoch * self._feeding.steps + self._step
 
     def on_train_begin(self, logs: Any = None) -> None:
-        if self._begun:  # what was left of a broken epoch was a fit of its own
+        if self._begun:  # the rest of an interrupted epoch was a separate fit
             return
         self._begun = True
         super().on_train_begin(logs)
         self._memories = CallbackMemories(self.callbacks)
         if self._partial:
             self.metrics.look_at_states(self._feeding.sample)
-        if self._resumed is not None:  # by now: they forget as training begins
+        if self._resumed is not None:  # now, as callbacks reset their state when training begins
             self._resumed.remind(self.callbacks)
             for callback in self.callbacks:
                 if isinstance(callback, EventWriter):
                     callback.replay(self._history.history)
-            if self.ended:  # no epoch begins any more
+            if self.ended:  # no further epoch will begin
                 self._resumed.bring_back(self._own)
         self._of_rank_0.share_rates()
         self.consistency.compare("before the first step")
@@ -159,7 +158,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._train_state = None
         self._train_results = {}
         if self._resumed is not None and epoch == self._resumed.epoch:
-            self._resumed.bring_back(self._own)  # by now: Keras forgets metrics as an epoch begins
+            self._resumed.bring_back(self._own)  # now, as Keras resets metrics when an epoch begins
         if self._step:
             self._begin_again(epoch, logs)
         else:
@@ -167,7 +166,7 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
         self._of_rank_0.share_rates()
 
     def _begin_again(self, epoch: int, logs: Any) -> None:
-        """Begin an epoch that has begun once: what callbacks remember, and the rates that they set, stay as they were in it."""
+        """Continue an interrupted epoch: callbacks' state, and learning rates that they set, stay as they were within it."""
         rates = [
             (each, number(each.learning_rate))
             for each in optimizers_of(self.model)
@@ -251,8 +250,8 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         self._check_steps()
-        # Keras goes on with this very dictionary, so what changes in it is what everyone after sees. A metric whose
-        # result is its own variable shows the validation's value by now.
+        # Keras continues with this dictionary, so changes in it are seen by all callbacks. A metric whose result is its own
+        # variable has the validation's value by now.
         plain = numbers(logs)
         variables = numbers({name: value for name, value in logs.items() if isinstance(value, keras.Variable)})
         _replace(logs, plain | {name: self._train_results.get(name, value) for name, value in variables.items()})
@@ -285,11 +284,11 @@ class WorkerCallbacks(keras.callbacks.CallbackList):
             self._checkpoints.save(self._epoch if step else self.epochs_done, step, self._own, self._memories, facts)
 
     def _check_steps(self) -> None:
-        """See that an epoch has had its steps: the other workers wait for this one in the next."""
+        """Raise TrainingError if an epoch had too few steps: the other workers wait for this one in the next step."""
         if self._collective.size > 1 and self._step < self._feeding.steps:
             raise TrainingError(
                 f"this worker's data ended after {self._step} of {self._feeding.steps} steps of epoch {self._epoch + 1}, and all workers "
-                "have to make the same number: give steps_per_epoch that the data of every worker has enough batches for, or let "
+                "have to make the same number: set steps_per_epoch so that the data of every worker has enough batches, or let "
                 "it repeat (.repeat())"
             )
 

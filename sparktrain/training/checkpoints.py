@@ -1,7 +1,7 @@
-"""The state of training, written by rank 0 in the background; resume.py brings it back.
+"""Writes checkpoints, from rank 0 in the background; resume.py restores them.
 
-What is in it: the model's and its optimizers' variables, each worker's own state, and what its callbacks remember. One NumPy
-archive a checkpoint, whole or not there.
+A checkpoint is a NumPy archive, written atomically, with the variables of the model and its optimizers, each worker's own
+state, and the state of its callbacks.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from sparktrain.training.arrays import stored
 from sparktrain.training.callback_memory import CallbackMemories, named, to_json
 from sparktrain.training.own_state import OwnState
 
-META = "meta"  # the entry of a checkpoint that says what the others are
+META = "meta"  # the entry of a checkpoint that describes the others
 
 
 class Checkpoints:
-    """Writes the state after epochs, and within them, and keeps the newest few.
+    """Writes checkpoints after and within epochs, and keeps the newest.
 
     Args:
-        model: built, and alike on all workers when the state is written.
+        model: built, and the same on all workers when a checkpoint is written.
         collective: the workers; all must call `save`, rank 0 writes.
         part: this worker's part of the rows.
-        folder: the run's.
-        keep: how many to keep; 0 writes none.
-        every: how many steps of an epoch there are between two, at least; None: only after each epoch.
-        report: told of each that is written.
-        rows: `Shard.rows_by_part`, for who resumes to hold against the rows of then.
+        folder: the run's folder.
+        keep: how many checkpoints to keep; 0 to write none.
+        every: the least number of steps of an epoch between two checkpoints; None to write only after each epoch.
+        report: called with a message for each checkpoint that is written.
+        rows: `Shard.rows_by_part`, which a resumed training compares with its own rows.
     """
 
     def __init__(
@@ -61,31 +61,31 @@ class Checkpoints:
         self._copies: dict[str, np.ndarray] = {}
 
     def due(self, step: int, last: int) -> bool:
-        """Whether the state is to be kept after a step of an epoch, `last` being the one that it was kept after before."""
+        """Return whether to write a checkpoint after a step of an epoch; `last` is the step of the previous one."""
         return bool(self._keep) and self._every is not None and step - last >= self._every
 
     def save(self, epoch: int, step: int, own: OwnState, callbacks: CallbackMemories, facts: Mapping[str, Any]) -> None:
-        """Keep the state after `epoch` epochs and `step` steps of the next, and `facts` for who goes on. Collective.
+        """Write a checkpoint after `epoch` epochs and `step` steps of the next, with `facts` for a resumed training. Collective.
 
-        Training waits for the copy in memory, not for the storage.
+        Training waits until the state is copied in memory, not for the storage.
         """
         if not self._keep:
             return
         begun = time.monotonic()
         memories, remembered = callbacks.taken()
         told = self._collective.gather((self._part, own.taken(within_epoch=step > 0), memories))
-        # The same on most: best weights are the model's
+        # Mostly the same on all workers, such as early stopping's best weights
         alike = named(told[0][2])
         if any(named(each) - alike for _, _, each in told):
             for others in self._collective.gather({key: array for key, array in remembered.items() if key not in alike}):
                 remembered |= others
         if self._collective.rank != 0:
             return
-        self.wait()  # a storage slower than an epoch holds training up, rather than filling the memory
+        self.wait()  # if the storage is slower than an epoch, training waits instead of filling the memory
         arrays = {}
         for number, variable in enumerate(checkpointed_variables(self._model)):
             name = f"variable-{number}"
-            # Into the last checkpoint's memory: getting as much anew would cost more than the copying
+            # Into the last checkpoint's memory, as allocating it anew would take longer than copying
             arrays[name] = self._copies[name] = stored(variable.numpy(), into=self._copies.get(name))
         arrays.update({f"remembered-{digest}": stored(array) for digest, array in remembered.items()})
         for part, state, _ in told:
@@ -105,7 +105,7 @@ class Checkpoints:
         self._writing.start()
 
     def wait(self) -> None:
-        """Until what is being written is there, or has failed."""
+        """Wait until the checkpoint that is being written is complete, or has failed."""
         if self._writing is not None:
             self._writing.join()
             self._writing = None
@@ -121,12 +121,12 @@ class Checkpoints:
             for old in to_remove(read(self._folder.join(CHECKPOINTS).list()), self._keep):
                 self._folder.remove(old.path)
         except (OSError, StorageError) as error:
-            # The run goes on: it would only lose more if it broke off here.
+            # Training continues: failing here would only lose more.
             print(f"the checkpoint of {checkpoint} could not be written, the next one is tried: {error}", flush=True)
             return
         self._report(Checkpointed(checkpoint.epoch, checkpoint.step, size, held, time.monotonic() - begun))
 
 
 def checkpointed_variables(model: keras.Model) -> list[keras.Variable]:
-    """All that is alike on all workers: not metrics, which begin anew, and not the seeds, which are each worker's own."""
+    """Return the variables that are the same on all workers: not metrics, which are reset, nor seeds, which differ by worker."""
     return [*model.weights, *optimizer_variables(model)]

@@ -1,4 +1,4 @@
-"""Whether all workers still have one model: digests of its variables, compared where the workers come together anyway."""
+"""Checks that all workers still have the same model, by comparing digests of its variables when they communicate anyway."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sparktrain.training.averaging import SEED
 from sparktrain.training.devices import copies
 from sparktrain.training.statistics import pieces_of_rank_0, take_rank_0s
 
-# Of a variable's largest magnitude: what rounding may come to over an epoch. The same operations give the same bits on alike
-# workers, but a matrix product may round otherwise on another CPU or GPU, or with another number of threads.
+# Relative to a variable's largest magnitude: the rounding errors allowed over an epoch. Operations are bit-identical on
+# identical workers, but a matrix product may round differently on another CPU or GPU, or with another number of threads.
 _ROUNDING = 1e-4
-_EPSILON = {"bfloat16": 2.0**-7, "float16": 2.0**-10}  # from one number to the next, of the number
+_EPSILON = {"bfloat16": 2.0**-7, "float16": 2.0**-10}  # the relative distance from one number to the next
 _CAUSES = (
     "Each worker would go on training a model of its own, and only rank 0's would be saved. What most often causes it: random "
     "numbers, data or rows of a worker's own in what changes a weight; a callback or code that some ranks run and others don't, "
@@ -30,13 +30,13 @@ _CAUSES = (
 
 
 class Consistency:
-    """Compares the variables that are to be the same on all workers: weights, optimizers' state, learning rates.
+    """Compares the variables that must be the same on all workers: weights, optimizers' state, learning rates.
 
-    Not the states of metrics, which are sums over each worker's rows, nor those of random numbers. Whole numbers among the
-    variables that aren't trained (a layer's count of its rows) may differ; they are named in a note.
+    Metric states, which are sums over each worker's rows, and random number states are left out. Integers among the variables
+    that aren't trained (a layer's count of its rows) may differ, which is noted.
 
     Args:
-        model: built; its optimizers may still be unbuilt.
+        model: a built model; its optimizers need not be built.
         collective: the workers.
     """
 
@@ -46,7 +46,7 @@ class Consistency:
         self._own: set[str] = set()  # paths of whole numbers that are each worker's own
 
     def digest(self) -> int:
-        """Digest this worker's variables: 100 MB of them take some 5 ms."""
+        """Return a digest of this worker's variables, which takes some 5 ms for 100 MB."""
         if self._collective.size == 1:
             return 0
         return zlib.crc32(b"".join(_fingerprint(each) for each in self._variables()))
@@ -57,16 +57,16 @@ class Consistency:
             self.hold(self._collective.gather(self.digest()), when)
 
     def hold(self, digests: Sequence[int], when: str) -> None:
-        """Look at what differs where the workers' digests do. Collective.
+        """If the workers' digests differ, find the variables that do. Collective.
 
-        Differences of rounding are mended, by rank 0's values, and noted.
+        Rounding differences are corrected, with rank 0's values, and noted.
 
         Args:
-            digests: every worker's, in the order of the ranks.
-            when: for the message.
+            digests: every worker's digest, by rank.
+            when: a phrase for the message.
 
         Raises:
-            TrainingError: a variable differs; it names the first one, and the ranks.
+            TrainingError: a variable differs; the message names the first one, and the ranks.
         """
         if len(set(digests)) == 1:
             return
@@ -97,7 +97,7 @@ class Consistency:
         take_rank_0s(mended, self._collective)
 
     def notes(self) -> list[str]:
-        """What was mended, and what each worker has of its own."""
+        """Return notes on corrected rounding differences, and on integers that differ between workers."""
         notes = []
         if self._mended:
             some = ", ".join(sorted(self._mended)[:3]) + (", ..." if len(self._mended) > 3 else "")
@@ -116,7 +116,7 @@ class Consistency:
         return (variable for variable in {id(each): each for each in every}.values() if variable.name != SEED)
 
     def _apart(self, variable: keras.Variable) -> float:
-        """How far this worker's value is from rank 0's, of rank 0's largest magnitude. Collective."""
+        """Return this worker's largest difference from rank 0's value, relative to its largest magnitude. Collective."""
         own = _value(variable).numpy()
         if not keras.backend.is_float_dtype(variable.dtype):
             return float("inf")
@@ -135,7 +135,7 @@ def _value(variable: keras.Variable) -> tf.Tensor:
 
 
 def _fingerprint(variable: keras.Variable) -> bytes:
-    """Eight bytes of a variable's values, at the speed of memory."""
+    """Return an 8-byte hash of a variable's values, computed at the speed of memory."""
     return tf.fingerprint(tf.reshape(_value(variable), [1, -1])).numpy().tobytes()
 
 
@@ -144,7 +144,7 @@ def _tolerance(variable: keras.Variable) -> float:
 
 
 def _grouped(prints: Sequence[bytes]) -> str:
-    """Which ranks have the same value."""
+    """Return a phrase that names the ranks with different values."""
     groups: dict[bytes, list[int]] = {}
     for rank, each in enumerate(prints):
         groups.setdefault(each, []).append(rank)

@@ -1,4 +1,4 @@
-"""This worker's batches as a tf.data pipeline that Keras reads."""
+"""Provides this worker's batches to Keras as a tf.data pipeline."""
 
 from __future__ import annotations
 
@@ -18,26 +18,25 @@ LABEL = ""  # the first label among the leaves of a structure
 
 
 class Feeding:
-    """The batches of one worker's shard, epoch after epoch, in the structure that its model takes.
+    """The batches of one worker's shard, epoch after epoch, in the structure that its model expects.
 
     Args:
         shard: the rows.
         template: the model's input structure with an input's name at each leaf (see `model.input_template`).
-        labels: likewise of what it is compared with (see `model.label_template`).
-        batch_size: for the validation rows, which are evaluated in batches of their own.
-        class_weight: class to weight, multiplied into the rows' own weights in training, as Keras's class_weight
-            does; a class that isn't named weighs 1.
-        validates: whether any worker has validation rows; then all of them take part.
-        one_step: only the first batch of an epoch, for a rehearsal.
+        labels: the structure of the labels with a name at each leaf (see `model.label_template`).
+        batch_size: rows of a validation batch.
+        class_weight: the weight of each class, multiplied with the rows' own weights in training, as by Keras's
+            class_weight; a class that isn't named has weight 1.
+        validates: whether any worker has validation rows, so that all evaluate.
+        one_step: whether an epoch has its first batch only, for a rehearsal.
 
     Attributes:
-        epoch: which epoch's batches (from 0) the next pass over `training` gives; where there are several devices, the
-            first one's.
-        begin: at which step (from 0) of its epoch the next `training` begins.
-        error: what the feed raised inside TensorFlow's threads, which would hand on its text only.
-        steps: of an epoch.
-        epoch_rows: how many rows an epoch trains on here.
-        validation_rows: how many rows are evaluated here.
+        epoch: the epoch (from 0) whose batches the next pass over `training` yields; with several devices, the first epoch.
+        begin: the step (from 0) of its epoch that the next `training` begins at.
+        error: the exception of the feed in TensorFlow's threads, which pass on only its text; else None.
+        steps: steps of an epoch.
+        epoch_rows: this worker's training rows of an epoch.
+        validation_rows: this worker's validation rows.
         validates: as given.
     """
 
@@ -67,7 +66,7 @@ class Feeding:
 
     @property
     def empty_steps(self) -> bool:
-        """Whether some step gives this worker, or one of its devices, no row."""
+        """Whether some step gives this worker, or one of its devices, no rows."""
         return min(self._sizes) < replicas()
 
     @property
@@ -76,52 +75,52 @@ class Feeding:
         return self._shard.rows_by_part
 
     def rows_of(self, step: int) -> int:
-        """How many rows a step of an epoch, counted from 1, gives this worker."""
+        """Return this worker's rows in a step of an epoch, counted from 1."""
         return self._shard.schedule.rows(self._shard.part, step - 1)
 
     def rows_until(self, epoch: int, step: int) -> int:
-        """How many rows were trained on once `step` steps of epoch `epoch` (from 0) are done."""
+        """Return how many rows have been trained on after `step` steps of epoch `epoch` (from 0)."""
         return epoch * self.epoch_rows + self._rows(step)
 
     @property
     def empty_validation(self) -> bool:
-        """Whether some batch of `validation` gives this worker, or one of its devices, no row."""
+        """Whether some validation batch gives this worker, or one of its devices, no rows."""
         last = self.validation_rows % self._batch_size or min(self._batch_size, self.validation_rows)
         return last < replicas()
 
     @property
     def batch_spec(self) -> Any:
-        """The structure of tf.TensorSpec of a device's batch in training."""
+        """A device's training batch as a structure of tf.TensorSpec."""
         return self._training().element_spec
 
     def sample(self) -> Any:
-        """Some of this worker's training rows as a step takes them, one of its devices' where it has several; None without rows."""
+        """Return a training batch of this worker, or of one of its devices; None if it has no rows."""
         if not self._rows(1):
             return None
         batches = partial(Feeding._training_batches, self)  # not a subclass's, which counts them
         return next(iter(self._dataset(batches, 1, None, self._weighted)))
 
     def training(self) -> tf.data.Dataset:
-        """The steps of one epoch from `begin` on: of the epoch that `epoch` says as a pass over it begins.
+        """Return a dataset of one epoch's steps, from `begin` on; each pass over it reads the current `epoch`.
 
-        For several devices, those of all epochs, one after the other.
+        With several devices it has the steps of all epochs, one after the other.
         """
         return _for_devices(self._training())
 
     def validation(self) -> tf.data.Dataset:
-        """The validation rows in a fixed order; one batch of no rows where this worker has none.
+        """Return a dataset of the validation rows in a fixed order, with one empty batch if this worker has none.
 
-        For several devices, again and again.
+        With several devices it repeats them forever.
         """
         return _for_devices(self._dataset(self._validation_batches, self.validation_steps, None, self._shard.weighted))
 
     @property
     def validation_steps(self) -> int:
-        """Batches of `validation`."""
+        """The number of validation batches."""
         return max(1, -(-self.validation_rows // self._batch_size))
 
     def _training(self) -> tf.data.Dataset:
-        # A constant batch size lets TensorFlow unroll and plan: an LSTM's step is a sixth faster.
+        # With a constant batch size TensorFlow can optimize: an LSTM's step is a sixth faster.
         rows = min(self._sizes) if len(self._sizes) == 1 and replicas() == 1 else None
         return self._dataset(self._training_batches, self.steps, rows, self._weighted, self.begin)
 
@@ -134,7 +133,7 @@ class Feeding:
 
     @cached_property
     def _sizes(self) -> set[int]:
-        """Of all batches of an epoch: there may be millions, and all are looked at."""
+        """The distinct sizes of all batches of an epoch, of which there may be millions."""
         return set(islice(self._shard.schedule.sizes(self._shard.part), self.steps))
 
     def _training_batches(self, epoch: int) -> Iterator[Batch]:
@@ -181,33 +180,33 @@ class Feeding:
             return [*(came[name] for name in leaves), *([weight] if weight is not None else [])]
 
         def batch(number: tf.Tensor) -> tuple[Any, ...]:
-            # Half of what Dataset.from_generator costs a batch.
+            # This takes half the time of Dataset.from_generator.
             arrays = tf.numpy_function(fetch, [number], [tf.as_dtype(dtype) for _, dtype in kinds])
             for array, (shape, _) in zip(arrays, kinds):
                 array.set_shape((rows, *shape))
             both = keras.tree.pack_sequence_as((self.template, self._labels), arrays[: len(leaves)])
             return *both, *arrays[len(leaves) :]
 
-        # Its known length lets Keras cut several steps an execution at an epoch's end. That of a distributed one is not
-        # known, and a step that finds the end counts as one of the optimizer's: there it has none.
+        # With a known length, Keras shortens several steps an execution at an epoch's end. The length of a distributed dataset
+        # isn't known, and a step that reaches its end would count for the optimizer: so it is endless.
         first = (self.epoch * steps + begin) * devices
         numbers = tf.data.Dataset.range(begin, steps) if devices == 1 else tf.data.Dataset.counter(first)
         dataset = numbers.map(batch).prefetch(2 * devices)
         options = tf.data.Options()
-        options.autotune.enabled = False  # its thread's sleep would be waited for at every pass's end
+        options.autotune.enabled = False  # else every pass would end by waiting for its sleeping thread
         return dataset.with_options(options)
 
 
 def _for_devices(dataset: tf.data.Dataset) -> Any:
-    """One element a device. Left to it, TensorFlow would cut batches anew, and a device that got no row of a small one
-    would take the next batch's."""
+    """Return a dataset with one element for each device. TensorFlow itself would re-batch, and give a device without rows of
+    a small batch those of the next batch."""
     if replicas() == 1:
         return dataset
     return tf.distribute.get_strategy().distribute_datasets_from_function(lambda context: dataset)
 
 
 def _split(batches: Iterator[Batch], parts: int) -> Iterator[Batch]:
-    """Each batch as `parts` smaller ones, some maybe without rows."""
+    """Yield each batch as `parts` smaller ones, of which some may be empty."""
     for inputs, label, weight in batches:
         bounds = np.linspace(0, len(label), parts + 1).astype(int)
         for begin, end in pairwise(bounds):
@@ -219,11 +218,11 @@ def _split(batches: Iterator[Batch], parts: int) -> Iterator[Batch]:
 
 
 def class_weights(label: np.ndarray, weights: Mapping[int, float]) -> np.ndarray:
-    """The weight of each row by its class: float32 [rows].
+    """Return the weight of each row by its class, float32 [rows].
 
     Args:
-        label: classes, [rows] or [rows, 1], or one-hot, [rows, classes].
-        weights: class to weight; 1 where a class isn't named.
+        label: class numbers, [rows] or [rows, 1], or one-hot, [rows, classes].
+        weights: the weight of each class; 1 for a class that isn't named.
     """
     if label.ndim > 1:
         label = label.argmax(axis=-1) if label.shape[-1] > 1 else label[..., 0]

@@ -1,4 +1,4 @@
-"""The devices of one worker: its GPUs, or what stands in for them."""
+"""Manages the devices of one worker: its GPUs, or CPU devices in their place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _VIRTUAL = "SPARKTRAIN_VIRTUAL_CPUS"
 
 
 def split_cpu() -> None:
-    """Make SPARKTRAIN_VIRTUAL_CPUS devices of the CPU, to try several without GPUs. Before TensorFlow is used."""
+    """Split the CPU into SPARKTRAIN_VIRTUAL_CPUS devices, to test without GPUs; call it before TensorFlow is used."""
     count = int(os.environ.get(_VIRTUAL, "1"))
     if count > 1 and not tf.config.list_physical_devices("GPU"):
         (cpu,) = tf.config.list_physical_devices("CPU")
@@ -26,15 +26,15 @@ def split_cpu() -> None:
 
 
 def devices() -> list[str]:
-    """The names of the GPUs that this process may use, or of the CPU's devices where it has none."""
-    # Not tf.config.list_logical_devices: with TensorFlow's collectives that has the other workers' too
+    """Return the names of the GPUs that this process may use, or of the CPU devices if there are none."""
+    # Not tf.config.list_logical_devices: with TensorFlow's collectives it includes the other workers' devices
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     logical = (tf.config.get_logical_device_configuration(each) or [None] for each in tf.config.list_physical_devices(kind))
     return [f"{kind}:{number}" for number in range(sum(map(len, logical)))]
 
 
 def tell_of_unseen_gpus() -> None:
-    """Say so where this worker was given GPUs (CUDA_VISIBLE_DEVICES) that TensorFlow doesn't see: it would only be slow."""
+    """Print a warning if TensorFlow doesn't see GPUs that this worker was given (CUDA_VISIBLE_DEVICES)."""
     given = [address for address in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if address]
     seen = len(tf.config.list_physical_devices("GPU"))
     if seen < len(given):
@@ -49,7 +49,7 @@ def tell_of_unseen_gpus() -> None:
 
 
 def over_devices(engine: str) -> tf.distribute.Strategy:
-    """How a worker of an engine trains on its devices: mirrored over them where there are several."""
+    """Return the strategy of a worker of an engine: mirrored over its devices if it has several, else the default."""
     found = devices()
     if ENGINES[engine].one_device or len(found) == 1:
         return tf.distribute.get_strategy()  # the default one, which changes nothing
@@ -59,32 +59,32 @@ def over_devices(engine: str) -> tf.distribute.Strategy:
 def _mirrored(found: list[str]) -> tf.distribute.Strategy:
     import keras
 
-    # As callbacks read learning rates; TensorFlow's variables of several devices can't
+    # Callbacks read learning rates so, which TensorFlow's mirrored variables don't support
     keras.Variable.__float__ = lambda variable: float(variable.numpy())
     keras.Variable.__int__ = lambda variable: int(variable.numpy())
     if "TF_CONFIG" not in os.environ:
         return tf.distribute.MirroredStrategy(found)
-    # In a cluster of TensorFlow's the default would be collectives, whose groups all workers number alike and so mix up.
+    # In a TensorFlow cluster the default would be collectives, whose group numbers would clash between workers.
     together = tf.distribute.NcclAllReduce if found[0].startswith("GPU") else tf.distribute.ReductionToOneDevice
     return tf.distribute.MirroredStrategy(found, cross_device_ops=together())
 
 
 def replicas() -> int:
-    """How many copies of the model take part in a step of this process."""
+    """Return how many copies of the model take part in a step of this process."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
 def copies(variable: keras.Variable) -> list[tf.Variable]:
-    """A variable as each device has it; what is assigned to one stays there."""
+    """Return each device's copy of a variable, which can be assigned to separately."""
     return list(tf.distribute.get_strategy().experimental_local_results(variable.value))
 
 
 @contextmanager
 def means_on_each() -> Iterator[None]:
-    """Let a loss be the mean over the rows of its own device.
+    """Make losses plain means over the rows of their device, within a context.
 
-    Under a strategy Keras divides it by the number of devices, so that the sum of the devices' gradients is their mean;
-    a training step of the user's own may not. Here gradients are weighted by rows, which asks for plain means.
+    Under a strategy Keras divides losses by the number of devices, so that the sum of the devices' gradients is their mean,
+    which custom training steps may not do. Here gradients are weighted by rows, which needs plain means.
     """
     from keras.src.losses import loss as module  # its callers look these up here
 
@@ -97,7 +97,7 @@ def means_on_each() -> Iterator[None]:
 
 
 def _build_from_uneven_batches() -> None:
-    """Keras builds a model from the mean of the devices' parts of a batch, which fails where one has a row more."""
+    """Let Keras build a model from one device's part of a batch: its own way fails if the parts differ in size."""
     import keras
 
     own = keras.Model._maybe_symbolic_build
@@ -113,12 +113,12 @@ def _build_from_uneven_batches() -> None:
 
 
 def scale_up() -> int:
-    """Train over all devices of this host: in a Keras script of one's own, before the model is built.
+    """Train on all devices of this host; call it in a Keras script before the model is built.
 
-    What the script does after it stays as it is; a batch is split over the devices, as TensorFlow does it.
+    The rest of the script needs no change: TensorFlow splits each batch over the devices.
 
     Returns:
-        How many devices there are. With one, nothing changes.
+        The number of devices. With one, nothing changes.
     """
     split_cpu()
     found = devices()

@@ -1,4 +1,4 @@
-"""A Keras model that the workers train together in a loop of the user's own: its fit, evaluate and train_on_batch."""
+"""Makes a Keras model's fit, evaluate and train_on_batch train over all workers, in the user's own loop."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ from sparktrain.training.user_callbacks import callbacks_of_rank
 
 
 class DistributedModel:
-    """Puts itself before a model's fit, evaluate, predict, train_on_batch and test_on_batch.
+    """Overrides a model's fit, evaluate, predict, train_on_batch and test_on_batch to work over all workers.
 
-    What those make of the workers is that of one process with all their rows: gradients are averaged by rows at every step,
-    metrics are of all rows. The model's own methods do the work; nothing is left of this in what is saved.
+    The results are those of one process with all workers' rows: gradients are averaged by rows at every step, and metrics are
+    over all rows. The model's own methods are still used, and a saved model has no trace of this.
 
     Args:
         model: built or not, compiled now or later.
         collective: the workers.
-        own: this worker's rows; None where the run has none.
-        report: takes phases, progress and epochs' ends.
-        seed: of the run.
-        part: this worker's.
+        own: this worker's rows; None if the run has none.
+        report: called with phases, progress and the ends of epochs.
+        seed: the run's seed.
+        part: this worker's part.
     """
 
     def __init__(
@@ -66,10 +66,10 @@ class DistributedModel:
         self._collective, self._rows, self._report, self._seed, self._part = collective, own, report, seed, part
         self._methods: dict[str, Callable[..., Any]] = {}
         self._seeded = False
-        self._compiled: tuple[Any, ...] = ()  # what compile() has made; the following is of the same
+        self._compiled: tuple[Any, ...] = ()  # the objects that compile() has made, which the following belong to
         self._averaging: Averaging | None = None
         self._global_metrics: GlobalMetrics | None = None
-        self._has_state = False  # whether that which a first step creates exists
+        self._has_state = False  # whether the state that a first step creates exists
         self._statistics: Statistics | None = None
         self._empty_steps = self._empty_validation = False
         self._inside = self._in_phase = False
@@ -155,14 +155,16 @@ class DistributedModel:
             return self._methods[name](**words)
         batch = tuple(words.get(each) for each in ("x", "y", "sample_weight"))
         rows = rows_in(batch)
-        # Outside of a graph, so that a worker that never makes this call is found out
+        # Outside of a graph, so that a worker that never makes this call is detected
         told = [
             each if isinstance(each, tuple) and len(each) == 2 else ("another call", 0)
             for each in self._collective.gather((name, rows))
         ]
         if any(other != name for other, _ in told) or not any(count for _, count in told):
             calls = ", ".join(f"rank {rank}: {other} of {count} rows" for rank, (other, count) in enumerate(told))
-            raise TrainingError(f"the workers call {name} together, with rows on one of them at least, and these came: {calls}")
+            raise TrainingError(
+                f"all workers must call {name} together, with rows on at least one, but these calls came: {calls}"
+            )
         spec = keras.tree.map_structure(spec_of, batch)
         data = GivenBatches(None, name, 1, True, spec, lambda: batch if rows else None)
         self._prepare(data, True)
@@ -178,9 +180,9 @@ class DistributedModel:
         return results if words.get("return_dict") else self.model._flatten_metrics_in_order(results)
 
     def _bound(self, name: str, given: tuple[Any, ...], words: dict[str, Any]) -> dict[str, Any]:
-        """A call's arguments by their names."""
+        """Return a call's arguments by their names."""
         signature = inspect.signature(self._methods[name])
-        if "x" not in signature.parameters:  # of a method of the user's own, that hands on what comes
+        if "x" not in signature.parameters:  # the user's own method, which passes on its arguments
             signature = inspect.signature(getattr(keras.Model, name).__get__(self.model))
         bound = dict(signature.bind(*given, **words).arguments)
         more = bound.pop("kwargs", {})
@@ -209,13 +211,13 @@ class DistributedModel:
         return look_at(given, None, None, None, self._rows)
 
     def _callbacks(self, words: dict[str, Any]) -> list[keras.callbacks.Callback]:
-        """Those of a call that belong on this worker."""
+        """Return a call's callbacks that run on this worker."""
         callbacks = callbacks_of_rank(words.pop("callbacks", None), self._collective.rank, self._collective.size, "callbacks")
         note_relative_paths(callbacks, self._note)
         return callbacks
 
     def _is_built(self) -> bool:
-        """Whether all of the model's weights exist; of a model without a call, Keras itself never says so."""
+        """Return whether all of the model's weights exist, which Keras itself never reports for a model without a call."""
         model = self.model
         if not model.built and type(model).call in (keras.Model.call, keras.Layer.call):
             layers = list(model._flatten_layers(include_self=False))
@@ -223,11 +225,11 @@ class DistributedModel:
         return model.built
 
     def _prepare(self, data: GivenBatches, empty: bool) -> None:
-        """Let the model have what its first step needs, the same on all workers. Collective.
+        """Create the state that the model's first step needs, the same on all workers. Collective.
 
         Args:
-            data: what it is to be fed with.
-            empty: whether a step may give some worker no row.
+            data: the data of the call.
+            empty: whether a step may give some worker no rows.
         """
         model = self.model
         model._assert_compile_called()
@@ -244,7 +246,7 @@ class DistributedModel:
         if empty and not self._has_state:
             if data.spec is None:
                 raise TrainingError(
-                    f"no batch of the {data.kind} that came can be looked at: give a tf.data.Dataset, or data with a batch"
+                    f"the structure of a batch can't be found from the {data.kind}: pass a tf.data.Dataset, or data with a batch"
                 )
             self._has_state = True
             known = {id(each) for each in self._variables()}
@@ -279,9 +281,9 @@ class DistributedModel:
 
     @contextmanager
     def _entered(self, empty_steps: bool, empty_validation: bool) -> Iterator[None]:
-        """Let the model's steps be the workers': what was traced in it before is used again, where it is for such steps.
+        """Enter the averaging over all workers, and reuse traced functions if they suit such steps.
 
-        In a callback of a fit it is entered already.
+        Within a callback of a fit it is entered already.
         """
         more = (empty_steps and not self._empty_steps) or (empty_validation and not self._empty_validation)
         if self._inside:
@@ -319,7 +321,7 @@ class DistributedModel:
 
     @contextmanager
     def _phase(self) -> Iterator[None]:
-        """Steps are to be expected, and a stall is looked for; an error of the feed is told in its own words."""
+        """Report the phase `train`, in which stalls are detected, within a context, and raise errors of the feed as they are."""
         if self._in_phase:
             yield
             return

@@ -1,4 +1,4 @@
-"""Callbacks in an evaluation of many workers: everyone sees the metrics of all rows."""
+"""Runs callbacks in an evaluation of many workers: all see the metrics over all rows."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import keras
 from sparktrain.training.metrics import GlobalMetrics, numbers, shaped
 from sparktrain.training.row_counts import RowCounts
 
-_SIGN_SECONDS = 1.0  # between two signs that an evaluation goes on
+_SIGN_SECONDS = 1.0  # between two signs of progress
 
 
 class EvaluationCallbacks(keras.callbacks.CallbackList):
-    """Keras's list of callbacks, before which an evaluation's logs become those of all workers' rows.
+    """Keras's list of callbacks, which see an evaluation's logs over all workers' rows.
 
     Args:
-        callbacks: what the list holds.
-        model: the one that is evaluated.
-        metrics: reads its metrics over all workers.
-        counts: of its steps' rows.
-        sign: called a time a second while batches are evaluated.
+        callbacks: the callbacks.
+        model: the model that is evaluated.
+        metrics: reads the model's metrics over all workers.
+        counts: the counts of rows of the model's steps.
+        sign: called once a second while batches are evaluated.
     """
 
     def __init__(

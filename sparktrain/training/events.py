@@ -1,4 +1,4 @@
-"""Event files for TensorBoard, which needn't be installed to write them."""
+"""Writes event files for TensorBoard, which need not be installed."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sparktrain.training.metrics import number
 
 
 class EventWriter(keras.callbacks.Callback):
-    """Writes each epoch's metrics into `train/` and `validation/`, under the tags that Keras's own callback uses.
+    """A callback that writes each epoch's metrics to `train/` and `validation/`, under the tags of Keras's own callback.
 
     Args:
-        folder: made if it isn't there.
+        folder: the folder for both, which is created if it doesn't exist.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -24,7 +24,7 @@ class EventWriter(keras.callbacks.Callback):
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
 
     def replay(self, history: Mapping[str, Sequence[float]]) -> None:
-        """Write what an earlier attempt's epochs gave; its files went with it."""
+        """Write the metrics of an earlier attempt's epochs, whose files are lost."""
         for name, values in history.items():
             for epoch, value in enumerate(values):
                 self._write(*_place(name), value, epoch)
@@ -49,5 +49,5 @@ class EventWriter(keras.callbacks.Callback):
 
 
 def _place(name: str) -> tuple[str, str]:
-    """The side and the tag of a metric."""
+    """Return the folder and the tag of a metric."""
     return ("validation", f"epoch_{name[4:]}") if name.startswith("val_") else ("train", f"epoch_{name}")

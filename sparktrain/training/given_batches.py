@@ -1,4 +1,4 @@
-"""What a user gives to the fit or evaluate of a distributed model: how many batches it has, and what one looks like."""
+"""Inspects the data that a user passes to a distributed model's fit or evaluate: its number of batches, and their structure."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _SHOWN = 8  # ranks that a message names
 
 @dataclass(frozen=True)
 class GivenBatches:
-    """The batches of one call, on this worker.
+    """The data of a call, on this worker.
 
     Attributes:
-        data: to be handed to Keras in place of what was given.
-        kind: what was given, for messages.
-        batches: of one pass; None where that isn't known before its end, -1 where there is no end.
+        data: the data to pass to Keras in place of the original.
+        kind: the type of the original, for messages.
+        batches: batches of one pass; None if unknown, -1 if endless.
         maybe_empty: whether a batch may have no rows.
-        spec: the structure of tf.TensorSpec of a batch; None where none could be looked at.
-        sample: gives some rows as a step takes them; None where there are none, or none to be looked at.
+        spec: a batch as a structure of tf.TensorSpec; None if it couldn't be inspected.
+        sample: returns a batch with rows; None if there is none.
     """
 
     data: Any
@@ -44,11 +44,11 @@ class GivenBatches:
 def look_at(
     x: Any, y: Any, sample_weight: Any, batch_size: int | None, own: OwnRows | None, validation_split: float = 0.0
 ) -> GivenBatches:
-    """Look at what came as a call's data, without taking a batch away from it.
+    """Inspect the data of a call, without losing a batch of it.
 
     Args:
-        x, y, sample_weight, batch_size, validation_split: as the call has them.
-        own: this worker's rows, of which the data may be a dataset; None where it has none.
+        x, y, sample_weight, batch_size, validation_split: the call's arguments.
+        own: this worker's rows, which the data may be a dataset of; None if it has none.
 
     Raises:
         TrainingError: there is no data.
@@ -70,7 +70,7 @@ def look_at(
     if rows is None:  # such as another library's loader
         return GivenBatches(x, kind, None, False, None, lambda: None)
     size = batch_size or _BATCH_SIZE
-    rows = math.floor(rows * (1.0 - validation_split))  # as Keras cuts them
+    rows = math.floor(rows * (1.0 - validation_split))  # as Keras does
     return GivenBatches(x, kind, -(-rows // size), not rows, _spec_of(parts), lambda: _with_rows(_head(parts, size)))
 
 
@@ -93,15 +93,15 @@ def _dataset(x: tf.data.Dataset, kind: str, own: OwnRows | None) -> GivenBatches
 
 
 def steps_of(given: GivenBatches, steps_per_epoch: int | None, epochs: int) -> int:
-    """How many steps an epoch of a fit has.
+    """Return the steps of an epoch of a fit.
 
     Args:
-        given: what it trains on.
-        steps_per_epoch: as the fit has it.
-        epochs: how many it makes.
+        given: the fit's data.
+        steps_per_epoch: the fit's argument.
+        epochs: the number of epochs it makes.
 
     Raises:
-        TrainingError: that isn't known before, or the data may end before the last step.
+        TrainingError: the number isn't known in advance, or the data may end before the last step.
     """
     batches = given.batches
     if not steps_per_epoch:
@@ -122,13 +122,13 @@ def steps_of(given: GivenBatches, steps_per_epoch: int | None, epochs: int) -> i
 
 
 def refuse_different(told: Sequence[Mapping[str, Any]]) -> None:
-    """See that all workers make the same call.
+    """Check that all workers make the same call.
 
     Args:
-        told: of each worker, in the order of the ranks, what must be the same: "steps", and words of the call.
+        told: each worker's values that must be the same, by rank: "steps", and arguments of the call.
 
     Raises:
-        TrainingError: something isn't.
+        TrainingError: a value differs.
     """
     for name in told[0]:
         values = [each.get(name) for each in told]
@@ -143,19 +143,19 @@ def refuse_different(told: Sequence[Mapping[str, Any]]) -> None:
                 "number everywhere; of data of your own give each worker as many batches, or let it repeat and give "
                 "steps_per_epoch"
             )
-        raise TrainingError(f"the workers call fit with different words: {name} is {shown}. Give all of them the same")
+        raise TrainingError(f"the workers call fit with different arguments: {name} is {shown}. Pass the same on all of them")
 
 
 class FitBatches:
-    """What the callbacks of a fit ask of its batches, which nobody knows but as they come.
+    """The interface of `Feeding` for the callbacks of a fit whose batches are known only as they arrive.
 
     Args:
-        steps: of an epoch.
-        counts: of the model that is trained.
-        sample: see `Given`.
+        steps: steps of an epoch.
+        counts: the counts of rows of the model's steps.
+        sample: see `GivenBatches`.
     """
 
-    begin = 0  # at which step an epoch begins
+    begin = 0  # the step that an epoch begins at
 
     def __init__(self, steps: int, counts: RowCounts, sample: Callable[[], Any]) -> None:
         self.steps, self.sample = steps, sample
@@ -165,7 +165,7 @@ class FitBatches:
 
     @property
     def epoch(self) -> int:
-        """The epoch (from 0) that is trained."""
+        """The current epoch, from 0."""
         return self._epoch
 
     @epoch.setter
@@ -175,29 +175,28 @@ class FitBatches:
 
     @property
     def epoch_rows(self) -> int:
-        """How many rows this epoch has trained on here, so far."""
+        """The rows that this worker has trained on in this epoch so far."""
         return self._counts.training - self._trained
 
     @property
     def validation_rows(self) -> int:
-        """How many rows were evaluated here since the epoch began."""
+        """The rows that this worker has evaluated since the epoch began."""
         return self._counts.test - self._tested
 
     def rows_of(self, step: int) -> int:
-        """How many rows the step that has just been made gave this worker."""
+        """Return this worker's rows in the step just made."""
         return self._counts.last
 
     def rows_until(self, epoch: int, step: int) -> int:
-        """How many rows were trained on so far."""
+        """Return the rows that this worker has trained on so far."""
         return self._counts.training - self._first
 
 
 def in_model_s_structure(dataset: Any, model: keras.Model, own: OwnRows | None) -> Any:
-    """Give a dataset of this worker's rows the structure of the model's inputs and outputs.
+    """Return a dataset of this worker's rows in the structure of the model's inputs and outputs.
 
-    Where there are several features the rows come as a dict by their names; a model whose inputs have other names takes
-    them in their order. Several labels come as a tuple; a model whose outputs are a dict takes them in its order. Whatever
-    else it holds stays as it is.
+    Several features are a dict by name; if the model's inputs have other names, they are matched in their order. Several
+    labels are a tuple; if the model's outputs are a dict, they are matched in its order. Other data is returned as it is.
     """
     if not isinstance(dataset, tf.data.Dataset) or own is None:
         return dataset
@@ -247,7 +246,7 @@ def _behind(first: Any, generator: Iterator[Any]) -> Iterator[Any]:
 
 
 def spec_of(value: Any) -> tf.TensorSpec | None:
-    """The tf.TensorSpec of an array of any number of rows; None of None."""
+    """Return the tf.TensorSpec of an array, with any number of rows; None for None."""
     if value is None:
         return None
     value = value if hasattr(value, "shape") and hasattr(value, "dtype") else np.asarray(value)
@@ -263,7 +262,7 @@ def _spec_of(batch: Any) -> Any:
 
 
 def rows_in(batch: Any) -> int:
-    """How many rows a batch at hand has."""
+    """Return how many rows a batch of arrays or eager tensors has."""
     first = next(leaf for leaf in keras.tree.flatten(batch) if leaf is not None)
     if isinstance(first, tf.SparseTensor):
         return int(first.dense_shape[0])

@@ -1,4 +1,4 @@
-"""Importing Keras without what it imports only in case it is used."""
+"""Imports Keras without the packages that it imports but rarely uses."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-# What `import keras` takes in besides itself: matplotlib to draw galleries of images, TensorFlow Lite, and pandas to know
-# its frames. A third of the import's time in every training process, of which few use any.
+# Packages that `import keras` imports: matplotlib to draw galleries of images, TensorFlow Lite, and pandas to recognise its
+# frames. They take a third of the import's time in every training process, and few use any.
 _SELDOM = (
     "matplotlib",
     "matplotlib.pyplot",
@@ -19,22 +19,22 @@ _SELDOM = (
     "pandas",
     *(f"tensorflow._api.v2.{version}lite" for version in ("", "compat.v1.", "compat.v2.")),
 )
-_TYPES = {"pandas": ("DataFrame", "Series")}  # that are asked for at once, to know their objects by
+_TYPES = {"pandas": ("DataFrame", "Series")}  # classes that Keras reads at import, for isinstance
 
 
 class Later(ModuleType):
-    """A module in whose place this one stands until something of it is asked for."""
+    """A stand-in for a module, which is imported when one of its attributes is used."""
 
     def __getattr__(self, name: str) -> Any:
         if sys.modules.get(self.__name__) is not self:
             return getattr(importlib.import_module(self.__name__), name)
-        if name in _TYPES.get(self.__name__, ()):  # still being held back
+        if name in _TYPES.get(self.__name__, ()):  # without importing the module
             return LaterType(name, (), {"module": self.__name__})
         raise AttributeError(name)
 
 
 class LaterType(type):
-    """A class in whose place this one stands in isinstance: as long as its module isn't loaded, there are no objects of it."""
+    """A stand-in for a class in isinstance: as long as its module isn't imported, there are no instances."""
 
     module: str
 
@@ -45,12 +45,12 @@ class LaterType(type):
 
 @contextmanager
 def held_back(*names: str) -> Iterator[None]:
-    """Modules that are imported meanwhile, for the first time, are there at once, and loaded when they are first used.
+    """Defer the import of modules within a context: they are imported when they are first used.
 
-    (importlib.util.LazyLoader can't do that for a package whose parts are imported by their own names.)
+    (importlib.util.LazyLoader can't do that for a package whose submodules are imported by name.)
 
     Args:
-        names: full names of modules; those that are imported already or are not installed are left alone.
+        names: full names of modules; those that are imported already or not installed are ignored.
     """
     mine = {name: Later(name) for name in names if name not in sys.modules and _installed(name)}
     sys.modules.update(mine)
@@ -67,6 +67,6 @@ def _installed(name: str) -> bool:
 
 
 def import_keras() -> None:
-    """Import TensorFlow and Keras without what is seldom used of what they take in; it is loaded when it is used."""
+    """Import TensorFlow and Keras, and defer rarely used imports of theirs until they are used."""
     with held_back(*_SELDOM):
         import keras  # noqa: F401  after TensorFlow, which imports it

@@ -1,4 +1,4 @@
-"""A Keras fit of one worker among others."""
+"""Runs the Keras fit of a worker, together with the other workers."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ from sparktrain.training.warmup import Warmup
 
 
 def train(order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]) -> Finished:
-    """Build the user's model, train it on this worker's rows together with the others, and save it at rank 0.
+    """Build the user's model, train it on this worker's rows together with the other workers, and save it at rank 0.
 
-    With one worker it is the plain Keras fit of the same batches. With more, every step applies the gradient of all
-    workers' rows, every epoch's metrics are those of all rows, and all workers end with the same weights.
+    With one worker it is the plain Keras fit of the same batches. With more, every step applies the gradient over all
+    workers' rows, every epoch's metrics are over all rows, and all workers end with the same weights.
 
     Args:
-        order: what to train, and where rank 0 leaves `model.keras` and `logs/`.
+        order: how to train, and where rank 0 writes `model.keras` and `logs/`.
         shard: this worker's rows.
-        collective: joined already.
-        report: takes phases, progress and epochs' ends.
+        collective: the workers, connected already.
+        report: called with phases, progress and the ends of epochs.
 
     Returns:
-        What to tell of the run; seconds of the phases build, train and save.
+        The message that ends the training, with the seconds of the phases build, train and save.
 
     Raises:
         BadInput: the rows don't fit the model.
@@ -99,7 +99,7 @@ def _train(order: Order, shard: Shard, collective: Collective, report: Callable[
 
 
 def _prepare(model: keras.Model, order: Order, shard: Shard, collective: Collective) -> Feeding:
-    """Hold the rows against the model, and bring all workers' models to the same start."""
+    """Check the rows against the model, give all workers the same initial weights, and return this worker's batches."""
     refuse_stateful(model)
     more = [name for name in shard.inputs if name.startswith(MORE_LABEL)]
     inputs = {name: kind for name, kind in shard.inputs.items() if name not in more}
@@ -139,7 +139,7 @@ class _Done:
 
 
 class _Fitting:
-    """One call of Keras's fit, with what the order asks for around it."""
+    """A call of Keras's fit, with the order's callbacks, checkpoints, averaging and limits."""
 
     def __init__(
         self,
@@ -177,8 +177,8 @@ class _Fitting:
 
     def _resume(self, part: int, output: Folder, checkpoint: Checkpoint) -> Resumed | None:
         if not all(optimizer.built for optimizer in optimizers_of(self._model)):
-            create_state(self._model, self._feeding.batch_spec)  # of optimizers beside the compiled one
-        # Behind the warm-up, which has to see the learning rate as the model was built with.
+            create_state(self._model, self._feeding.batch_spec)  # for optimizers beside the compiled one
+        # After the warm-up was made, which needs the learning rate that the model was built with.
         resumed, self._unread = resume(
             self._model, self._collective, part, output, checkpoint, self._feeding.rows_by_part, self._fit.whole
         )
@@ -186,7 +186,7 @@ class _Fitting:
             return None
         self._feeding.epoch, self._feeding.begin = resumed.epoch, resumed.step
         if resumed.step:
-            create_state(self._model, self._feeding.batch_spec)  # metrics, which go on from where they were
+            create_state(self._model, self._feeding.batch_spec)  # metrics, whose state is restored
         if self._warmup is not None:
             self._warmup.skip(resumed.epoch * self._feeding.steps + resumed.step)
         if self._local_steps is not None:
@@ -231,14 +231,14 @@ class _Fitting:
             ),
             _finalized_once(self._model.optimizer, callbacks),
         ):
-            if self._feeding.begin:  # the rest of a broken epoch
+            if self._feeding.begin:  # the rest of an interrupted epoch
                 self._run_keras(callbacks, callbacks.epochs_done + 1)
                 self._feeding.epoch, self._feeding.begin = callbacks.epochs_done, 0
                 if not callbacks.ended:
                     self._run_keras(callbacks, epochs)
             else:
                 callbacks.look_at_time()
-                # Where nothing is left to train, a fit of no epoch does what Keras does at the end of one.
+                # If nothing is left to train, a fit without epochs runs what Keras does at its end.
                 self._run_keras(callbacks, callbacks.epochs_done if callbacks.ended else epochs)
         self._checkpoints.wait()
         if self._warmup is not None:
@@ -284,7 +284,7 @@ class _Fitting:
 
 
 def _finalized_once(optimizer: keras.optimizers.Optimizer, callbacks: WorkerCallbacks) -> AbstractContextManager[None]:
-    """Let an optimizer with use_ema put its averages in the weights' place when training ends: Keras would after each fit."""
+    """Let an optimizer with use_ema replace the weights by its averages only when training ends; Keras does after each fit."""
     own = optimizer.finalize_variable_values
     return shadowed(optimizer, own.__name__, lambda variables: own(variables) if callbacks.ended else None)
 

@@ -1,4 +1,4 @@
-"""The labels of the rows, held against the model's outputs: which goes where, and whether it can be learnt there."""
+"""Matches the labels of the rows to the model's outputs, and checks that these can learn them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _BINARY = ("binary_crossentropy", "binary_focal_crossentropy")
 
 
 def label_template(model: keras.Model, more: Sequence[str], first: str | None = None, named: Sequence[str] | None = None) -> Any:
-    """Where each label of the rows goes among the model's outputs.
+    """Return which label of the rows goes to which of the model's outputs.
 
-    Labels go by the outputs' names where the job has them, or where the columns are called as the outputs are; else in their
+    Labels are matched by the outputs' names if the job has them, or if the columns have the outputs' names; else in their
     order.
 
     Args:
@@ -31,7 +31,7 @@ def label_template(model: keras.Model, more: Sequence[str], first: str | None = 
         The structure of the model's outputs with a label's name at each leaf, LABEL for the first.
 
     Raises:
-        BadInput: another number of labels than of the model's outputs, or other names.
+        BadInput: the number of labels differs from that of the model's outputs, or their names do.
     """
     labels = [LABEL, *more]
     outputs = getattr(model, "outputs", None)
@@ -58,7 +58,7 @@ def label_template(model: keras.Model, more: Sequence[str], first: str | None = 
     structure = model.output if outputs and not isinstance(model, keras.Sequential) else tuple(labels)
     if not isinstance(structure, dict):
         return tuple(labels)
-    # Keras sorts the keys of a dict as it flattens it; a job's list goes by the order in which the model was given them
+    # Keras sorts a dict's keys when it flattens it; a job's list is in the order in which the model was given them
     return dict(zip(known if named is not None and known is not None else structure, labels))
 
 
@@ -72,7 +72,7 @@ def _refuse_crossed(columns: Sequence[str | None], known: Sequence[str]) -> None
 
 
 def _shares_label(model: keras.Model) -> bool:
-    """Whether all outputs may be held against one label: only a training step of the user's own knows."""
+    """Return whether all outputs may use one label: possible with a custom train_step or compute_loss."""
     return type(model).train_step is not keras.Model.train_step or type(model).compute_loss is not keras.Model.compute_loss
 
 
@@ -82,16 +82,16 @@ def check_labels(
     labels: Mapping[str, tuple[tuple[int, ...], Any]],
     ranges: Mapping[str, tuple[float, float]],
 ) -> None:
-    """Hold the labels against the classes that the losses and the outputs of the model know.
+    """Check that the labels fit the classes of the model's losses and outputs.
 
     Args:
         model: compiled and built.
-        template: of `label_template`.
+        template: the result of `label_template`.
         labels: (shape of a row, dtype) of each label.
-        ranges: the smallest and the largest of each label, of all workers' rows.
+        ranges: the least and the greatest value of each label, over all workers' rows.
 
     Raises:
-        BadInput: a label that its output can't give.
+        BadInput: a label is outside of its output's classes, or has the wrong form for its loss.
     """
     outputs = getattr(model, "outputs", None)
     names = keras.tree.flatten(template)
@@ -115,7 +115,7 @@ def check_labels(
 def _check_label(output: Any, compiled: Any, label_shape: tuple[int, ...], label_range: tuple[float, float], which: str) -> None:
     loss = _loss_name(compiled)
     axis = getattr(compiled, "_fn_kwargs", {}).get("axis", -1)
-    if axis not in (-1, len(output.shape) - 1):  # the classes lie elsewhere
+    if axis not in (-1, len(output.shape) - 1):  # the classes are on another axis
         return
     units = output.shape[-1] if len(output.shape) > 1 else 1
     if loss == _CATEGORICAL and not label_shape and units is not None and units > 1:
@@ -142,7 +142,7 @@ def _ignoring(ignored: int | None) -> str:
 
 
 def _loss_name(loss: Any) -> str:
-    """Keras's name of a loss of its own; "" for one of the user's, of which nothing is known, however it is called."""
+    """Return the name of one of Keras's losses; "" for a user's loss, whatever its name."""
     if isinstance(loss, str):
         return loss
     function = getattr(loss, "fn", loss)

@@ -1,4 +1,4 @@
-"""What layers know that no weight holds: vocabularies, bins, means; alike on all workers, and adapted to all workers' rows."""
+"""Shares the state of preprocessing layers (vocabularies, bins, means) between workers, and adapts it to all workers' rows."""
 
 from __future__ import annotations
 
@@ -23,16 +23,14 @@ _KNOWN = "StringLookup, IntegerLookup, TextVectorization, Normalization and Disc
 
 
 def share_layer_state(model: keras.Model, collective: Collective) -> None:
-    """See that the layers of all workers' models know the same. Collective.
-
-    What rank 0's layer has learned, and those of all others haven't, is given to them.
+    """Give the state of rank 0's layers to all workers whose layers have none. Collective.
 
     Args:
         model: built or not.
         collective: the workers.
 
     Raises:
-        TrainingError: a layer was adapted to something else on another worker; it names layer and ranks.
+        TrainingError: a layer was adapted differently on another worker; the message names layer and ranks.
     """
     if collective.size == 1:
         return
@@ -40,7 +38,7 @@ def share_layer_state(model: keras.Model, collective: Collective) -> None:
     states = [_state(layer) for layer in layers]
     told = collective.gather([(type(layer).__name__, layer.name, _digest(state)) for layer, state in zip(layers, states)])
     if any([kind for kind, _, _ in each] != [kind for kind, _, _ in told[0]] for each in told):
-        return  # other models on other workers, which is refused with their variables
+        return  # the workers have different models, which is refused when their variables are compared
     for place, (layer, state) in enumerate(zip(layers, states)):
         kind, name, first = told[0][place]
         digests = [each[place][2] for each in told]
@@ -59,17 +57,17 @@ def adapt(layer: keras.Layer, data: Any, collective: Collective) -> None:
 
     Args:
         layer: a StringLookup, IntegerLookup, TextVectorization, Normalization or Discretization.
-        data: this worker's: a tf.data.Dataset or another iterable of batches, of which a tuple's first part is taken, or one
-            array.
+        data: this worker's data: an array, or a tf.data.Dataset or another iterable of batches, of which a tuple's first
+            element is used.
 
     Raises:
-        TrainingError: the layer is another one, a batch isn't one array, or no worker has a row.
+        TrainingError: the layer is of another class, a batch isn't one array, or no worker has rows.
     """
     adapting = next((function for kinds, function in _ADAPTING.items() if isinstance(layer, kinds)), None)
     if adapting is None:
         raise TrainingError(
             f"worker.adapt knows {_KNOWN}, and a {type(layer).__name__} came: adapt it on rank 0 alone, to rows of all workers "
-            "(worker.gather), and worker.distribute gives the other workers what it saves as its assets; or set it up from Spark before the run"
+            "(worker.gather), and worker.distribute gives its saved assets to the other workers; or set it up from Spark before the run"
         )
     adapting(layer, _batches(layer, data), collective)
 
@@ -101,7 +99,7 @@ def _adapt_lookup(layer: Any, batches: Iterator[Any], collective: Collective) ->
 
 
 def _adapt_normalization(layer: Any, batches: Iterator[Any], collective: Collective) -> None:
-    seen = 0  # numbers, of which a worker's mean is
+    seen = 0  # values in a worker's mean
     shape: tuple[int | None, ...] | None = None
 
     def counted() -> Iterator[Any]:
@@ -149,7 +147,7 @@ _ADAPTING: dict[Any, Callable[[Any, Iterator[Any], Collective], None]] = {
 
 
 def _batches(layer: keras.Layer, data: Any) -> Iterator[Any]:
-    """The batches that have rows, as one array each."""
+    """Yield the batches with rows, each as one array."""
     if isinstance(data, (list, tuple)) or hasattr(data, "shape"):
         data = [np.asarray(data) if isinstance(data, (list, tuple)) else data]
     for batch in data:
@@ -170,7 +168,7 @@ def _chained(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
 
 
 def _learning(model: keras.Model) -> Iterator[Any]:
-    """The layers that know more than their weights, each once, without those that they hold themselves."""
+    """Yield the layers that have state beside their weights, each once, without their inner layers."""
     held: set[int] = set()
     for layer in model._flatten_layers():
         if id(layer) in held or not (
@@ -190,11 +188,11 @@ def _lookup_of(layer: Any) -> Any:
 
 
 def _state(layer: Any) -> Any:
-    """What a layer has learned, or was made with; None where it is nothing yet."""
+    """Return the state that a layer has learned or was made with; None if it has none."""
     if isinstance(layer, _LOOKUPS):
         words = [each if isinstance(each, str) else int(each) for each in layer.get_vocabulary(include_special_tokens=False)]
         weights = getattr(_lookup_of(layer), "idf_weights", None)
-        if weights is not None:  # in front are those of the special tokens, and behind, maybe, padding
+        if weights is not None:  # those of the special tokens come first, and padding may follow
             front = len(layer.get_vocabulary()) - len(words)
             weights = weights.numpy()[front : front + len(words)]
         return {"vocabulary": words, "idf_weights": weights} if words else None
@@ -221,7 +219,7 @@ def _digest(state: Any) -> str | None:
 
 
 def _give(layer: Any, state: Any) -> None:
-    """Let a layer know what another one has learned."""
+    """Set a layer's state to that of another."""
     if isinstance(layer, _LOOKUPS):
         layer.set_vocabulary(state["vocabulary"], idf_weights=state["idf_weights"])
     elif isinstance(layer, keras.layers.Normalization):

@@ -1,8 +1,8 @@
-"""The mean of the workers' tensors, weighted by rows, inside a TensorFlow graph.
+"""Computes the mean of the workers' tensors, weighted by rows, inside a TensorFlow graph.
 
-Dense tensors are summed: small ones as one flat tensor, as each sum takes a while however small it is; large ones by
-themselves, which spares the copies. The gradient of an embedding (tf.IndexedSlices: some rows of a table) stays one: the
-workers' rows are put one behind the other, which is what one process would have looked up with all of their rows.
+Dense tensors are summed: small ones as one flat tensor, as each sum has a latency; large ones by themselves, which saves
+copies. The gradient of an embedding (tf.IndexedSlices: some rows of a table) stays sparse: the workers' rows are concatenated,
+as one process would have looked them up with all of the rows.
 """
 
 from __future__ import annotations
@@ -14,25 +14,24 @@ import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
 
-_PIECE = 64 << 20  # elements that pass through every transport at once
-_LARGE = 1 << 20  # elements of a tensor that is summed by itself
-_FEW = 4 << 20  # elements of looked-up rows that are sent as they are, however small their table
+_PIECE = 64 << 20  # elements that every transport can send at once
+_LARGE = 1 << 20  # elements from which on a tensor is summed by itself
+_FEW = 4 << 20  # elements of looked-up rows that are always sent as they are, however small their table
 
 
 def means(values: Sequence[Any], rows: Any, collective: Collective | None) -> list[Any]:
-    """The workers' values averaged by rows: sum of n_i v_i / sum of n_i. Collective.
+    """Return the workers' values averaged by rows: sum of n_i v_i / sum of n_i. Collective.
 
-    Called on each device of a worker, of which each has its own values and rows, it is the mean over the devices of all.
+    With several devices, called on each with its own values and rows, it returns the mean over the devices of all workers.
 
     Args:
-        values: floating-point tensors, alike on all workers, or tf.IndexedSlices of tables; None stays None.
-        rows: n_i, a scalar tensor or variable; with 0 of them this worker's values have no part in it.
-        collective: the workers; None for the devices of this worker alone.
+        values: floating-point tensors of the same shapes on all workers, or tf.IndexedSlices of tables; None stays None.
+        rows: n_i, a scalar tensor or variable; if it is 0, this worker's values are ignored.
+        collective: the workers; None to average over the devices of this worker alone.
 
     Returns:
-        Tensors of the same shapes and dtypes. Slices stay slices, unless the worker has several devices: all workers'
-        rows in the order of their ranks, rows of the same index not yet added up; or, where those are many more than the
-        table has, the whole table.
+        Tensors of the same shapes and dtypes. Slices stay slices, unless the worker has several devices: all workers' rows
+        by rank, with rows of the same index not yet summed; or, if those are many more than the table has, the whole table.
     """
     count = tf.cast(rows, tf.float32)
     slices = {index: value for index, value in enumerate(values) if isinstance(value, tf.IndexedSlices)}
@@ -57,8 +56,8 @@ def _several_devices() -> bool:
 
 
 def _dense_means(values: list[tf.Tensor], count: tf.Tensor, collective: Collective | None) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """The sum of the workers' row counts, and the mean of each tensor."""
-    together: dict[tf.DType, list[int]] = {tf.float32: []}  # beside the count
+    """Return the sum of the workers' row counts, and the mean of each tensor."""
+    together: dict[tf.DType, list[int]] = {tf.float32: []}  # with the count
     alone = []
     for index, value in enumerate(values):
         size = value.shape.num_elements()
@@ -91,7 +90,7 @@ def _flat(value: tf.Tensor) -> tf.Tensor:
 
 
 def _weighted(value: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Times the rows; zeros where there are none, whatever the value: a mean over no rows is not a number."""
+    """Return the value times the rows; zeros if there are none, even for NaN, which a mean over no rows is."""
     return tf.math.multiply_no_nan(value, tf.cast(count, value.dtype))
 
 
@@ -101,7 +100,7 @@ def _shaped(mean: tf.Tensor, value: tf.Tensor) -> tf.Tensor:
 
 
 def _summed(tensors: list[tf.Tensor], collective: Collective | None) -> list[tf.Tensor]:
-    """Over this worker's devices, then, once for all of them, over the workers."""
+    """Sum tensors over this worker's devices, then, once for all of them, over the workers."""
     device = tf.distribute.get_replica_context()
     several = _several_devices()
     if several:
@@ -118,7 +117,7 @@ def _summed(tensors: list[tf.Tensor], collective: Collective | None) -> list[tf.
 
 
 def _in_pieces(tensors: list[tf.Tensor], collective: Collective) -> list[tf.Tensor]:
-    """Tensors [n] summed over the workers, in pieces where they are known to be large."""
+    """Sum tensors [n] over the workers, in pieces if they are known to be large."""
     every = [tensor.shape.num_elements() or 0 for tensor in tensors]
     pieces = [[min(_PIECE, size - start) for start in range(0, size, _PIECE)] for size in every]
     sums = iter(
@@ -136,7 +135,7 @@ def _in_pieces(tensors: list[tf.Tensor], collective: Collective) -> list[tf.Tens
 def _slices_means(
     slices: list[tf.IndexedSlices], count: tf.Tensor, total: tf.Tensor, collective: Collective
 ) -> list[tf.IndexedSlices]:
-    """Averages of tables of which each worker has some rows, at most once each step all of them."""
+    """Return the mean of each table's slices over the workers."""
     used = [tf.where(count > 0, tf.shape(each.indices)[0], 0) for each in slices]
     own = tf.one_hot(collective.rank, collective.size)[:, None] * tf.cast(tf.stack(used), tf.float32)  # [workers, tables]
     [flat] = collective.sum_in_graph([tf.reshape(own, [-1])])
@@ -147,7 +146,7 @@ def _slices_means(
 def _slices_mean(
     each: tf.IndexedSlices, used: tf.Tensor, counts: tf.Tensor, count: tf.Tensor, total: tf.Tensor, collective: Collective
 ) -> tf.IndexedSlices:
-    """The mean of one table. `counts`: the rows of it that each worker has, int32 [workers]; `used`: this one's."""
+    """Return the mean of one table's slices. `counts`: each worker's number of them, int32 [workers]; `used`: this worker's."""
     indices = each.indices[:used]
     values = _weighted(tf.cast(each.values[:used], _wide(each.values.dtype)), count)  # [used, …]
 

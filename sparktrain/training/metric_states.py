@@ -1,4 +1,4 @@
-"""Which metrics keep sums over rows, which may be added up over the workers."""
+"""Finds the metrics whose state is a sum over rows, so that it may be summed over the workers."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ import tensorflow as tf
 
 from sparktrain.training.devices import copies
 
-_SAME = 1e-3  # relatively; far above what rounding does to a sum of a batch, far below what a maximum or a mean is off
+_SAME = 1e-3  # relative tolerance: far above a batch sum's rounding errors, far below the difference of a maximum or a mean
 
 
 def leaves(model: keras.Model) -> Iterator[keras.metrics.Metric]:
-    """The metrics of a model, those of compile() by themselves."""
+    """Yield the metrics of a model, those of compile() separately."""
     for metric in model.metrics:
         # Keras keeps the metrics of compile() in one container that is a metric itself.
         yield from metric.metrics if _of_keras(metric) and hasattr(metric, "metrics") else [metric]
 
 
 def declares_sums(metric: keras.metrics.Metric) -> bool:
-    """Whether a metric's variables are sums by what they say; Keras's default, so one of a user's own says it unasked."""
+    """Return whether a metric's variables are declared as sums, which is also Keras's default for users' metrics."""
     return all(variable.aggregation == "sum" for variable in metric.variables)
 
 
 def has_unproven(model: keras.Model) -> bool:
-    """Whether a metric of the user's own, in compile() or on the model, has yet to show that it keeps sums."""
+    """Return whether the model has users' metrics, in compile() or as attributes, that are to be tested for being sums."""
     container = getattr(model, "_compile_metrics", None)
     given = [getattr(container, name, None) for name in ("_user_metrics", "_user_weighted_metrics")]
     every = [*keras.tree.flatten(given), *leaves(model)]
@@ -35,16 +35,16 @@ def has_unproven(model: keras.Model) -> bool:
 
 
 def prove_sums(model: keras.Model, batch: Any) -> list[bool | None]:
-    """Evaluate a batch in pieces and see which metrics of the user's own behave as sums over rows.
+    """Evaluate a batch in pieces to find out which of the users' metrics are sums over rows.
 
-    A sum is 0 before the first row, that of two pieces is the sum of both, and that of one piece, twice, is twice its own.
+    A sum is 0 before the first row, that of two pieces is the sum of both, and that of a piece, twice, is twice its own.
 
     Args:
-        model: compiled and built, between epochs; its metrics begin anew.
-        batch: what a step of the model takes, of at least one row.
+        model: compiled and built, between epochs; its metrics are reset.
+        batch: a batch of the model with at least one row.
 
     Returns:
-        Of each such metric, in the order of the model's: True, False, or None where the evaluation doesn't touch it.
+        For each such metric, in the model's order: True, False, or None if the evaluation doesn't change it.
     """
     rows = len(keras.tree.flatten(batch)[0])
     half = max(1, rows // 2)
@@ -63,18 +63,18 @@ def prove_sums(model: keras.Model, batch: Any) -> list[bool | None]:
             if _unproven(metric)
         ]
 
-    states(first)  # so that all of them have their variables
+    states(first)  # so that all variables exist
     try:
         tried = zip(states(), states(first), states(second), states(first, second), states(first, first), strict=True)
         return [_is_sum(*each) for each in tried]
     finally:
         model.reset_metrics()
-        for copy, value in own:  # seeds and statistics are training's
+        for copy, value in own:  # restore seeds and statistics
             copy.assign(value)
 
 
 def unproven(model: keras.Model) -> list[keras.metrics.Metric]:
-    """The metrics that `prove_sums` is about, in its order."""
+    """Return the metrics that `prove_sums` tests, in its order."""
     return [metric for metric in leaves(model) if _unproven(metric)]
 
 

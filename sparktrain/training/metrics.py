@@ -1,8 +1,8 @@
-"""Metrics over all workers' rows, from the states that Keras's metrics keep.
+"""Computes metrics over all workers' rows, from the states of Keras's metrics.
 
-A metric's state is a sum over rows (an AUC keeps counts at its thresholds, a mean its total and count). The states are
-added up over the workers and the result is read from the sum, so it is the metric of all rows and not a mean of the
-workers' metrics.
+A metric's state is a sum over rows (an AUC has counts at its thresholds, a mean its total and count). The states are summed
+over the workers and the result is read from the sum, so that it is the metric over all rows and not a mean of the workers'
+metrics.
 """
 
 from __future__ import annotations
@@ -20,28 +20,31 @@ from sparktrain.training.averaging import shadowed
 from sparktrain.training.devices import copies, replicas
 from sparktrain.training.metric_states import declares_sums, has_unproven, leaves, prove_sums, unproven
 
-_NEAR = 1e-6  # a log this near, relatively, to its metric's result is that result
+_NEAR = 1e-6  # the relative tolerance within which a log counts as its metric's result
 
 
 class GlobalMetrics:
     """Reads a model's metrics over all workers.
 
     Args:
-        model: the one being trained; its metrics may still be unbuilt.
+        model: the model being trained; its metrics need not be built.
         collective: the workers.
+
+    Attributes:
+        averaged: the names of metrics that aren't sums, and so were averaged by rows.
     """
 
     def __init__(self, model: keras.Model, collective: Collective) -> None:
         self._model = model
         self._collective = collective
-        self.averaged: set[str] = set()  # names that could only be averaged by rows
+        self.averaged: set[str] = set()
         self._no_sums: set[int] = set()  # ids of metrics
 
     def look_at_states(self, sample: Callable[[], Any]) -> None:
-        """Find out which metrics of the user's own keep sums over rows; the others are averaged. Collective.
+        """Find out which of the users' metrics are sums over rows; the others will be averaged. Collective.
 
         Args:
-            sample: gives some of this worker's rows as a step takes them, None where it has none.
+            sample: returns a batch of this worker's rows; None if it has none.
         """
         if not has_unproven(self._model):
             return
@@ -53,19 +56,19 @@ class GlobalMetrics:
                 self._no_sums.add(id(metric))
 
     def state(self) -> list[np.ndarray]:
-        """This worker's metric states, as they are now."""
+        """Return this worker's current metric states."""
         return [variable.numpy() for variable in self._variables()]
 
     def over_workers(self, logs: Mapping[str, float], state: list[np.ndarray], rows: int) -> dict[str, float]:
-        """Turn this worker's logs into those of all workers. Collective.
+        """Return logs over all workers' rows. Collective.
 
         Args:
-            logs: what Keras logged on this worker.
-            state: this worker's metric states at that moment, from `state`.
-            rows: how many rows they are of.
+            logs: Keras's logs on this worker.
+            state: this worker's metric states at the time of the logs, from `state`.
+            rows: how many rows they are over.
 
         Returns:
-            The same names with the values over all workers' rows, the same on every worker.
+            The values over all workers' rows by the same names, the same on every worker.
         """
         variables = self._variables()
         now = self.state()
@@ -88,31 +91,31 @@ class GlobalMetrics:
             return results[name]
         self.averaged.add(name)
         of = [(rows, logs[name]) for rows, logs, _, _ in told if rows]
-        # What a step of the user's own told of a last batch without rows is no number; one that training lost is none
-        # on any worker, as all have the same weights.
+        # A custom step's result for a last batch without rows is NaN; if training diverged, all workers have NaN, as they have
+        # the same weights.
         known = [(rows, value) for rows, value in of if np.isfinite(value)] or of
         return float(np.average([value for _, value in known], weights=[rows for rows, _ in known]))
 
     def _variables(self) -> list[keras.Variable]:
-        """The states that may be added up."""
+        """Return the states that may be summed."""
         every = [v for metric in leaves(self._model) for v in metric.variables if self._summable(metric)]
         return list({id(variable): variable for variable in every}.values())
 
     def results(self) -> dict[str, float]:
-        """This worker's results, as they are now, under the names of `numbers`."""
+        """Return this worker's current results, by the names of `numbers`."""
         return numbers(self._model.get_metrics_result())
 
     def _summable(self, metric: keras.metrics.Metric) -> bool:
         return declares_sums(metric) and id(metric) not in self._no_sums
 
     def _results_of_no_sums(self) -> set[str]:
-        """The names of results whose metric keeps something else than sums: they are what is told of it, whatever that be."""
+        """Return the names of results whose metric's state isn't a sum."""
         apart = [metric for metric in leaves(self._model) if not self._summable(metric)]
         told = [self._results_with(apart, value) for value in (0.0, 1.0)]
         return {name for name, value in told[0].items() if told[1][name] != value}
 
     def _results_with(self, metrics: list[keras.metrics.Metric], value: float) -> dict[str, float]:
-        """The results, if those of some metrics were a value."""
+        """Return the results, with those of some metrics replaced by a value."""
         with ExitStack() as stack:
             for metric in metrics:
                 result = keras.tree.map_structure(lambda each: np.full(np.shape(each), value), metric.result())
@@ -127,22 +130,22 @@ def _added(variable: keras.Variable, values: list[np.ndarray]) -> np.ndarray:
 
 def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
     for variable, value in zip(variables, values):
-        first, *others = copies(variable)  # of which it is the sum; TensorFlow would divide, integers too
+        first, *others = copies(variable)  # the value is the sum of the copies; TensorFlow would divide it, integers too
         first.assign(value)
         for copy in others:
             copy.assign(np.zeros_like(value))
 
 
 def number(value: Any) -> float:
-    """Of a tensor, a variable (one that several devices share, too) or a plain number."""
+    """Return the value of a scalar tensor, a variable (also one that is mirrored over devices) or a number."""
     return float(value) if isinstance(value, (int, float)) else float(_array(value).reshape(()))
 
 
 def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
-    """Keras's logs as plain numbers, in the order of their names.
+    """Return Keras's logs as plain numbers, in the order of their names.
 
-    Nested ones are flattened; what is a number for each class, as an F1Score's result by Keras's default, becomes
-    `f1_score_0`, `f1_score_1` and so on, numbers of several axes `name_0_0`.
+    Nested logs are flattened; an array, such as an F1Score's result by Keras's default, becomes `f1_score_0`, `f1_score_1`
+    and so on, one with several axes `name_0_0`.
     """
     plain: dict[str, float] = {}
     for name, value in sorted(logs.items()):
@@ -156,14 +159,14 @@ def numbers(logs: Mapping[str, Any]) -> dict[str, float]:
 
 
 def shaped(logs: Mapping[str, Any], plain: Mapping[str, float]) -> dict[str, Any]:
-    """Put numbers where they stand in Keras's logs.
+    """Return numbers in the structure of Keras's logs.
 
     Args:
-        logs: Keras's.
-        plain: by the names that `numbers` gives what is in them.
+        logs: Keras's logs.
+        plain: the numbers by the names that `numbers` uses.
 
     Returns:
-        As the logs are, with NumPy arrays where those have arrays.
+        The logs' structure, with NumPy arrays in place of arrays.
     """
     told: dict[str, Any] = {}
     for name, value in logs.items():
@@ -183,5 +186,5 @@ def _array(value: Any) -> np.ndarray:
 
 
 def finite(logs: Mapping[str, Any]) -> bool:
-    """Whether the training loss, if there is one, is a number."""
+    """Return whether the training loss, if there is one, is finite."""
     return "loss" not in logs or bool(np.isfinite(logs["loss"]))

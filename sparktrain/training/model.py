@@ -1,4 +1,4 @@
-"""The user's model: built, and held against the rows that are to be fed to it before the first step."""
+"""Builds the user's model, and checks it against the rows before the first step."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sparktrain.training.sources import load
 
 
 def build(source: Source, seed: int, hadoop: Mapping[str, str]) -> keras.Model:
-    """The compiled model, with the same initial weights on every worker.
+    """Build or load the compiled model, with the same initial weights on every worker.
 
     Raises:
-        TrainingError: what came is no compiled Keras model.
+        TrainingError: the result is no compiled Keras model.
     """
     keras.utils.set_random_seed(seed)
     model = load(source, hadoop, "model.build")
@@ -37,21 +37,21 @@ def build(source: Source, seed: int, hadoop: Mapping[str, str]) -> keras.Model:
 
 
 def input_template(model: keras.Model, inputs: Mapping[str, tuple[tuple[int, ...], Any]], named: bool = False) -> Any:
-    """Where each input of the rows goes in the model.
+    """Return which input of the rows goes to which input of the model.
 
-    Inputs go by name where the names are the model's own, else in their order. A model that doesn't name its inputs
-    (a subclass of keras.Model) gets the array itself if there is one, else a dict by name.
+    Inputs are matched by name if the names are the model's, else in their order. A model without declared inputs (a subclass
+    of keras.Model) gets the array itself if there is one, else a dict by name.
 
     Args:
         model: built or not.
-        inputs: name to (shape of a row, dtype), in the order of the job's features.
-        named: whether the job gives them by names.
+        inputs: (shape of a row, dtype) of each input, in the order of the job's features.
+        named: whether the job names the inputs.
 
     Returns:
         The structure of the model's inputs with an input's name at each leaf; lists as tuples.
 
     Raises:
-        BadInput: another number of inputs than the model's, other names, or a shape or a dtype that doesn't fit.
+        BadInput: the number of inputs, their names, a shape or a dtype doesn't match the model's.
     """
     names = list(inputs)
     if named:
@@ -80,7 +80,7 @@ def input_template(model: keras.Model, inputs: Mapping[str, tuple[tuple[int, ...
 
 
 def _check_dtype(name: str, came: str, tensor: Any) -> None:
-    """Refuse strings where the model takes numbers, and numbers where it takes strings."""
+    """Raise BadInput if an input has strings and the model expects numbers, or vice versa."""
     if came == "string" != tensor.dtype:
         raise BadInput(
             f"input {name!r} brings strings, and the model's input {tensor.name!r} takes {tensor.dtype}: declare it as "
@@ -127,7 +127,7 @@ def _listed(tensors: Any) -> str:
 
 
 def build_variables(model: keras.Model, template: Any, shard: Shard) -> None:
-    """Let the model and its optimizers have all their variables before the first step."""
+    """Create all variables of the model and its optimizer before the first step."""
     if not model.built:
         inputs = {name: tf.zeros((1, *shape), dtype_name(dtype)) for name, (shape, dtype) in shard.inputs.items()}
         model(keras.tree.map_structure(lambda name: inputs[name], template))

@@ -1,4 +1,4 @@
-"""The run's folder on the storage, as a training process sees it."""
+"""Opens and checks the run's folder on the storage in a training process."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sparktrain.storage import Folder, claims, open_folder
 
 
 class NotShared(BadInput):
-    """A worker doesn't see the folder that the driver has claimed for the run."""
+    """Raised where a worker doesn't see the folder that the driver has claimed for the run."""
 
 
 def check_output(check: OutputCheck) -> None:
-    """See that this process and the driver mean the same folder, by the driver's claim in it.
+    """Check that this process and the driver see the same folder, by the driver's claim in it.
 
     Raises:
-        NotShared: there is none, as in a folder of this host's own.
+        NotShared: the claim isn't there, as in a folder that is local to this host.
         ClaimLost: another driver has taken the run over.
         StorageError: the storage can't be reached, or refuses.
     """
@@ -32,12 +32,12 @@ def check_output(check: OutputCheck) -> None:
 
 
 def open_output(order: Order, asked: bool = True) -> Folder:
-    """Open the folder that an order's results go to.
+    """Open the folder that an order's results are written to.
 
     Args:
-        order: whose output it is.
-        asked: whether the storage has to answer now: then one that can't be reached ends the run before the training and
-            not after it, and one that has answered is waited for when it is away later.
+        order: the order.
+        asked: whether to access the storage now, so that one that can't be reached fails the run before the training, and
+            one that has answered is waited for if it is away later.
 
     Raises:
         StorageError: the storage can't be reached, or refuses.

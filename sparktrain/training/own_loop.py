@@ -1,4 +1,4 @@
-"""A training loop of the user's own: what his function gets of the workers, the rows and the averaging."""
+"""Runs the user's own training loop in a worker, with access to the rows and the other workers."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from sparktrain.training.sources import function
 
 
 def run(order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]) -> Finished:
-    """Call the user's function with this worker, and leave what it returns on the storage.
+    """Call the user's function with this worker, and write its return value to the storage.
 
     Args:
-        order: whose model is the function; its output is where `returned-RANK.pickle` goes.
+        order: its model is the function, and its output the folder for `returned-RANK.pickle`.
         shard: this worker's rows.
-        collective: joined already.
-        report: takes phases, progress and epochs' ends.
+        collective: the workers, connected already.
+        report: called with phases, progress and the ends of epochs.
 
     Raises:
         Whatever the function raises.
@@ -59,12 +59,12 @@ def run(order: Order, shard: Shard, collective: Collective, report: Callable[[Me
 
 
 class FileTaken(OSError):
-    """Another worker writes the file that this one would write."""
+    """Raised where another worker is writing the file that this one would write."""
 
 
 @contextmanager
 def _files_are_shared(worker: Worker) -> Iterator[None]:
-    """Tell who should write, where workers get into each other's way."""
+    """Add advice on who should write a file to errors of workers that write the same one, within a context."""
     try:
         yield
     except OSError as error:
@@ -78,58 +78,57 @@ def _files_are_shared(worker: Worker) -> Iterator[None]:
 
 
 class Worker:
-    """One of the workers that run a function together.
+    """The worker that a user's function runs in, one of several that run it together.
 
-    Whatever moves data between them (`distribute`, `adapt`, `average`, `broadcast`, `gather`, and a distributed model's fit,
-    evaluate, train_on_batch and test_on_batch) must be called by all of them, in the same order. docs/own-loops.md has it all.
+    Methods that move data between workers (`distribute`, `adapt`, `average`, `broadcast`, `gather`, and a distributed model's
+    fit, evaluate, train_on_batch and test_on_batch) must be called by all workers, in the same order. See docs/own-loops.md.
 
     Attributes:
-        rank: this worker's number, 0 to size - 1.
-        size: how many there are.
+        rank: this worker's rank, 0 to size - 1.
+        size: the number of workers.
     """
 
     def __init__(self, order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]) -> None:
         self.rank, self.size = collective.rank, collective.size
         self._order, self._collective, self._report = order, collective, report
         self._own = OwnRows(shard, collective.size, order.fit.labelled) if order.fit.has_rows else None
-        self._distributed: dict[int, DistributedModel] = {}  # by the model's id, which is its own while it is kept
+        self._distributed: dict[int, DistributedModel] = {}  # by the model's id, which is unique while the model is referenced
 
     @property
     def rows(self) -> int:
-        """Training rows that `dataset` has handed out so far."""
+        """Training rows that datasets of `dataset` have yielded so far."""
         return 0 if self._own is None else self._own.rows
 
     @property
     def steps(self) -> int:
-        """Batches that it has handed out so far."""
+        """Training batches that datasets of `dataset` have yielded so far."""
         return 0 if self._own is None else self._own.steps
 
     def dataset(self, batch_size: int) -> tf.data.Dataset:
-        """This worker's training rows; every pass is the next epoch, in an order of its own.
+        """Return a dataset of this worker's training rows; every pass over it is the next epoch, in a new order.
 
         Args:
-            batch_size: rows of a batch on this worker, at most.
+            batch_size: the largest number of rows of a batch on this worker.
 
         Returns:
-            A tf.data.Dataset of (inputs, label), of (inputs, label, weight) where a weight was named, or of the inputs
-            where no label was. inputs: an array [rows, ...] for one feature, else a dict of them by name; a column of single
-            numbers is [rows, 1]. label: [rows, ...], of single numbers [rows]; of several labels a tuple. weight: float32
-            [rows]. It has the same number of batches on every worker, so a worker with fewer rows has some smaller ones, or
-            some without rows.
+            A tf.data.Dataset of (inputs, label), of (inputs, label, weight) if a weight was named, or of inputs only if no
+            label was. inputs: an array [rows, ...] for one feature, else a dict of them by name; a column of numbers is
+            [rows, 1]. label: [rows, ...], for numbers [rows]; a tuple for several labels. weight: float32 [rows]. It has the
+            same number of batches on every worker, so that a worker with fewer rows has some smaller or empty ones.
         """
         return self._rows().training(batch_size)
 
     def validation(self, batch_size: int) -> tf.data.Dataset:
-        """This worker's validation rows, in a fixed order, as `dataset` gives them; one batch of no rows where it has none."""
+        """Return a dataset of this worker's validation rows in a fixed order, like `dataset`; one empty batch if it has none."""
         return self._rows().validation(batch_size)
 
     def distribute(self, model: keras.Model) -> keras.Model:
-        """Give all workers rank 0's weights, and let the model train on the rows of all. Collective.
+        """Give all workers rank 0's weights, and make the model train on the rows of all workers. Collective.
 
-        Its fit, train_on_batch, test_on_batch and evaluate then are for all workers to call: at every step the gradient of
-        all workers' rows is applied, metrics are of all rows, and a fit stops on all workers together. fit and evaluate take
-        `dataset(…)`, what its map, prefetch, cache or repeat make of it, or data of your own in as many batches on every
-        worker. predict stays each worker's own. An uncompiled model's gradients are for `average`.
+        Its fit, train_on_batch, test_on_batch and evaluate must then be called by all workers: every step applies the gradient
+        over all workers' rows, metrics are over all rows, and a fit stops on all workers together. fit and evaluate accept
+        `dataset(…)`, what its map, prefetch, cache or repeat make of it, or your own data with the same number of batches on
+        every worker. predict is not changed. For an uncompiled model, pass the gradients to `average`.
 
         Returns:
             The model itself.
@@ -148,42 +147,41 @@ class Worker:
         """Adapt a preprocessing layer to the rows of all workers, as one process with all of them would. Collective.
 
         Args:
-            layer: StringLookup, IntegerLookup, TextVectorization, Normalization or Discretization.
-            data: this worker's part: batches of the one array that the layer is for (of a tuple the first part is taken), such as
-                `dataset(1024).map(lambda inputs, *_: inputs["text"])`, or an array. A pass over `dataset` counts as no epoch.
+            layer: a StringLookup, IntegerLookup, TextVectorization, Normalization or Discretization.
+            data: this worker's data: an array, or batches of the one array that the layer is for (of a tuple the first element),
+                such as `dataset(1024).map(lambda inputs, *_: inputs["text"])`. This pass over `dataset` counts as no epoch.
 
         Returns:
             The layer itself.
 
         Raises:
-            TrainingError: another layer, or batches of something else.
+            TrainingError: the layer is of another class, or a batch isn't one array.
         """
         with self._own.peek() if self._own is not None else nullcontext():
             adapt(layer, data, self._collective)
         return layer
 
     def average(self, values: Any, rows: Any = 1) -> Any:
-        """The mean of the workers' values, weighted by rows: of gradients, losses, whatever is a mean over rows.
+        """Return the mean of the workers' values weighted by rows, for gradients, losses and other means over rows. Collective.
 
         Args:
-            values: tensors, arrays or numbers in any structure, alike on all workers; None stays None.
-            rows: how many rows this worker's values are of; a worker with 0 has no part in the mean.
+            values: tensors, arrays or numbers in any structure, with the same shapes on all workers; None stays None.
+            rows: how many rows this worker's values are over; a worker with 0 is ignored.
 
         Returns:
-            Tensors in the same structure, in the graph where this is called in one: of the values' dtypes, and float64 for
-            whole numbers and truth values, whose mean is neither. The gradient of an embedding, a tf.IndexedSlices, is one again:
-            the looked-up rows of all workers.
+            Tensors in the same structure, graph tensors within a graph, with the values' dtypes, and float64 for integers and
+            booleans. The gradient of an embedding, a tf.IndexedSlices, stays one, with the looked-up rows of all workers.
         """
         leaves = keras.tree.flatten(values)
         tensors = [None if leaf is None else _floating(leaf) for leaf in leaves]
         return keras.tree.pack_sequence_as(values, means(tensors, tf.cast(rows, tf.float32), self._collective))
 
     def broadcast(self, value: Any) -> Any:
-        """Rank 0's value, any picklable object, on every worker."""
+        """Return rank 0's value, any picklable object, on every worker. Collective."""
         return self._collective.broadcast(value)
 
     def gather(self, value: Any) -> list[Any]:
-        """Every worker's value, any picklable object, in the order of their ranks."""
+        """Return every worker's value, any picklable object, by rank. Collective."""
         return self._collective.gather(value)
 
     def _rows(self) -> OwnRows:

@@ -1,4 +1,4 @@
-"""A worker's rows as datasets for a loop of the user's own: each pass over one is the next epoch."""
+"""Provides a worker's rows as datasets for the user's own loop: each pass over one is the next epoch."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sparktrain.training.dataset import LABEL, Feeding
 
 
 class OwnRows:
-    """Hands out a worker's rows as datasets, and knows its own datasets again.
+    """Makes datasets of a worker's rows, and recognises them when they are passed to a model.
 
     Args:
         shard: the rows.
-        size: how many workers there are.
+        size: the number of workers.
         labelled: whether the rows have a label.
 
     Attributes:
-        rows: training rows handed out so far.
-        steps: batches handed out so far.
-        epoch: whose order (from 0) the next pass over training rows has.
-        peeking: whether passes are only looked at: they count as no epoch, and their rows are not counted.
+        rows: training rows that datasets have yielded so far.
+        steps: training batches that datasets have yielded so far.
+        epoch: the epoch (from 0) of the next pass over training rows.
+        peeking: whether passes count as no epoch, and their rows are not counted.
     """
 
     def __init__(self, shard: Shard, size: int, labelled: bool) -> None:
@@ -32,7 +32,7 @@ class OwnRows:
         self.peeking = False
         self.labelled = labelled
         self._shard, self._size = shard, size
-        # By the dataset's id, which is its own while the object is kept
+        # By the dataset's id, which is unique while the dataset is referenced
         self._handed_out: dict[int, tuple[tf.data.Dataset, Passes]] = {}
 
     @property
@@ -42,27 +42,27 @@ class OwnRows:
 
     @property
     def error(self) -> Exception | None:
-        """What the feed raised inside TensorFlow's threads, which would hand on its text only."""
+        """The exception of the feed in TensorFlow's threads, which pass on only its text; else None."""
         return next((passes.error for _, passes in self._handed_out.values() if passes.error is not None), None)
 
     def training(self, batch_size: int) -> tf.data.Dataset:
-        """The training rows in batches, as many on every worker."""
+        """Return a dataset of the training rows, with the same number of batches on every worker."""
         passes = Passes(self, self._cut(batch_size), batch_size)
         return self._hand_out(passes.training(), passes)
 
     def validation(self, batch_size: int) -> tf.data.Dataset:
-        """The validation rows in batches; one batch of no rows where this worker has none."""
+        """Return a dataset of the validation rows; one empty batch if this worker has none."""
         passes = Passes(self, self._cut(batch_size), batch_size, validation=True)
         return self._hand_out(passes.validation(), passes)
 
     def passes_of(self, dataset: Any) -> Passes | None:
-        """The batches behind a dataset that was handed out; None where it is another one, such as one derived from it."""
+        """Return the batches behind a dataset that this made; None for any other, such as one derived from it."""
         _, passes = self._handed_out.get(id(dataset), (None, None))
         return passes
 
     @contextmanager
     def peek(self) -> Iterator[None]:
-        """Let passes that begin inside count as no epoch."""
+        """Let passes that begin within a context count as no epoch."""
         before, self.peeking = self.peeking, True
         try:
             yield
@@ -81,13 +81,13 @@ class OwnRows:
 
 
 class Passes(Feeding):
-    """The batches of one dataset that was handed out.
+    """The batches of one dataset.
 
     Args:
-        own: the rows that it is of.
-        shard: cut into batches.
-        batch_size: likewise.
-        validation: whether it is of the validation rows.
+        own: the worker's rows.
+        shard: the rows, with the schedule for the batch size.
+        batch_size: the largest number of rows of a batch.
+        validation: whether the dataset has the validation rows.
     """
 
     def __init__(self, own: OwnRows, shard: Shard, batch_size: int, validation: bool = False) -> None:
@@ -105,7 +105,7 @@ class Passes(Feeding):
 
     @property
     def maybe_empty(self) -> bool:
-        """Whether one of the batches has no row."""
+        """Whether one of the batches has no rows."""
         return self.empty_validation if self._validation else self.empty_steps
 
     def sample(self) -> Any:

@@ -1,4 +1,4 @@
-"""What is each worker's own while the weights are alike: random numbers and, within an epoch, what its rows left behind."""
+"""Saves and restores the state that differs between workers: random numbers and, within an epoch, metrics and statistics."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from sparktrain.training.statistics import Statistics
 
 
 class OwnState:
-    """Takes down one worker's own state, by name, and brings it back.
+    """Saves one worker's own state, by name, and restores it.
 
     Args:
-        model: built.
-        statistics: of its batches; None where they are the model's as they are: of one worker with one device.
+        model: a built model.
+        statistics: the statistics of its batches; None for a single worker with a single device.
     """
 
     def __init__(self, model: keras.Model, statistics: Statistics | None) -> None:
         self._model, self._statistics = model, statistics
 
     def taken(self, within_epoch: bool) -> dict[str, np.ndarray]:
-        """The state of random numbers, of each layer and device.
+        """Return the random number state of each layer and device, by name.
 
         Args:
-            within_epoch: with the metrics so far and the statistics that batches left; after an epoch those begin anew and
-                these are alike on all workers. The metrics must be built (see `averaging.create_state`).
+            within_epoch: whether to include the metrics and batch statistics so far; between epochs metrics are reset, and
+                statistics are the same on all workers. The metrics must be built (see `averaging.create_state`).
         """
         state = {name: copy.numpy() for name, copy in self._variables(within_epoch)}
         if within_epoch and self._statistics is not None:
@@ -39,7 +39,7 @@ class OwnState:
         return state
 
     def bring_back(self, state: Mapping[str, np.ndarray], within_epoch: bool) -> None:
-        """Go on from what was taken."""
+        """Restore a state from `taken`."""
         for name, copy in self._variables(within_epoch):
             restore(copy, state[name])
         moved: dict[int, list[np.ndarray]] = {}

@@ -1,4 +1,4 @@
-"""Which phase a worker is in, told as it changes, and how long each one took."""
+"""Reports a worker's phases, and measures how long each takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sparktrain.interfaces.messages import Message, Phase
 
 
 class Phases:
-    """Tells each phase once and adds up its seconds."""
+    """Reports each phase when it begins, and sums up its seconds."""
 
     def __init__(self, report: Callable[[Message], None]) -> None:
         self._report = report
@@ -18,12 +18,13 @@ class Phases:
         self._since = 0.0
 
     def enter(self, name: str) -> None:
+        """Begin a phase, and report it."""
         self._close()
         self._name = name
         self._report(Phase(name))
 
     def seconds(self) -> dict[str, float]:
-        """Seconds of every phase so far, the present one included."""
+        """Return the seconds of every phase so far, including the current one."""
         self._close()
         return dict(self._seconds)
 

@@ -1,4 +1,4 @@
-"""Callbacks that run on rank 0 alone, and the learning rates that they may set."""
+"""Shares the learning rates that callbacks set which run on rank 0 alone."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from sparktrain.models.optimizers import optimizers_of
 
 
 class Rank0Callbacks:
-    """Gives all workers the learning rates that callbacks of rank 0 set as training, epochs and validations begin and end.
+    """Gives all workers the learning rates that callbacks on rank 0 set when training, epochs and validations begin and end.
 
     Args:
-        model: the one being trained.
+        model: the model being trained.
         collective: the workers.
-        callbacks: this worker's; those with `only_rank_0 = True` run on rank 0 alone.
+        callbacks: this worker's callbacks; those with `only_rank_0 = True` run on rank 0 alone.
     """
 
     def __init__(self, model: keras.Model, collective: Collective, callbacks: Sequence[keras.callbacks.Callback]) -> None:
         self._model, self._collective = model, collective
         self._alone = {id(each) for each in callbacks if collective.size > 1 and getattr(each, "only_rank_0", False)}
-        self._anywhere: bool | None = None  # whether rank 0 has one; not known before the workers have met
+        self._anywhere: bool | None = None  # whether rank 0 has one; None before the workers have communicated
 
     def share_rates(self) -> None:
-        """Set this worker's learning rates to rank 0's, where callbacks run there alone. Collective."""
+        """Set this worker's learning rates to rank 0's, if callbacks run there alone. Collective."""
         if self._collective.size == 1:
             return
         if self._anywhere is None:
@@ -40,10 +40,10 @@ class Rank0Callbacks:
 
     @contextmanager
     def within_step(self, callback: keras.callbacks.Callback) -> Iterator[None]:
-        """Refuse that a callback of rank 0 alone sets a learning rate between steps, where workers don't meet.
+        """Run a callback's batch hook within a context, and refuse that one on rank 0 alone sets a learning rate there.
 
         Raises:
-            TrainingError: it did.
+            TrainingError: it has set one, which the other workers wouldn't get between steps.
         """
         if id(callback) not in self._alone:
             yield
@@ -61,5 +61,5 @@ class Rank0Callbacks:
         return [float(rate.numpy()) for rate in self._variables()]
 
     def _variables(self) -> list[keras.Variable]:
-        rates = [each.learning_rate for each in optimizers_of(self._model)]  # of a schedule it is no variable
+        rates = [each.learning_rate for each in optimizers_of(self._model)]  # with a schedule it is no variable
         return list({id(rate): rate for rate in rates if isinstance(rate, keras.Variable)}.values())

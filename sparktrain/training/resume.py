@@ -1,4 +1,4 @@
-"""The state of an earlier attempt, brought back to all workers."""
+"""Restores the checkpoint of an earlier attempt on all workers."""
 
 from __future__ import annotations
 
@@ -23,32 +23,33 @@ from sparktrain.training.checkpoints import META, checkpointed_variables
 from sparktrain.training.own_state import OwnState
 from sparktrain.training.statistics import start_alike
 
-_UNREADABLE = (zipfile.BadZipFile, ValueError, EOFError, KeyError, NotFound)  # of a file that is cut off, or another's
+_UNREADABLE = (zipfile.BadZipFile, ValueError, EOFError, KeyError, NotFound)  # for a file that is incomplete or no checkpoint
 
 
 class _OtherRows(Exception):
-    """A checkpoint within an epoch is of workers that had other rows than they have now."""
+    """Raised for a checkpoint within an epoch whose workers had other rows than they have now."""
 
 
 def resume(
     model: keras.Model, collective: Collective, part: int, folder: Folder, newest: Checkpoint, rows: list[list[int]], whole: bool
 ) -> tuple[Resumed | None, list[str]]:
-    """Bring all workers to the state of a checkpoint. Collective.
+    """Restore a checkpoint on all workers. Collective.
 
     Args:
-        model: built as it was then.
-        collective: the workers, maybe more or fewer than then.
+        model: built as when the checkpoint was written.
+        collective: the workers, of which there may be more or fewer than then.
         part: this worker's part of the rows.
-        folder: the run's.
-        newest: the checkpoint to go on from. Where it can't be read, or is of a broken epoch over other rows, it is the one before.
-        rows: `Shard.rows_by_part` of now.
-        whole: whether each part holds all training rows.
+        folder: the run's folder.
+        newest: the checkpoint to resume from. If it can't be read, or was written within an epoch over other rows, an earlier
+            one is used.
+        rows: `Shard.rows_by_part` of the current rows.
+        whole: whether each part has all training rows.
 
     Returns:
-        What there is to go on from, None where no checkpoint can be; and notes: of each that can't, and of rows that have changed.
+        The restored state, None if no checkpoint can be used; and notes on each that can't, and on rows that have changed.
 
     Raises:
-        TrainingError: the checkpoint is another model's.
+        TrainingError: the checkpoint is of another model.
     """
     came = _newest_usable(model, folder, newest, rows, whole) if collective.rank == 0 else None
     content, notes = collective.broadcast(came)
@@ -60,7 +61,7 @@ def resume(
 
 @dataclass
 class _Content:
-    """A checkpoint without its variables, which the model has: memories and own state by parts, arrays by their digests."""
+    """A checkpoint without the model's variables: callbacks' and workers' own states by part, arrays by their digests."""
 
     checkpoint: Checkpoint
     memories: dict[int, list[Memory]]
@@ -72,25 +73,25 @@ class _Content:
 
 
 class Resumed:
-    """The state of an earlier attempt, of which the model has its part.
+    """The state of a checkpoint, whose variables the model has already.
 
     Args:
-        content: of the checkpoint.
+        content: the content of the checkpoint.
         part: this worker's part of the rows.
-        collective: the workers, maybe more or fewer than then.
+        collective: the workers, of which there may be more or fewer than then.
 
     Attributes:
-        epoch: how many epochs are done.
-        step: how many steps of the next one are.
-        facts: what was kept with it.
+        epoch: the number of complete epochs.
+        step: the number of complete steps of the next epoch.
+        facts: the facts saved with the checkpoint.
     """
 
     def __init__(self, content: _Content, part: int, collective: Collective) -> None:
         self.epoch, self.step = content.checkpoint.epoch, content.checkpoint.step
         self.facts = content.facts
         self._arrays = content.arrays
-        of_first = content.memories[content.first]  # of what runs at rank 0 alone, wherever that is by now
-        # The parts of another number of workers are other rows
+        of_first = content.memories[content.first]  # for callbacks on rank 0 alone, whose part may have changed
+        # With another number of workers, parts have other rows
         same = content.checkpoint.size == collective.size
         self._own = content.own[part] if same else None
         self._memories = [content.memories[part] if same else common(content.memories)]
@@ -98,19 +99,19 @@ class Resumed:
             self._memories.append(of_first)
 
     def bring_back(self, own: OwnState) -> None:
-        """Give this worker its own state back, where there is one of its part."""
+        """Restore this worker's own state, if there is one for its part."""
         if self._own is not None:
             own.bring_back(self._own, within_epoch=self.step > 0)
 
     def remind(self, callbacks: Sequence[keras.callbacks.Callback]) -> None:
-        """Give this worker's callbacks back what they remembered."""
+        """Restore the state of this worker's callbacks."""
         remind(callbacks, self._memories, self._arrays)
 
 
 def _newest_usable(
     model: keras.Model, folder: Folder, newest: Checkpoint, rows: list[list[int]], whole: bool
 ) -> tuple[_Content | None, list[str]]:
-    """Load the newest checkpoint that can be read and gone on from; the model's variables are set."""
+    """Load the newest checkpoint that can be used, and set the model's variables."""
     notes: list[str] = []
 
     def note(text: str) -> None:
@@ -147,7 +148,7 @@ _CHANGED = (
 
 
 def _all_rows(by_part: list[list[int]], whole: bool) -> tuple[int, int]:
-    """The number and the digest of all training rows, however many parts there are."""
+    """Return the number and the digest of all training rows, which don't depend on the number of parts."""
     parts = by_part[:1] if whole else by_part
     return sum(count for count, _ in parts), sum(digest for _, digest in parts) % (1 << 64)
 
@@ -161,10 +162,10 @@ def _load(model: keras.Model, folder: Folder, checkpoint: Checkpoint, rows: list
         file = Path(local, "state.npz")
         folder.download(checkpoint.path, file)
         with np.load(file) as arrays:
-            if (damaged := arrays.zip.testzip()) is not None:  # before the model has any of it
+            if (damaged := arrays.zip.testzip()) is not None:  # before any of it is assigned to the model
                 raise zipfile.BadZipFile(f"{damaged} is damaged")
             meta = json.loads(arrays[META].tobytes())
-            before = meta.get("rows")  # not there in what an older version wrote
+            before = meta.get("rows")  # not in checkpoints of older versions
             if checkpoint.step and before is not None and before != rows:
                 raise _OtherRows(_counted(_all_rows(before, False), _all_rows(rows, False)))
             _set_variables(model, arrays, f"{folder.url}/{checkpoint.path}")

@@ -1,4 +1,4 @@
-"""How many rows a model's steps take, counted as the steps run."""
+"""Counts the rows of a model's steps while they run."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from sparktrain.training.averaging import rows_of, shadowed
 
 
 class RowCounts:
-    """Counts the rows of a model's training and test steps, while it is entered.
+    """A context manager that counts the rows of a model's training and test steps.
 
     Args:
-        model: whose steps are counted, by what their batches hold.
+        model: the model.
     """
 
     def __init__(self, model: keras.Model) -> None:

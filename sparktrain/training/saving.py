@@ -1,4 +1,4 @@
-"""The trained model as a file: whether there can be one is found out before the training, not after it."""
+"""Saves the trained model, and checks before the training that it can be saved."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from sparktrain.models.parts import parts
 from sparktrain.storage import Folder
 
 MODEL = "model.keras"
-_SMALL = 16 << 20  # bytes of variables that are written for a trial: in a tenth of a second
+_SMALL = 16 << 20  # bytes of variables up to which a model is saved as a test, in a tenth of a second
 
 
 def refuse_unsavable(model: keras.Model) -> None:
-    """Refuse a model that can't be saved, as long as nothing is lost with it.
+    """Refuse a model that can't be saved, before the training.
 
-    A small model is saved for a trial, of a large one only the configuration is made.
+    A small model is saved as a test; for a large one only the configuration is made.
 
     Args:
         model: compiled and built.
 
     Raises:
-        TrainingError: with the class that can't be saved, and what to write into it.
+        TrainingError: the message names the class that can't be saved, and what to add to it.
     """
     try:
         if _bytes(model) > _SMALL:
@@ -48,16 +48,16 @@ def save(model: keras.Model, folder: Path, output: Folder) -> tuple[int, str]:
     """Write the model and the event files to the run's folder.
 
     Args:
-        model: trained.
-        folder: of this machine; the event files are in its `logs`.
-        output: the run's.
+        model: the trained model.
+        folder: a local folder, with the event files in its `logs`.
+        output: the run's folder.
 
     Returns:
-        Size in bytes and SHA-256, in hexadecimal, of the model's file.
+        The size in bytes and the SHA-256, in hexadecimal, of the model's file.
 
     Raises:
-        TrainingError: the model can't be saved; its weights are kept where they can be.
-        StorageError: the storage was away for minutes, or refuses.
+        TrainingError: the model can't be saved; its weights are saved if possible.
+        StorageError: the storage doesn't answer for minutes, or refuses.
     """
     local = folder / MODEL
     lasting = output.persistent()
@@ -73,7 +73,7 @@ def save(model: keras.Model, folder: Path, output: Folder) -> tuple[int, str]:
 
 
 def _keep_weights(model: keras.Model, folder: Path, output: Folder, error: Exception) -> None:
-    """Save what can be of a model that can't, and raise what is to be told of it."""
+    """Save the weights of a model that can't be saved, and raise the error for the user."""
     local = folder / WEIGHTS
     try:
         model.save_weights(local)
@@ -95,11 +95,11 @@ def _advice(model: keras.Model) -> str:
 
 
 def _culprit(model: keras.Model) -> Any:
-    """The innermost part of the model that has no configuration; the model itself where none is at fault by itself."""
+    """Return the innermost part of the model that can't be serialized; the model itself if all parts can."""
     for part in parts(model):
         try:
             _configuration(part)
-        except Exception:  # which is what is looked for
+        except Exception:  # this part can't be serialized
             return part
     return model
 
@@ -114,6 +114,6 @@ def _bytes(model: keras.Model) -> int:
 
 
 def _in_one_line(error: Exception) -> str:
-    """Its first paragraph: Keras explains itself by an example of twenty lines."""
+    """Return an error's first paragraph in one line: Keras's messages include an example of twenty lines."""
     said = str(error).strip().split("\n\n")[0].split()
     return f"{type(error).__name__}: {' '.join(said)[:500]}".rstrip(".")

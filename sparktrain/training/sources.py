@@ -1,4 +1,4 @@
-"""What the user brings to the child: a function by name or by value, or a saved model."""
+"""Loads what the user passes to the child process: a function by name or by value, or a saved model."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from sparktrain.storage import open_folder
 
 
 def load(source: Source, hadoop: Mapping[str, str], what: str) -> Any:
-    """Bring what a source stands for: the function's result, or the model of a file.
+    """Load a source: call its function, or load its model.
 
     Args:
-        source: exactly one of its three kinds is set.
+        source: the source, with exactly one of its three kinds set.
         hadoop: Hadoop's settings, for a file on HDFS.
-        what: what it is to be, for errors: "model.build".
+        what: the configuration's key that names it, for messages, such as "model.build".
+
+    Returns:
+        The function's return value, or the model.
 
     Raises:
-        TrainingError: the name doesn't lead to a function, or the file is no model, or one whose own classes aren't at hand.
+        TrainingError: there is no such function, or the file is no model, or its custom objects can't be found.
     """
     for module in source.modules:
         importlib.import_module(module)
@@ -38,10 +41,10 @@ def load(source: Source, hadoop: Mapping[str, str], what: str) -> Any:
 
 
 def function(source: Source, what: str) -> Any:
-    """The function itself that a source stands for, by value or by name.
+    """Return the function of a source, by value or by name, without calling it.
 
     Raises:
-        TrainingError: the name doesn't lead to a function.
+        TrainingError: there is no such function.
     """
     if source.pickle is not None:
         return from_value(source.pickle)
@@ -71,8 +74,8 @@ def _load_file(url: str, source: Source, hadoop: Mapping[str, str]) -> keras.Mod
     with tempfile.TemporaryDirectory() as temporary:
         local = Path(temporary, name)
         open_folder(folder, hadoop).download(name, str(local))
-        # Unpacked: from the archive Keras takes all weights into memory once more (measured: 5.6 times a model's size
-        # at the worst moment, 4.5 times from a folder).
+        # Unpacked, as Keras reads all weights of an archive into memory once more (measured: a peak of 5.6 times a model's
+        # size, 4.5 times from a folder).
         unpacked = Path(temporary, "unpacked")
         with zipfile.ZipFile(local) as archive:
             archive.extractall(unpacked)

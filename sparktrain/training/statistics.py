@@ -1,4 +1,4 @@
-"""What every worker holds alike beside the trained weights: the start, and the statistics that batches leave behind."""
+"""Keeps all workers' models the same beside the trained weights: their initial values, and the statistics of batches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOGETHER = 64 << 20  # bytes
 
 
 def start_alike(model: keras.Model, collective: Collective) -> None:
-    """Give every worker rank 0's weights and optimizer state. Collective. Seeds stay each worker's own.
+    """Give every worker rank 0's weights and optimizer state, except for seeds. Collective.
 
     Raises:
         TrainingError: the workers built different models.
@@ -37,7 +37,7 @@ def start_alike(model: keras.Model, collective: Collective) -> None:
 
 
 def take_rank_0s(variables: Sequence[keras.Variable], collective: Collective) -> None:
-    """Give variables, alike on all workers, rank 0's values. Collective."""
+    """Set variables, which must have the same shapes on all workers, to rank 0's values. Collective."""
     for some in _batches(variables):
         if len(some) == 1:
             _send(some[0], collective)
@@ -49,7 +49,7 @@ def take_rank_0s(variables: Sequence[keras.Variable], collective: Collective) ->
 
 
 def _batches(variables: Sequence[keras.Variable]) -> Iterator[list[keras.Variable]]:
-    """Variables that are sent together: few calls for many small ones, and large ones by themselves."""
+    """Yield groups of variables to send together: many small ones, or a large one by itself."""
     some: list[keras.Variable] = []
     size = 0
     for variable in variables:
@@ -67,7 +67,7 @@ def _batches(variables: Sequence[keras.Variable]) -> Iterator[list[keras.Variabl
 
 
 def _send(variable: keras.Variable, collective: Collective) -> None:
-    """Rank 0's value of a variable, in pieces, so that little more than a copy of it is held."""
+    """Set a variable to rank 0's value, in pieces, so that memory is needed for little more than one copy."""
     value = np.array(variable.numpy())
     for own, theirs in pieces_of_rank_0(value, collective):
         own[:] = theirs
@@ -76,7 +76,7 @@ def _send(variable: keras.Variable, collective: Collective) -> None:
 
 
 def pieces_of_rank_0(value: np.ndarray, collective: Collective) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pieces of this worker's array, flat, and rank 0's of the same place. Collective."""
+    """Yield flat pieces of this worker's array, each with rank 0's piece. Collective."""
     flat = value.reshape(-1)
     step = max(1, _TOGETHER // value.itemsize)
     for first in range(0, len(flat), step):
@@ -89,9 +89,9 @@ def _count(shapes: list[list]) -> str:
 
 
 def seed_worker(model: keras.Model, seed: int, part: int) -> None:
-    """Give this worker, and each of its devices, random numbers of its own (dropout, augmentation).
+    """Seed random numbers (dropout, augmentation) differently for this worker and each of its devices.
 
-    They are the same in every attempt. Without it all devices would drop the same units of their rows.
+    They are the same in every attempt. Otherwise all devices would drop the same units of their rows.
     """
     keras.utils.set_random_seed(_own_seed(seed, part))
     for variable in model.non_trainable_variables:
@@ -103,7 +103,7 @@ def seed_worker(model: keras.Model, seed: int, part: int) -> None:
 
 
 def unsynchronized(model: keras.Model, collective: Collective) -> list[str]:
-    """Notes on layers that are to normalise by the rows of all workers, and do by those of this one."""
+    """Return a note on layers with synchronized=True, which normalise by the rows of one worker only."""
     names = [layer.name for layer in model._flatten_layers() if getattr(layer, "synchronized", False)]
     if collective.size == 1 or not names:
         return []
@@ -118,14 +118,14 @@ def _own_seed(*of: int) -> int:
 
 
 class Statistics:
-    """Keeps the statistics that training gathers outside of gradients (BatchNormalization's) alike on all workers.
+    """Keeps the statistics that training collects without gradients (BatchNormalization's) the same on all workers.
 
-    Each worker gathers them over its own rows, each of its devices over its part of every step; at an epoch's end those
-    that moved become the mean over the devices, and over the workers, weighted by rows. So the model that is validated,
+    Each worker collects them over its own rows, each of its devices over its part of every step; at an epoch's end those that
+    have changed are set to the mean over the devices and over the workers, weighted by rows. So the model that is validated,
     and saved, is the same everywhere.
 
     Args:
-        model: built, and alike on all workers.
+        model: built, and the same on all workers.
         collective: the workers.
     """
 
@@ -135,8 +135,8 @@ class Statistics:
         self._known = self._digests()
 
     def average(self, rows: int) -> None:
-        """Collective. `rows` is how many this worker's statistics were gathered over since the last call."""
-        if not self._variables:  # alike on all workers, as the model is
+        """Average the statistics over the workers. Collective. `rows` is this worker's number of rows since the last call."""
+        if not self._variables:  # the same on all workers, as the model is
             return
         moved = {index: _value(self._variables[index]) for index in self._moved()}
         told = [(weight, values) for weight, values in self._collective.gather((rows, moved)) if weight]
@@ -147,15 +147,15 @@ class Statistics:
         self._known = self._digests()
 
     def moved(self) -> dict[int, list[np.ndarray]]:
-        """Those that moved since the last average, by their number, of each of this worker's devices."""
+        """Return the statistics that changed since the last average, by index, for each of this worker's devices."""
         return {index: [copy.numpy() for copy in copies(self._variables[index])] for index in self._moved()}
 
     def go_on(self, moved: Mapping[int, Sequence[np.ndarray]]) -> None:
-        """Go on from what `moved` found."""
+        """Restore statistics from `moved`."""
         for index, values in moved.items():
             for copy, value in zip(copies(self._variables[index]), values, strict=True):
                 restore(copy, value)
-            self._known[index] = None  # moved, whatever comes
+            self._known[index] = None  # counts as changed
 
     def _moved(self) -> list[int]:
         return [index for index, (old, new) in enumerate(zip(self._known, self._digests())) if old != new]
@@ -165,6 +165,6 @@ class Statistics:
 
 
 def _value(variable: keras.Variable) -> np.ndarray:
-    """The mean over this worker's devices, which have had as many rows, but for one a step."""
+    """Return the mean over this worker's devices, whose numbers of rows differ by at most one a step."""
     first, *others = (copy.numpy() for copy in copies(variable))
     return np.mean([first, *others], axis=0, dtype=np.float64).astype(first.dtype) if others else first

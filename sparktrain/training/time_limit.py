@@ -1,4 +1,4 @@
-"""The time that training may take, looked at between epochs."""
+"""Limits the time of training; checked between epochs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from sparktrain.models.errors import TrainingError
 
 
 class TimeLimit:
-    """Ends training before an epoch that would be over the limit.
+    """Ends training before an epoch that would exceed the limit.
 
     Args:
-        ends_at: seconds of this host's monotonic clock.
-        then: save, what there is; or fail.
+        ends_at: the limit, in seconds of this host's monotonic clock.
+        then: "save" to save the current model at the limit, or "fail".
 
     Attributes:
-        note: what to tell of the end that it made; None where it made none.
+        note: a note for the user if it has ended the training; else None.
     """
 
     def __init__(self, ends_at: float, then: str) -> None:
@@ -23,14 +23,15 @@ class TimeLimit:
         self.note: str | None = None
 
     def over(self, done: int, epochs: int, epoch_seconds: float) -> bool:
-        """Whether training ends here.
+        """Return whether training must end now.
 
         Args:
-            done: how many epochs are done, of `epochs`.
-            epoch_seconds: how long the last one took, and so, most likely, the next.
+            done: how many of `epochs` are done.
+            epochs: the number of epochs to train.
+            epoch_seconds: how long the last epoch took, the estimate for the next.
 
         Raises:
-            TrainingError: it does, and that is to be a failure.
+            TrainingError: training must end, and the limit is configured to fail.
         """
         left = self._ends_at - time.monotonic()
         if left >= epoch_seconds:

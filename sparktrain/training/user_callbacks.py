@@ -1,4 +1,4 @@
-"""The callbacks of a fit: the user's own, on the workers where they belong, and those that the job's words ask for."""
+"""Makes the callbacks of a fit: the user's, on the workers where they run, and those that the job's keys ask for."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _WRITERS = (
 
 
 def user_callbacks(fit: Fit, hadoop: Mapping[str, str], rank: int, size: int) -> list[keras.callbacks.Callback]:
-    """The user's callbacks that run on this worker.
+    """Load the user's callbacks, and return those that run on this worker.
 
     Raises:
-        TrainingError: what came are no callbacks, or one that can't work with several workers.
+        TrainingError: the user's function doesn't return callbacks, or one can't work with several workers.
     """
     if fit.callbacks is None:
         return []
@@ -31,19 +31,19 @@ def user_callbacks(fit: Fit, hadoop: Mapping[str, str], rank: int, size: int) ->
 
 
 def callbacks_of_rank(came: Any, rank: int, size: int, what: str) -> list[keras.callbacks.Callback]:
-    """Choose the callbacks that run on a worker.
+    """Return the callbacks that run on a worker.
 
-    All run on every worker, where they see the same logs, but for those that write files or talk to servers, which
+    All run on every worker, where they see the same logs, except for those that write files or send data to servers, which
     run on rank 0: Keras's own (ModelCheckpoint, TensorBoard, CSVLogger, RemoteMonitor), and any callback with an
     attribute `only_rank_0 = True`.
 
     Args:
-        came: a list of callbacks, or one; None is none.
-        rank, size: the worker's, and how many there are.
-        what: where they came, for messages.
+        came: a callback, a list of them, or None.
+        rank, size: the worker's rank, and the number of workers.
+        what: the key or argument that names them, for messages.
 
     Raises:
-        TrainingError: what came are no callbacks, or one that can't work with several workers.
+        TrainingError: these are no callbacks, or one can't work with several workers.
     """
     callbacks = [] if came is None else [came] if isinstance(came, keras.callbacks.Callback) else came
     callbacks = getattr(callbacks, "callbacks", callbacks)  # of Keras's own list
@@ -62,10 +62,10 @@ def _only_rank_0(callback: keras.callbacks.Callback) -> bool:
 
 
 def job_callbacks(fit: Fit) -> tuple[list[keras.callbacks.Callback], keras.callbacks.EarlyStopping | None]:
-    """The callbacks of `early_stopping` and `save: best`.
+    """Return the callbacks for `early_stopping` and `save: best`.
 
     Returns:
-        The callbacks, and the one of them whose best epoch's weights the model ends with, if any.
+        The callbacks, and the one whose best epoch's weights the model ends with; None if there is none.
     """
     callbacks: list[keras.callbacks.Callback] = []
     early: dict[str, Any] = dict(fit.early_stopping or {})
@@ -74,14 +74,14 @@ def job_callbacks(fit: Fit) -> tuple[list[keras.callbacks.Callback], keras.callb
     best = callbacks[0] if early.get("restore_best_weights") else None
     if fit.save == "best":
         kept = {name: early[name] for name in ("monitor", "mode") if name in early}
-        # Patience that never ends: only its memory of the best weights is wanted.
+        # With endless patience, as it is used only to keep the best weights.
         best = keras.callbacks.EarlyStopping(**kept, patience=fit.epochs + 1, restore_best_weights=True)
         callbacks.append(best)
     return callbacks, best
 
 
 class MonitorNamed(keras.callbacks.Callback):
-    """Refuses, at the first epoch's end, a monitor that no metric is named as."""
+    """A callback that refuses, at the first epoch's end, a monitor that isn't the name of a metric."""
 
     def __init__(self, monitors: list[str]) -> None:
         super().__init__()

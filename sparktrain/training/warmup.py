@@ -1,8 +1,7 @@
-"""The learning rate times the number of workers, reached linearly.
+"""Multiplies the learning rate by the number of workers, with a linear warm-up.
 
 Goyal et al. 2017, "Accurate, Large Minibatch SGD" (arXiv:1706.02677), 2.1 and 2.2: k workers make steps of k times the
-rows, so the rate is multiplied by k, growing from the single worker's rate in equal amounts at every step of the
-warm-up.
+rows, so the rate is multiplied by k, rising linearly from the single worker's rate during the warm-up.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from sparktrain.models.errors import TrainingError
 
 
 class Warmup:
-    """Scales the learning rate of the given optimizers, inside the training step's graph.
+    """Scales the learning rate of optimizers, inside the training step's graph.
 
     Args:
-        optimizers: built; each with a learning rate that is a plain number.
-        size: how many workers there are: what the rate is multiplied by in the end.
-        steps: of the warm-up; 0 scales at once.
+        optimizers: built optimizers, each with a learning rate that is a plain number.
+        size: the number of workers, by which the rate is multiplied in the end.
+        steps: steps of the warm-up; 0 to scale at once.
 
     Raises:
         TrainingError: a learning rate follows a schedule, which can't be scaled from outside.
@@ -38,15 +37,15 @@ class Warmup:
                 )
         self._size = size
         self._steps = steps
-        # Of several devices one counts
+        # Counted on one of several devices
         once = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self._step = tf.Variable(0.0, trainable=False, name="warmup_step", aggregation=once)
-        # Two optimizers, one in the other (loss scaling), have one rate
+        # An optimizer and its wrapper (loss scaling) share a rate
         each = {id(optimizer.learning_rate): optimizer for optimizer in optimizers}.values()
         self._rates = [(optimizer, float(optimizer.learning_rate.numpy())) for optimizer in each]
 
     def step(self) -> None:
-        """Set the rate of the step that begins. Once warm, the rate is left to the user's callbacks."""
+        """Set the rate of the step that begins. After the warm-up, the rate is left to the user's callbacks."""
         share = tf.minimum(self._step / self._steps, 1.0) if self._steps else tf.constant(1.0)
         warm = self._step > self._steps
         for optimizer, rate in self._rates:
@@ -55,25 +54,25 @@ class Warmup:
         self._step.assign_add(1.0)
 
     def skip(self, steps: int) -> None:
-        """Go on as after so many steps."""
+        """Resume after `steps` steps."""
         self._step.assign(float(steps))
 
     def undo(self) -> None:
-        """Give the optimizers the rate of a single worker again, after the last step.
+        """Divide the optimizers' rates by their current scale, after the last step.
 
-        So the model that is saved goes on by itself as it would have without the other workers, and is scaled to as many as
-        there are, and not once more, by the next run that loads it. What callbacks have made of the rate stays, as a share.
+        So the saved model has the rate of a single worker, and the next run that loads it doesn't scale it twice. Changes that
+        callbacks have made to the rate are kept in proportion.
         """
-        # The step that was set up last
+        # For the step that was set last
         share = min(max(float(self._step.numpy()) - 1.0, 0.0) / self._steps, 1.0) if self._steps else 1.0
         factor = 1.0 + (self._size - 1.0) * share if self._step.numpy() else 1.0
         for optimizer, rate in self._rates:
             now = float(optimizer.learning_rate.numpy())
-            # To the bit where nobody has changed it
+            # Exactly the original rate if no callback has changed it
             optimizer.learning_rate = rate if np.float32(now) == np.float32(rate * factor) else now / factor
 
     def note(self) -> str:
-        """What was done, for the run's summary."""
+        """Return a note on the scaling, for the run's summary."""
         rates = ", ".join(f"{rate:g} to {rate * self._size:g}" for _, rate in self._rates)
         return (
             f"learning rate scaled by {self._size} workers, from {rates} over {self._steps} steps; "

@@ -1,4 +1,4 @@
-"""Horovod's collective, in the child: sums inside TensorFlow's graph, and objects between the workers."""
+"""Horovod's collective in the child process: sums inside TensorFlow's graph, and objects between the workers."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from sparktrain.engines.numbering import Numbering
 from sparktrain.interfaces.collective import PeerLost, causes
 from sparktrain.interfaces.objects import SummingCollective
 
-# Milliseconds between the looks that Horovod takes at what is to be averaged, for which all workers talk to each other.
-# Its own 1 is as long as a small model's whole step; who averages seldom has better things to do.
+# Milliseconds between Horovod's cycles, in which all workers negotiate what to average. Its default of 1 is as long as a small
+# model's whole step; for workers that average rarely, short cycles would only cost time.
 _CYCLES = {True: "0.1", False: "5"}
 _LOST = ("connection", "shut down", "aborted", "read timeout", "broken pipe", "gloo", "timed out")
-_OURS = ("mismatched", "duplicate", "invalid")  # what Horovod says of a wrong call, not of a lost peer
+_OURS = ("mismatched", "duplicate", "invalid")  # Horovod's words for a wrong call, not for a lost peer
 
 
 class EngineCollective(SummingCollective):
-    """Joins Horovod's workers from the environment that the launch made."""
+    """Horovod's workers, joined by the environment variables from the launch."""
 
     def __init__(self, every_step: bool) -> None:
         os.environ.setdefault("HOROVOD_CYCLE_TIME", _CYCLES[every_step])
@@ -40,7 +40,7 @@ class EngineCollective(SummingCollective):
             print("gradients go through the hosts' memory: this Horovod was built without NCCL (docs/clusters.md)", flush=True)
 
     def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
-        """See `Collective.sum_in_graph`. Each tensor is one all-reduce: flatten many small ones into one before."""
+        """See `Collective.sum_in_graph`. Each tensor is an all-reduce: concatenate many small ones before."""
         if self.size == 1:
             return list(tensors)
         return [self._sum(tensor) for tensor in tensors]
@@ -51,7 +51,7 @@ class EngineCollective(SummingCollective):
         return hvd.allgather(tensor, name=self._name("gather", tensor), ignore_name_scope=True)
 
     def _name(self, kind: str, tensor: tf.Tensor) -> str:
-        """Workers match their operations by name."""
+        """Return a name for an operation, by which workers match theirs."""
         return f"sparktrain.{kind}.{self._numbers.next()}.{tensor.dtype.name}.{tensor.shape.num_elements()}"
 
     def _sum(self, tensor: tf.Tensor) -> tf.Tensor:
@@ -72,10 +72,10 @@ class EngineCollective(SummingCollective):
 
 
 def _join() -> None:
-    """Join, by a thread of Linux's batch class, which the threads that Horovod starts here inherit.
+    """Join with a thread of Linux's batch scheduling class, which Horovod's threads inherit.
 
-    Each cycle wakes them, and a thread of the normal class would stop the training on its core for each of these looks.
-    One of the batch class waits until the core is free, as it is when the step has come to its average.
+    Each cycle wakes them, and threads of the normal class would preempt the training on its core every time. Those of the
+    batch class wait until the core is free, as it is when a step waits for its average.
     """
     with suppress(AttributeError, PermissionError):  # not Linux, or a container that forbids it: only slower
         os.sched_setscheduler(get_native_id(), os.SCHED_BATCH, os.sched_param(0))

@@ -1,4 +1,4 @@
-"""Horovod's Spark side: rank 0's task holds the rendezvous through which the children's Gloo finds its peers."""
+"""Horovod's Spark side: rank 0's task runs the rendezvous server through which the children's Gloo finds its peers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPSer
 
 from sparktrain.interfaces.launch import Launch, Place
 
-_KNOWN_SECONDS = 10  # in which rank 0's task hears of all workers' addresses
-_TIMEOUT_SECONDS = "300"  # children start at different speeds; a dead peer's closed socket is seen at once anyway
+_KNOWN_SECONDS = 10  # in which rank 0's task learns all workers' addresses
+_TIMEOUT_SECONDS = "300"  # children start at different speeds; a dead peer's closed socket is noticed at once anyway
 
 
 class _Rendezvous(RendezvousHTTPServer):
-    """Horovod's, which asks nobody for a secret: so it answers only those who come from a worker's address.
+    """Horovod's rendezvous server, limited to clients from a worker's address, as it has no authentication.
 
     Args:
-        address: to listen on.
+        address: the address to listen on.
     """
 
     def __init__(self, address: str) -> None:
@@ -42,7 +42,7 @@ class _Rendezvous(RendezvousHTTPServer):
         self._serving.join()
 
     def expect(self, addresses: Iterable[str]) -> None:
-        """Tell where the workers come from; until then nobody is answered."""
+        """Set the workers' addresses; until then no client is answered."""
         self._expected = frozenset(addresses)
         self._known.set()
 
@@ -51,7 +51,7 @@ class _Rendezvous(RendezvousHTTPServer):
 
 
 class EngineLaunch(Launch):
-    """Brings Horovod's workers together over Gloo, without MPI and without a port at the driver."""
+    """Connects Horovod's workers with Gloo, without MPI and without a port on the driver."""
 
     def __init__(self) -> None:
         self._server: _Rendezvous | None = None
@@ -60,7 +60,7 @@ class EngineLaunch(Launch):
         """See `Launch.join`. Calls `gather` twice."""
         places = [Place(**json.loads(text)) for text in gather(json.dumps(asdict(place)))]
         port = self._serve(places) if place.rank == 0 else 0
-        # The second gather also holds everyone back until the server knows whom to expect.
+        # The second gather also makes everyone wait until the server knows the addresses.
         told = [json.loads(text) for text in gather(json.dumps([port, _address_towards(places[0].host)]))]
         rendezvous = told[0][0]
         if self._server is not None:
@@ -92,28 +92,28 @@ class EngineLaunch(Launch):
         return self._server.server_address[1]
 
     def close(self) -> None:
-        """Close the rendezvous and its port."""
+        """Close the rendezvous server and its port."""
         server, self._server = self._server, None
         if server is not None:
             server.end()
 
 
 def _address_towards(host: str) -> str:
-    """This host's address as another host sees it."""
+    """Return this host's address as another host sees it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as towards:
         towards.connect((host, 9))  # sends nothing
         return towards.getsockname()[0]
 
 
 def _listening_address(places: list[Place]) -> str:
-    """The address by which all workers know rank 0's host; every one where the others can't know it by that."""
+    """Return the address at which all workers reach rank 0's host; empty for all addresses if it is a loopback one."""
     address = socket.gethostbyname(places[0].host)
     alone = all(place.host == places[0].host for place in places)
     return address if alone or not address.startswith("127.") else ""  # some systems give their own name 127.0.1.1
 
 
 def _interface(host: str) -> str | None:
-    """The network interface that has this host's address; None lets Gloo choose."""
+    """Return the network interface that has this host's address; None to let Gloo choose."""
     try:
         address = socket.gethostbyname(host)
     except OSError:

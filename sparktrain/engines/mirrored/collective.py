@@ -1,4 +1,4 @@
-"""The mirrored engine's collective: one worker; over its devices TensorFlow itself sums."""
+"""The mirrored engine's collective: a single worker, over whose devices TensorFlow itself sums."""
 
 from sparktrain.engines.single.collective import EngineCollective
 

@@ -1,4 +1,4 @@
-"""The mirrored engine's Spark side: one worker, as with engine single; its devices come together in the child."""
+"""The mirrored engine's Spark side: a single worker, as with engine single, whose child uses all its devices."""
 
 from sparktrain.engines.single.launch import EngineLaunch
 

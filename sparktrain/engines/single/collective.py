@@ -1,4 +1,4 @@
-"""The single engine's collective: one worker, whose sums are its own values."""
+"""The single engine's collective: a single worker, whose sums are its own values."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sparktrain.interfaces.collective import Collective
 
 
 class EngineCollective(Collective):
-    """One worker alone."""
+    """The collective of a single worker."""
 
     rank = 0
     size = 1
 
     def __init__(self, every_step: bool) -> None:
-        """How often makes no difference here."""
+        """Do nothing: how often workers average makes no difference for one."""
 
     def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
         return list(tensors)
@@ -33,4 +33,4 @@ class EngineCollective(Collective):
         return False
 
     def close(self) -> None:
-        """There is nobody to leave."""
+        """Do nothing: there are no other workers."""

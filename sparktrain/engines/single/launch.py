@@ -1,4 +1,4 @@
-"""The single engine's Spark side: one worker has nobody to come together with."""
+"""The single engine's Spark side, which has nothing to do for a single worker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sparktrain.interfaces.launch import Launch, Place
 
 
 class EngineLaunch(Launch):
-    """Starts nothing."""
+    """The launch of a single worker, which starts nothing."""
 
     def join(self, place: Place, segments: str, gather: Callable[[str], list[str]]) -> Mapping[str, str]:
         """See `Launch.join`.
@@ -23,4 +23,4 @@ class EngineLaunch(Launch):
         return {}
 
     def close(self) -> None:
-        """There is nothing to end."""
+        """Do nothing: `join` starts nothing."""

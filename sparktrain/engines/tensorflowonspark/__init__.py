@@ -1,1 +1,1 @@
-"""TensorFlowOnSpark: TFCluster brings up a node on each executor, and TensorFlow's own collectives average."""
+"""The engine TensorFlowOnSpark: TFCluster starts a node on each executor, and TensorFlow's own collectives average."""

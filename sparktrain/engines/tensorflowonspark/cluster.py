@@ -1,4 +1,4 @@
-"""TensorFlowOnSpark's TFCluster, in the driver: it brings up a node on each executor, and ends them."""
+"""Runs TensorFlowOnSpark's TFCluster from the driver: starts a node on each executor, and ends them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sparktrain.interfaces.launch import EngineRefused, Executors, LaunchFailed
 with plain_import():
     from tensorflowonspark import TFCluster, reservation
 
-_END_SECONDS = 20.0  # for the end of the nodes, where nothing else holds their executors
+_END_SECONDS = 20.0  # for the end of the nodes, if nothing else uses their executors
 _REUSE = "spark.python.worker.reuse"
 _HOST = "TFOS_SERVER_HOST"  # TensorFlowOnSpark's own variable
 
@@ -29,13 +29,13 @@ _Function = Callable[[Iterable[int]], object]
 
 
 class Application:
-    """What TensorFlowOnSpark may do with the Spark application, in place of its SparkContext.
+    """A stand-in for the SparkContext that TensorFlowOnSpark uses, limited to its own jobs.
 
-    It would run its functions as ordinary tasks, which may meet on one executor; wait for every job of the application
-    to end, the user's too; and cancel those and stop the context when something fails. Here it sees its own jobs only.
+    With the real one it would run its functions as ordinary tasks, of which several may be on one executor; wait for all jobs
+    of the application to end, including the user's; and cancel those and stop the context if something fails.
 
     Args:
-        executors: the application's.
+        executors: the application's executors.
     """
 
     def __init__(self, executors: Executors) -> None:
@@ -43,12 +43,12 @@ class Application:
         self.wrap: Callable[[_Function], Callable[[int], None]]
         self.description = ""
         self.error: Exception | None = None
-        self.ended = threading.Event()  # the job that runs now
-        self.reservations: tuple[str, int] | None = None  # where its server listens
+        self.ended = threading.Event()  # set when the current job has ended
+        self.reservations: tuple[str, int] | None = None  # the address of its reservation server
         self._jsc = executors.context._jsc
 
     def next(self, description: str, wrap: Callable[[_Function], Callable[[int], None]]) -> None:
-        """Say what the next job is, and how an executor calls its function."""
+        """Set the description of the next job, and how executors call its function."""
         self.description, self.wrap = description, wrap
         self.error = None
         self.ended.clear()
@@ -77,12 +77,12 @@ class Application:
         self.executors.cancel()
 
     def stop(self) -> None:
-        """The user's SparkContext stays up."""
+        """Do nothing: the user's SparkContext keeps running."""
 
 
 @contextmanager
 def cluster(executors: Executors, timeout: float, note: Callable[[str], None]) -> Iterator[Nodes]:
-    """A node on each executor, for as long as this lasts; see `Launch.brought_up`."""
+    """Run a node on each executor within a context; see `Launch.brought_up`."""
     if executors.context.getConf().get(_REUSE, "true").lower() != "true":
         raise EngineRefused(
             f"{_REUSE} is false, and TensorFlowOnSpark's nodes live by the Python processes that Spark reuses: submit "
@@ -121,13 +121,13 @@ def _start(application: Application, name: str, count: int, timeout: float) -> T
                 reservation_timeout=math.ceil(timeout),
                 release_port=False,
             )
-        # It returns when the nodes are known, and they may still fail.
+        # It returns when all nodes have registered, and they may still fail.
         if not application.ended.wait(timeout):
             raise LaunchFailed(f"their start did not end within {timeout:.0f} s")
         if application.error is not None:
             raise application.error
         return started
-    except (Exception, SystemExit) as error:  # it ends the program when a node doesn't start
+    except (Exception, SystemExit) as error:  # TensorFlowOnSpark exits the program if a node doesn't start
         reason = _why_not(application, error, timeout)
         executors.cancel()
         raise LaunchFailed(reason) from error
@@ -157,7 +157,7 @@ def _why_not(application: Application, error: BaseException, timeout: float) -> 
 def _end(application: Application, started: TFCluster.TFCluster, nodes: Nodes, note: Callable[[str], None]) -> None:
     application.next("ending TensorFlowOnSpark's nodes", lambda function: partial(on_executor.end, function, nodes))
     TFCluster.tf_status.clear()
-    # Its last five seconds only look at the application's other jobs: nobody waits for them.
+    # In its last five seconds it only checks the application's other jobs, which need not be waited for.
     threading.Thread(target=_shut_down, args=(started,), name="tensorflowonspark-end", daemon=True).start()
     if not application.ended.wait(_END_SECONDS):
         note(
@@ -170,14 +170,14 @@ def _end(application: Application, started: TFCluster.TFCluster, nodes: Nodes, n
 
 def _shut_down(started: TFCluster.TFCluster) -> None:
     try:
-        started.shutdown(timeout=-1)  # its own limit is a signal that stops the application
+        started.shutdown(timeout=-1)  # its own timeout would send a signal that stops the application
     except (Exception, SystemExit):
-        pass  # Application.error has it
+        pass  # it is in Application.error
 
 
 @contextmanager
 def _server_host(host: str) -> Iterator[None]:
-    """Let the nodes register at the address by which executors reach the driver, unless the user names another."""
+    """Let the nodes register at the address at which executors reach the driver, unless the user has set another."""
     if _HOST in os.environ:
         yield
         return

@@ -1,4 +1,4 @@
-"""TensorFlow's own collectives, in the child: sums inside TensorFlow's graph, and objects between the workers."""
+"""TensorFlow's own collectives in the child process: sums inside TensorFlow's graph, and objects between the workers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sparktrain.interfaces.objects import SummingCollective
 _GROUP = 7_301  # any number that nothing else in this process uses
 _OBJECTS = 7_302  # another group, as objects stay on the CPU
 _POWERS = [1 << bits for bits in range(31)]
-_LOST = ("collective ops is aborted", "workerservice", "coordination service")  # its servers talk by these
-_OURS = ("mismatch", "inconsistent", "invalid")  # what TensorFlow says of a wrong call, not of a lost peer
+_LOST = ("collective ops is aborted", "workerservice", "coordination service")  # words in its servers' errors
+_OURS = ("mismatch", "inconsistent", "invalid")  # TensorFlow's words for a wrong call, not for a lost peer
 
 
 class EngineCollective(SummingCollective):
-    """Joins the workers of TF_CONFIG, which the launch made."""
+    """The workers of TF_CONFIG, an environment variable from the launch."""
 
     def __init__(self, every_step: bool) -> None:
         config = json.loads(os.environ["TF_CONFIG"])
@@ -31,8 +31,8 @@ class EngineCollective(SummingCollective):
         self.size = len(config["cluster"]["worker"])
         self._numbers = Numbering()
         if self.size > 1:
-            # Its construction starts TensorFlow's collectives between the workers; nothing is trained under it, as
-            # Keras 3 can't. It also has the workers look after each other, so that a lost one is noticed in idle times.
+            # Its construction starts TensorFlow's collectives between the workers; it isn't used for training, which Keras 3
+            # doesn't support. It also makes the workers monitor each other, so that a lost one is noticed in idle times.
             self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
         self._device = "/GPU:0" if tf.config.list_logical_devices("GPU") else "/CPU:0"
         if self.rank == 0 and self.size > 1 and self._device == "/GPU:0":
@@ -43,13 +43,13 @@ class EngineCollective(SummingCollective):
             )
 
     def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
-        """See `Collective.sum_in_graph`. Each tensor is one all-reduce: flatten many small ones into one before."""
+        """See `Collective.sum_in_graph`. Each tensor is an all-reduce: concatenate many small ones before."""
         if self.size == 1:
             return list(tensors)
         return [self._sum(tensor) for tensor in tensors]
 
     def _sum(self, tensor: tf.Tensor) -> tf.Tensor:
-        # Workers match their operations by number, and an operation keeps its shape.
+        # Workers match their operations by number, and an operation must always have the same shape.
         place = self._numbers.next()
         with tf.device(self._device):
             return self._reduce(tensor, _GROUP, f"{place} {tensor.dtype.name} {tensor.shape.as_list()}")
@@ -57,8 +57,8 @@ class EngineCollective(SummingCollective):
     def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
         """See `Collective.gather_in_graph`.
 
-        An operation keeps its shape, and takes as many rows of each worker: they are padded to the next power of two of the
-        most that a worker has, each power with an operation of its own.
+        An operation must always have the same shape, with as many rows of each worker: so rows are padded to the next power of
+        two of the most that a worker has, with a separate operation for each power.
         """
         if self.size == 1:
             return tensor
@@ -96,7 +96,7 @@ class EngineCollective(SummingCollective):
         return any(_says_lost(cause) for cause in causes(error))
 
     def close(self) -> None:
-        """There is nothing to leave: TensorFlow's server lives as long as its process, and the others do without it."""
+        """Do nothing: TensorFlow's server lives as long as its process, and the other workers don't need it."""
 
 
 def _says_lost(error: BaseException) -> bool:

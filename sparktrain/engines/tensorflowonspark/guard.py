@@ -1,7 +1,8 @@
-"""TensorFlowOnSpark's reservation server, closed to strangers: it would unpickle whatever anybody sends to the driver.
+"""Protects TensorFlowOnSpark's reservation server, which would unpickle whatever anybody sends to the driver.
 
-Its messages get a MAC by a key of the cluster, which is looked at before anything is unpickled, and it listens on one address
-instead of all. Only what is made within `guarded` is; a program that uses TensorFlowOnSpark by itself has it as it comes.
+Messages get a MAC with the cluster's key, which is verified before anything is unpickled, and the server listens on one address
+instead of all. Only servers and clients made within `guarded` are changed, not those of a program that uses TensorFlowOnSpark
+itself.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ with plain_import():
 
 _DIGEST, _MAC_BYTES = "sha256", 32
 _LARGEST = 64 << 20  # bytes of a message; one of 1,000 nodes has half a megabyte
-_STRANGER_SECONDS = 5.0  # that one who connects may take for a message: the server hears one at a time
+_STRANGER_SECONDS = 5.0  # that a client may take for a message, as the server reads one at a time
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,11 @@ _within: ContextVar[_Guard | None] = ContextVar("_within", default=None)
 
 @contextmanager
 def guarded(key: bytes, address: str | None = None) -> Iterator[None]:
-    """Make servers and clients of reservations that understand only who has the key.
+    """Let reservation servers and clients made within a context accept only messages with the key.
 
     Args:
-        key: of one cluster.
-        address: where a server listens.
+        key: the cluster's key.
+        address: the address that a server listens on; None for all.
     """
     token = _within.set(_Guard(key, address))
     try:
@@ -119,7 +120,7 @@ def _exactly(sock: socket.socket, size: int) -> bytes:
 
 
 def _install() -> None:
-    """Once in a process: TensorFlowOnSpark has no place to hand in a server of one's own."""
+    """Replace methods of TensorFlowOnSpark's classes, once in a process, as it allows no other server."""
     if hasattr(reservation, "guarded_by_sparktrain"):
         return
     reservation.guarded_by_sparktrain = True

@@ -1,4 +1,4 @@
-"""What is known of TensorFlowOnSpark's nodes once they are up: plain values, and how they are found again."""
+"""Describes TensorFlowOnSpark's running nodes by plain values, and finds them again."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ with plain_import():
 
 @dataclass(frozen=True)
 class Nodes:
-    """The nodes that one TFCluster has brought up: plain values, pickled to the tasks.
+    """The nodes that one TFCluster has started, as plain values that are pickled to the tasks.
 
     Attributes:
-        cluster: names them among those of other runs.
-        info: TensorFlowOnSpark's own description of each.
+        cluster: a name that distinguishes them from those of other runs.
+        info: TensorFlowOnSpark's own description of each node.
         together: whether the executors share their local dirs.
-        by_rank: whether rank r has node r, all of them being on one machine; else each has that of its executor.
+        by_rank: whether rank r uses node r, as all are on one machine; else each uses the node of its executor.
     """
 
     cluster: str
@@ -35,9 +35,15 @@ class Nodes:
     by_rank: bool
 
     def numbered(self, number: int) -> Mapping[str, Any]:
+        """Return the description of the node with a number."""
         return next(node for node in self.info if node["executor_id"] == number)
 
     def of_executor(self) -> Mapping[str, Any]:
+        """Return the description of this executor's node.
+
+        Raises:
+            LaunchFailed: this executor has no node.
+        """
         try:
             number = int((home(self.cluster) / "executor_id").read_text())  # TensorFlowOnSpark's file
         except FileNotFoundError:
@@ -49,23 +55,23 @@ class Nodes:
 
 
 def home(cluster: str, number: int | None = None) -> Path:
-    """The folder in which an executor's node runs, in Spark's local dirs; with its number where executors share those."""
+    """Return the folder of an executor's node, in Spark's local dirs; with its number if executors share these."""
     name = f"tensorflowonspark-{cluster}" + ("" if number is None else f"-{number}")
     return Path(os.environ["SPARK_LOCAL_DIRS"].split(",")[0]) / name
 
 
 def pid_of(manager: TFManager.TFManager) -> int | None:
-    """The process of a manager's node; None before it has said so."""
+    """Return the process id of a manager's node; None before the node has set it."""
     try:
         return int(str(manager.get("pid")))
-    except RemoteError as error:  # as text is what an error of the manager comes as
+    except RemoteError as error:  # an error in the manager arrives as text
         if "KeyError: 'pid'" not in str(error):
             raise
         return None
 
 
 def runs(pid: int) -> bool:
-    """Whether a process is there and has not ended; one that its parent hasn't asked after yet has."""
+    """Return whether a process is running; a zombie isn't."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""TensorFlowOnSpark's Spark side in a task: it hands its segments' path to its executor's node, and gets its address."""
+"""TensorFlowOnSpark's Spark side in a task: it sends its segments' path to its executor's node, and gets the node's address."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from sparktrain.interfaces.launch import Executors, Launch, LaunchFailed, Place
 with plain_import():
     from tensorflowonspark import TFManager
 
-_PATIENCE = 20.0  # seconds that a node has to take its path; it takes milliseconds
-_GOODBYE = 2.0  # seconds that telling a node to end may take
-_LOOK_EVERY = 0.2  # seconds
+_PATIENCE = 20.0  # seconds that a node has to take its path, which takes milliseconds
+_GOODBYE = 2.0  # seconds that asking a node to end may take
+_LOOK_EVERY = 0.2  # seconds between checks of the node
 _KILLED = "It was killed, most often for memory: see the executor's log, and run again"
 
 
 class EngineLaunch(Launch):
-    """One worker's, on an executor that has a node.
+    """The launch of a worker on an executor that has a node.
 
     Args:
-        nodes: those that the driver has brought up.
+        nodes: the nodes that the driver has started.
         patience: seconds that a node has to take its path.
     """
 
@@ -43,7 +43,7 @@ class EngineLaunch(Launch):
     @classmethod
     @contextmanager
     def brought_up(cls, executors: Executors, timeout: float, note: Callable[[str], None]) -> Iterator[Callable[[], Launch]]:
-        """See `Launch.brought_up`: a node on each executor, as any of them may get a worker."""
+        """See `Launch.brought_up`. A node runs on each executor, as any of them may get a worker."""
         from sparktrain.engines.tensorflowonspark.cluster import cluster  # a task needs no TFCluster
 
         with cluster(executors, timeout, note) as nodes:
@@ -54,7 +54,7 @@ class EngineLaunch(Launch):
         node = self._nodes.numbered(place.rank) if self._nodes.by_rank else self._nodes.of_executor()
         named = f"TensorFlowOnSpark's node {node['executor_id']} on {place.host}"
         done: SimpleQueue[int | BaseException] = SimpleQueue()
-        # A manager that hangs answers no call, and none of its calls can be given a limit.
+        # In a thread, as a manager that hangs answers no call, and its calls have no timeout.
         threading.Thread(
             target=self._hand_over, args=(node, named, segments, done), name="tensorflowonspark-hand-over", daemon=True
         ).start()
@@ -93,11 +93,11 @@ class EngineLaunch(Launch):
             done.put(error)
         except (OSError, EOFError) as error:
             done.put(LaunchFailed(f"{named} is gone ({type(error).__name__}: {error}). {_KILLED}"))
-        except Exception as error:  # told in the task's own thread
+        except Exception as error:  # raised in the task's own thread
             done.put(error)
 
     def _check(self, manager: TFManager.TFManager, errors: Any, named: str) -> None:
-        """That the node can still take its path."""
+        """Raise LaunchFailed if the node can't take its path any more."""
         if not errors.empty():
             raise LaunchFailed(f"{named} failed before it took its path:\n{errors.get()}")
         self._pid = pid_of(manager)
@@ -113,7 +113,7 @@ class EngineLaunch(Launch):
             return f" (process {self._pid}, which has ended)"
 
     def close(self) -> None:
-        """Let the node end, also where the driver can't reach it any more."""
+        """Ask the node to end, as the driver may not be able to reach it."""
         manager, self._manager = self._manager, None
         if manager is None:
             return
@@ -124,7 +124,7 @@ class EngineLaunch(Launch):
 
 @dataclass(frozen=True)
 class _Make:
-    """Makes a task's launch; pickled."""
+    """A picklable function that makes a task's launch."""
 
     nodes: Nodes
 

@@ -1,4 +1,4 @@
-"""TensorFlowOnSpark's node on an executor: its start, what it does, and its end."""
+"""Starts, runs and ends TensorFlowOnSpark's node on an executor."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ with plain_import():
     from tensorflowonspark import TFManager
     from tensorflowonspark.TFSparkNode import TFNodeContext, TFSparkNode
 
-_LAST_SECONDS = 3.0  # that a node has to end after its feed did, and its manager after it was told to
+_LAST_SECONDS = 3.0  # that a node has to end after its feed, and its manager after it was asked to
 _PROCESSES = "processes"  # the file of their ids
 
-_Function = Callable[[Iterable[int]], object]  # of TensorFlowOnSpark, over an RDD's partition
+_Function = Callable[[Iterable[int]], object]  # TensorFlowOnSpark's function for an RDD's partition
 
 
 def relay(arguments: Namespace, context: TFNodeContext) -> None:
-    """TensorFlowOnSpark's main function: takes its worker's path, frees the port that it held for it, waits for the end.
+    """Run as TensorFlowOnSpark's main function: take the worker's path, release the port held for it, and wait for the end.
 
-    The worker trains in a process of its own, which can be killed.
+    The worker trains in a separate process, which can be killed.
     """
     context.mgr.set("pid", os.getpid())
     feed = context.get_data_feed()
@@ -49,12 +49,12 @@ def start(function: _Function, cluster: str, together: bool, key: bytes, number:
 
     Args:
         function: TensorFlowOnSpark's own start of a node.
-        cluster: names the nodes of one run.
+        cluster: the name of the run's nodes.
         together: whether the executors share their local dirs.
-        key: that the driver's server asks for.
-        number: the node's.
+        key: the key that the driver's server requires.
+        number: the node's number.
     """
-    TFSparkNode.mgr = None  # an earlier cluster's, which has ended
+    TFSparkNode.mgr = None  # that of an earlier cluster, which has ended
     folder = home(cluster, number if together else None)
     folder.mkdir()
     before = multiprocessing.active_children()
@@ -71,16 +71,16 @@ def start(function: _Function, cluster: str, together: bool, key: bytes, number:
 
 
 def end(function: _Function, nodes: Nodes, number: int) -> None:
-    """End this executor's node, whatever state it is in; its processes have ended when this returns.
+    """End this executor's node, whatever state it is in, and wait until its processes have ended.
 
     Args:
         function: TensorFlowOnSpark's own end of a node.
-        nodes: those of the run.
-        number: the node's, where the executors share their local dirs.
+        nodes: the run's nodes.
+        number: the node's number, used if the executors share their local dirs.
     """
     folder = home(nodes.cluster, number if nodes.together else None)
     if not folder.is_dir():
-        return  # an executor that joined later has none
+        return  # an executor that joined later has no node
     node = nodes.numbered(int((folder / "executor_id").read_text()))
     try:
         with _inside(folder):
@@ -89,11 +89,11 @@ def end(function: _Function, nodes: Nodes, number: int) -> None:
         _finish(node["addr"], node["authkey"])
         _ended(json.loads((folder / _PROCESSES).read_text()))  # a manager answers before it ends
         shutil.rmtree(folder, ignore_errors=True)
-        multiprocessing.active_children()  # asks after those that have ended
+        multiprocessing.active_children()  # reaps those that have ended
 
 
 def _finish(address: str, key: bytes) -> None:
-    """See that the node's process ends, and then its manager's, which TensorFlowOnSpark leaves running."""
+    """End the node's process, and then its manager's, which TensorFlowOnSpark leaves running."""
     try:
         manager = TFManager.connect(address, key)
         pid = pid_of(manager)
@@ -106,7 +106,7 @@ def _finish(address: str, key: bytes) -> None:
 
 
 def _ended(pids: Sequence[int]) -> bool:
-    """Whether these processes have ended, once they have or the time for it is over."""
+    """Wait up to 3 s for processes to end, and return whether they have."""
     deadline = time.monotonic() + _LAST_SECONDS
     while any(map(runs, pids)):
         if time.monotonic() > deadline:
@@ -117,7 +117,7 @@ def _ended(pids: Sequence[int]) -> bool:
 
 @contextmanager
 def _inside(folder: Path) -> Iterator[None]:
-    """Work in a folder, and leave the process's own, and which GPUs it sees, as they were."""
+    """Change to a folder within a context, and restore the working folder and CUDA_VISIBLE_DEVICES after it."""
     before, gpus = os.getcwd(), os.environ.get("CUDA_VISIBLE_DEVICES")
     os.chdir(folder)
     try:

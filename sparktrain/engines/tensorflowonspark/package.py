@@ -1,4 +1,4 @@
-"""Importing TensorFlowOnSpark without what else its import does."""
+"""Imports TensorFlowOnSpark without the side effects of its import."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 
 class _TensorFlow(ModuleType):
-    """Stands in for TensorFlow and imports it when something of it is asked for."""
+    """A stand-in for TensorFlow that imports it when one of its attributes is used."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(import_module("tensorflow"), name)
@@ -21,12 +21,12 @@ class _TensorFlow(ModuleType):
 
 @contextmanager
 def plain_import() -> Iterator[None]:
-    """Import TensorFlowOnSpark's modules inside this.
+    """A context in which to import TensorFlowOnSpark's modules without side effects.
 
-    By itself it imports TensorFlow for helpers that its nodes never call here (seconds and hundreds of MB on every
-    executor and in the driver), makes the whole process log at level INFO, and warns of pkg_resources.
+    Otherwise it imports TensorFlow for helpers that its nodes never call here (seconds and hundreds of MB on every executor
+    and in the driver), makes the whole process log at level INFO, and warns of pkg_resources.
     """
-    quiet = logging.NullHandler()  # logging.basicConfig does nothing where there is a handler
+    quiet = logging.NullHandler()  # logging.basicConfig does nothing if there is a handler
     logging.root.addHandler(quiet)
     stand_in = None if "tensorflow" in sys.modules else _TensorFlow("tensorflow")
     if stand_in is not None:
