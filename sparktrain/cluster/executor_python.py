@@ -56,7 +56,7 @@ def check_python(context: SparkContext, slots: Slots, engine: str) -> None:
     keys = {(context.applicationId, each, engine) for each in executors}
     if keys <= _seen:
         return
-    needed = ("psutil", *packages_of(engine))  # psutil for the task beside the training process
+    needed = (*packages_of(engine), "psutil")  # psutil for the task beside the training process
     try:
         found = _look_everywhere(context, len(executors), needed)
     except (PySparkException, Py4JError) as error:

@@ -278,7 +278,7 @@ class _Submission:
         if line is not None:
             sys.stderr.flush()
             print(line, flush=True)
-            return exit_status(Result(**json.loads(line))) if self._options is not None else status
+            return exit_status(Result.of_line(json.loads(line))) if self._options is not None else status
         if self._log is not None and status != 0:
             _show(self._log)
         promised = self._options is not None or self._handover.announced

@@ -22,8 +22,9 @@ JOB = ("./spark-submit.sh", "jobs/train.py", "--config", "job.yaml")
 # As much of a program as says how it ended, with a signal as its cause if one comes
 PROGRAM = """
 import os, sys, time
-from sparktrain.launcher.program_link import announce
-from sparktrain.driver.result import Result, say
+from sparktrain.display.launcher_link import announce
+from sparktrain.display.result_line import say
+from sparktrain.runs import Result
 from sparktrain.launcher.signals import take_signals
 status = sys.argv[1]
 take_signals()

@@ -109,7 +109,8 @@ SCRIPT_PROGRAM = (
 import pickle
 import sys
 from pathlib import Path
-from sparktrain.models.custom_objects import by_value, in_program, named_in, of_model
+from sparktrain.models.by_value import by_value
+from sparktrain.models.custom_objects import in_program, named_in, of_model
 
 path = Path(sys.argv[1])
 model = build()
