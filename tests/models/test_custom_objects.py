@@ -128,7 +128,9 @@ def test_classes_of_a_script_go_by_value_and_keep_their_registered_names(tmp_pat
     files = [tmp_path / name for name in ("model.keras", "objects", "build")]
     subprocess.run([sys.executable, tmp_path / "script.py", *files], check=True, timeout=120)
     assert {(each.name, each.module) for each in named_in(files[0])} == {("Twice", SCRIPT), ("mine>Plus", SCRIPT), ("far", "")}
-    with pytest.raises(TrainingError, match=r"Twice of a script or a notebook.*Define Twice, Plus in this program.*Import far"):
+    with pytest.raises(
+        TrainingError, match=r"Twice of a script or a notebook.*Define or import Twice, Plus in this program.*Import far"
+    ):
         load_model(files[0], [])
 
     model = load(Source(file=f"file://{files[0]}", objects=files[1].read_text()), {}, "model.load")

@@ -23,7 +23,7 @@ from sparktrain.engines.single.collective import EngineCollective
 from sparktrain.feed import Column, Input, Layout, SegmentWriter, Shard, agree
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Fit, Order, Source
-from sparktrain.models.by_value import by_value
+from sparktrain.models import by_value as values
 from sparktrain.training.keras import train as train_keras
 
 SEED = 7
@@ -96,7 +96,7 @@ def rows(count: int, start: int = 0, validation: int = 10) -> dict[str, np.ndarr
 
 def by_value(function: Callable[..., Any], **args: Any) -> Source:
     """A function as a notebook's goes to the workers."""
-    return Source(pickle=by_value(function), args=args)
+    return Source(pickle=values.by_value(function), args=args)
 
 
 def train(
