@@ -117,7 +117,8 @@ def test_one_harm_after_the_other_costs_no_row_and_changes_no_weight(frame, smal
     for what, (began, noticed) in done.items():
         assert noticed - began < 5 + (STALL if "STOP" in what else 0), what
         again = step_after(tmp_path, noticed)
-        note_failure(what, "training goes on from the last checkpoint", noticed - began, again - began)
+        waits = f"after `cluster.stall_timeout`, here {STALL:.0f} s, " if "STOP" in what else ""
+        note_failure(what, f"{waits}training goes on from the last checkpoint", noticed - began, again - began)
     assert list(done) == list(HARMS)
 
 
