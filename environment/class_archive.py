@@ -37,8 +37,6 @@ def write(archive: Path) -> None:
     home = Path(importlib.util.find_spec("pyspark").origin).parent
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
     environment |= {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
-    if Path(sys.prefix, "bin", "java").exists():  # the environment's own, which Spark starts only by this name (own_java.py)
-        environment["JAVA_HOME"] = sys.prefix
     submit = home / "bin" / "spark-submit"
     fresh = archive.with_suffix(".new")
     fresh.unlink(missing_ok=True)

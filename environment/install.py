@@ -123,7 +123,12 @@ def install_horovod(spare: int) -> None:
 
 
 def archive_classes() -> None:
-    """Let Spark's JVMs start sooner, if they can: nothing depends on it."""
+    """Let Spark's JVMs start sooner, if they can: nothing depends on it.
+
+    The Java that comes as a package opens the archive, and then finds that its class path is another: it would be of no use.
+    """
+    if (VENV / "bin" / "java").exists():
+        return
     try:
         step(
             "an archive of Spark's classes, for faster starts",

@@ -74,6 +74,7 @@ def test_a_cluster_and_a_spark_of_its_own_start_as_they_would(place, typed, envi
 
 @pytest.mark.real
 @pytest.mark.skipif(Path(sys.prefix) != ROOT / ".venv", reason="an environment that the project did not make has no archive")
+@pytest.mark.skipif(Path(sys.prefix, "bin", "java").exists(), reason="the Java that comes as a package takes no archive")
 def test_spark_takes_its_classes_from_it(tmp_path):
     assert ARCHIVE.is_file(), "see .venv/install.log"
     [home] = (ROOT / ".venv" / "lib").glob("python3*/site-packages/pyspark")
