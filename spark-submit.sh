@@ -143,6 +143,7 @@ submit() {
     command=$(dirname "$PYTHON")/spark-submit
     if [[ -n ${SPARK_HOME:-} ]]; then command=$SPARK_HOME/bin/spark-submit; fi
     local wait=(env)
+    # shellcheck disable=SC2054  # one word
     if env --block-signal=TERM true 2>/dev/null; then wait=(env --block-signal=TERM,INT,HUP); fi
     exec "${wait[@]}" "$PYTHON" -P -m sparktrain.launcher "$JOB_INDEX" "$command" "$@"
 }
