@@ -9,7 +9,7 @@ from typing import Any
 
 from sparktrain.display.figures import place
 from sparktrain.interfaces.messages import Filling, Joined, Message, Phase, Progress
-from sparktrain.runs.json_text import finite
+from sparktrain.runs.json_text import without_nan
 
 _ORDER = ("start", "fill", "join", "build", "train", "run", "save", "done")  # a worker's phases
 
@@ -88,7 +88,7 @@ class RunProgress:
                 "step": slowest.step,
                 "of_steps": slowest.steps,
                 "rows_per_second": rate and round(rate, 1),
-                "loss": finite(slowest.logs.get("loss")),
+                "loss": without_nan(slowest.logs.get("loss")),
             }
 
     def _training_seconds(self) -> float:

@@ -6,19 +6,15 @@ import json
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sparktrain.storage import Folder
+if TYPE_CHECKING:  # the launcher prints a JSON line without waiting for the storage's packages
+    from sparktrain.storage import Folder
 
 
 def now() -> str:
     """Return the current time in UTC, as ISO 8601 with milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def as_json(content: Any) -> str:
-    """Return a value as JSON text, with null for NaN and infinity, which JSON doesn't have."""
-    return json.dumps(without_nan(content), indent=2, allow_nan=False) + "\n"
 
 
 def without_nan(content: Any) -> Any:
@@ -31,9 +27,9 @@ def without_nan(content: Any) -> Any:
 
 
 def write_json(folder: Folder, name: str, content: Any) -> None:
-    folder.write_text(name, as_json(content))
+    """Write a value into a folder as JSON text, with null for NaN and infinity.
 
-
-def finite(value: float | None) -> float | None:
-    """Return a number, or None for NaN and infinity, which JSON doesn't have."""
-    return value if value is not None and math.isfinite(value) else None
+    Raises:
+        StorageError: it can't be written.
+    """
+    folder.write_text(name, json.dumps(without_nan(content), indent=2, allow_nan=False) + "\n")

@@ -6,21 +6,26 @@ default. A reader ignores fields that it doesn't know.
 
 from __future__ import annotations
 
-import json
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from sparktrain.runs.json_text import without_nan
-from sparktrain.storage import Folder
+from sparktrain.runs.json_text import write_json
+
+if TYPE_CHECKING:
+    from sparktrain.storage import Folder
 
 VERSION = 1  # of the records' schemas; raised when a field is removed or changes its meaning
 
 
-class Record(BaseModel):
-    """The base of all records: a schema version, written as JSON."""
+class _Schema(BaseModel):
+    """What all schemas have in common. Each is built when it is first used: who prints one record doesn't wait for all."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True, defer_build=True)
+
+
+class Record(_Schema):
+    """The base of all records: a schema version, written as JSON."""
 
     version: int = VERSION
     """The version of the record's schema. A record without one, by an earlier sparktrain, has version 1."""
@@ -31,11 +36,7 @@ class Record(BaseModel):
         Raises:
             StorageError: it can't be written.
         """
-        folder.write_text(name, self.to_json(indent=2) + "\n")
-
-    def to_json(self, indent: int | None = None) -> str:
-        """Return the record as JSON text, with null for NaN and infinity."""
-        return json.dumps(without_nan(self.content()), indent=indent, allow_nan=False)
+        write_json(folder, name, self.content())
 
     def content(self) -> dict[str, Any]:
         """Return the fields that were set when the record was made, as a dict, with the version last."""
@@ -221,10 +222,8 @@ class Lineage(Record):
     """Spark's application id."""
 
 
-class SignatureColumn(BaseModel):
+class SignatureColumn(_Schema):
     """How a column becomes an input, or a part of it."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
 
     column: str
     """The column's name, behind `data.preprocess` and the pipeline."""
@@ -238,10 +237,8 @@ class SignatureColumn(BaseModel):
     """Where they are padded and cut: at the front (pre) or at the end (post)."""
 
 
-class SignatureInput(BaseModel):
+class SignatureInput(_Schema):
     """One of a model's inputs."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
 
     name: str
     """The model's own name for it; where it has none, that of the job's feature."""
@@ -257,10 +254,8 @@ class SignatureInput(BaseModel):
     """A row of training, as nested lists; null where the row has more than 10,000 numbers in all, or rank 0 had no rows."""
 
 
-class SignatureOutput(BaseModel):
+class SignatureOutput(_Schema):
     """One of a model's outputs."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
 
     name: str
     """The model's own name for it; where it has none, output_0 and so on."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from sparktrain.runs.json_text import finite
+from sparktrain.runs.json_text import without_nan
 from sparktrain.runs.records import Line
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Result:
             **{
                 **fields,
                 "seconds": round(self.seconds, 3),
-                "metrics": {name: finite(value) for name, value in self.metrics.items()},
+                "metrics": without_nan(self.metrics),
             }
         )
 
