@@ -31,7 +31,7 @@ def keep_known(staged: Folder, job: Job, prepared: Prepared) -> None:
     staged.write_text("job.yaml", job.to_yaml())
 
 
-def signature_of(job: Job, prepared: Prepared, leader: Finished) -> Signature:
+def signature_record(job: Job, prepared: Prepared, leader: Finished) -> Signature:
     """Return the signature of a trained model: what rank 0 says of it, with the columns that its inputs are made of.
 
     Args:

@@ -17,7 +17,7 @@ from sparktrain.config.names import check_run_id
 from sparktrain.data import Prepared
 from sparktrain.display.console import RunDisplay
 from sparktrain.display.tables import show_end
-from sparktrain.driver.artifacts import check_model, keep, keep_known, signature_of
+from sparktrain.driver.artifacts import check_model, keep, keep_known, signature_record
 from sparktrain.driver.attempts import Work, train
 from sparktrain.driver.failure_report import failed
 from sparktrain.driver.lineage import lineage
@@ -206,7 +206,7 @@ class _TrainingRun:
         check_model(staged, leader)
         classes, context = run.timeline.class_counts(trained.prepared.labels), run.spark.sparkContext
         origin = lineage(run.id, run.job, trained.prepared, classes, parent=self._parent, code=trained.code, context=context)
-        signature_of(run.job, trained.prepared, leader).write(staged, SIGNATURE)
+        signature_record(run.job, trained.prepared, leader).write(staged, SIGNATURE)
         keep(staged, leader.history, origin, run.display.note)
         return leader.history
 

@@ -126,10 +126,19 @@ def _listed(tensors: Any) -> str:
     return ", ".join(f"{tensor.name} of {_shape(tensor.shape[1:])}" for tensor in tensors)
 
 
+def row_of_zeros(template: Any, shard: Shard) -> Any:
+    """Return one row of zeros, or empty strings, for a model to be called with.
+
+    Args:
+        template: the structure of the model's inputs, with an input's name at each leaf.
+    """
+    inputs = {name: tf.zeros((1, *shape), dtype_name(dtype)) for name, (shape, dtype) in shard.inputs.items()}
+    return keras.tree.map_structure(lambda name: inputs[name], template)
+
+
 def build_variables(model: keras.Model, template: Any, shard: Shard) -> None:
     """Create all variables of the model and its optimizer before the first step."""
     if not model.built:
-        inputs = {name: tf.zeros((1, *shape), dtype_name(dtype)) for name, (shape, dtype) in shard.inputs.items()}
-        model(keras.tree.map_structure(lambda name: inputs[name], template))
+        model(row_of_zeros(template, shard))
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)

@@ -6,10 +6,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from sparktrain.feed import MORE_LABEL, Shard, dtype_name
+from sparktrain.feed import Shard, dtype_name
 from sparktrain.models.names import input_names, output_names
+from sparktrain.training.model import row_of_zeros
 
 _LARGEST_EXAMPLE = 10_000  # numbers of an example row, all inputs together: it goes through the driver
 
@@ -30,20 +30,19 @@ def signature_of(model: keras.Model, template: Any, shard: Shard) -> dict[str, A
     features = keras.tree.flatten(template)
     known = input_names(model)
     names = known[-1] if known and len(known[-1]) == len(features) else features
-    kinds = {name: kind for name, kind in shard.inputs.items() if not name.startswith(MORE_LABEL)}
-    example = _example(shard, list(kinds))
+    example = _example(shard, features)
     return {
         "inputs": [
             {
                 "name": name,
                 "feature": feature,
-                "shape": list(kinds[feature][0]),
-                "dtype": dtype_name(kinds[feature][1]),
+                "shape": list(shard.inputs[feature][0]),
+                "dtype": dtype_name(shard.inputs[feature][1]),
                 "example": example.get(feature),
             }
             for name, feature in zip(names, features)
         ],
-        "outputs": _outputs(model, template, kinds),
+        "outputs": _outputs(model, template, shard),
     }
 
 
@@ -62,20 +61,14 @@ def _plain(value: Any) -> Any:
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
-def _outputs(model: keras.Model, template: Any, kinds: dict[str, Any]) -> list[dict[str, Any]]:
-    known = getattr(model, "outputs", None)
-    if known:
-        shapes = [tensor.shape[1:] for tensor in keras.tree.flatten(known)]
-        dtypes = [tensor.dtype for tensor in keras.tree.flatten(known)]
-        names = output_names(model) or [f"output_{number}" for number in range(len(shapes))]
-    else:  # a subclass of keras.Model
-        row = {name: tf.zeros((1, *shape), dtype_name(dtype)) for name, (shape, dtype) in kinds.items()}
-        made = model(keras.tree.map_structure(lambda name: row[name], template), training=False)
-        names = keras.tree.flatten({name: name for name in made}) if isinstance(made, dict) else []
-        tensors = keras.tree.flatten(made)
-        names = names or [f"output_{number}" for number in range(len(tensors))]
-        shapes, dtypes = [tensor.shape[1:] for tensor in tensors], [tensor.dtype for tensor in tensors]
+def _outputs(model: keras.Model, template: Any, shard: Shard) -> list[dict[str, Any]]:
+    # A subclass of keras.Model knows them only by a call
+    outputs = getattr(model, "outputs", None) or model(row_of_zeros(template, shard), training=False)
+    tensors = keras.tree.flatten(outputs)
+    names = output_names(model)
+    if names is None and isinstance(outputs, dict):
+        names = keras.tree.flatten({name: name for name in outputs})
     return [
-        {"name": name, "shape": list(shape), "dtype": keras.backend.standardize_dtype(dtype)}
-        for name, shape, dtype in zip(names, shapes, dtypes)
+        {"name": name, "shape": list(tensor.shape[1:]), "dtype": keras.backend.standardize_dtype(tensor.dtype)}
+        for name, tensor in zip(names or [f"output_{number}" for number in range(len(tensors))], tensors)
     ]
