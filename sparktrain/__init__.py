@@ -6,6 +6,7 @@ import atexit
 from typing import Any
 
 from sparktrain.cluster.application_end import stop_left_application
+from sparktrain.exports import load_export
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "run", "scale_up", "train"]
@@ -14,21 +15,16 @@ __all__ = ["__version__", "run", "scale_up", "train"]
 atexit.register(stop_left_application)
 
 
-def __getattr__(name: str) -> Any:
-    # The child imports no pyspark and the task no TensorFlow, so the package's face loads nothing by itself.
-    if name == "train":
-        from sparktrain.driver import train
+# The child imports no pyspark and the task no TensorFlow, so the package's face loads nothing by itself
+_WHERE = {"train": "driver.api", "scale_up": "training.devices"}
 
-        return train
+
+def __getattr__(name: str) -> Any:
     if name == "run":
         from sparktrain.driver import run_function
 
         return run_function
-    if name == "scale_up":
-        from sparktrain.training.devices import scale_up
-
-        return scale_up
-    raise AttributeError(f"module 'sparktrain' has no attribute {name!r}")
+    return load_export(__name__, _WHERE, name)
 
 
 def __dir__() -> list[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from sparktrain.exports import load_export
+
+_WHERE = {
+    "main": "cli.job_program",
+    "prepare_main": "cli.job_program",
+}
 __all__ = ["main", "prepare_main"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on first use: the command `sparktrain` needs no pyspark.
-    if name in __all__:
-        from sparktrain.cli import job_program
-
-        return getattr(job_program, name)
-    raise AttributeError(f"module 'sparktrain.cli' has no attribute {name!r}")
+    return load_export(__name__, _WHERE, name)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-__all__ = ["Result", "SuppliedObjects", "failed", "run_function", "run_job", "show", "train", "write_prepared"]
+from sparktrain.exports import load_export
 
 _WHERE = {
-    "SuppliedObjects": "driver.supplied_objects",
     "Result": "runs.result",
+    "SuppliedObjects": "driver.supplied_objects",
     "failed": "driver.failure_report",
-    "show": "driver.failure_report",
     "run_function": "driver.api",
     "run_job": "driver.training_run",
+    "show": "driver.failure_report",
     "train": "driver.api",
     "write_prepared": "driver.preparation_run",
 }
+__all__ = ["Result", "SuppliedObjects", "failed", "run_function", "run_job", "show", "train", "write_prepared"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded on first use: the launcher checks a configuration without waiting for pyspark's import.
-    if name in _WHERE:
-        return getattr(import_module(f"sparktrain.{_WHERE[name]}"), name)
-    raise AttributeError(f"module 'sparktrain.driver' has no attribute {name!r}")
+    return load_export(__name__, _WHERE, name)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
+from sparktrain.exports import load_export
+
 _WHERE = {
-    "End": "records",
-    "Line": "records",
-    "Lineage": "records",
-    "Result": "result",
-    "RunSnapshot": "snapshot",
-    "Signature": "records",
-    "Status": "records",
-    "Summary": "records",
-    "exit_status": "result",
-    "final_result": "snapshot",
-    "find_run": "snapshot",
-    "latest": "finished",
-    "listed": "listing",
-    "read_run": "snapshot",
-    "resolve": "finished",
+    "End": "runs.records",
+    "Line": "runs.records",
+    "Lineage": "runs.records",
+    "Result": "runs.result",
+    "RunSnapshot": "runs.snapshot",
+    "Signature": "runs.records",
+    "Status": "runs.records",
+    "Summary": "runs.records",
+    "exit_status": "runs.result",
+    "final_result": "runs.snapshot",
+    "find_run": "runs.snapshot",
+    "latest": "runs.finished",
+    "listed": "runs.listing",
+    "read_run": "runs.snapshot",
+    "resolve": "runs.finished",
 }
 __all__ = [
     "End",
@@ -42,7 +43,4 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded when asked for, as not every process that imports a file of this room has what all of them need.
-    if name in _WHERE:
-        return getattr(import_module(f"sparktrain.runs.{_WHERE[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return load_export(__name__, _WHERE, name)

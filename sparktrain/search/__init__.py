@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
+from sparktrain.exports import load_export
+
 _WHERE = {
-    "Failure": "comparison",
-    "Outcome": "comparison",
-    "Variant": "comparison",
-    "compare": "comparison",
-    "markdown": "comparison",
-    "metric_of": "comparison",
-    "picture": "comparison",
-    "table_csv": "comparison",
-    "variants": "comparison",
+    "Failure": "search.comparison",
+    "Outcome": "search.comparison",
+    "Variant": "search.comparison",
+    "compare": "search.comparison",
+    "markdown": "search.comparison",
+    "metric_of": "search.comparison",
+    "picture": "search.comparison",
+    "table_csv": "search.comparison",
+    "variants": "search.comparison",
 }
 __all__ = ["Failure", "Outcome", "Variant", "compare", "markdown", "metric_of", "picture", "table_csv", "variants"]
 
 
 def __getattr__(name: str) -> Any:
-    # Loaded when asked for, as not every process that imports a file of this room has what all of them need.
-    if name in _WHERE:
-        return getattr(import_module(f"sparktrain.search.{_WHERE[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return load_export(__name__, _WHERE, name)
