@@ -49,22 +49,23 @@ def work(megabytes: int, keep: int, core: int, shard: str, epochs: int, output: 
     """One process: prints when each epoch ended, and each checkpoint."""
     os.sched_setaffinity(0, {core})
     from sparktrain import engines, feed
-    from sparktrain.interfaces import Checkpointed, EpochEnd, Fit, Order, Source
+    from sparktrain.interfaces import Checkpointed, EpochEnd, Fit, Order, Output, Source, TrainingSpec
     from sparktrain.training import train
 
     order = Order(
-        run="checkpoints",
-        engine="single",
+        spec=TrainingSpec(
+            run="checkpoints",
+            engine="single",
+            model=Source(function="checkpoints:build", args={"megabytes": megabytes}),
+            fit=Fit(epochs=epochs, batch_sizes=(BATCH,), keep_checkpoints=keep),
+            seed=7,
+            output=Output(f"file://{output}"),
+        ),
         rank=0,
         size=1,
         part=0,
         environment={},
         feed={},
-        model=Source(function="checkpoints:build", args={"megabytes": megabytes}),
-        fit=Fit(epochs=epochs, batch_sizes=(BATCH,), keep_checkpoints=keep),
-        seed=7,
-        output=f"file://{output}",
-        hadoop={},
     )
 
     def told(message: Any) -> None:

@@ -1,6 +1,7 @@
 """How fast do rows get from Parquet files to the workers, and from the workers' disks into batches?
 
-Filling: Parquet files -> content hash -> shuffle to one partition a worker -> segments in hash order on local disks.
+Filling: Parquet files -> content hash -> shuffle to one partition a worker -> segments in hash order on local disks; or, of a prepared
+frame, its buckets -> segments in hash order on local disks.
 Beside it, over the same files on the same executors: a bare `repartition` + mapInArrow whose rows are dropped, and
 TensorFlowOnSpark's own feed, a row at a time. Later epochs: batches of shuffled rows from the segments, beside two bare
 readers of one memory-mapped file: one takes rows in random order, as training needs them; the other copies them in the
@@ -23,12 +24,13 @@ from pathlib import Path
 import numpy
 import pyarrow
 import pyarrow.parquet
+from pyspark import TaskContext
 from pyspark.sql import SparkSession
 from report import Measured, Target, report
 
 from sparktrain import feed
 from sparktrain.config import Job
-from sparktrain.data import ROW, VALIDATION, deal, pack, prepare
+from sparktrain.data import ROW, VALIDATION, Prepared, deal, pack, prepare
 
 WIDTH = 784  # floats a row
 WORKERS = 2
@@ -106,6 +108,32 @@ def fill_by_spark(spark: SparkSession, source: str, folder: str) -> None:
     layout = replace(LAYOUT, order=ROW, sent=sent)
     dealt.mapInArrow(lambda batches: fill(batches, folder, layout), "part int", barrier=True).collect()
     prepared.release()
+
+
+def in_buckets(spark: SparkSession, source: str, folder: str) -> Prepared:
+    """Prepare the rows once, and store them."""
+    job = Job.from_mapping({"data": {"path": source, "features": ["x"], "label": "y"}})
+    prepared = prepare(spark, job.data, seed=job.seed)
+    prepared.store(f"file://{folder}/buckets", job.seed)
+    return prepared
+
+
+def from_buckets(spark: SparkSession, prepared: Prepared) -> float:
+    """Seconds of filling from a prepared frame."""
+    with tempfile.TemporaryDirectory(prefix="sparktrain-feed-") as folder:
+        return seconds(lambda: fill_from_buckets(spark, prepared, folder))
+
+
+def fill_from_buckets(spark: SparkSession, prepared: Prepared, folder: str) -> None:
+    layout = replace(LAYOUT, order=ROW)
+    read = prepared.reader(WORKERS, False, {})
+
+    def task(batches):
+        for _ in batches:
+            pass
+        return fill(read(TaskContext.get().partitionId(), Path(folder)), folder, layout)
+
+    spark.range(0, WORKERS, 1, WORKERS).mapInArrow(task, "part int", barrier=True).collect()
 
 
 def bare(spark: SparkSession, source: str) -> None:
@@ -201,14 +229,16 @@ def main() -> None:
         spark = start_spark("feed")
         url = f"file://{source}"
         size = options.rows * ROW_BYTES / 1e6
-        filling, dropping, feeding = [], [], []
+        prepared = in_buckets(spark, url, folder)
+        filling, reading, dropping, feeding = [], [], [], []
         ways = [
             lambda: filling.append(size / ours(spark, url)),
+            lambda: reading.append(size / from_buckets(spark, prepared)),
             lambda: dropping.append(size / seconds(lambda: bare(spark, url))),
             lambda: feeding.append(row_feed(spark, f"file://{some}", options.fed_rows)),
         ]
         for _ in range(WARM_UPS):
-            ours(spark, url), bare(spark, url)
+            ours(spark, url), from_buckets(spark, prepared), bare(spark, url)
         for repeat in range(options.repeats):
             for way in ways[:: (-1) ** repeat]:  # there and back, so that none always comes behind the same one
                 take_memory(4 * options.rows * ROW_BYTES)
@@ -216,13 +246,14 @@ def main() -> None:
         spark.stop()
     measured = [
         Measured("filling: Parquet to segments", "MB/s", filling),
+        Measured("filling from a prepared frame", "MB/s", reading),
         Measured("a bare repartition + mapInArrow, rows dropped", "MB/s", dropping),
         Measured("TensorFlowOnSpark, a row at a time", "MB/s", feeding),
         Measured("later epochs: shuffled batches from segments", "MB/s of one worker", got_epochs),
         Measured("a bare memory-mapped reader, in random order", "MB/s of one worker", shuffled_epochs),
         Measured("a bare memory-mapped reader, in file order", "MB/s of one worker", plain_epochs),
     ]
-    filled, dropped, fed, ours_, shuffled, _ = (one.median for one in measured)
+    filled, read, dropped, fed, ours_, shuffled, _ = (one.median for one in measured)
     report(
         "feed",
         f"Feeding rows of {WIDTH} floats to {WORKERS} workers",
@@ -230,6 +261,7 @@ def main() -> None:
         [
             Target("filling over the row feed", filled / fed, 30),
             Target("filling over the bare stage", filled / dropped, 0.9),
+            Target("filling from a prepared frame over the bare stage", read / dropped, 2),
             Target("epochs over the bare reader in random order", ours_ / shuffled, 0.8),
         ],
     )

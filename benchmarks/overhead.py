@@ -64,7 +64,7 @@ def worker(folder: Path, count: int, epochs: int) -> list[float]:
 
     from sparktrain import feed
     from sparktrain.cluster import Child
-    from sparktrain.interfaces import EpochEnd, Fit, Order, Source
+    from sparktrain.interfaces import EpochEnd, Fit, Order, Output, Source, TrainingSpec
 
     x, y = rows(count)
     layout = feed.Layout(
@@ -88,18 +88,19 @@ def worker(folder: Path, count: int, epochs: int) -> list[float]:
     )
     child.order(
         Order(
-            run="overhead",
-            engine="single",
+            spec=TrainingSpec(
+                run="overhead",
+                engine="single",
+                model=Source(function="overhead:build"),
+                fit=Fit(epochs=epochs, batch_sizes=(BATCH,)),
+                seed=7,
+                output=Output(f"file://{folder}/output"),
+            ),
             rank=0,
             size=1,
             part=0,
             environment={},
             feed=shard.to_json(),
-            model=Source(function="overhead:build"),
-            fit=Fit(epochs=epochs, batch_sizes=(BATCH,)),
-            seed=7,
-            output=f"file://{folder}/output",
-            hadoop={},
         )
     )
     outcome = child.wait()

@@ -68,7 +68,7 @@ def work(kind: str, rank: int, size: int, shard: str, epochs: int) -> None:
     """One worker's process: prints the seconds of each epoch."""
     os.sched_setaffinity(0, {rank % os.cpu_count()})
     from sparktrain import engines, feed
-    from sparktrain.interfaces import EpochEnd, Fit, Order, Source
+    from sparktrain.interfaces import EpochEnd, Fit, Order, Output, Source, TrainingSpec
     from sparktrain.training import train
 
     if kind == "socket":
@@ -77,18 +77,19 @@ def work(kind: str, rank: int, size: int, shard: str, epochs: int) -> None:
         collective = engines.collective(kind if kind in ("horovod", "tensorflowonspark") else "single")
     with tempfile.TemporaryDirectory() as output:
         order = Order(
-            run="scaling",
-            engine=kind,
+            spec=TrainingSpec(
+                run="scaling",
+                engine=kind if kind in ("horovod", "tensorflowonspark") else "single",
+                model=Source(function="scaling:build"),
+                fit=Fit(epochs=epochs, batch_sizes=(BATCH,) * size),
+                seed=7,
+                output=Output(f"file://{output}"),
+            ),
             rank=rank,
             size=size,
             part=rank % size,
             environment={},
             feed={},
-            model=Source(function="scaling:build"),
-            fit=Fit(epochs=epochs, batch_sizes=(BATCH,) * size),
-            seed=7,
-            output=f"file://{output}",
-            hadoop={},
         )
 
         def told(message: Any) -> None:
@@ -135,14 +136,14 @@ def socket_collective(rank: int):
         def __init__(self) -> None:
             self.rank = rank
 
-        def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
+        def sum_tensors(self, tensors: Sequence[Any]) -> list[Any]:
             def add(own):
                 theirs = numpy.frombuffer(exchange(memoryview(own).cast("B"), own.nbytes), own.dtype)
                 return own + theirs if rank == 0 else theirs + own
 
             return [tf.ensure_shape(tf.numpy_function(add, [each], each.dtype), each.shape) for each in tensors]
 
-        def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
+        def gather_tensors(self, tensor: Any, counts: Any) -> Any:
             raise NotImplementedError("the model that is measured has no sparse gradients")
 
         def gather(self, value: Any) -> list[Any]:

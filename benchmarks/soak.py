@@ -62,9 +62,11 @@ def slowly(folder: str):
 
 
 def is_worker(process: psutil.Process, run: str = "") -> bool:
-    """Whether it trains, in a run of this id; its scratch folder has the run's name."""
+    """Whether it trains, in a run of this id; its working folder has the run's name."""
     try:
-        return "sparktrain.worker" in process.cmdline() and run in process.environ().get("TMPDIR", "")
+        return {"sparktrain.worker", "sparktrain.template"} & {
+            *process.cmdline()
+        } != set() and f"sparktrain-{run}" in process.cwd()
     except psutil.Error:  # it has ended
         return False
 

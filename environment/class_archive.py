@@ -9,6 +9,7 @@ gives it to jobs on this machine. Under a path with a space JDK 17 takes none of
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import shlex
@@ -29,7 +30,7 @@ _MORE = (
 
 
 def write(archive: Path) -> None:
-    """Write the archive, whole or not at all.
+    """Write the archive, whole or not at all; one for the same Java and jars is left as it is.
 
     Raises:
         subprocess.CalledProcessError: Spark or Java failed; they have said why.
@@ -37,6 +38,9 @@ def write(archive: Path) -> None:
     home = Path(importlib.util.find_spec("pyspark").origin).parent
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_LEFT_OUT)}
     environment |= {"SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    made_for, now = archive.with_suffix(".made-for"), _java_and_jars(home)
+    if archive.exists() and made_for.exists() and made_for.read_text() == now:
+        return
     submit = home / "bin" / "spark-submit"
     fresh = archive.with_suffix(".new")
     fresh.unlink(missing_ok=True)
@@ -63,7 +67,17 @@ def write(archive: Path) -> None:
     # One that is not whole would end every JVM.
     taken = {"SPARK_SUBMIT_OPTS": shlex.join([f"-XX:SharedArchiveFile={fresh}"])}
     subprocess.run([submit, "--version"], env=environment | taken, check=True)
+    made_for.unlink(missing_ok=True)
     fresh.rename(archive)
+    made_for.write_text(now)
+
+
+def _java_and_jars(home: Path) -> str:
+    """Return what an archive depends on: Java's version, and Spark's jars with their sizes and times, by which Java knows them."""
+    java = Path(os.environ["JAVA_HOME"], "bin", "java") if os.environ.get("JAVA_HOME") else "java"
+    version = subprocess.run([java, "-version"], capture_output=True, text=True, check=True).stderr
+    jars = [(jar.name, jar.stat().st_size, jar.stat().st_mtime_ns) for jar in sorted((home / "jars").iterdir())]
+    return f"{version}{hashlib.sha256(repr(jars).encode()).hexdigest()}\n"
 
 
 def load(folder: str) -> None:

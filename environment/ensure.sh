@@ -121,7 +121,7 @@ stamp_is_current() {
     local venv=$ROOT/.venv file
     [[ -x $venv/bin/python && -f $venv/installed/$1/place ]] || return 1
     [[ $(<"$venv/installed/$1/place") == "$ROOT" ]] || return 1
-    for file in setup.py constraints.txt environment/install.py; do
+    for file in pyproject.toml setup.py constraints.txt environment/install.py; do
         cmp -s "$ROOT/$file" "$venv/installed/$1/${file##*/}" || return 1
     done
 }

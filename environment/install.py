@@ -21,7 +21,12 @@ import own_java
 from stamps import HOROVOD, MARK, WITHOUT_HOROVOD, Busy, alone, current, remove_stamp, usable, write_stamp
 from steps import LOG, PYTHON, ROOT, VENV, StepFailed, log_tail, say, step
 
-EXTRAS = {"base": "tensorflow,tensorflowonspark,quickstart", "java": "java", "test": "test,lint", "docs": "docs"}
+EXTRAS = {
+    "base": "tensorflow,tensorflowonspark,quickstart,avro,kerberos,plots,search",
+    "java": "java",
+    "test": "test,lint",
+    "docs": "docs",
+}
 LAYERS = ("base", "java", "compiled", "test", "docs")  # compiled: Horovod, and the archive of Spark's classes
 ROOM, ROOM_FOR_DOWNLOADS = 3.7e9, 0.9e9  # bytes: of .venv with all layers; of pip's largest packages while it fetches
 QUICKSTART_MEMORY = 5_000_000_000  # bytes, of all its processes; a compiler takes 2 GB more

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from steps import LOG, PYTHON, ROOT, VENV, say
 
-INPUTS = (ROOT / "setup.py", ROOT / "constraints.txt", ROOT / "environment" / "install.py")
+INPUTS = tuple(ROOT / path for path in ("pyproject.toml", "setup.py", "constraints.txt", "environment/install.py"))
 MARK = VENV / "made-by-sparktrain"  # without it a .venv is someone else's, and is left alone
 STAMPS = VENV / "installed"  # a folder a layer: what it was made from
 WITHOUT_HOROVOD = STAMPS / "without-horovod"  # the reason, where Horovod is left out

@@ -109,9 +109,12 @@ def leave(options: argparse.Namespace, job: Job, outcomes: list[Outcome], failur
         ]
     )
     if outcomes:
-        text += f"![loss and {metric} by time and by rows]({to.name}.png)\n"
         to.with_suffix(".csv").write_text(table_csv(outcomes))
-        to.with_suffix(".png").write_bytes(picture(outcomes, metric, title))
+        try:
+            to.with_suffix(".png").write_bytes(picture(outcomes, metric, title))
+            text += f"![loss and {metric} by time and by rows]({to.name}.png)\n"
+        except ModuleNotFoundError as error:
+            text += f"No picture was drawn: {error}\n"
     to.with_suffix(".md").write_text(text)
     return text
 

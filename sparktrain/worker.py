@@ -1,8 +1,8 @@
 """The main program of the training process: it reads one order, joins the other workers, trains, and reports how it ended.
 
-`python -m sparktrain.worker`, started by a task: the order is one line on standard input, which then stays open for as
-long as the task lives; messages are written to the pipe whose number is in SPARKTRAIN_EVENTS, one a line. Standard output
-and error are the user's.
+`python -m sparktrain.worker`, started by a task: the order is one line on standard input, which stays open for as long as the
+task lives; a request to end training after an epoch may come before the order, and at any time after it. Messages are written
+to the pipe whose number is in SPARKTRAIN_EVENTS, one a line. Standard output and error are the user's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import dataclasses
 import os
-import re
 import resource
 import signal
 import sys
@@ -23,9 +22,22 @@ from types import TracebackType
 
 from sparktrain.feed import BadInput, Shard
 from sparktrain.interfaces.collective import Collective, PeerLost, TimedCollective
-from sparktrain.interfaces.messages import SIGN_SECONDS, Alive, Failure, Message, decode_check, decode_order, encode
+from sparktrain.interfaces.messages import (
+    SIGN_SECONDS,
+    Alive,
+    EndEpoch,
+    Failure,
+    Message,
+    Order,
+    OutputCheck,
+    Request,
+    decode_request,
+    encode,
+)
+from sparktrain.known_messages.tensorflow import NO_FILE
 from sparktrain.models.errors import TrainingError
 from sparktrain.storage import NotFound, StorageError
+from sparktrain.training.callbacks.stop_request import StopRequest
 from sparktrain.training.output import check_output
 from sparktrain.training.phases import Phases
 
@@ -55,38 +67,39 @@ def main() -> None:
     """Run one order, and exit with status 0 after sending Finished, 1 after Failure."""
     _die_with_parent()
     events = Events(int(os.environ.pop("SPARKTRAIN_EVENTS")))
-    orders: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_listen, args=(orders,), name="orders", daemon=True).start()
+    requests: SimpleQueue[Request | ValueError] = SimpleQueue()
+    stop = StopRequest()
+    threading.Thread(target=_listen, args=(requests, stop), name="orders", daemon=True).start()
     joined: list[TimedCollective] = []
     threading.Thread(target=_give_signs, args=(events, joined), name="signs", daemon=True).start()
     collective: Collective | None = None
     try:
         phases = Phases(events.send)
         phases.enter("start")
-        first = orders.get()
-        check = decode_check(first)
-        if check is not None:
-            check_output(check)
-        # TensorFlow's slow import, while the task still fills its segments
+        request = _next(requests)
+        if isinstance(request, OutputCheck):
+            check_output(request.output)
+        # The framework's slow import, while the task still fills its segments
         from sparktrain.training.imports import import_keras
 
         import_keras()
-        from sparktrain.training.devices import split_cpu, tell_of_unseen_gpus
+        from sparktrain.training.framework import framework
 
-        split_cpu()
+        framework().split_cpu()
 
-        order = decode_order(first if check is None else orders.get())
-        tell_of_unseen_gpus()
+        order = _next(requests) if isinstance(request, OutputCheck) else request
+        assert isinstance(order, Order)  # a check comes once
+        framework().tell_of_unseen_gpus()
         os.environ.update(order.environment, SPARKTRAIN_RANK=str(order.rank), SPARKTRAIN_SIZE=str(order.size))
         phases.enter("join")
-        if order.fit.own_loop:
+        if order.spec.fit.own_loop:
             from sparktrain.training.own_loop import run as train
         else:
             from sparktrain.training.keras import train
-        collective = TimedCollective(_join(order.engine, order.fit.average == "step"))
+        collective = TimedCollective(_join(order.spec.engine, order.spec.fit.average == "step"))
         joined.append(collective)
         before = phases.seconds()
-        finished = train(order, Shard.from_json(order.feed), collective, events.send)
+        finished = train(order, Shard.from_json(order.feed), collective, events.send, stop)
         collective.close()
         phases.enter("done")
         events.send(
@@ -135,7 +148,7 @@ def _about_files(error: BaseException) -> str:
     missing = (
         isinstance(error, FileNotFoundError)
         or type(error).__name__ == "NotFoundError"
-        or (isinstance(error, ValueError) and re.search(r"file .*does not exist", str(error), re.IGNORECASE))
+        or (isinstance(error, ValueError) and NO_FILE.find(str(error)) is not None)
     )
     if not missing or isinstance(error, StorageError):
         return ""
@@ -181,13 +194,39 @@ def _give_signs(events: Events, joined: list[TimedCollective]) -> None:
         events.send(Alive(round(sum(collective.waiting for collective in joined), 1)))
 
 
-def _listen(orders: SimpleQueue[bytes]) -> None:
-    """Pass on the task's lines, and end this process at the end of standard input, which means that the task is gone."""
+def _next(requests: SimpleQueue[Request | ValueError]) -> Request:
+    """Wait for the task's next request and return it.
+
+    Raises:
+        ValueError: a line came that is none.
+    """
+    request = requests.get()
+    if isinstance(request, ValueError):
+        raise request
+    return request
+
+
+def _listen(requests: SimpleQueue[Request | ValueError], stop: StopRequest) -> None:
+    """Pass on the task's requests, and end this process at the end of standard input, which means that the task is gone.
+
+    Args:
+        requests: takes the requests, in their order, but for those to end training after an epoch; and the error of a line that
+            is none.
+        stop: is asked for the end of training.
+    """
     pending = b""
     while chunk := os.read(0, 1 << 16):
         *lines, pending = (pending + chunk).split(b"\n")
         for line in lines:
-            orders.put(line)
+            try:
+                request = decode_request(line)
+            except ValueError as error:  # raised where the next request is waited for, and reported
+                requests.put(error)
+                continue
+            if isinstance(request, EndEpoch):
+                stop.ask(request.reason)
+            else:
+                requests.put(request)
     os._exit(1)
 
 

@@ -80,7 +80,7 @@ def spark(hdfs):
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     from pyspark.sql import SparkSession
 
-    from sparktrain.cluster.slots import executors_up
+    from sparktrain.cluster.executors.slots import executors_up
 
     session = (
         SparkSession.builder.master("local-cluster[3,1,1024]")
@@ -120,6 +120,17 @@ def note_failure():
                 notes.write(json.dumps({"what": what, "happens": happens, "noticed": noticed, "again": again}) + "\n")
 
     return note
+
+
+@pytest.fixture
+def is_training():
+    """Whether a process is a training process, started afresh or forked by an executor's template."""
+    return _is_training
+
+
+def _is_training(process: psutil.Process) -> bool:
+    words = process.cmdline()
+    return "sparktrain.worker" in words or ("sparktrain.template" in words and process.cwd() != "/")
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from functools import partial
 
 import sparktrain
-from sparktrain.launcher.validation import validate
 
 _PIPE_WIDTH = 240  # characters
+_STILL_RUNNING = 124  # the exit status of a wait whose time is over, as of the shell's `timeout`
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     starting = commands.add_parser("init", help="write a job, YAML and Python, for the rows at a path")
     starting.add_argument("path", help="the rows: a file or folder, such as hdfs:///data/flights or one on this machine")
     starting.add_argument("--label", required=True, metavar="COLUMN", help="the column to predict")
-    starting.add_argument("--engine", help="default: the first that is installed: horovod, tensorflowonspark, single")
+    starting.add_argument(
+        "--engine", help="a value of training.engine; default: the first whose packages are installed, else single"
+    )
     starting.add_argument(
         "--to", metavar="FOLDER/NAME", help="where to write NAME.yaml and NAME.py; default: the data's name, here"
     )
@@ -39,16 +41,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     doctor = commands.add_parser("doctor", help="check this machine and the storage; jobs/doctor.py checks the cluster")
     doctor.add_argument("--output", metavar="URL", help="the folder for runs; writing is tried, and nothing is left there")
     doctor.add_argument("--json", metavar="PATH", help="write the report to a file instead of standard output")
-    runs = commands.add_parser("runs", help="list, show, follow, fetch or remove runs at a job's output.path")
+    runs = commands.add_parser("runs", help="list, show, follow, wait for, stop, fetch or remove runs at a job's output.path")
     of_runs = runs.add_subparsers(dest="what", required=True)
     listing = of_runs.add_parser("list", help="list running runs, and those that have ended")
     listing.add_argument("output", help="the job's output.path, such as hdfs:///models/late-flights")
     listing.add_argument("--most", type=int, default=20, help="how many ended runs to show, the last first; default: 20")
     showing = of_runs.add_parser("show", help="show one run, with its lineage if it is finished")
     tailing = of_runs.add_parser("tail", help="print a run's log")
+    stopping = of_runs.add_parser(
+        "stop", help="ask a running run to stop at the end of its epoch, with the model of then, or at once"
+    )
+    waiting = of_runs.add_parser("wait", help="wait for a run's end, then print its JSON line")
     fetching = of_runs.add_parser("fetch", help="download a finished run, with its model.keras, to this machine")
-    for each in (showing, tailing, fetching):
+    for each in (showing, tailing, waiting, fetching):
         each.add_argument("run", help="the run, output.path/RUN or output.path/latest")
+    stopping.add_argument("run", help="the run, output.path/RUN")
+    stopping.add_argument(
+        "--now", action="store_true", help="end it at once, without a model; its checkpoints are kept, and it can be resumed"
+    )
+    waiting.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="how long to wait at most; exit status 124 if it is running still, else 0 if it is finished and 1 if it isn't",
+    )
     tailing.add_argument(
         "-f",
         "--follow",
@@ -82,12 +98,10 @@ def use_running_sandbox() -> None:
     """Let hdfs:///... mean the sandbox's HDFS while it is up, unless the user has a Hadoop; as spark-submit.sh does."""
     if any(os.environ.get(name) for name in ("HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_HOME")):
         return
-    from sparktrain.sandbox import Sandbox
+    from sparktrain.sandbox.running import running_conf
 
-    sandbox = Sandbox(detached=True)
-    states = sandbox.status()
-    if states and all(each.lacks is None for each in states):
-        os.environ["HADOOP_CONF_DIR"] = str(sandbox.conf_dir)
+    if (conf := running_conf()) is not None:
+        os.environ["HADOOP_CONF_DIR"] = str(conf)
 
 
 def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
@@ -96,7 +110,7 @@ def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int
     if options.schema + options.reference + options.records != 1:
         parser.error("config takes one of --schema, --reference and --records")
     if options.records:
-        from sparktrain.runs.records_page import records_page
+        from sparktrain.runs.records.page import records_page
 
         print(records_page(), end="")
     else:
@@ -148,6 +162,7 @@ def _runs(options: argparse.Namespace) -> int:
     from sparktrain.runs.fetching import fetch, remove
     from sparktrain.runs.listing import listed
     from sparktrain.runs.snapshot import find_run
+    from sparktrain.runs.stopping import stop
     from sparktrain.storage import StorageError, open_folder
 
     # In a pipe or a file, lines are not wrapped to a terminal's width
@@ -155,6 +170,11 @@ def _runs(options: argparse.Namespace) -> int:
     try:
         if options.what == "tail":
             return _tail(options)
+        if options.what == "wait":
+            return _wait(options)
+        if options.what == "stop":
+            print(stop(options.run, options.now, _warn), file=sys.stderr)
+            return 0
         if options.what == "fetch":
             print(fetch(options.run, options.to, options.only))
             return 0
@@ -190,7 +210,7 @@ def _tail(options: argparse.Namespace) -> int:
     from sparktrain.runs.follow import tail
 
     try:
-        end = tail(options.run, partial(print, flush=True), partial(print, file=sys.stderr, flush=True), options.follow)
+        end = tail(options.run, partial(print, flush=True), _warn, options.follow)
     except KeyboardInterrupt:  # the user stops following
         return 130
     if end is None or not options.follow:
@@ -199,14 +219,37 @@ def _tail(options: argparse.Namespace) -> int:
     return 0 if end.status == "finished" else 1
 
 
-def _validate(argv: Sequence[str]) -> int:
-    status = validate(argv)
-    if status == 0:
-        from sparktrain.display.next_command import training_command
+def _wait(options: argparse.Namespace) -> int:
+    from sparktrain.runs.follow import wait
 
-        rehearsal = training_command([*argv, *([] if "--check" in argv else ["--check"])])
-        print(f"No problem found without reading rows. To rehearse the job on a few rows: {rehearsal}", file=sys.stderr)
-    return status
+    try:
+        end = wait(options.run, _warn, options.timeout)
+    except KeyboardInterrupt:  # the user stops waiting
+        return 130
+    if end is None:
+        _warn(f"{options.run} is running still after {options.timeout:g} s (--timeout)")
+        return _STILL_RUNNING
+    print(end.to_json(), flush=True)
+    return 0 if end.status == "finished" else 1
+
+
+def _warn(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _validate(argv: Sequence[str]) -> int:
+    from sparktrain.display.next_command import training_command
+    from sparktrain.launcher.job_arguments import arguments, load_job
+    from sparktrain.launcher.refusal import refuse
+
+    options = arguments().parse_args(argv)
+    try:
+        load_job(options)
+    except Exception as error:
+        return refuse(error, options)
+    rehearsal = training_command([*argv, *([] if options.check else ["--check"])])
+    print(f"No problem found without reading rows. To rehearse the job on a few rows: {rehearsal}", file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""The programs of jobs/train.py and jobs/prepare.py: run a job from its YAML, with an exit status and a JSON line for schedulers."""
+"""The programs of jobs/: run a job from its YAML, with an exit status and a JSON line for schedulers.
+
+What takes long to import, the rooms driver and search, is imported where it is used: it is under way while Spark starts.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,23 @@ import traceback
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-from pyspark.sql import SparkSession
-
-from sparktrain.config import Job
-from sparktrain.display.console import make_console
+from sparktrain.cli.early_imports import import_meanwhile
+from sparktrain.config import Job, load_search
+from sparktrain.display.console import make_console, show_warnings
 from sparktrain.display.launcher_link import announce, under_launcher
 from sparktrain.display.result_line import say, tell
-from sparktrain.driver.failure_report import failed, show
-from sparktrain.driver.preparation_run import write_prepared
-from sparktrain.driver.training_run import run_job
-from sparktrain.launcher.job_arguments import PREPARE, arguments, load_job, name_of
+from sparktrain.launcher.job_arguments import PREPARE, TUNE, arguments, load_job, name_of
 from sparktrain.launcher.signals import take_signals
 from sparktrain.runs.result import Result, exit_status
 from sparktrain.usercode.lookup import resolve, search_folders
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_TRAINING, _CROSS_VALIDATION = "sparktrain.driver.training_run", "sparktrain.search.cross_validation"
+_PREPARATION, _SEARCH = "sparktrain.driver.preparation_run", "sparktrain.search.search_run"
 
 
 def main(
@@ -46,11 +52,20 @@ def main(
     ends: list[tuple[Result, str]] = []  # of a run that began
 
     def run(spark: SparkSession, job: Job, folders: list[str]) -> Result:
+        train: Callable[..., Result]
+        if _crosses(job):
+            from sparktrain.search.cross_validation import run_cross_validation as train
+        else:
+            from sparktrain.driver.training_run import run_job as train
         if before is not None:
             before(spark, job)
-        return run_job(spark, job, run_id=run_id, check=options.check, folders=folders, ended=lambda *end: ends.append(end))
+        return train(spark, job, run_id=run_id, check=options.check, folders=folders, ended=lambda *end: ends.append(end))
 
-    return _program(options, run_id, run, after, ends)
+    return _program(options, run_id, run, lambda job: _CROSS_VALIDATION if _crosses(job) else _TRAINING, after, ends)
+
+
+def _crosses(job: Job) -> bool:
+    return job.data.validation is not None and job.data.validation.crosses
 
 
 def prepare_main(argv: Sequence[str] | None = None) -> int:
@@ -64,15 +79,46 @@ def prepare_main(argv: Sequence[str] | None = None) -> int:
     """
     announce()
     options = arguments(PREPARE).parse_args(argv)
-    return _program(
-        options, name_of(options), lambda spark, job, folders: write_prepared(spark, job, options.to, folders=folders)
-    )
+
+    def run(spark: SparkSession, job: Job, folders: list[str]) -> Result:
+        from sparktrain.driver.preparation_run import write_prepared
+
+        return write_prepared(spark, job, options.to, folders=folders)
+
+    return _program(options, name_of(options), run, lambda job: _PREPARATION)
+
+
+def tune_main(argv: Sequence[str] | None = None) -> int:
+    """Search for the best values of some keys of a job as spark-submit's program.
+
+    Args:
+        argv: the command line's arguments; the process's own if left out.
+
+    Returns:
+        The exit status: 0 if the best trial's model is on the storage (or the rehearsal passed), 2 for a configuration that
+        can't work, 1 otherwise.
+    """
+    announce()
+    options = arguments(TUNE).parse_args(argv)
+    run_id = name_of(options)
+    ends: list[tuple[Result, str]] = []  # of a search that began
+
+    def run(spark: SparkSession, job: Job, folders: list[str]) -> Result:
+        from sparktrain.search.search_run import run_search
+
+        search, base = load_search(options.config, options.set)
+        return run_search(
+            spark, search, base, run_id=run_id, check=options.check, folders=folders, ended=lambda *end: ends.append(end)
+        )
+
+    return _program(options, run_id, run, lambda job: _SEARCH, None, ends)
 
 
 def _program(
     options: Namespace,
     run_id: str,
     action: Callable[[SparkSession, Job, list[str]], Result],
+    needs: Callable[[Job], str],
     after: Callable[[SparkSession, Job, Result], None] | None = None,
     ends: Sequence[tuple[Result, str]] = (),
 ) -> int:
@@ -80,6 +126,7 @@ def _program(
 
     Args:
         action: called with the session, the job, and the folders of the user's modules; returns the result.
+        needs: returns the module that the action is going to import.
         after: called with the session, the job and the result once the action has succeeded.
         ends: the list that a failing action appends its result and details to, if it knows them.
 
@@ -87,18 +134,24 @@ def _program(
         The exit status.
     """
     console = make_console()
+    show_warnings()
     job, spark = None, None
     trains = options.to is None
     begun = time.monotonic()
     try:
         take_signals()
         job, folders = load_job(options)
+        import_meanwhile([needs(job)])
+        from pyspark.sql import SparkSession
+
         if not under_launcher():  # the launcher prints this itself
             console.print("starting Spark (10 to 40 s)")
         spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
         take_signals()  # Spark's handler for Ctrl-C first calls the JVM, which got the signal, too, and may be gone
         result = action(spark, job, folders)
     except BaseException as error:
+        from sparktrain.driver.failure_report import failed, show
+
         # The JSON line must match the run's record on the storage
         elapsed = time.monotonic() - begun
         result, details = ends[-1] if ends else failed(error, run_id, job if trains else None, elapsed)

@@ -7,8 +7,8 @@ from typing import Any
 from sparktrain.exports import load_export
 
 _WHERE = {
-    "Child": "cluster.child",
-    "overhead_needed": "cluster.memory",
+    "Child": "cluster.processes.child",
+    "overhead_needed": "cluster.executors.memory",
 }
 __all__ = ["Child", "overhead_needed"]
 

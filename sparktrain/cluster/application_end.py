@@ -6,6 +6,13 @@ import os
 import sys
 
 _IMPORTED_BY = os.getpid()
+# Packages of the JVM that tell, with stack traces, that the cluster's own parts can't reach each other while they are stopped
+_OF_THE_CLUSTER = (
+    "org.apache.spark.deploy",
+    "org.apache.spark.network",
+    "org.apache.spark.rpc",
+    "org.apache.spark.scheduler.cluster",
+)
 
 
 def stop_left_application() -> None:
@@ -19,6 +26,9 @@ def stop_left_application() -> None:
     if context is None or os.getpid() != _IMPORTED_BY or not context.master.startswith("local-cluster"):
         return
     try:
+        log4j = context._jvm.org.apache.logging.log4j
+        for package in _OF_THE_CLUSTER:
+            log4j.core.config.Configurator.setAllLevels(package, log4j.Level.OFF)
         context.stop()
     except Exception:  # the JVM is gone, and so is the cluster
         return

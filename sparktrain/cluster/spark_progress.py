@@ -9,8 +9,9 @@ from collections.abc import Callable, Hashable
 from py4j.protocol import Py4JError
 from pyspark import SparkContext
 
+from sparktrain.known_messages.spark import TASK_THREAD
+
 _LOOK = 1.0  # seconds between checks
-_TASK_THREAD = "Executor task launch worker for task"  # the name of the threads of running tasks in Spark's executors
 
 
 class SparkProgress:
@@ -27,14 +28,14 @@ class SparkProgress:
     def done(self) -> Hashable:
         """Return a value that changes whenever a task of the jobs is done, or a stage begins."""
         tracker = self._spark.statusTracker()
-        told = []
+        completed = []
         for job in tracker.getJobIdsForTag(self._tag):
             info = tracker.getJobInfo(job)
             for stage in info.get().stageIds() if info.isDefined() else ():
                 one = tracker.getStageInfo(stage)
                 if one.isDefined():
-                    told.append((stage, one.get().numCompletedTasks()))
-        return tuple(told)
+                    completed.append((stage, one.get().numCompletedTasks()))
+        return tuple(completed)
 
     def tasks_run(self) -> bool:
         """Return whether any executor of the application runs a task, as the executors' own threads show.
@@ -44,7 +45,7 @@ class SparkProgress:
         ids = self._spark.statusStore().executorList(True)
         for index in range(ids.size()):
             threads = self._spark.getExecutorThreadDump(ids.apply(index).id())
-            if threads.isDefined() and any(_TASK_THREAD in thread.threadName() for thread in threads.get()):
+            if threads.isDefined() and any(TASK_THREAD.find(thread.threadName()) for thread in threads.get()):
                 return True
         return False
 

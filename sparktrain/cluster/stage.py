@@ -6,19 +6,22 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import cast
 
 from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame
 
-from sparktrain.cluster.channel import Server
+from sparktrain.cluster.assignment import Assignment
+from sparktrain.cluster.channel.server import Server
+from sparktrain.cluster.disks.kept_rows import RowsGone
+from sparktrain.cluster.executors.slots import ClusterRefused, Slots
 from sparktrain.cluster.places import places
-from sparktrain.cluster.slots import ClusterRefused, Slots
+from sparktrain.cluster.root_cause import WorkerFailure, root_cause, with_missing, with_reason
 from sparktrain.cluster.spark_cause import spark_cause
 from sparktrain.cluster.spark_progress import SparkProgress, watch_beginning
 from sparktrain.cluster.stalls import Stalls
-from sparktrain.cluster.task import ExecutorGone, Task
+from sparktrain.cluster.task import Task
+from sparktrain.cluster.task_failure import ExecutorGone
 from sparktrain.interfaces.messages import Failure, Finished, Joined, Message
 
 _ECHO_GRACE = 1.0  # seconds in which a worker's own failure may still arrive after its peers' echoes of it
@@ -28,22 +31,6 @@ _VERDICT_GRACE = 10.0  # the same if an executor is gone: Spark learns the reaso
 _TELL_GRACE = 30.0  # seconds in which the workers' last messages may still arrive after Spark has ended the stage
 _TASK_LOST = "TaskLost"
 _GONE = (_TASK_LOST, ExecutorGone.__name__)
-_TOOK_TOO_MUCH = ("beyond the 'PHYSICAL' memory limit", "exceeding physical memory limits", "OOMKilled")  # YARN, Spark, k8s
-_CAUSES = ("code", "input", "lost", "echo")  # the likeliest root cause first
-
-
-@dataclass(frozen=True)
-class WorkerFailure:
-    """A worker's failure, with its part, rank and host."""
-
-    part: int
-    rank: int | None  # None: it failed before all workers had connected, so that no ranks were assigned
-    host: str
-    failure: Failure
-
-    def __str__(self) -> str:
-        worker = f"rank {self.rank}" if self.rank is not None else f"part {self.part}"
-        return f"{worker} on {self.host}"
 
 
 class AttemptFailed(RuntimeError):
@@ -58,10 +45,9 @@ class AttemptFailed(RuntimeError):
         if failure.failure.traceback:
             self.add_note(f"On {failure}:\n{failure.failure.traceback.rstrip()}")
 
-    @property
-    def retryable(self) -> bool:
-        """Whether another attempt may succeed."""
-        return self.failure.failure.cause in ("lost", "echo")
+
+class AttemptStopped(RuntimeError):
+    """Raised where an attempt was ended by `Attempt.stop`; the message is the reason."""
 
 
 class StageFailed(RuntimeError):
@@ -72,49 +58,44 @@ class NoTasks(StageFailed):
     """Raised where Spark ran no task, as it found at run time that there are no rows."""
 
 
-def root_cause(failures: list[WorkerFailure]) -> WorkerFailure:
-    """Choose the root cause among the failures of several workers: other workers' echoes come last.
-
-    Args:
-        failures: in the order in which they arrived; not empty.
-    """
-    return min(failures, key=lambda failure: _CAUSES.index(failure.failure.cause))
-
-
 class Attempt:
     """One attempt of a run.
 
     Args:
         frame: the distributed rows, one partition a worker.
-        task: what the tasks run; its driver address and secret are set here.
+        assignment: what the tasks do.
         slots: the application's slots.
         parts: the number of workers.
         on_message: called with (part, message) for every message of the workers, one call at a time.
         port: the control channel's port; 0 for any free one.
         stall_timeout: seconds without progress after which the attempt is ended.
         on_filled: called in a separate thread with the tag of the stage's job, once all workers have their rows.
+        tasks: the number of the frame's partitions, at least `parts`: where the tasks take rows that executors have kept, those on
+            executors without any have nothing to do.
     """
 
     def __init__(
         self,
         frame: DataFrame,
-        task: Task,
+        assignment: Assignment,
         slots: Slots,
         parts: int,
         on_message: Callable[[int, Message], object],
         port: int = 0,
         stall_timeout: float = 300,
         on_filled: Callable[[str], None] = lambda tag: None,
+        tasks: int | None = None,
     ) -> None:
+        self._idle = (parts if tasks is None else tasks) - parts  # how many tasks may have nothing to do
         self._frame = frame
-        self._task = task
+        self._assignment = assignment
         self._slots = slots
         self._parts = parts
         self._on_message = on_message
         self._port = port
         self._stall_timeout = stall_timeout
         self._on_filled = on_filled
-        self._tag = f"sparktrain-{task.run}-{secrets.token_hex(4)}"
+        self._tag = f"sparktrain-{assignment.spec.run}-{secrets.token_hex(4)}"
         self._joined: set[int] = set()
         self._context = frame.sparkSession.sparkContext
         self._changed = threading.Condition()
@@ -126,6 +107,23 @@ class Attempt:
         self._stage_error: Exception | None = None
         self._observer_error: BaseException | None = None
         self._stage_ended = False
+        self._rows_gone = False
+        self._stop_reason: str | None = None
+        self._end_reason: str | None = None  # why training is to end after an epoch
+        self._server: Server | None = None
+
+    def stop(self, reason: str) -> None:
+        """End the attempt, whatever it does, so that `run` raises AttemptStopped. From any thread, also before `run`."""
+        with self._changed:
+            self._stop_reason = reason
+            self._changed.notify_all()
+
+    def end_epoch(self, reason: str) -> None:
+        """Have the workers end training after the current epoch, or after the first, and save. From any thread, at any time."""
+        with self._changed:
+            self._end_reason, server = reason, self._server
+        if server is not None:
+            server.end_epoch(reason)
 
     def run(self) -> list[Finished]:
         """Run the attempt and wait for its end.
@@ -135,8 +133,10 @@ class Attempt:
 
         Raises:
             AttemptFailed: a worker failed.
+            AttemptStopped: the attempt was stopped from another thread.
             StageFailed: Spark failed; NoTasks if there are no rows.
             ClusterRefused: the control channel can't be opened.
+            RowsGone: the executors don't have all the rows that the tasks were to take.
             KeyboardInterrupt: after every worker was ended.
 
         An exception in `on_message` ends the attempt, too, and is raised here.
@@ -146,18 +146,17 @@ class Attempt:
         host = cast(str, conf.get("spark.driver.host"))  # Spark sets it where nobody else does
         address = conf.get("spark.driver.bindAddress", host)
         try:
-            self._server = Server(self._parts, secret, self._receive, self._lose, address, self._port)
+            server = Server(self._parts, secret, self._receive, self._lose, address, self._port, self._absent)
         except OSError as error:
             raise ClusterRefused(
                 f"the workers' control channel can't listen on {address}, port {self._port} (cluster.driver_port; 0 is "
                 f"any free one): {error}. Choose another port, or set spark.driver.host to an address of this machine"
             ) from error
-        task = replace(
-            self._task,
-            driver=(host, self._server.port),
-            secret=secret,
-            omp_threads=conf.get("spark.executorEnv.OMP_NUM_THREADS", None),
-        )
+        with self._changed:
+            self._server, end_reason = server, self._end_reason
+        if end_reason is not None:
+            server.end_epoch(end_reason)
+        task = Task(self._assignment, (host, server.port), secret)
         stage = threading.Thread(
             target=inheritable_thread_target(self._frame.sparkSession)(self._run_stage),
             args=(task,),
@@ -178,14 +177,18 @@ class Attempt:
         finally:
             self._begun.set()
             if not self._stage_ended:
-                self._server.stop(self._reason())
+                server.stop(self._reason())
                 stage.join(_VERDICT_GRACE if self._spark_knows() else _STOP_GRACE)
                 if stage.is_alive():
                     self._context.cancelJobsWithTag(self._tag)
                     stage.join(30)
-            self._server.close()
+            server.close()
         if self._observer_error is not None:
             raise self._observer_error
+        if self._stop_reason is not None and len(self._finished) < self._parts:
+            raise AttemptStopped(self._stop_reason)
+        if self._rows_gone:
+            raise RowsGone(f"executors have lost rows that an earlier run had filled ({self._assignment.kept})")
         if self._failures:
             raise AttemptFailed(self._explained(root_cause(self._failures)))
         if self._stuck is not None:
@@ -193,17 +196,17 @@ class Attempt:
         if self._stage_error is not None:
             raise StageFailed(spark_cause(self._stage_error)) from self._stage_error
         silent = [part for part in range(self._parts) if part not in self._finished]
-        if not self._server.hosts:
+        if not server.hosts:
             raise NoTasks("Spark ended the stage without running a task: it found no rows")
         if silent:
-            raise StageFailed(f"Spark ended the stage, and the workers of parts {silent} never told how they ended")
+            raise StageFailed(f"Spark ended the stage, and the workers of parts {silent} never reported how they ended")
         return [self._finished[part] for part in range(self._parts)]
 
     def _run_stage(self, task: Task) -> None:
         try:
             self._context.addJobTag(self._tag)
-            self._context.setLocalProperty("spark.job.description", f"sparktrain: training {task.run}")
-            self._frame.mapInArrow(task, "part int", barrier=True, profile=self._slots.profile(self._task.gpus)).collect()
+            self._context.setLocalProperty("spark.job.description", f"sparktrain: training {task.assignment.spec.run}")
+            self._frame.mapInArrow(task, "part int", barrier=True, profile=self._slots.profile(task.assignment.gpus)).collect()
         except Exception as error:  # raised by `run`
             self._stage_error = error
         finally:
@@ -212,12 +215,19 @@ class Attempt:
                 self._changed.notify_all()
 
     def _failed(self, part: int, failure: Failure) -> None:
-        host = self._server.hosts.get(part, "an unknown host")
-        self._failures.append(WorkerFailure(part, self._rank(part), host, failure))
+        self._failures.append(self._of_worker(part, failure))
         self._stalls.ended(part)
 
+    def _of_worker(self, part: int, failure: Failure) -> WorkerFailure:
+        return WorkerFailure(part, self._rank(part), self._hosts.get(part, "an unknown host"), failure)
+
+    @property
+    def _hosts(self) -> dict[int, str]:
+        """The hosts of the tasks that have connected, by part."""
+        return {} if self._server is None else self._server.hosts
+
     def _rank(self, part: int) -> int | None:
-        hosts = self._server.hosts
+        hosts = self._hosts
         return places([hosts[p] for p in range(self._parts)])[part].rank if len(hosts) == self._parts else None
 
     def _receive(self, part: int, message: Message) -> None:
@@ -249,18 +259,26 @@ class Attempt:
             self._failed(part, Failure("lost", _TASK_LOST, message))
             self._changed.notify_all()
 
+    def _absent(self, task: int) -> None:
+        with self._changed:
+            self._begun.set()
+            self._idle -= 1
+            if self._idle < 0:
+                self._rows_gone = True
+            self._changed.notify_all()
+
     def _watch(self) -> None:
         """Wait until the stage has ended, or a failure is known and its root cause had time to arrive."""
         with self._changed:
-            while not self._stage_ended and not self._failures and self._observer_error is None and self._stuck is None:
+            while not self._stage_ended and not self._failures and not self._given_up():
                 self._changed.wait(timeout=1)
                 stall = self._stalls.find(time.monotonic())
                 if stall is not None:
                     self._failed(stall.part, Failure("lost", "Stalled", stall.message))
-            if self._observer_error is not None or self._stuck is not None:
+            if self._given_up():
                 return
             if self._stage_ended and not self._failures and self._stage_error is None:
-                if not self._server.hosts:
+                if not self._hosts:
                     return  # no task has run
                 self._changed.wait_for(lambda: self._failures or len(self._finished) == self._parts, _TELL_GRACE)
                 return
@@ -268,6 +286,11 @@ class Attempt:
             deadline = time.monotonic() + (_ECHO_GRACE if self._failures else _WORD_GRACE)
             while time.monotonic() < deadline and not self._certain():
                 self._changed.wait(timeout=deadline - time.monotonic())
+
+    def _given_up(self) -> bool:
+        """Return whether the driver itself ends the attempt."""
+        ended = self._stuck is not None or self._stop_reason is not None or self._rows_gone
+        return ended or self._observer_error is not None
 
     def _certain(self) -> bool:
         return any(failure.failure.cause in ("code", "input") for failure in self._failures)
@@ -278,33 +301,14 @@ class Attempt:
             self._changed.notify_all()
 
     def _explained(self, cause: WorkerFailure) -> WorkerFailure:
-        """Add Spark's reason to the failure of a task that is gone: the cluster manager's reason for the executor's end."""
         if cause.failure.cause == "echo":
-            return self._with_missing(cause)
-        if cause.failure.error not in _GONE or self._stage_error is None:
-            return cause
-        verdict = spark_cause(self._stage_error)
-        why = next((line.strip() for line in verdict.splitlines() if "Reason:" in line or "ExecutorLost" in line), None)
-        message = cause.failure.message if why is None else f"{cause.failure.message}. Spark says: {why[:500]}"
-        if any(word in verdict for word in _TOOK_TOO_MUCH):
-            message += " A training process counts there, too: give each worker more with cluster.worker_memory"
-        return replace(cause, failure=replace(cause.failure, message=message, traceback=f"Spark says: {verdict}"))
-
-    def _with_missing(self, echo: WorkerFailure) -> WorkerFailure:
-        """Add the workers that had not reached a failed collective call, if no worker has failed by itself."""
-        told = {failure.part for failure in self._failures} | set(self._finished)
-        missing = [
-            WorkerFailure(part, self._rank(part), self._server.hosts.get(part, "an unknown host"), echo.failure)
-            for part in range(self._parts)
-            if part not in told
-        ]
-        if not missing:
-            return echo
-        message = (
-            f"{echo.failure.message}. No worker has failed by itself; {', '.join(map(str, missing[:4]))} had not come to the "
-            "collective call in which this one waited"
-        )
-        return replace(echo, failure=replace(echo.failure, message=message))
+            reported = {failure.part for failure in self._failures} | set(self._finished)
+            return with_missing(
+                cause, [str(self._of_worker(part, cause.failure)) for part in range(self._parts) if part not in reported]
+            )
+        if cause.failure.error in _GONE and self._stage_error is not None:
+            return with_reason(cause, spark_cause(self._stage_error))
+        return cause
 
     def _spark_knows(self) -> bool:
         return bool(self._failures) and root_cause(self._failures).failure.error in _GONE
@@ -314,6 +318,10 @@ class Attempt:
             return "the driver failed"
         if self._stuck is not None:
             return "Spark's scheduler is stuck"
+        if self._rows_gone:
+            return "executors have lost rows"
+        if self._stop_reason is not None:
+            return f"the run was stopped: {self._stop_reason}"
         if not self._failures:
             return "the run was interrupted"
         cause = root_cause(self._failures)

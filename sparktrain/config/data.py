@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from sparktrain.config.inputs import Features, InputSpec, Label, LabelForm, specs
-from sparktrain.config.kinds import Args, Class, Count, Function, Part, Paths, Section, Share, Text
+from sparktrain.config.kinds import Args, Class, Count, Function, Part, Paths, Section, Share, Text, Whole
 
 
 class Validation(Section):
-    """Which rows are kept for validation: exactly one of `fraction`, `where` and `path`."""
+    """Which rows are kept for validation: exactly one of `fraction`, `folds`, `where` and `path`."""
 
     fraction: Part | None = None
     """The share of the rows, chosen by the hash of their content."""
+    folds: Annotated[Count, Field(ge=2)] | None = None
+    """The number of parts that the rows are divided into by the hash of their content, for cross-validation: so many models are
+    trained, each validated on one part and trained on all others."""
+    fold: Annotated[Whole, Field(ge=0)] | None = None
+    """With `folds`: the part, from 0, that one single model is validated on, instead of cross-validation."""
+    parallel: Count | None = None
+    """With `folds`: how many of the models train at the same time, each on as many workers as the job has; 1 if left out."""
     by: Text | None = None
-    """With `fraction`: a column; rows with the same value in it are either all for validation or all for training."""
+    """With `fraction` or `folds`: a column; rows with the same value in it are all in the same part."""
     where: Text | None = None
     """A SQL condition; rows that fulfil it are the validation rows."""
     path: Paths | None = None
     """Separate files with the validation rows, read like `data.path`: a URL or a list of URLs."""
 
+    @property
+    def share(self) -> float | None:
+        """The share of the rows that is for validation; None where a condition or files determine them."""
+        return self.fraction if self.folds is None else 1 / self.folds
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """With `fraction` or one `fold`: between which shares of all rows, by their hash, the validation rows are."""
+        if self.folds is None:
+            return 0.0, self.fraction or 0.0
+        assert self.fold is not None  # each model of a cross-validation has its own
+        return self.fold / self.folds, (self.fold + 1) / self.folds
+
+    @property
+    def crosses(self) -> bool:
+        """Whether it stands for cross-validation, which trains several models."""
+        return self.folds is not None and self.fold is None
+
 
 class Sample(Section):
-    """Which training rows to sample: exactly one of `fraction`, `per_class` and `fractions`."""
+    """Which training rows to sample: exactly one of these."""
 
     fraction: Share | None = None
     """The share of the training rows."""
@@ -32,6 +57,11 @@ class Sample(Section):
     """The number of rows of each class; a class with fewer rows keeps all."""
     fractions: Annotated[dict[Class, Share], Field(min_length=1)] | None = None
     """The share of the rows of each class that is named; other classes keep all their rows."""
+
+    @property
+    def way(self) -> tuple[str, Any]:
+        """The key that is set, and its value."""
+        return next((name, value) for name, value in self if value is not None)
 
 
 class Data(Section):

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any
 
-from sparktrain.config.data import Data
-from sparktrain.config.errors import Problem, show
+from sparktrain.config.data import Data, Sample
+from sparktrain.config.errors import ConfigError, Problem, show
 from sparktrain.config.inputs import Feature, Label
 from sparktrain.config.rule import among, once, rule
 
@@ -42,13 +42,13 @@ def _already_prepared(data: Data) -> Iterator[Problem]:
                 "this key only in the job that jobs/prepare.py is given",
                 "remove it (or set it to null)",
             )
-    for name, said in (
+    for name, is_set in (
         ("format", data.format != "parquet"),
         ("options", data.options),
         ("schema", data.schema),
         ("corrupt", data.corrupt != "fail"),
     ):
-        if said:
+        if is_set:
             yield Problem(f"data.{name}", "came with data.prepared", "data.path, whose files it describes", "remove it")
 
 
@@ -102,20 +102,30 @@ def _preprocess_args(data: Data) -> Iterator[Problem]:
 def _validation(data: Data) -> Iterator[Problem]:
     validation = data.validation
     if validation is not None:
-        yield from among("data.validation", validation, ("fraction", "where", "path"), needed=True)
-        if validation.by is not None and validation.fraction is None:
+        yield from among("data.validation", validation, ("fraction", "folds", "where", "path"), needed=True)
+        if validation.by is not None and validation.share is None:
             yield Problem(
                 "data.validation.by",
-                "came without data.validation.fraction",
-                "data.validation.fraction",
+                "came without data.validation.fraction or folds",
+                "data.validation.fraction, or data.validation.folds",
                 "set the share, such as fraction: 0.1",
+            )
+        for name in ("fold", "parallel"):
+            if getattr(validation, name) is not None and validation.folds is None:
+                key = f"data.validation.{name}"
+                yield Problem(key, "came without data.validation.folds", "data.validation.folds", "set it, such as folds: 5")
+        if validation.folds is not None and validation.fold is not None and validation.fold >= validation.folds:
+            yield Problem(
+                "data.validation.fold",
+                f"{validation.fold} came",
+                f"0 to {validation.folds - 1}, as there are {validation.folds} folds",
             )
 
 
 @rule(Data, "sample")
 def _sample(data: Data) -> Iterator[Problem]:
     if data.sample is not None:
-        yield from among("data.sample", data.sample, ("fraction", "per_class", "fractions"), needed=True)
+        yield from among("data.sample", data.sample, tuple(Sample.model_fields), needed=True)
 
 
 @rule(Data, "features")
@@ -200,3 +210,17 @@ def known_classes(data: Data, key: str, named: dict[Any, float]) -> Iterator[Pro
                 f"no class {show(label)}",
                 f"one of data.label.classes: {show(classes)}",
             )
+
+
+def refuse_cross_validation(data: Data, what: str) -> None:
+    """Refuse rows that stand for cross-validation where one set of them, or one model, is to come of it.
+
+    Args:
+        what: what is to be done with the rows.
+
+    Raises:
+        ConfigError: its validation has `folds` without `fold`.
+    """
+    if data.validation is not None and data.validation.crosses:
+        hint = "set data.validation.fold as well; jobs/train.py and sparktrain.cross_validate train a model for each fold"
+        raise ConfigError([Problem("data.validation.folds", f"came to {what}", "one part of the rows to validate on", hint)])

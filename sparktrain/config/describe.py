@@ -46,7 +46,7 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
         for node in part.get("properties", {}).values():
             node.pop("title", None)
             if "$ref" in node:  # pydantic leaves out a description that the section has itself
-                node.setdefault("description", _alternatives(schema, node)[0]["description"])
+                node.setdefault("description", alternatives(schema, node)[0]["description"])
             node["description"] = " ".join(node["description"].split())
     return schema
 
@@ -57,7 +57,7 @@ def keys(schema: Node) -> Iterator[Key]:
 
 
 def _keys(schema: Node, node: Node, section: str) -> Iterator[Key]:
-    for part in _alternatives(schema, node):
+    for part in alternatives(schema, node):
         for name, inner in part.get("properties", {}).items():
             key = dotted(section, name)
             yield Key(key, section, inner, name in part.get("required", ()))
@@ -70,7 +70,7 @@ def at(schema: Node, parts: Sequence[str | int]) -> Node | None:
     """Return the part of the schema for a key, given by its parts; None if there is no such key."""
     node: Node = schema
     for part in parts:
-        found = next((inner for one in _alternatives(schema, node) if (inner := _inside(one, part)) is not None), None)
+        found = next((inner for one in alternatives(schema, node) if (inner := _inside(one, part)) is not None), None)
         if found is None:
             return None
         node = found
@@ -89,42 +89,43 @@ def _inside(node: Node, part: str | int) -> Node | None:
 def about(schema: Node, section: str) -> str:
     """Return a section's description."""
     node = at(schema, section.split(".") if section else ())
-    said = [part["description"] for part in _alternatives(schema, node or {}) if "properties" in part]
-    return " ".join(said[0].split()) if said else ""
+    descriptions = [part["description"] for part in alternatives(schema, node or {}) if "properties" in part]
+    return " ".join(descriptions[0].split()) if descriptions else ""
 
 
 def names(schema: Node, node: Node) -> list[str]:
     """Return the keys that a mapping may have."""
-    return [name for part in _alternatives(schema, node) for name in part.get("properties", {})]
+    return [name for part in alternatives(schema, node) for name in part.get("properties", {})]
 
 
 def words(schema: Node, node: Node) -> list[str]:
     """Return the values that are allowed, if they are enumerated."""
-    return [word for part in _alternatives(schema, node) for word in part.get("enum", [part["const"]] if "const" in part else [])]
+    return [word for part in alternatives(schema, node) for word in part.get("enum", [part["const"]] if "const" in part else [])]
 
 
 def allowed(schema: Node, node: Node) -> str:
     """Return the values that a key allows, in words, such as "a whole number (at least 1)"."""
-    parts = [part for part in _alternatives(schema, node) if part.get("type") != "null"]
-    said = list(dict.fromkeys(_said(schema, part) for part in parts))
-    return " or ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+    parts = [part for part in alternatives(schema, node) if part.get("type") != "null"]
+    phrases = list(dict.fromkeys(_phrase(schema, part) for part in parts))
+    return " or ".join([", ".join(phrases[:-1]), phrases[-1]] if len(phrases) > 1 else phrases)
 
 
-def _alternatives(schema: Node, node: Node) -> list[Node]:
+def alternatives(schema: Node, node: Node) -> list[Node]:
+    """Return the forms that a key's value may have, references resolved."""
     if "$ref" in node:
-        return _alternatives(schema, schema["$defs"][node["$ref"].rpartition("/")[2]])
+        return alternatives(schema, schema["$defs"][node["$ref"].rpartition("/")[2]])
     for union in ("anyOf", "oneOf"):
         if union in node:
-            return [part for one in node[union] for part in _alternatives(schema, one)]
+            return [part for one in node[union] for part in alternatives(schema, one)]
     return [node]
 
 
-def _said(schema: Node, node: Node) -> str:
+def _phrase(schema: Node, node: Node) -> str:
     if "const" in node:
         return str(node["const"])
     if "enum" in node:
         return " | ".join(str(word) for word in node["enum"])
-    bounds = [f"{said} {node[bound]}" for bound, said in _BOUNDS.items() if bound in node]
+    bounds = [f"{phrase} {node[bound]}" for bound, phrase in _BOUNDS.items() if bound in node]
     kind = node.get("type")
     if kind == "string":
         return _NAMED.get(node.get("pattern", ""), "a string")

@@ -25,8 +25,8 @@ class Problem(NamedTuple):
     place: str = ""
 
     def __str__(self) -> str:
-        said = "; ".join(part for part in (self.came, self.expected and f"expected {self.expected}", self.hint) if part)
-        return f"{self.key}: {said}" + (f" [{self.place}]" if self.place else "")
+        text = "; ".join(part for part in (self.came, self.expected and f"expected {self.expected}", self.hint) if part)
+        return f"{self.key}: {text}" + (f" [{self.place}]" if self.place else "")
 
 
 class ConfigError(ValueError):

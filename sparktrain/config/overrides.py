@@ -28,7 +28,7 @@ def apply(mapping: dict[str, Any], places: dict[str, str], overrides: Sequence[s
     for override in overrides:
         place = f"--set {override}"
         dotted_key, equals, text = override.partition("=")
-        parts = _parts(dotted_key)
+        parts = parts_of(dotted_key)
         if not equals or parts is None:
             problems.append(
                 Problem(
@@ -40,13 +40,14 @@ def apply(mapping: dict[str, Any], places: dict[str, str], overrides: Sequence[s
         if wrong:
             problems.extend(Problem(dotted_key, problem.came, "a value as YAML", "quote the value", place) for problem in wrong)
             continue
-        problem = _put(mapping, places, parts, value, place)
+        problem = put(mapping, places, parts, value, place)
         if problem is not None:
             problems.append(problem)
     return problems
 
 
-def _parts(key: str) -> list[Any] | None:
+def parts_of(key: str) -> list[Any] | None:
+    """Return the parts of a dotted key, of which some may be quoted; None if it isn't one."""
     parts, position, more = [], 0, True
     while more:
         found = _PART.match(key, position)
@@ -58,7 +59,15 @@ def _parts(key: str) -> list[Any] | None:
     return parts
 
 
-def _put(mapping: dict[str, Any], places: dict[str, str], parts: list[Any], value: Any, place: str) -> Problem | None:
+def put(mapping: dict[str, Any], places: dict[str, str], parts: Sequence[Any], value: Any, place: str) -> Problem | None:
+    """Put a value into a job's mapping in place; return the problem if there is no room for it.
+
+    Args:
+        mapping: the job's sections; changed in place, but for what aliases of YAML may share.
+        places: the place where each key was set; changed in place.
+        parts: the parts of the key.
+        place: the place where the value was set.
+    """
     at, key = mapping, ""
     for part in parts[:-1]:
         key = dotted(key, part)

@@ -131,6 +131,8 @@ class Training(Section):
     ] = "step"
     """What the workers average, and when. step: gradients, at every step. epoch, or a number of steps: weights, in proportion
     to each worker's rows, after every epoch or every so many steps (and at an epoch's end)."""
+    learning_rate: Positive | None = None
+    """The learning rate of all optimizers of the model, in place of the one that it was built or saved with."""
     scale_learning_rate: ScaleLearningRate | None = None
     """Multiply the learning rate by the number of workers. Without it, the model's own is used."""
     early_stopping: EarlyStopping | None = None
@@ -185,6 +187,13 @@ class Training(Section):
         return tuple(size + (worker < more) for worker in range(workers))
 
 
+class Warm(Section):
+    """What stays on the executors between the runs of an application: a process that has imported Keras already, and rows."""
+
+    minutes: Positive = 10.0
+    """Idle minutes after which the process that they start from ends. It ends with the executor, too."""
+
+
 class Cluster(Section):
     """What the workers need of the cluster."""
 
@@ -195,11 +204,22 @@ class Cluster(Section):
     """How much of each local disk the segments leave free, such as 20g. Without it 256m; on YARN and Kubernetes, which take a
     nearly full disk out of use, a fifth more than their own limit: 12 % of the disk with the usual limit of 10 %."""
     slots_timeout: Positive = 600.0
-    """Seconds to wait for as many slots as there are workers."""
+    """Seconds to wait for as many slots as there are workers. Other runs of the same application are waited for as long as they
+    train."""
+    priority: Whole = 0
+    """Of the runs of one application that wait for executors, the one with the highest number is served first; of several, the
+    one that came first."""
     stall_timeout: Positive = 300.0
     """Seconds without progress after which the attempt is ended. Progress is a training step of any worker, a sign of life of
     each worker, new rows during filling, a finished task during Spark's preparation. In your own training loop, also the longest
     wait in a collective call, outside of a tf.function, that another worker doesn't make."""
+    warm: Annotated[Warm, as_mapping] | None = None
+    """Keeps on each executor, for the next run of the application, a process from which its training process is forked in 0.1 s,
+    without the seconds that importing TensorFlow takes, and the rows in segments, which a run over the same rows takes as they
+    are. The process occupies 0.3 GB of memory; rows go when the disk is needed. Programs that call `sparktrain.train` or
+    `sparktrain.run` have it with 10 minutes unless they set it to None, but not on YARN, which counts the memory that processes
+    share for each of them: there, ask for it with 1g more of `worker_memory`. A job, whose application trains once, doesn't have
+    it."""
     driver_port: Annotated[Whole, Field(ge=0, le=65535)] = 0
     """The driver's port that workers report to; 0: any free port."""
 

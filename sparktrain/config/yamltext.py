@@ -89,7 +89,7 @@ def parse(text: str, source: str) -> tuple[Any, dict[str, str], list[Problem]]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
         place = source if mark is None else f"{source}:{mark.line + 1}"
-        said = " ".join(part for part in (getattr(error, "context", None), getattr(error, "problem", None)) if part)
+        reason = " ".join(part for part in (getattr(error, "context", None), getattr(error, "problem", None)) if part)
         column = "" if mark is None else f" (column {mark.column + 1})"
         return (
             None,
@@ -97,7 +97,7 @@ def parse(text: str, source: str) -> tuple[Any, dict[str, str], list[Problem]]:
             [
                 Problem(
                     source,
-                    f"not YAML: {said or error}{column}",
+                    f"not YAML: {reason or error}{column}",
                     "a mapping of keys to values",
                     "tabs can't indent, and a value with ': ' or ' #' in it needs quotes",
                     place,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import io
+import platform
 import struct
+import sys
 import uuid
 import zlib
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import IO, Any, cast
 
-import fastavro
-from fastavro.schema import SchemaParseException
 from pyspark.sql import types as T
 
 from sparktrain.data.errors import InputError
@@ -52,10 +53,27 @@ _LOGICAL = {
 _UNREAD = ("time-millis", "time-micros", "duration", "timestamp-nanos", "local-timestamp-nanos")
 
 
+def _fastavro() -> ModuleType:
+    """Return the package fastavro, which is an extra of sparktrain's.
+
+    Raises:
+        InputError: it isn't installed here.
+    """
+    try:
+        import fastavro
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"Avro files are read by fastavro, which {sys.executable} on {platform.node()} doesn't have: "
+            "pip install 'sparktrain[avro]' there."
+        ) from error
+    return fastavro
+
+
 def decode(stream: Readable, path: str, schema: T.StructType) -> Iterator[dict[str, Any] | Damage]:
     """Yield each record's values by column; a field that a file lacks is null."""
     number = 1
     names = schema.fieldNames()
+    fastavro = _fastavro()
     try:
         reader = fastavro.reader(cast(IO[bytes], stream))  # it only reads
         for record in cast(Iterator[dict[str, Any]], reader):  # other values than records have no columns: see `infer`
@@ -73,11 +91,12 @@ def infer(start: bytes, path: str) -> T.StructType:
         path: the file's path, for messages.
 
     Raises:
-        InputError: the header is no Avro file's, or has a type that Spark doesn't have.
+        InputError: the header is no Avro file's, or has a type that Spark doesn't have; or fastavro isn't installed.
     """
+    fastavro = _fastavro()
     try:
         described = fastavro.reader(io.BytesIO(start)).writer_schema
-    except (*_DAMAGE, SchemaParseException) as error:
+    except (*_DAMAGE, fastavro.schema.SchemaParseException) as error:
         raise InputError(
             f"the columns can't be found from {path}: its header is no Avro file's ({type(error).__name__}: {error})."
         ) from error

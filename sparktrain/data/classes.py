@@ -22,23 +22,25 @@ def settled(
     Raises:
         InputError: two of these have different classes or orders.
     """
-    for mine, what in (
+    for classes, what in (
         (names, "the pipeline numbers the label's classes"),
         (asked, "data.label.classes is"),
         (stored, "the frame at data.prepared has the classes"),
     ):
-        if mine is not None and loaded is not None and list(mine) != list(loaded):
+        if classes is not None and loaded is not None and list(classes) != list(loaded):
             raise InputError(
-                f"{what} {listed(mine)}, but the loaded model's outputs stand for {listed(loaded)}, in "
+                f"{what} {listed(classes)}, but the loaded model's outputs stand for {listed(loaded)}, in "
                 "this order: further training would teach it wrong classes. Use its run's own pipeline and "
                 "classes (leave data.pipeline and data.label.classes out), or train a new model."
             )
-    for mine, what in (
+    for classes, what in (
         (names, "the pipeline numbers the label's classes"),
         (stored, "the frame at data.prepared has the classes"),
     ):
-        if mine is not None and asked is not None and list(mine) != list(asked):
-            raise InputError(f"{what} {listed(mine)}, but data.label.classes is {listed(asked)}. Leave data.label.classes out.")
+        if classes is not None and asked is not None and list(classes) != list(asked):
+            raise InputError(
+                f"{what} {listed(classes)}, but data.label.classes is {listed(asked)}. Leave data.label.classes out."
+            )
     if names is not None:
         return None
     chosen = next((each for each in (asked, stored, loaded) if each is not None), None)

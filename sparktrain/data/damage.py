@@ -66,7 +66,7 @@ def set_aside(frame: DataFrame, tolerant: DataFrame | None) -> tuple[DataFrame, 
         # columns are used later.
         parsed = F.pmod(content, F.lit(1)) == 0
         kept = kept.where(column(CORRUPT_RECORD).isNull() & parsed).drop(CORRUPT_RECORD)
-    return kept, _told(bad, records), list(bad)
+    return kept, _notes(bad, records), list(bad)
 
 
 def _suspects(frame: DataFrame, tolerant: DataFrame, content: Column) -> list[str]:
@@ -75,9 +75,9 @@ def _suspects(frame: DataFrame, tolerant: DataFrame, content: Column) -> list[st
     Files without rows are among them. Only these few are then read again for each damaged file.
     """
     file = F.col("_metadata.file_path")
-    said: dict[str, int] = dict(tolerant.groupBy(file).count().collect())  # without a column, rows are counted in the footers
+    recorded: dict[str, int] = dict(tolerant.groupBy(file).count().collect())  # without a column, rows are counted in the footers
     read = {name: rows for name, rows, _ in tolerant.groupBy(file).agg(F.count("*"), F.bit_xor(content)).collect()}
-    whole = {normal(unquote(name)) for name, rows in said.items() if read.get(name) == rows}
+    whole = {normal(unquote(name)) for name, rows in recorded.items() if read.get(name) == rows}
     return [each.path for each in files_behind(frame) if normal(each.path) not in whole]
 
 
@@ -89,7 +89,7 @@ def _counted(rows: DataFrame, content: Column) -> dict[str, int]:
     return {row.file: row.broken for row in counted.where("broken > 0 AND content IS NOT NULL").collect()}
 
 
-def _told(bad: dict[str, str], records: dict[str, int]) -> list[str]:
+def _notes(bad: dict[str, str], records: dict[str, int]) -> list[str]:
     if not bad and not records:
         return []
     lines = [f"left out whole: {why.partition(' Repair or remove')[0]}" for why in bad.values()]

@@ -11,9 +11,12 @@ from pyspark.sql import functions as F
 
 from sparktrain.data.identity import ROW, VALIDATION, column, derived_hash, only
 
+PLACE = "_sparktrain_place"
+_BITS = 31  # of a place
 _PART, _COPIES, _RANGE = "_sparktrain_part", "_sparktrain_copies", "_sparktrain_range"
 _SHARE = 64  # a row that makes up more than 1/64 of a worker's rows is spread over all workers
 _LEAST = 16  # fewer equal rows, a fraction of a step, aren't spread
+MOST_PARTS = 64  # for which stored rows know their frequent ones
 _TOGETHER = 1000  # copies of a row that are sent as one
 
 
@@ -25,7 +28,7 @@ class Key(NamedTuple):
 
 
 def deal(frame: DataFrame, parts: int, seed: int, whole: bool = False, repeated: Mapping[Key, int] | None = None) -> DataFrame:
-    """Distribute the rows over `parts` partitions, each row by its content and the seed.
+    """Distribute the rows over `parts` partitions, each row by its content and the seed: by its place, of which each part has a range.
 
     Within a partition the rows are in any order; they are put into the order of their hashes, for training, when they are
     written to segments. Parts differ in size by chance, and may be empty.
@@ -41,12 +44,27 @@ def deal(frame: DataFrame, parts: int, seed: int, whole: bool = False, repeated:
     Returns:
         A lazy frame of exactly `parts` partitions, with the same columns.
     """
-    home = F.pmod(derived_hash("deal", F.lit(seed).cast("bigint"), column(ROW)), F.lit(parts)).cast("int")
+    home = part_of(place(seed), parts)
     if repeated:
         return _spread(frame, parts, home, whole, repeated)
     if not whole:
-        return _exchanged(frame, parts, home)
-    return _exchanged(_to_every_part(frame, parts, home), parts, column(_PART)).drop(_PART)
+        return exchanged(frame, parts, home)
+    return exchanged(_to_every_part(frame, parts, home), parts, column(_PART)).drop(_PART)
+
+
+def place(seed: int) -> Column:
+    """Return the places of rows by their hashes: bigints from 0 to below 2^31, evenly spread, and independent of their order."""
+    return F.shiftrightunsigned(derived_hash("deal", F.lit(seed).cast("bigint"), column(ROW)), 64 - _BITS)
+
+
+def part_of(places: Column, parts: int) -> Column:
+    """Return the number of the part that rows belong to, of `parts` parts with equal ranges of places."""
+    return F.shiftright(places * F.lit(parts).cast("bigint"), _BITS).cast("int")
+
+
+def range_of(part: int, parts: int) -> tuple[int, int]:
+    """Return the first of a part's places, and the one after its last."""
+    return -(-(part << _BITS) // parts), -(-(part + 1 << _BITS) // parts)
 
 
 def find_repeated(frame: DataFrame, parts: int, whole: bool = False) -> dict[Key, int]:
@@ -69,11 +87,8 @@ def find_repeated(frame: DataFrame, parts: int, whole: bool = False) -> dict[Key
     rows = frame.where(column(VALIDATION)) if whole else frame
     ranged = rows.select(ROW, VALIDATION, F.shiftright(column(ROW), 64 - bits).alias(_RANGE))
     counted = ranged.groupBy(VALIDATION, _RANGE).count().toArrow().to_pylist()
-    least = {
-        side: max(_LEAST, sum(each["count"] for each in counted if each[VALIDATION] == side) / (_SHARE * parts))
-        for side in (False, True)
-    }
-    heavy = [(each[VALIDATION], each[_RANGE]) for each in counted if each["count"] >= least[each[VALIDATION]]]
+    least = {side: _least(sum(row["count"] for row in counted if row[VALIDATION] == side), parts) for side in (False, True)}
+    heavy = [(row[VALIDATION], row[_RANGE]) for row in counted if row["count"] >= least[row[VALIDATION]]]
     if not heavy:
         return {}
     some = ranged.join(
@@ -83,7 +98,27 @@ def find_repeated(frame: DataFrame, parts: int, whole: bool = False) -> dict[Key
     )
     limit = F.when(column(VALIDATION), least[True]).otherwise(least[False])
     found = some.groupBy(ROW, VALIDATION).count().where(column("count") >= limit).toArrow().to_pylist()
-    return {Key(each[ROW], each[VALIDATION]): each["count"] for each in found}
+    return {Key(row[ROW], row[VALIDATION]): row["count"] for row in found}
+
+
+def very_frequent(found: Mapping[Key, int], parts: int, whole: bool, rows: int, validation_rows: int) -> dict[Key, int]:
+    """Return what `find_repeated` finds, from what it has found for MOST_PARTS parts.
+
+    Args:
+        parts: the number of workers, at most MOST_PARTS.
+        whole: whether every worker gets all training rows anyway.
+        rows: all training rows.
+        validation_rows: all validation rows.
+    """
+    if parts == 1:
+        return {}
+    least = {False: _least(rows, parts), True: _least(validation_rows, parts)}
+    return {key: count for key, count in found.items() if count >= least[key.validation] and (key.validation or not whole)}
+
+
+def _least(rows: int, parts: int) -> float:
+    """Return how many equal rows of so many are spread over all workers."""
+    return max(_LEAST, rows / (_SHARE * parts))
 
 
 def _spread(frame: DataFrame, parts: int, home: Column, whole: bool, repeated: Mapping[Key, int]) -> DataFrame:
@@ -106,7 +141,7 @@ def _spread(frame: DataFrame, parts: int, home: Column, whole: bool, repeated: M
     full = F.array_repeat(F.lit(_TOGETHER), F.expr(f"cast({_COPIES} div {_TOGETHER} AS int)"))
     pieces = F.concat(full, F.array((column(_COPIES) % _TOGETHER).cast("int")))
     shares = shares.withColumn(_COPIES, F.explode(pieces)).where(column(_COPIES) > 0)
-    dealt = _exchanged(others.withColumn(_COPIES, F.lit(1)).unionByName(shares), parts, column(_PART)).drop(_PART)
+    dealt = exchanged(others.withColumn(_COPIES, F.lit(1)).unionByName(shares), parts, column(_PART)).drop(_PART)
     every = F.explode(F.array_repeat(F.lit(True), column(_COPIES)))
     return only(dealt.withColumn(_COPIES, every), frame.columns)
 
@@ -116,7 +151,7 @@ def _to_every_part(frame: DataFrame, parts: int, home: Column) -> DataFrame:
     return frame.withColumn(_PART, F.explode(F.when(column(VALIDATION), F.array(home)).otherwise(every)))
 
 
-def _exchanged(frame: DataFrame, parts: int, part: Column) -> DataFrame:
+def exchanged(frame: DataFrame, parts: int, part: Column) -> DataFrame:
     """Shuffle each row to the part in a column.
 
     Spark has `repartitionById` for it only since 4.1. `repartition(N, key)` puts a row into partition

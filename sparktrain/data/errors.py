@@ -7,15 +7,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
+from py4j.java_gateway import is_instance_of
 from py4j.protocol import Py4JJavaError
+from pyspark import SparkContext
 from pyspark.errors import PySparkException
 
-# Spark sends an executor's exceptions to the driver as text, without their classes and parameters.
-_FILE = re.compile(r"\[FAILED_READ_FILE[^\]]*\] Encountered error while reading file (.+?)\.\s")
-_RECORD = re.compile(r"(Malformed records are detected in .+?)\.(?=\s)")
-# Hadoop's messages on the driver if it can't make a file system. For a host that executors can't find, the text is longer.
-_NO_HDFS = re.compile(r"Incomplete HDFS URI, no host: [^\s,]+|\Ajava\.net\.UnknownHostException: [^\s,]+")
-_CAUSE = re.compile(r"Caused by: (?:[\w$]+\.)*([\w$]+: .+)")
+from sparktrain.known_messages.hdfs import HOST_UNKNOWN, NO_HOST_IN_URI
+from sparktrain.known_messages.java import CAUSED_BY
+from sparktrain.known_messages.spark import FILE_UNREADABLE, RECORD_MALFORMED
+
 _OURS = re.compile(r"sparktrain\.data\.errors\.InputError: (.+?)(?=\n\s*(?:\n|at |\S+\.\S+Exception)|\Z)", re.DOTALL)
 ADVICE = "Repair or remove it, or set data.corrupt: skip to train without it."
 
@@ -75,14 +75,25 @@ def first_line(error: BaseException) -> str:
     """Return an exception's first line; for one from the JVM, that of its innermost cause."""
     text = str(error)
     if hasattr(error, "java_exception"):
-        causes = _CAUSE.findall(text)
-        text = causes[-1] if causes else text.partition("\n: ")[2]
+        causes = list(CAUSED_BY.find_all(text))
+        text = causes[-1][1] if causes else text.partition("\n: ")[2]
     return next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+
+
+def condition_of(error: BaseException) -> str | None:
+    """Return Spark's error condition of an exception raised on the driver, such as DATA_SOURCE_NOT_FOUND; None if it has none."""
+    if isinstance(error, PySparkException):
+        return error.getCondition()
+    # Of Java's exceptions, pyspark wraps only some in its own.
+    java, gateway = getattr(error, "java_exception", None), SparkContext._gateway
+    if java is None or gateway is None or not is_instance_of(gateway, java, "org.apache.spark.SparkThrowable"):
+        return None
+    return java.getCondition()
 
 
 def unreadable_file(error: BaseException) -> str | None:
     """Return the file that Spark could not read, as Spark names it; None if the exception is about something else."""
-    found = _FILE.search(str(error))
+    found = FILE_UNREADABLE.find(str(error))
     return found[1] if found else None
 
 
@@ -93,7 +104,7 @@ def explain(error: BaseException) -> InputError | None:
         error: the exception that Spark raised on the driver.
     """
     text = str(error)
-    unknown = _NO_HDFS.search(text)
+    unknown = NO_HOST_IN_URI.find(text) or HOST_UNKNOWN.find(text)
     if unknown:
         return NoFileSystem(
             f"Spark doesn't know the HDFS that a path is on ({unknown[0]}). Set HADOOP_CONF_DIR to the folder of the "
@@ -103,11 +114,11 @@ def explain(error: BaseException) -> InputError | None:
     ours = _OURS.search(text)
     if ours:
         return InputError(ours[1].strip())
-    file, record = unreadable_file(error), _RECORD.search(text)
+    file, record = unreadable_file(error), RECORD_MALFORMED.find(text)
     if file is None and record is None:
         return None
-    causes = _CAUSE.findall(text)
-    reason = record[1] if record else causes[-1] if causes else first_line(error)
+    causes = list(CAUSED_BY.find_all(text))
+    reason = record[1] if record else causes[-1][1] if causes else first_line(error)
     return InputError(f"{file or 'a file of data.path'} can't be read: {reason.strip()}. {ADVICE}")
 
 

@@ -14,13 +14,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from sparktrain.data.errors import InputError, first_line
 from sparktrain.data.jvm import jvm
+from sparktrain.known_messages.hdfs import FILE_STATUS
 
 _SLASHES = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*):/+(?=/)")  # file:///x and file:/x are the same place
-# Hadoop's text of a FileStatus
-_STATUS = re.compile(
-    r"FileStatus\{path=(.+?); isDirectory=false; length=(\d+); replication=\d+; blocksize=\d+; "
-    r"modification_time=(\d+);"
-)
 _OTHER_SCANS = ("BatchScanExec", "HiveTableScanExec")
 
 
@@ -100,7 +96,7 @@ def files_behind(frame: DataFrame) -> list[InputFile]:
                 # One text for all files: each call to the JVM takes a third of a millisecond
                 files = (
                     InputFile(path, int(length), int(modified))
-                    for path, length, modified in _STATUS.findall(listing.mkString("\n"))
+                    for path, length, modified in (match.groups() for match in FILE_STATUS.find_all(listing.mkString("\n")))
                 )
                 found |= {file.path: file for file in files}
             elif kind == "InMemoryTableScanExec":

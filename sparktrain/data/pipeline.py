@@ -48,7 +48,7 @@ def columns_after(stages: Estimator | Transformer, frame: DataFrame) -> list[str
         return None
     try:
         whole: Any = stages  # has `_to_java`, of which pyspark's types know nothing, as all its parts do
-        told = list(whole._to_java().transformSchema(frame._jdf.schema()).fieldNames())
+        declared = list(whole._to_java().transformSchema(frame._jdf.schema()).fieldNames())
     except (IllegalArgumentException, AnalysisException, Py4JJavaError) as error:
         # Not every estimator declares its output columns before fitting (Spark's TargetEncoder doesn't).
         if any(f"`{name}`" in first_line(error) for part in parts for name in _made(part)):
@@ -56,7 +56,7 @@ def columns_after(stages: Estimator | Transformer, frame: DataFrame) -> list[str
         raise MissingColumn(
             f"data.pipeline can't be applied: {first_line(error)} The columns before it are: {', '.join(frame.columns)}."
         ) from error
-    return told + [name for part in parts for name in _made(part) if name not in told]
+    return declared + [name for part in parts for name in _made(part) if name not in declared]
 
 
 def _made(stage: Estimator | Transformer) -> list[str]:

@@ -126,9 +126,8 @@ def _marked(
         if validation is not None and validation.where is not None:
             mark = splitting.by_condition(validation.where, rows)
         elif validation is not None:
-            assert validation.fraction is not None  # exactly one of the three is given
             rows = rows.withColumn(ROW, row_hash(rows, seed))
-            mark = splitting.by_fraction(validation.fraction, validation.by, rows, seed)
+            mark = splitting.by_share(*validation.bounds, validation.by, rows, seed)
         rows = _identified(rows, seed, mark)
     progress("listing the input files")
     left_out = {normal(unquote(file)) for one in prepared._sources for file in one.left_out}
@@ -246,16 +245,12 @@ def _transform(
 
 
 def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str], None]) -> None:
-    sample = data.sample
-    if sample is None:
+    if data.sample is None:
         return
-    needs = (
-        None
-        if sample.fraction is not None
-        else ("data.sample.per_class" if sample.per_class is not None else "data.sample.fractions")
-    )
+    chosen, asked = data.sample.way
+    way = sampling.WAYS[chosen]
     progress("counting the rows of each class")
-    census = counting.count(prepared.frame, data.label_column, seed, needs)
+    census = counting.count(prepared.frame, data.label_column, seed, f"data.sample.{chosen}" if way.needs_classes else None)
     try:
         prepared.rows, prepared.validation_rows = census.rows, census.validation_rows
         if not census.rows:
@@ -264,17 +259,10 @@ def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str],
         if census.counts is not None and len(named) <= REPORTED_CLASSES:
             prepared.counts_before = {named[key]: n for key, n in census.keys.items()}
         progress("sampling the training rows")
-        by_name = {named[key]: n for key, n in census.keys.items()}
-        if sample.fraction is not None:
-            taken, notes = sampling.of_fraction(sample.fraction, by_name)
-        elif sample.per_class is not None:
-            taken, notes = sampling.of_per_class(sample.per_class, by_name)
-        else:
-            assert sample.fractions is not None  # exactly one of the three is given
-            taken, notes = sampling.of_fractions(sample.fractions, by_name)
+        taken, notes = way.decide(asked, {named[key]: n for key, n in census.keys.items()})
         prepared._notes += notes
         if data.validation is not None:
-            prepared._notes += splitting.share_notes(data.validation.fraction, census.rows, census.validation_rows)
+            prepared._notes += splitting.share_notes(data.validation.share, census.rows, census.validation_rows)
         prepared.rows = sum(taken.values())
         if prepared.counts_before is not None:
             prepared.counts_after = taken

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pyspark import StorageLevel
@@ -10,8 +11,12 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
 
 from sparktrain.data import census as counting
-from sparktrain.data.dealing import Key, find_repeated
+from sparktrain.data.arrow_types import arrow_schema
+from sparktrain.data.buckets import BucketReader, Buckets, bucket_count, in_buckets
+from sparktrain.data.dealing import MOST_PARTS, Key, find_repeated, very_frequent
 from sparktrain.data.errors import InputError, explained
+from sparktrain.data.files import files_under
+from sparktrain.data.identity import only
 from sparktrain.data.reading import Source
 from sparktrain.data.writing import write_rows
 
@@ -32,6 +37,9 @@ class Prepared:
         rows: training rows after sampling; None if they weren't counted.
         validation_rows: rows marked for validation; None if they weren't counted.
         inputs: the files read: path, length in bytes, modified in milliseconds since 1970.
+        buckets: where the rows lie on the storage, for workers that read them by themselves; None if they don't.
+        frequent: the rows that make up much of the frame, with their counts (`find_repeated` for MOST_PARTS parts); None if they
+            weren't looked for.
         origin: the `url` that the frame was written to, and its lineage.json without the inputs; None if it wasn't read
             from `data.prepared`.
     """
@@ -46,6 +54,8 @@ class Prepared:
     validation_rows: int | None = None
     inputs: list[dict[str, Any]] = field(default_factory=list)
     origin: dict[str, Any] | None = None
+    buckets: Buckets | None = None
+    frequent: dict[Key, int] | None = None
     _notes: list[str] = field(default_factory=list)
     _sources: list[Source] = field(default_factory=list)
     _steps: list[tuple[str, DataFrame]] = field(default_factory=list)
@@ -75,16 +85,39 @@ class Prepared:
             return names[int(label)]
         return label
 
-    def store(self, url: str) -> None:
-        """Write the frame to a storage, and read it from there until it is released.
+    def store(self, url: str, seed: int) -> None:
+        """Write the frame to a storage, in buckets, and read it from there until it is released.
+
+        Args:
+            seed: the job's seed.
 
         Raises:
             InputError: Spark can't write there, or a file or a record can't be read.
         """
+        count = bucket_count(sum(file["length"] for file in self.inputs))
         with explained():
-            written = write_rows(self.frame, url)
+            written = write_rows(in_buckets(self.frame, count, seed), url)
+        names = files_under(written.sparkSession, url, "the prepared rows")
         self.release()
-        self.frame, self._computed = written, self.frame
+        self.frame, self._computed = only(written, self.frame.columns), self.frame
+        self.buckets = Buckets.of_files(url, list(names), count, seed)
+
+    def reader(self, parts: int, whole: bool, hadoop: Mapping[str, str]) -> BucketReader | None:
+        """Return what reads each worker's rows from their buckets; None if the rows aren't in any, or only Spark can read them.
+
+        Args:
+            parts: the number of workers.
+            whole: whether each worker gets all training rows.
+            hadoop: Hadoop's settings that the storage needs.
+        """
+        if self.buckets is None or not self.buckets.readable(hadoop):
+            return None
+        return BucketReader(self.buckets, parts, whole, arrow_schema(self.frame.schema), dict(hadoop))
+
+    def leave_to_spark(self) -> None:
+        """Have Spark read rows in buckets, too: it knows storages and ways to write Parquet that workers by themselves don't."""
+        if self.buckets is not None:
+            self.buckets = replace(self.buckets, files=())
 
     def count(self, label: str, seed: int, again: bool = False) -> None:
         """Count the rows, in one pass over them, unless they have been counted.
@@ -114,12 +147,25 @@ class Prepared:
         Raises:
             InputError: a file or a record can't be read.
         """
+        if self.frequent is not None and parts <= MOST_PARTS and self.rows is not None and self.validation_rows is not None:
+            return very_frequent(self.frequent, parts, whole, self.rows, self.validation_rows)
         if (parts, whole) not in self._repeated:
             if self._costly and parts > 1 and not self._kept and self._computed is None:
                 self.keep()
             with explained():
                 self._repeated[parts, whole] = find_repeated(self.frame, parts, whole)
         return self._repeated[parts, whole]
+
+    def find_frequent(self) -> dict[Key, int]:
+        """Return `frequent`, looked for in one or two passes over the rows if it isn't known.
+
+        Raises:
+            InputError: a file or a record can't be read.
+        """
+        if self.frequent is None:
+            with explained():
+                self.frequent = find_repeated(self.frame, MOST_PARTS)
+        return self.frequent
 
     def keep(self) -> None:
         """Persist the rows on the executors' disks when they are next computed."""
@@ -132,7 +178,28 @@ class Prepared:
         for frame in kept:
             frame.unpersist()
         if self._computed is not None:
-            self.frame, self._computed = self._computed, None
+            self.frame, self._computed, self.buckets = self._computed, None, None
+
+    def share(self, label: str, seed: int) -> None:
+        """Compute and persist the rows for several runs at the same time, if reading them again takes longer; see `borrowed`.
+
+        Args:
+            label: the column of the classes.
+            seed: the job's seed.
+
+        Raises:
+            InputError: a file or a record can't be read.
+        """
+        if not self._costly or self._computed is not None:
+            return
+        if not self._kept:
+            self.keep()
+        with explained():
+            self.count(label, seed)  # the pass in which they are computed: two runs would both compute what neither has kept
+
+    def borrowed(self) -> Prepared:
+        """Return the same rows for one of several runs, which neither persists nor releases them."""
+        return replace(self, _notes=[*self._notes], _kept=[], _computed=None, _costly=False)
 
     def why_empty(self) -> InputError:
         """Return an error that names the step that left no training rows; call it only if there are none."""

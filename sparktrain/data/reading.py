@@ -14,7 +14,7 @@ from pyspark.sql.types import StructType
 
 from sparktrain.data import avro, tfrecord
 from sparktrain.data.damage import CORRUPT_RECORD, set_aside
-from sparktrain.data.errors import ADVICE, InputError, MissingSource, explain, first_line
+from sparktrain.data.errors import ADVICE, InputError, MissingSource, condition_of, explain, first_line
 from sparktrain.data.files import InputFile, list_files, read_start
 from sparktrain.data.records import read_records, told
 
@@ -57,7 +57,7 @@ def read_table(spark: SparkSession, table: str | None, sql: str | None) -> Sourc
         return Source(spark.sql(sql), key)
     except (AnalysisException, ParseException) as error:
         hint = ""
-        if error.getCondition() == "TABLE_OR_VIEW_NOT_FOUND" and spark.conf.get("spark.sql.catalogImplementation") != "hive":
+        if condition_of(error) == "TABLE_OR_VIEW_NOT_FOUND" and spark.conf.get("spark.sql.catalogImplementation") != "hive":
             hint = (
                 " This session doesn't use a Hive metastore. For a table in one, submit with --conf "
                 "spark.sql.catalogImplementation=hive and the cluster's hive-site.xml in SPARK_CONF_DIR or HADOOP_CONF_DIR."
@@ -102,7 +102,7 @@ def read_files(
 def _about(spark: SparkSession, paths: Sequence[str], format: str, key: str, error: Exception) -> InputError:
     """Return an error that names the file whose columns can't be found, which ORC's errors don't."""
     reason = f"can't be read as {format}: {first_line(error)}"
-    if "[DATA_SOURCE_NOT_FOUND]" in str(error):
+    if condition_of(error) == "DATA_SOURCE_NOT_FOUND":
         return MissingSource(
             f"data.format: Spark has no reader for {format!r}. Expected parquet, orc, avro, csv, json, tfrecord, or "
             "a format whose package was submitted, such as --packages io.delta:delta-spark_2.13:VERSION."
@@ -112,8 +112,8 @@ def _about(spark: SparkSession, paths: Sequence[str], format: str, key: str, err
     for file in list_files(spark, paths)[:_PROBED]:
         try:
             spark.read.format(format).load(file.path)
-        except (PySparkException, Py4JJavaError) as mine:
-            return InputError(f"{file.path} can't be read as {format}: {first_line(mine)}. {ADVICE}")
+        except (PySparkException, Py4JJavaError) as cause:
+            return InputError(f"{file.path} can't be read as {format}: {first_line(cause)}. {ADVICE}")
     return InputError(f"{key}: {', '.join(paths)} {reason}. {ADVICE}")
 
 

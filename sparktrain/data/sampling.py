@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeVar
@@ -118,3 +118,25 @@ def find_class(named: Any, counts: Mapping[Key, int]) -> Key:
         f"data.sample.fractions names the class {named!r}, of which there are no training rows."
         f"{nearest(named, counts)} The classes there are: {listed(counts)}."
     )
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to sample.
+
+    Attributes:
+        decide: takes the value of its key and the training rows of each class; returns how many rows of each class to take, and
+            notes for the user.
+        needs_classes: whether it needs a label of classes; else all rows count as one class where the label is a measure.
+    """
+
+    decide: Callable[[Any, Mapping[Any, int]], tuple[dict[Any, int], list[str]]]
+    needs_classes: bool
+
+
+# By the keys of `data.sample`
+WAYS = {
+    "fraction": Way(of_fraction, needs_classes=False),
+    "per_class": Way(of_per_class, needs_classes=True),
+    "fractions": Way(of_fractions, needs_classes=True),
+}

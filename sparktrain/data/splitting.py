@@ -16,11 +16,11 @@ def threshold(fraction: float) -> int:
     return min(-(1 << 63) + round(fraction * (1 << 64)), (1 << 63) - 1)
 
 
-def by_fraction(fraction: float, by: str | None, frame: DataFrame, seed: int) -> Column:
-    """Return a column that is true for about a share `fraction` of the rows, or of the values of `by` with all their rows.
+def by_share(start: float, end: float, by: str | None, frame: DataFrame, seed: int) -> Column:
+    """Return a column that is true for about a share `end - start` of the rows, or of the values of `by` with all their rows.
 
-    It depends on the hash alone, not on other rows or their order: a row, or a value of `by`, that was for validation
-    yesterday still is today.
+    Shares that don't overlap have no row in common, and that of 0 to 1 has all rows. It depends on the hash alone, not on other rows
+    or their order: a row, or a value of `by`, that was for validation yesterday still is today.
     """
     identity = column(ROW)
     if by is not None:
@@ -28,7 +28,9 @@ def by_fraction(fraction: float, by: str | None, frame: DataFrame, seed: int) ->
         meaning = meant(by, frame.schema)
         assert meaning is not None
         identity = F.xxhash64(F.expr(meaning))
-    return derived_hash("validation", F.lit(seed).cast("bigint"), identity) < F.lit(threshold(fraction))
+    hashed = derived_hash("validation", F.lit(seed).cast("bigint"), identity)
+    below = hashed < F.lit(threshold(end)) if end < 1 else F.lit(True)
+    return below & (hashed >= F.lit(threshold(start))) if start > 0 else below
 
 
 def share_notes(asked: float | None, rows: int, validation_rows: int) -> list[str]:
@@ -48,7 +50,7 @@ def share_notes(asked: float | None, rows: int, validation_rows: int) -> list[st
     if asked is None or abs(share - asked) <= asked / 5:
         return []
     return [
-        f"data.validation.fraction is {asked}, and {validation_rows:,} of {rows + validation_rows:,} rows ({share:.1%}) are "
+        f"data.validation asks for {asked:.3g} of the rows, and {validation_rows:,} of {rows + validation_rows:,} rows ({share:.1%}) are "
         "kept aside: equal rows, and rows with the same value of `by`, stay together, and few rows differ by chance"
     ]
 

@@ -11,6 +11,8 @@ from pyspark.ml import PipelineModel
 from pyspark.sql import SparkSession
 
 from sparktrain.data import classes as outputs
+from sparktrain.data.buckets import Buckets
+from sparktrain.data.dealing import Key
 from sparktrain.data.errors import InputError, MissingColumn, first_line, require_columns
 from sparktrain.data.files import files_under, list_files, qualified, read_file
 from sparktrain.data.identity import ROW, VALIDATION, column
@@ -44,6 +46,8 @@ def contents(spark: SparkSession, prepared: Prepared, data: Data, url: str) -> d
         "columns": {field.name: field.dataType.simpleString() for field in prepared.frame.schema.fields},
         "files": len(files),
         "bytes": sum(file.length for file in files.values()),
+        "buckets": prepared.buckets.count if prepared.buckets is not None else None,
+        "frequent": [[*key, count] for key, count in prepared.find_frequent().items()],
     }
 
 
@@ -63,7 +67,7 @@ def read(spark: SparkSession, data: Data, needed: Sequence[str], loaded: Sequenc
         url = qualified(spark, data.prepared)
         summary = _json(spark, url, SUMMARY)
         origin = _json(spark, url, "lineage.json")
-        _refuse_parts(spark, url, summary)
+        files = _refuse_parts(spark, url, summary)
         source = read_files(spark, [f"{url}/{ROWS}"], "parquet", key=_KEY)
         pipeline = _pipeline(spark, url) if summary["pipeline"] else None
         content = read_file(spark, f"{url}/classes.json")
@@ -95,6 +99,10 @@ def read(spark: SparkSession, data: Data, needed: Sequence[str], loaded: Sequenc
         rows=summary["rows"] if same_label else None,
         validation_rows=summary["validation_rows"],
         inputs=origin.pop("inputs"),
+        buckets=Buckets.of_files(f"{url}/{ROWS}", files, summary["buckets"], origin["seed"]) if summary.get("buckets") else None,
+        frequent={Key(row, validation): count for row, validation, count in summary["frequent"]}
+        if summary.get("frequent") is not None
+        else None,
         origin={"url": url, **origin},
         _notes=summary["notes"],
         _steps=[(_KEY, frame.where(~column(VALIDATION)))],
@@ -117,15 +125,17 @@ def _json(spark: SparkSession, url: str, name: str) -> dict[str, Any]:
     return found
 
 
-def _refuse_parts(spark: SparkSession, url: str, summary: dict[str, Any]) -> None:
-    """Raise InputError if files of the rows are missing or have changed, which Spark wouldn't notice."""
-    files = files_under(spark, f"{url}/{ROWS}", _KEY).values()
+def _refuse_parts(spark: SparkSession, url: str, summary: dict[str, Any]) -> list[str]:
+    """Return the names of the files of the rows; raise InputError if some are missing or have changed, which Spark wouldn't notice."""
+    found = files_under(spark, f"{url}/{ROWS}", _KEY)
+    files = found.values()
     there, length = len(files), sum(file.length for file in files)
     if (there, length) != (summary["files"], summary["bytes"]):
         raise InputError(
             f"{_KEY}: the rows at {url}/{ROWS} are not those that were written: {there} files with {length} "
             f"bytes, expected {summary['files']} with {summary['bytes']}. Copy or prepare them again."
         )
+    return list(found)
 
 
 def _pipeline(spark: SparkSession, url: str) -> PipelineModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,8 +27,20 @@ def make_console() -> Console:
     return Console(stderr=True)
 
 
+def show_warnings() -> None:
+    """Print the warnings of the package's logger to standard error, in a command, which has no logging of its own."""
+    assert logging.lastResort is not None
+    logging.getLogger("sparktrain").addHandler(logging.lastResort)  # which is added once, however often it is asked for
+
+
+_shown: list[RunDisplay] = []  # those of this process that are open; the first one may have the live line
+_showing = threading.Lock()
+
+
 class RunDisplay:
     """A context manager that shows a run's progress on a console and collects its log.
+
+    Of several at the same time, the first has the live line, the others print plain lines, and all lines name their run.
 
     Args:
         tasks: returns (done, all) of Spark's running tasks; None if Spark is gone.
@@ -36,7 +49,10 @@ class RunDisplay:
     Attributes:
         log: every message except transient progress lines.
         progress: the run's progress.
+        run: the run's id, once it is known.
     """
+
+    run = ""
 
     def __init__(self, tasks: Callable[[], tuple[int, int] | None], console: Console | None = None) -> None:
         self.console = console or make_console()
@@ -59,6 +75,10 @@ class RunDisplay:
         return self.console.is_terminal
 
     def __enter__(self) -> RunDisplay:
+        with _showing:
+            if _shown:
+                self._live = None
+            _shown.append(self)
         if self._live is not None:
             self._live.start()
         self._poller.start()
@@ -69,6 +89,12 @@ class RunDisplay:
         self._poller.join(timeout=5)
         if self._live is not None:
             self._live.stop()
+        with _showing:
+            _shown.remove(self)
+
+    @property
+    def _whose(self) -> str:
+        return f"{self.run}: " if len(_shown) > 1 and self.run else ""
 
     def step(self, text: str) -> None:
         """Show that a step of the preparation begins."""
@@ -79,7 +105,7 @@ class RunDisplay:
     def note(self, text: str) -> None:
         """Show a message that stays on the screen, and log it."""
         self.log.add(text)
-        self.console.print(Text(text), soft_wrap=True)
+        self.console.print(Text(self._whose + text), soft_wrap=True)
 
     def tidy(self, action: Callable[[], object], otherwise: str) -> None:
         """Run a cleanup action, and only note its failure.
@@ -102,7 +128,7 @@ class RunDisplay:
         if isinstance(message, Log):
             worker = f"[part {part}] " if rank is None else f"[{rank}] "
             self.log.add(worker + message.text)
-            self.console.print(Text.assemble((worker, "cyan"), message.text), soft_wrap=True)
+            self.console.print(Text.assemble(self._whose, (worker, "cyan"), message.text), soft_wrap=True)
         elif isinstance(message, EpochEnd) and rank == 0:
             self.note(f"epoch {message.epoch}: {_metrics(message.logs)} · {message.seconds:.1f} s")
         self._show(self.progress.line())
@@ -123,14 +149,14 @@ class RunDisplay:
 
     def _show(self, line: str, now: bool = False) -> None:
         if self._live is not None:
-            self._live.update(Text(line))
+            self._live.update(Text(self._whose + line))
             return
         with self._lock:
             due = now or time.monotonic() - self._plain_at >= _PLAIN_EVERY
             if not due or line == self._line:
                 return
             self._plain_at, self._line = time.monotonic(), line
-        self.console.print(Text(line), soft_wrap=True)
+        self.console.print(Text(self._whose + line), soft_wrap=True)
 
 
 def _metrics(logs: Mapping[str, float]) -> str:

@@ -19,9 +19,9 @@ def figure(value: float | None) -> str:
 
 def place(epoch: int, of_epochs: int, step: int, of_steps: int, rows_per_second: float | None, loss: float | None) -> list[str]:
     """Return phrases for the progress of training: epoch, step, rows a second, loss."""
-    told = [f"epoch {epoch}/{of_epochs}", f"step {step}/{of_steps}"]
+    parts = [f"epoch {epoch}/{of_epochs}", f"step {step}/{of_steps}"]
     if rows_per_second is not None:
-        told.append(f"{rows_per_second:,.0f} rows/s")
+        parts.append(f"{rows_per_second:,.0f} rows/s")
     if loss is not None:
-        told.append(f"loss {figure(loss)}")
-    return told
+        parts.append(f"loss {figure(loss)}")
+    return parts

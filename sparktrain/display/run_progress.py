@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sparktrain.display.figures import place
@@ -19,10 +19,12 @@ class RunProgress:
 
     Attributes:
         phase: the step of the preparation, or the phase of the slowest worker.
+        on_phase: called with each phase as it is entered, in the thread that records it.
     """
 
     def __init__(self) -> None:
         self.phase = ""
+        self.on_phase: Callable[[str], object] = lambda phase: None
         self._lock = threading.Lock()
         self._since = time.monotonic()
         self._ranks: dict[int, int] = {}
@@ -35,6 +37,7 @@ class RunProgress:
         """Record that a step of the preparation begins."""
         with self._lock:
             self.phase, self._since = text, time.monotonic()
+        self.on_phase(text)
 
     def message(self, part: int, message: Message) -> None:
         """Record a message of a part's worker."""
@@ -50,6 +53,9 @@ class RunProgress:
                     self._training_since = time.monotonic()
             elif isinstance(message, Progress):
                 self._progress[part] = message
+            phase = self.phase
+        if isinstance(message, Phase):
+            self.on_phase(phase)
 
     def rank(self, part: int) -> int | None:
         """Return the rank of a part's worker; None while it isn't known."""
@@ -92,7 +98,7 @@ class RunProgress:
             }
 
     def _training_seconds(self) -> float:
-        assert self._training_since is not None  # a worker tells of its phase before it tells how far it is
+        assert self._training_since is not None  # a worker reports its phase before its progress
         return time.monotonic() - self._training_since
 
 

@@ -91,35 +91,37 @@ def details(seen: RunSnapshot) -> tuple[Table, dict[str, Any]]:
     shown.add_column()
     shown.add_column(overflow="fold")
     content = seen.content
-    told = {"status": content["status"], "reason": content.get("reason"), "goes": _course(content)}
+    fields = {"status": content["status"], "reason": content.get("reason"), "goes": _course(content)}
     if seen.state == "ended":
-        del told["goes"]
+        del fields["goes"]
     else:
-        told["metrics of the last epoch"] = _metrics(content.get("metrics", {}))
+        fields["metrics of the last epoch"] = _metrics(content.get("metrics", {}))
     for name in ("engine", "workers", "rows", "epochs", "seconds", "since", "finished", "user", "host", "application"):
-        told[name] = content.get(name)
-    for name, value in {**told, "path": seen.folder.url, "traceback": content.get("traceback")}.items():
+        fields[name] = content.get(name)
+    for name, value in {**fields, "path": seen.folder.url, "traceback": content.get("traceback")}.items():
         if value not in (None, ""):
             shown.add_row(name, Text(_number(value) if isinstance(value, (int, float)) else value))
     return shown, {"status" if seen.state == "running" else "end": content}
 
 
 def _finished(seen: RunSnapshot) -> tuple[Table, dict[str, Any]]:
-    origin = json.loads(seen.folder.read_text("lineage.json"))
     shown = end_table(seen.content, seen.folder.url)
-    for name, value in _told(origin).items():
+    if seen.content.get("folds"):  # each fold's run has a lineage of its own
+        return shown, {"summary": seen.content}
+    origin = json.loads(seen.folder.read_text("lineage.json"))
+    for name, value in _origin_fields(origin).items():
         shown.add_row(name, Text(value))
     return shown, {"summary": seen.content, "lineage": origin}
 
 
 def _course(status: Mapping[str, Any]) -> str:
     """Return a phrase for the progress of a running run."""
-    told = [status.get("phase", "")]
+    phrases = [status.get("phase", "")]
     if "epoch" in status:
-        told += place(*(status[name] for name in ("epoch", "of_epochs", "step", "of_steps", "rows_per_second", "loss")))
+        phrases += place(*(status[name] for name in ("epoch", "of_epochs", "step", "of_steps", "rows_per_second", "loss")))
     if silence(status) > SILENT:
-        told.append(f"no sign for {silence(status) / 60:,.0f} min")
-    return " · ".join(filter(None, told))
+        phrases.append(f"no sign for {silence(status) / 60:,.0f} min")
+    return " · ".join(filter(None, phrases))
 
 
 def _metrics(metrics: Mapping[str, float | None]) -> str:
@@ -136,32 +138,42 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}"
 
 
-def _told(origin: Mapping[str, Any]) -> dict[str, str]:
+def _origin_fields(origin: Mapping[str, Any]) -> dict[str, str]:
     files = origin["inputs"]
-    told = {
+    fields = {
         "input": f"{len(files):,} files, {sum(file['length'] for file in files):,} bytes",
         "seed": str(origin["seed"]),
         "user": f"{origin['user']}, application {origin['application']}",
         "versions": ", ".join(f"{name} {version}" for name, version in origin["versions"].items()),
     }
     if origin.get("prepared"):  # not recorded by earlier versions
-        told["prepared at"] = f"{origin['prepared']['url']}, application {origin['prepared']['application']}"
+        fields["prepared at"] = f"{origin['prepared']['url']}, application {origin['prepared']['application']}"
     if origin["parent"]:
-        told["goes on from"] = origin["parent"]
+        fields["goes on from"] = origin["parent"]
     if origin["classes_after_sampling"]:
-        told["classes"] = ", ".join(f"{name}: {rows:,}" for name, rows in origin["classes_after_sampling"].items())
-    return told
+        fields["classes"] = ", ".join(f"{name}: {rows:,}" for name, rows in origin["classes_after_sampling"].items())
+    return fields
 
 
 def show_end(console: Console, summary: Mapping[str, Any], output: str) -> None:
     """Print the table at a run's end, and the model's path on a line that can be copied."""
     console.print(end_table(summary))
+    if summary.get("folds"):
+        console.print(
+            f"The {summary['folds']} models are at {output}/fold-0/model.keras and so on",
+            soft_wrap=True,
+            markup=False,
+            highlight=False,
+        )
+        return
     console.print(f"The model is at {output}/model.keras", soft_wrap=True, markup=False, highlight=False)
 
 
 def end_table(summary: Mapping[str, Any], output: str | None = None) -> Table:
     """Return the table at a run's end, from its summary.json; with the run's URL if `output` is given."""
-    table = Table(show_header=False, title=f"run {summary['run']}", title_justify="left")
+    folds, deviations = summary.get("folds"), summary.get("deviations") or {}
+    title = f"cross-validation {summary['run']}: the means of {folds} models" if folds else f"run {summary['run']}"
+    table = Table(show_header=False, title=title, title_justify="left")
     table.add_column()
     table.add_column(overflow="fold")  # so that a path can be copied
     table.add_row("rows", f"{summary['rows']:,} training, {summary['validation_rows']:,} validation")
@@ -170,9 +182,11 @@ def end_table(summary: Mapping[str, Any], output: str | None = None) -> Table:
     )
     for phase, seconds in summary["seconds"].items():
         table.add_row(f"  {phase}", f"{seconds:.1f} s")
-    table.add_row("held back by", str(summary["held_back_by"]))
+    if not folds:
+        table.add_row("held back by", str(summary["held_back_by"]))
     for name, value in summary["metrics"].items():
-        table.add_row(Text(name), figure(value))
+        spread = deviations.get(name)
+        table.add_row(Text(name), figure(value) + ("" if spread is None else f" ± {figure(spread)}"))
     for note in summary["notes"]:
         table.add_row("note", Text(note))  # rich would take brackets for markup
     if output is not None:

@@ -1,4 +1,4 @@
-"""Whether a cluster is fit to train on."""
+"""Checks whether a cluster is fit to train on."""
 
 from __future__ import annotations
 

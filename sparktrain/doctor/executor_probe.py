@@ -1,4 +1,4 @@
-"""The checks that run in a Spark task on each executor. TensorFlow is imported only by a child process."""
+"""Inspects an executor from a Spark task that runs on it. TensorFlow is imported only by a child process."""
 
 from __future__ import annotations
 
@@ -15,21 +15,29 @@ import psutil
 from pyspark import BarrierTaskContext
 
 from sparktrain.doctor.storage_probe import try_storage
-from sparktrain.driver.lineage import versions
+from sparktrain.driver.artifacts.lineage import versions
 from sparktrain.storage import StorageError, open_folder
 
-CHILD_SECONDS = 180  # TensorFlow's first import from a cold disk takes its time
-_SEES = """
+CHILD_SECONDS = 180  # TensorFlow's first import from a cold disk is slow
+_LIST_GPUS = """
 import json, tensorflow as tf
-seen = [each.name for each in tf.config.list_physical_devices("GPU")]
+seen = [device.name for device in tf.config.list_physical_devices("GPU")]
 print(json.dumps({"seen": seen, "cuda_build": tf.test.is_built_with_cuda()}))
 """
 
 
-def look(number: int) -> dict[str, Any]:
-    """Return what the executor has: all that it can find out by itself."""
+def describe_executor(number: int) -> dict[str, Any]:
+    """Return the executor's host, versions, interpreter, cores, memory, GPUs and local disks.
+
+    Args:
+        number: the number of this task in its barrier stage.
+
+    Returns:
+        executor, host; versions: version by package; interpreter: its Python; node_cores; node_memory: bytes; nvidia_devices:
+        their number on the host; gpus: addresses of those that Spark assigned; disks: one dict for each of Spark's local dirs.
+    """
     return {
-        **_who(number),
+        **_identity(number),
         "versions": versions(),
         "interpreter": sys.executable,
         "node_cores": os.cpu_count(),
@@ -40,62 +48,74 @@ def look(number: int) -> dict[str, Any]:
     }
 
 
-def see_gpus(number: int) -> dict[str, Any]:
-    """Return which of the GPUs that Spark has given this task TensorFlow sees."""
-    return {**_who(number), "gpus": _gpus(), **tensorflow_sees(_gpus())}
-
-
-def tensorflow_sees(addresses: list[str]) -> dict[str, Any]:
-    """Return which GPUs TensorFlow sees in a fresh interpreter, like that of a training process.
+def visible_gpus(number: int) -> dict[str, Any]:
+    """Return the GPUs that Spark assigned to this task, and those of them that TensorFlow sees.
 
     Args:
-        addresses: the addresses of GPUs.
+        number: the number of this task in its barrier stage.
 
     Returns:
-        seen: the devices, or None where TensorFlow failed; cuda_build: whether it was built for any; said: its last lines.
+        executor, host; gpus: the assigned addresses; and what `tensorflow_gpus` returns for these.
+    """
+    return {**_identity(number), "gpus": _gpus(), **tensorflow_gpus(_gpus())}
+
+
+def tensorflow_gpus(addresses: list[str]) -> dict[str, Any]:
+    """Return the GPUs that TensorFlow sees in a fresh interpreter, as a training process would.
+
+    Args:
+        addresses: the addresses of the GPUs that are made visible to it.
+
+    Returns:
+        seen: the names of the devices, or None if TensorFlow failed; cuda_build: whether it was built with CUDA, or None if
+        it failed; said: its last 8 lines on standard error.
     """
     environment = {
         **os.environ,
-        "TF_CPP_MIN_LOG_LEVEL": "1",  # warnings tell of libraries that are missing
+        "TF_CPP_MIN_LOG_LEVEL": "1",  # its warnings name missing libraries
         "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in sys.path if path),
         "CUDA_VISIBLE_DEVICES": ",".join(addresses),
     }
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _SEES], env=environment, capture_output=True, text=True, timeout=CHILD_SECONDS
+            [sys.executable, "-c", _LIST_GPUS], env=environment, capture_output=True, text=True, timeout=CHILD_SECONDS
         )
     except subprocess.TimeoutExpired:
         return {"seen": None, "cuda_build": None, "said": f"TensorFlow was not imported within {CHILD_SECONDS} s"}
-    told = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"seen": None, "cuda_build": None}
-    return {**told, "said": "\n".join(done.stderr.splitlines()[-8:])}
+    devices = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else {"seen": None, "cuda_build": None}
+    return {**devices, "said": "\n".join(done.stderr.splitlines()[-8:])}
 
 
-def use_storage(number: int, url: str, hadoop: Mapping[str, str], shared: str | None) -> dict[str, Any]:
-    """Try a storage from this executor.
+def try_executor_storage(number: int, url: str, hadoop: Mapping[str, str], shared: str | None) -> dict[str, Any]:
+    """Try a storage from this executor, and check that it sees a file that the driver wrote.
 
     Args:
+        number: the number of this task in its barrier stage.
         url: a folder that only this examination uses.
         hadoop: the part of Hadoop's configuration that the storage needs.
-        shared: a file in the folder that the driver has written; None if it could not.
+        shared: the name of the driver's file in the folder; None if the driver could not write it.
+
+    Returns:
+        executor, host; what `try_storage` returns; sees_the_drivers_file.
     """
     try:
         folder = open_folder(url, hadoop)
-        tried = try_storage(folder.join(f"executor-{number}"))
-        sees = shared is None or tried["failed"] is not None or folder.exists(shared)
+        trial = try_storage(folder.join(f"executor-{number}"))
+        sees_file = shared is None or trial["failed"] is not None or folder.exists(shared)
     except StorageError as error:
-        tried, sees = {"milliseconds": {}, "failed": "open", "reason": str(error)}, True
-    return {**_who(number), **tried, "sees_the_drivers_file": sees}
+        trial, sees_file = {"milliseconds": {}, "failed": "open", "reason": str(error)}, True
+    return {**_identity(number), **trial, "sees_the_drivers_file": sees_file}
 
 
-def _who(number: int) -> dict[str, str]:
-    """Return the executor: the address by which others reach its host, and a name."""
-    host = BarrierTaskContext.get().getTaskInfos()[number].address.rpartition(":")[0]  # the port is no name of anything
+def _identity(number: int) -> dict[str, str]:
+    """Return the address by which other hosts reach the executor's host, and a name for the executor."""
+    host = BarrierTaskContext.get().getTaskInfos()[number].address.rpartition(":")[0]  # the port belongs to this stage only
     return {"host": host, "executor": f"{host} #{number}"}
 
 
 def _gpus() -> list[str]:
-    given = BarrierTaskContext.get().resources().get("gpu")
-    return list(given.addresses) if given is not None else []
+    assigned = BarrierTaskContext.get().resources().get("gpu")
+    return list(assigned.addresses) if assigned is not None else []
 
 
 def _disk(path: str) -> dict[str, Any]:

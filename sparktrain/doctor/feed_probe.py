@@ -1,4 +1,4 @@
-"""Measure how fast rows get from Spark to the workers' disks, and from there into batches, without training."""
+"""Measures how fast rows get from Spark to the workers' disks, and from there into batches, without training."""
 
 from __future__ import annotations
 
@@ -18,55 +18,62 @@ from pyspark import BarrierTaskContext
 from pyspark.sql import SparkSession
 
 from sparktrain import feed
-from sparktrain.cluster.slots import Slots
+from sparktrain.cluster.executors.slots import Slots
 from sparktrain.config import Job
 from sparktrain.data import deal, pack, prepare
-from sparktrain.driver.worker_spec import layout
+from sparktrain.driver.attempts.worker_spec import layout
 
-_WIDTH = 256  # floats a row
+_WIDTH = 256  # floats in a row
 _ROW_BYTES = 4 * _WIDTH
 _BATCH = 64
-_STEP = 4096  # rows of an Arrow batch that is made
+_STEP = 4096  # rows of a generated Arrow batch
 _SEED = 7
-_WRITTEN = "rows bigint, reading double"
+_RESULT = "rows bigint, reading double"
 
 
 def measure(spark: SparkSession, slots: Slots, workers: int, megabytes: int) -> dict[str, Any]:
-    """Measure filling and reading, twice: the first time Java still compiles its code, so the second one counts.
+    """Measure the speeds of filling and reading, over generated rows.
+
+    It is done twice, and the second time counts: in the first the JVM still compiles its code.
+
+    Args:
+        slots: the application's slots.
+        workers: the number of workers.
+        megabytes: size of all rows together in MB.
 
     Returns:
-        megabytes: size of the rows; filling: MB/s of all workers together, with hash, shuffle and sort; reading: MB/s of each
-        worker.
+        megabytes: size of the rows in MB; filling: MB/s of all workers together, with hash, shuffle and sort; reading: MB/s of
+        each worker; rows: the rows of each worker.
     """
     rows = math.ceil(megabytes * 1e6 / _ROW_BYTES / workers)
-    made = spark.range(0, workers, 1, workers).mapInArrow(partial(_rows, rows), "x array<float>, y int").persist()
+    generated = spark.range(0, workers, 1, workers).mapInArrow(partial(_rows, rows), "x array<float>, y int").persist()
     try:
-        made.count()
+        generated.count()
         job = Job.from_mapping({"data": {"features": ["x"], "label": "y", "keep": "none"}})
-        prepared = prepare(spark, job.data, seed=_SEED, frame=made)
+        prepared = prepare(spark, job.data, seed=_SEED, frame=generated)
         dealt, sent = pack(deal(prepared.frame, workers, _SEED))
-        fill = _Filling(layout(job.data, None, sent))
+        fill = _FillAndRead(layout(job.data, None, sent))
         for _ in range(2):
             begun = time.perf_counter()
-            parts = dealt.mapInArrow(fill, _WRITTEN, barrier=True, profile=slots.profile(slots.gpus)).collect()
+            parts = dealt.mapInArrow(fill, _RESULT, barrier=True, profile=slots.profile(slots.gpus)).collect()
             wall = time.perf_counter() - begun
         prepared.release()
     finally:
-        made.unpersist()
-    came = sum(part.rows for part in parts)
-    if came != rows * workers:
-        raise RuntimeError(f"{rows * workers:,} rows were made, and {came:,} came to the workers")
+        generated.unpersist()
+    received = sum(part.rows for part in parts)
+    if received != rows * workers:
+        raise RuntimeError(f"{rows * workers:,} rows were generated, but the workers received {received:,}")
     return {
-        "megabytes": came * _ROW_BYTES / 1e6,
-        "filling": came * _ROW_BYTES / 1e6 / (wall - max(part.reading for part in parts)),
+        "megabytes": received * _ROW_BYTES / 1e6,
+        "filling": received * _ROW_BYTES / 1e6 / (wall - max(part.reading for part in parts)),
         "reading": [part.rows * _ROW_BYTES / 1e6 / part.reading for part in parts if part.rows],
         "rows": [part.rows for part in parts],
     }
 
 
 def _rows(count: int, numbers: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.RecordBatch]:
-    """Return random rows, the same for the same number."""
-    for number in [each for batch in numbers for each in batch.column(0).to_pylist()]:
+    """Generate `count` random rows for each number, the same for the same number."""
+    for number in [value for batch in numbers for value in batch.column(0).to_pylist()]:
         random = numpy.random.default_rng([_SEED, number])
         for begin in range(0, count, _STEP):
             size = min(_STEP, count - begin)
@@ -76,8 +83,8 @@ def _rows(count: int, numbers: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarro
 
 
 @dataclass(frozen=True)
-class _Filling:
-    """Do in a barrier task what a training task does until it starts its child, and what the child does to read."""
+class _FillAndRead:
+    """A barrier task that fills segments as a training task does, then reads them as its child does."""
 
     layout: feed.Layout
 

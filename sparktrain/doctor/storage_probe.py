@@ -1,4 +1,4 @@
-"""Do what a run does on the storage, step by step, and time each step: on the driver and on executors."""
+"""Tries on a storage what a run does there, step by step, and times each step; on the driver and on executors."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from sparktrain.storage import SUMMARY, Folder, StorageError
 
-_SIZE = 1 << 20  # bytes written
+_SIZE = 1 << 20  # bytes that are written
 
 
-class Unfaithful(StorageError):
-    """The storage returned something other than what was written."""
+class WrongResult(StorageError):
+    """Raised where the storage returned something other than what was written to it."""
 
 
 def try_storage(folder: Folder) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def try_storage(folder: Folder) -> dict[str, Any]:
         folder: a new folder, which is removed afterwards.
 
     Returns:
-        milliseconds: duration of each step that was taken; failed: the step that failed, or None; reason: why.
+        milliseconds: the duration of each step that succeeded; failed: the step that failed, or None; reason: why it failed.
     """
     content = os.urandom(_SIZE)
     steps: dict[str, Callable[[], bool | None]] = {
@@ -35,14 +35,14 @@ def try_storage(folder: Folder) -> dict[str, Any]:
         "remove": lambda: folder.remove(recursive=True),
     }
     milliseconds: dict[str, float] = {}
-    for step, make in steps.items():
+    for step, action in steps.items():
         begun = time.perf_counter()
         try:
-            if make() is False:
-                raise Unfaithful(f"{folder.url}: {step} gave another answer than what was written before")
-        except Exception as error:  # the other executors' answers are to be heard as well
+            if action() is False:
+                raise WrongResult(f"{folder.url}: the result of `{step}` contradicts what was written before")
+        except Exception as error:  # returned, as raising it would lose the results of the other executors
             reason = str(error) if isinstance(error, StorageError) else f"{type(error).__name__}: {error}"
-            return {"milliseconds": milliseconds, "failed": step, "reason": reason + _tidied(folder, bool(milliseconds))}
+            return {"milliseconds": milliseconds, "failed": step, "reason": reason + _clean_up(folder, bool(milliseconds))}
         milliseconds[step] = round(1000 * (time.perf_counter() - begun), 1)
     return {"milliseconds": milliseconds, "failed": None, "reason": None}
 
@@ -53,10 +53,10 @@ def _publish(folder: Folder) -> bool:
     return folder.exists("final/data") and not folder.exists("staged")
 
 
-def _tidied(folder: Folder, written: bool) -> str:
-    """Remove what a failed examination has left; if that fails, too, return what to add to the reason."""
+def _clean_up(folder: Folder, written: bool) -> str:
+    """Remove the folder of a failed trial; if that fails, too, and files were written, return a text to add to the reason."""
     try:
         folder.at_once().remove(recursive=True)
     except Exception as error:
-        return f"; {folder.url} is left there: {error}" if written else ""
+        return f"; the test folder {folder.url} could not be removed either: {error}" if written else ""
     return ""

@@ -8,6 +8,8 @@ from sparktrain.exports import load_export
 
 _WHERE = {
     "Result": "runs.result",
+    "RunControl": "driver.control.run_control",
+    "RunStopped": "driver.control.run_control",
     "SuppliedObjects": "driver.supplied_objects",
     "failed": "driver.failure_report",
     "run_function": "driver.api",
@@ -16,7 +18,18 @@ _WHERE = {
     "train": "driver.api",
     "write_prepared": "driver.preparation_run",
 }
-__all__ = ["Result", "SuppliedObjects", "failed", "run_function", "run_job", "show", "train", "write_prepared"]
+__all__ = [
+    "Result",
+    "RunControl",
+    "RunStopped",
+    "SuppliedObjects",
+    "failed",
+    "run_function",
+    "run_job",
+    "show",
+    "train",
+    "write_prepared",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,77 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Unpack
 
-from pyspark.ml import Estimator, Transformer
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from sparktrain.cluster.processes.warm_start import warm_by_default
 from sparktrain.config import ConfigError, Problem
-from sparktrain.config.keywords import job_of_words
+from sparktrain.config.keywords import in_signature, job_of_keywords
 from sparktrain.display.console import RunDisplay
+from sparktrain.driver.control.run_control import RunControl
 from sparktrain.driver.function_run import call_in_workers
 from sparktrain.driver.run_context import RunContext
 from sparktrain.driver.stage_tasks import count_tasks
 from sparktrain.driver.supplied_objects import SuppliedObjects
+from sparktrain.driver.train_keywords import TrainKeywords
 from sparktrain.driver.training_run import run_job
 from sparktrain.runs.result import Result
 from sparktrain.runs.run_id import new_run_id
 from sparktrain.usercode.lookup import own_folders, search_folders
 
 
+@in_signature
 def train(
     frame: DataFrame,
     model: Callable[..., Any] | Any,
     *,
-    features: Sequence[str] | Mapping[str, Any],
-    label: str | Mapping[str, Any],
-    weight: str | None = None,
-    validation: Mapping[str, Any] | None = None,
-    sample: Mapping[str, Any] | None = None,
-    pipeline: str | Estimator | Transformer | None = None,
-    keep: str | None = None,
-    args: Mapping[str, Any] | None = None,
-    files: Sequence[str] | None = None,
-    engine: str | None = None,
-    workers: int | Mapping[str, int] | None = None,
-    batch_size: int | None = None,
-    global_batch_size: int | None = None,
-    epochs: int | None = None,
-    split: str | None = None,
-    average: str | int | None = None,
-    scale_learning_rate: Mapping[str, float] | None = None,
-    early_stopping: Mapping[str, Any] | None = None,
-    save: str | None = None,
-    class_weight: Mapping[Any, float] | None = None,
-    callbacks: Callable[[], Sequence[Any]] | str | None = None,
-    gpus_per_worker: int | str | None = None,
-    checkpoint: Mapping[str, Any] | Literal[False] | None = None,
-    max_failures: int | None = None,
-    time_limit: float | Mapping[str, Any] | None = None,
-    cluster: Mapping[str, Any] | None = None,
-    output: str | None = None,
     name: str = "train",
-    seed: int | None = None,
     run_id: str | None = None,
+    control: RunControl | None = None,
+    **keywords: Unpack[TrainKeywords],
 ) -> Result:
     """Train a Keras model on a frame, with one worker an executor.
 
-    Every argument has the meaning and the default of its key in a job's YAML (docs/configuration.md); one that is None
+    A keyword argument has the meaning and the default of its key in a job's YAML (docs/configuration.md); one that is None
     or left out takes the default.
 
     Args:
         frame: the rows; every column is taken as it is.
         model: a function that returns a compiled Keras model, called as model(**args) in every worker, or a compiled
             model. A function from a script or a notebook is sent by value, one from a module by its name.
-        features: columns in the order of the model's inputs, or columns by the inputs' names.
-        label: a column, or {"column": ..., "classes": [...]}; for several outputs {"output": "column", ...} or a list.
-        files: your files that the model's code reads; every worker finds them in its working folder and beside your modules.
-        pipeline: a Spark ML Pipeline, which is fitted on the training rows, or a PipelineModel; or the URL of a saved one.
-        callbacks: a function that returns Keras callbacks, called in every worker.
-        checkpoint: {"every": "epoch" or a number of steps, "keep": how many}; False writes none.
-        output: the folder that the run's own folder is made in; without it, the run is in a scratch folder of the default
-            file system until `Result.save` copies it.
+        name: the job's name, also used for Spark's application.
+        run_id: the run's name; one that has failed or was stopped resumes under its own.
+        control: stops the run from another thread, and tells of its epochs: a `sparktrain.RunControl`.
+        **keywords: `features`, `label` and what else a job's keys say.
 
     Returns:
         The finished run, with `model`, `history`, `metrics`, `summary`, `save(url)`.
@@ -85,58 +58,26 @@ def train(
         NoSlots: the application lacks executors.
         EngineRefused, LaunchFailed: the engine can't start on the executors.
         AttemptFailed: a worker failed; the message is the worker's, with rank and host.
+        RunStopped: the run was stopped at once from outside; with its run_id it resumes from its last checkpoint.
 
     Example:
         >>> result = sparktrain.train(frame, build_model, features=["history", "flight"], label="late",
         ...                           engine="horovod", workers=2, batch_size=64, epochs=5)   # doctest: +SKIP
     """
-    sections: dict[str, dict[str, Any]] = {
-        "data": dict(
-            features=features,
-            label=label,
-            weight=weight,
-            validation=validation,
-            sample=sample,
-            pipeline=None if isinstance(pipeline, (Estimator, Transformer)) else pipeline,
-            keep=keep,
-        ),
-        "model": dict(args=dict(args) if args else None, files=files),
-        "training": dict(
-            engine=engine,
-            workers=workers,
-            batch_size=batch_size,
-            global_batch_size=global_batch_size,
-            epochs=epochs,
-            split=split,
-            average=average,
-            scale_learning_rate=scale_learning_rate,
-            early_stopping=early_stopping,
-            save=save,
-            class_weight=class_weight,
-            callbacks=callbacks if isinstance(callbacks, str) else None,
-            gpus_per_worker=gpus_per_worker,
-            checkpoint=checkpoint,
-            max_failures=max_failures,
-            time_limit=time_limit,
-        ),
-        "output": dict(path=output),
-        "cluster": dict(cluster or {}),
-    }
-    job = job_of_words(sections, name, seed)
-    result = run_job(
-        frame.sparkSession,
-        job,
-        run_id=run_id,
-        supplied=SuppliedObjects(
-            frame=frame,
-            model=model,
-            pipeline=pipeline if isinstance(pipeline, (Estimator, Transformer)) else None,
-            callbacks=None if isinstance(callbacks, str) else callbacks,
-        ),
-    )
+    given: dict[str, Any] = {**keywords, "cluster": _with_warm_start(frame.sparkSession, keywords.get("cluster"))}
+    supplied = SuppliedObjects.from_keywords(frame, model, given)
+    job = job_of_keywords(name, given)
+    result = run_job(frame.sparkSession, job, run_id=run_id, supplied=supplied, control=control)
     if result.prepared is not None:
         result.prepared.release()  # a notebook may train many times in one application
     return result
+
+
+def _with_warm_start(spark: SparkSession, cluster: Any) -> Any:
+    """Return the settings of the section `cluster` for a program, which may train many times."""
+    if not warm_by_default(spark.sparkContext) or not isinstance(cluster, Mapping | None):  # of another type: it is refused
+        return cluster
+    return {"warm": {}, **(cluster or {})}
 
 
 _NO_LABEL = "sparktrain_no_label"  # a column of zeros that users never see
@@ -158,12 +99,13 @@ def run_function(
     cluster: Mapping[str, Any] | None = None,
     name: str = "run",
     seed: int | None = None,
+    control: RunControl | None = None,
 ) -> list[Any]:
     """Call a training function of your own in every worker, with one worker an executor, all at the same time.
 
     The function is called as function(worker, **args) in a fresh process with the worker's GPUs. `worker` has `rank`,
     `size`, `dataset(batch_size)`, `validation(batch_size)`, `distribute(model)`, `adapt(layer, data)`,
-    `average(values, rows)`, `broadcast(value)` and `gather(value)`; docs/own-loops.md describes each.
+    `average(values, rows)`, `broadcast(value)`, `gather(value)` and `stop_requested()`; docs/own-loops.md describes each.
 
     Every argument has the meaning and the default of its key in a job's YAML (docs/configuration.md); one that is None
     or left out takes the default.
@@ -175,6 +117,8 @@ def run_function(
         label: a column, or a list, whose columns `worker.dataset` yields as a tuple; without it, it yields inputs only.
         args: keyword arguments for the function, of values that JSON can hold.
         files: your files that the function reads; every worker finds them in its working folder and beside your modules.
+        control: stops the run from another thread, and tells of its epochs. A stop at the epoch's end ends a distributed
+            model's fit; a loop of your own asks `worker.stop_requested()`.
 
     Returns:
         The function's return value in each worker, by rank. Values are pickled and written to the default file system, so
@@ -185,6 +129,7 @@ def run_function(
         InputError: the frame lacks columns or rows.
         NoSlots: the application lacks executors.
         AttemptFailed: the function failed in a worker; the message is the worker's, with rank and host.
+        RunStopped: the run was stopped at once from outside.
 
     Example:
         >>> histories = sparktrain.run(fit_my_way, workers=2, data=frame, label="late")   # doctest: +SKIP
@@ -203,20 +148,22 @@ def run_function(
         if not features:
             came = f"none of the columns {frame.columns} is left beside label and weight"
             raise ConfigError([Problem("data.features", came, "a column at least")])
-    sections: dict[str, dict[str, Any]] = {
-        "data": dict(
-            features=features,
-            label=label if label is not None else _NO_LABEL,
-            weight=weight,
-            validation=validation,
-            sample=sample,
-        ),
-        "model": dict(files=files),
-        "training": dict(engine=engine, workers=workers),
-        "cluster": dict(cluster or {}),
-    }
-    job = job_of_words(sections, name, seed)
+    given = dict(
+        features=features,
+        label=label if label is not None else _NO_LABEL,
+        weight=weight,
+        validation=validation,
+        sample=sample,
+        files=files,
+        engine=engine,
+        workers=workers,
+        cluster=_with_warm_start(spark, cluster),
+        seed=seed,
+    )
+    job = job_of_keywords(name, given)
     folders = [*search_folders(), *own_folders([function])]
     with RunDisplay(partial(count_tasks, spark.sparkContext)) as display:
-        run = RunContext.of_job(spark, job, new_run_id(), SuppliedObjects(frame=frame, model=function), folders, display)
-        return call_in_workers(run, args or {}, has_rows=data is not None, labelled=label is not None)
+        supplied = SuppliedObjects(frame=frame, model=function)
+        run = RunContext.of_job(spark, job, new_run_id(), supplied, folders, display, control=control)
+        with run.control:
+            return call_in_workers(run, args or {}, has_rows=data is not None, labelled=label is not None)

@@ -7,10 +7,11 @@ import traceback
 from rich.console import Console
 from rich.text import Text
 
-from sparktrain.cluster.slots import ClusterRefused, NoSlots
+from sparktrain.cluster.executors.slots import ClusterRefused, NoSlots
 from sparktrain.cluster.stage import AttemptFailed, StageFailed
 from sparktrain.config import ConfigError, Job
 from sparktrain.data import InputError, MissingColumn, MissingSource, NoFileSystem, first_line
+from sparktrain.driver.control.run_control import RunStopped
 from sparktrain.interfaces.launch import EngineRefused, LaunchFailed
 from sparktrain.runs.folder import RunTaken
 from sparktrain.runs.result import Result
@@ -28,8 +29,12 @@ def stopped(error: BaseException | None) -> bool:
     return error is not None
 
 
+class PlainFailure(RuntimeError):
+    """The base of errors whose message says all there is to know, so that no traceback is shown."""
+
+
 _REFUSED = (ConfigError, ClusterRefused, EngineRefused, RunTaken, TooLarge, MissingColumn, MissingSource, NoFileSystem)
-_SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, StageFailed, StorageError)  # no traceback is needed
+_SAID = (*_REFUSED, InputError, LaunchFailed, NoSlots, PlainFailure, StageFailed, StorageError)  # no traceback is needed
 
 
 def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -> tuple[Result, str]:
@@ -40,8 +45,9 @@ def failed(error: BaseException, run_id: str, job: Job | None, seconds: float) -
         seconds: wall time of the run.
     """
     status, reason, details = "failed", f"{type(error).__name__}: {error}", ""
-    if stopped(error):
-        status, reason = "stopped", "stopped from outside" + ("; every worker was ended" if job is not None else "")
+    if isinstance(error, RunStopped) or stopped(error):
+        status, reason = "stopped", str(error) if isinstance(error, RunStopped) else "stopped from outside"
+        reason += "; every worker was ended" if job is not None else ""
     elif isinstance(error, AttemptFailed):
         reason, details = str(error), error.failure.failure.traceback
     elif isinstance(error, _SAID):

@@ -7,14 +7,15 @@ import pickle
 from collections.abc import Mapping
 from typing import Any
 
-from sparktrain.cluster.slots import check_application
-from sparktrain.driver.attempts import Work, train
+from sparktrain.cluster.executors.slots import check_application
+from sparktrain.driver.attempts.attempts import Work, train
+from sparktrain.driver.attempts.worker_slots import WorkerSlots
 from sparktrain.driver.rows import rows_of
 from sparktrain.driver.run_context import RunContext
 from sparktrain.driver.run_lifecycle import RunLifecycle
 from sparktrain.driver.shipping import ship
-from sparktrain.driver.worker_slots import WorkerSlots
-from sparktrain.interfaces.messages import Fit, Message, returned_name
+from sparktrain.interfaces.messages import Message, returned_name
+from sparktrain.interfaces.training_spec import Fit
 from sparktrain.models.custom_objects import in_program
 from sparktrain.storage import Folder
 from sparktrain.usercode.lookup import source
@@ -41,7 +42,7 @@ def call_in_workers(run: RunContext, args: Mapping[str, Any], has_rows: bool, la
     context = run.spark.sparkContext
     check_application(context)
     function = source(run.supplied.model, dict(args))
-    with RunLifecycle(run.folder, run.who, run.display) as life:
+    with RunLifecycle(run.folder, run.who, run.display, pause=run.control.pause) as life, run.control.converted():
         workers = WorkerSlots(run)
         life.finally_do(workers.release, "the run's executors were not given back to the cluster")
         slots = workers.gather()
@@ -51,6 +52,7 @@ def call_in_workers(run: RunContext, args: Mapping[str, Any], has_rows: bool, la
 
         def notice(part: int, message: Message) -> None:
             run.timeline.message(part, message)
+            run.control.message(part, message, run.timeline.attempts)
             run.display.message(part, message)
 
         finished = train(
@@ -62,6 +64,7 @@ def call_in_workers(run: RunContext, args: Mapping[str, Any], has_rows: bool, la
                 code=shipped.archive,
                 fit=lambda sizes, resume: Fit(epochs=1, batch_sizes=sizes, own_loop=True, has_rows=has_rows, labelled=labelled),
                 gather=workers.gather,
+                free=workers.free,
                 notice=notice,
             ),
         )

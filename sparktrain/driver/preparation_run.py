@@ -10,12 +10,15 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from sparktrain.config import Job
+from sparktrain.config.data_rules import refuse_cross_validation
 from sparktrain.data import stored
 from sparktrain.display.console import RunDisplay
 from sparktrain.display.tables import prepared_table
+from sparktrain.driver.artifacts.lineage import lineage
+from sparktrain.driver.control.controlled_run import ControlledRun
+from sparktrain.driver.failure_report import failed
 from sparktrain.driver.hadoop import hadoop_settings, qualified
-from sparktrain.driver.lineage import lineage
-from sparktrain.driver.parent_run import find_parent_run
+from sparktrain.driver.model.parent_run import find_parent_run
 from sparktrain.driver.rows import prepare_rows, write_beside
 from sparktrain.driver.run_lifecycle import RunLifecycle
 from sparktrain.driver.shipping import ship
@@ -57,6 +60,7 @@ def write_prepared(
         ConfigError, InputError: the rows can't be prepared like this.
         StageFailed: Spark failed while it wrote the rows.
     """
+    refuse_cross_validation(job.data, "prepare rows once")
     with display or RunDisplay(partial(count_tasks, spark.sparkContext)) as shown:
         return _write(spark, job, qualified(spark, to), supplied, list(folders or search_folders()), shown)
 
@@ -76,11 +80,18 @@ def _write(
         so_far = Result(run=name, status="running", seconds=time.monotonic() - begun)
         return {**so_far.to_dict(), **display.progress.content()}
 
+    def ending(error: BaseException | None) -> tuple[str, str | None]:
+        if error is None:
+            return "finished", None
+        result, _ = failed(error, name, None, 0)
+        return result.status, result.reason
+
     who = {"application": context.applicationId, "user": context.sparkUser()}
-    with RunLifecycle(folder, who, display) as life:
+    control = ControlledRun(None, name, context, display, ending, has_epochs=False)
+    with control, RunLifecycle(folder, who, display, pause=control.pause) as life, control.converted():
         folder.clear()
         staged = folder.staged.url
-        with life.reported(hadoop, status):
+        with life.reported(hadoop, status, control.request):
             parent = find_parent_run(spark, job.model.load, hadoop) if job.model.load is not None else None
             modules = [job.data.preprocess.partition(":")[0]] if job.data.preprocess is not None else []
             code = ship(context, modules, folders).digests
@@ -104,6 +115,7 @@ def _write(
             origin = lineage(name, job, prepared, classes, parent=parent, code=code, context=context)
             folder.staged.write_text("job.yaml", job.to_yaml())
             summary = write_beside(spark, job, prepared, folder.staged, origin, begun)
+        control.check()
         life.publish(summary)
     display.console.print(prepared_table(summary.content(), classes, folder.final.url))
     return Result(

@@ -12,10 +12,10 @@ from rich.text import Text
 
 from sparktrain.data import Prepared
 from sparktrain.display.tables import add_classes
-from sparktrain.driver.worker_spec import share_of_rows
+from sparktrain.driver.attempts.worker_spec import share_of_rows
 from sparktrain.feed.spool import DISK
 from sparktrain.interfaces.messages import Joined
-from sparktrain.runs.records import Summary
+from sparktrain.runs.records.run import Summary
 
 
 @dataclass(frozen=True)

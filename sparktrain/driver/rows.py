@@ -15,16 +15,17 @@ from sparktrain.cluster.stage import StageFailed, spark_cause
 from sparktrain.config import Job
 from sparktrain.data import Prepared, explained, prepare, stored
 from sparktrain.display.console import RunDisplay
-from sparktrain.driver.artifacts import keep_fitted
-from sparktrain.driver.lineage import lineage
-from sparktrain.driver.parent_run import ParentRun, note_of_leak, refuse_other_pipeline
+from sparktrain.driver.artifacts.artifacts import keep_fitted
+from sparktrain.driver.artifacts.lineage import lineage
+from sparktrain.driver.attempts.worker_spec import refuse_unfit_types, refuse_unvalidated
+from sparktrain.driver.model.parent_run import ParentRun, note_of_leak, refuse_other_pipeline
 from sparktrain.driver.run_context import RunContext
 from sparktrain.driver.supplied_objects import SuppliedObjects
-from sparktrain.driver.worker_spec import refuse_unfit_types, refuse_unvalidated
 from sparktrain.runs.identity import check_same
 from sparktrain.runs.json_text import now
 from sparktrain.runs.paths import KEPT, LINEAGE
-from sparktrain.runs.records import Lineage, PreparedSummary
+from sparktrain.runs.records.origin import Lineage
+from sparktrain.runs.records.prepared import PreparedSummary
 from sparktrain.storage import SUMMARY, Folder
 from sparktrain.usercode.lookup import resolve
 
@@ -137,7 +138,7 @@ def prepare_rows(
         if store_at is not None:
             display.step("writing the prepared rows")
             try:
-                prepared.store(store_at)
+                prepared.store(store_at, job.seed)
             except (PySparkException, Py4JError) as error:
                 raise StageFailed(spark_cause(error)) from error
         if counted:

@@ -10,8 +10,12 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from sparktrain.config import Job
+from sparktrain.config.data_rules import refuse_cross_validation
 from sparktrain.display.console import RunDisplay
-from sparktrain.driver.fingerprint import of_supplied
+from sparktrain.driver.artifacts.fingerprint import of_supplied
+from sparktrain.driver.control.controlled_run import ControlledRun
+from sparktrain.driver.control.run_control import RunControl
+from sparktrain.driver.failure_report import failed
 from sparktrain.driver.hadoop import hadoop_settings, qualified
 from sparktrain.driver.scratch import scratch_folder
 from sparktrain.driver.supplied_objects import SuppliedObjects
@@ -32,6 +36,7 @@ class RunContext:
         search: the folders where `module:function` is looked up.
         hadoop: Hadoop's settings that the storage needs.
         folder: the folder that the run is made in.
+        control: stops the run where it is asked for, and passes on its events; to be entered as a context.
         rehearsal: whether to make one step only, and keep nothing.
     """
 
@@ -44,6 +49,7 @@ class RunContext:
     display: RunDisplay
     hadoop: Mapping[str, str]
     folder: RunFolder
+    control: ControlledRun
     rehearsal: bool = False
     timeline: RunTimeline = field(default_factory=RunTimeline)
 
@@ -57,16 +63,31 @@ class RunContext:
         search: Sequence[str],
         display: RunDisplay,
         rehearsal: bool = False,
+        control: RunControl | None = None,
     ) -> RunContext:
         """Return the context for a new run.
 
+        Args:
+            control: the program's control of the run; None if it has none.
+
         Raises:
-            ConfigError: the scratch folder, where the job names no `output.path`, belongs to another user.
+            ConfigError: it stands for cross-validation; or the scratch folder, where the job names no `output.path`, belongs to another user.
         """
+        refuse_cross_validation(job.data, "train one model")
         hadoop = hadoop_settings(spark)
+        display.run = run_id
         output = qualified(spark, job.output.path) if job.output.path else scratch_folder(spark, job.name)
         name = f"{run_id}.check-{secrets.token_hex(4)}" if rehearsal else run_id
-        return cls(spark, job, job, run_id, supplied, search, display, hadoop, RunFolder(output, name, hadoop), rehearsal)
+        folder = RunFolder(output, name, hadoop)
+
+        def ending(error: BaseException | None) -> tuple[str, str | None]:
+            if error is None:
+                return "checked" if rehearsal else "finished", None
+            result, _ = failed(error, run_id, job, 0)
+            return result.status, result.reason
+
+        controlled = ControlledRun(control, run_id, spark.sparkContext, display, ending)
+        return cls(spark, job, job, run_id, supplied, search, display, hadoop, folder, controlled, rehearsal)
 
     @property
     def who(self) -> dict[str, str]:

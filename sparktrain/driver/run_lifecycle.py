@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -12,7 +13,8 @@ from sparktrain.display.console import RunDisplay
 from sparktrain.runs.folder import RunFolder
 from sparktrain.runs.json_text import now
 from sparktrain.runs.ownership import take_over
-from sparktrain.runs.records import End, Record
+from sparktrain.runs.records.record import Record
+from sparktrain.runs.records.run import End, Stop
 from sparktrain.runs.result import Result
 from sparktrain.runs.status_writer import StatusWriter
 from sparktrain.storage import ClaimLost, open_folder
@@ -32,6 +34,7 @@ class RunLifecycle:
         display: shows notes to the user.
         ending: called once with the error that ends the run, for its result; None if a failed run leaves nothing.
         rehearsal: whether to leave nothing in any case.
+        pause: waits for some seconds while another driver of the run is watched; what it raises ends that.
 
     Attributes:
         earlier: a phrase that names the earlier driver and how it ended, if its work is in the folder; None for a new run.
@@ -44,8 +47,10 @@ class RunLifecycle:
         display: RunDisplay,
         ending: Ending | None = None,
         rehearsal: bool = False,
+        pause: Callable[[float], object] = time.sleep,
     ) -> None:
         self._folder, self._who, self._display, self._ending, self._rehearsal = folder, who, display, ending, rehearsal
+        self._pause = pause
         self._last = ExitStack()
         self._status_writer: StatusWriter | None = None
         self.earlier: str | None = None
@@ -56,7 +61,7 @@ class RunLifecycle:
         Raises:
             RunTaken: another process has the run.
         """
-        self.earlier = self._folder.claim(self._who, partial(take_over, note=self._display.note))
+        self.earlier = self._folder.claim(self._who, partial(take_over, note=self._display.note, pause=self._pause))
         return self
 
     def finally_do(self, action: Callable[[], object], otherwise: str) -> None:
@@ -67,15 +72,19 @@ class RunLifecycle:
         """
         self._last.callback(self._display.tidy, action, otherwise)
 
-    def reported(self, hadoop: Mapping[str, str], status: Callable[[], Mapping[str, Any]]) -> StatusWriter:
-        """Return the context in which the run's status and log are written to its folder.
+    def reported(
+        self, hadoop: Mapping[str, str], status: Callable[[], Mapping[str, Any]], on_stop: Callable[[Stop], object]
+    ) -> StatusWriter:
+        """Return the context in which the run's status and log are written to its folder, and requests to stop it are read.
 
         Args:
             hadoop: Hadoop's settings that the storage needs.
             status: called for the content of status.json.
+            on_stop: called with each request to stop the run, from another thread.
         """
         folder = open_folder(self._folder.staged.url, hadoop)  # for that thread alone
-        self._status_writer = StatusWriter(folder, status, self._display.log, self._display.note, self._folder.token)
+        log, note = self._display.log, self._display.note
+        self._status_writer = StatusWriter(folder, status, log, note, self._folder.token, on_stop)
         return self._status_writer
 
     def check(self) -> None:

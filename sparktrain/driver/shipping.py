@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import logging
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -13,7 +15,11 @@ from pathlib import Path
 
 from pyspark import SparkContext
 
+from sparktrain.cluster.disks.work_folder import CODE
 from sparktrain.usercode.packing import content, pack
+
+_log = logging.getLogger(__name__)
+_SHIPPING = threading.Lock()
 
 
 @cache
@@ -55,7 +61,11 @@ def ship(context: SparkContext, modules: Iterable[str], folders: Sequence[str], 
     digests = {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in found.items()}
     whole = hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()[:12]
     # Spark accepts a file of a known name again only from the same path.
-    archive = _archives() / f"sparktrain_code_{whole}.zip"
-    pack(archive, found)
-    context.addPyFile(str(archive))
+    with _SHIPPING:  # runs side by side may ship the same files
+        archive = _archives() / f"{CODE}{whole}.zip"
+        if not archive.exists():
+            pack(archive.with_suffix(".part"), found)
+            archive.with_suffix(".part").rename(archive)
+        context.addPyFile(str(archive))
+    _log.info("shipped to the executors: %s", ", ".join(sorted(found)))
     return Shipped(digests, archive.name)

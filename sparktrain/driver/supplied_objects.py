@@ -32,6 +32,13 @@ class SuppliedObjects:
     preprocess: Callable[..., DataFrame] | None = None
     callbacks: Callable[..., Sequence[Any]] | None = None
 
+    @classmethod
+    def from_keywords(cls, frame: DataFrame, model: Any, keywords: dict[str, Any]) -> SuppliedObjects:
+        """Return a program's frame and model with the objects among its keyword arguments, which are removed from these."""
+        pipeline = keywords.pop("pipeline") if isinstance(keywords.get("pipeline"), (Estimator, Transformer)) else None
+        callbacks = None if isinstance(keywords.get("callbacks"), str) else keywords.pop("callbacks", None)
+        return cls(frame=frame, model=model, pipeline=pipeline, callbacks=callbacks)
+
     @property
     def functions(self) -> tuple[Any, ...]:
         """preprocess, model and callbacks; None for each that isn't passed."""

@@ -12,7 +12,7 @@ from sparktrain.data import Prepared, share_notes
 from sparktrain.feed import label_counts
 from sparktrain.interfaces.messages import Checkpointed, EpochEnd, Finished, Joined, Message, Phase
 from sparktrain.runs.json_text import now
-from sparktrain.runs.records import Summary
+from sparktrain.runs.records.run import Summary
 from sparktrain.runs.result import Result
 from sparktrain.usercode.modules import modules_needed
 
@@ -47,8 +47,13 @@ class RunTimeline:
         self.attempts += 1
         self.since = self.since or time.time()
 
+    def fill_again(self) -> None:
+        """Take back the count of an attempt that found rows missing, which is no failure."""
+        self.attempts -= 1
+        self.again()
+
     def again(self) -> None:
-        """Forget the last attempt's messages and times; what isn't done again, such as the preparation, stays."""
+        """Discard the messages and times of the last attempt, and keep those of steps that aren't repeated (the preparation)."""
         self.joined.clear()
         self._moments.clear()
         self._epoch_seconds.clear()
@@ -168,7 +173,7 @@ class RunTimeline:
         notes = uneven_notes(rows)
         validation = job.data.validation
         if validation is not None and job.data.sample is None:  # for a sample this was noted before sampling
-            notes += share_notes(validation.fraction, self.rows, sum(each.validation_rows for each in self.joined.values()))
+            notes += share_notes(validation.share, self.rows, sum(each.validation_rows for each in self.joined.values()))
         return notes
 
     def _classes_without_rows(self, labels: Sequence[Any] | None) -> list[str]:

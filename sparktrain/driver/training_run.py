@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -10,19 +9,22 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from sparktrain.cluster.executor_python import check_packages
-from sparktrain.cluster.slots import check_application
+from sparktrain.cluster.executors.executor_python import check_packages
+from sparktrain.cluster.executors.slots import check_application
 from sparktrain.config import Job
 from sparktrain.config.names import check_run_id
 from sparktrain.data import Prepared
 from sparktrain.display.console import RunDisplay
 from sparktrain.display.tables import show_end
-from sparktrain.driver.artifacts import check_model, keep, keep_known, signature_record
-from sparktrain.driver.attempts import Work, train
+from sparktrain.driver.artifacts.artifacts import check_model, keep, keep_known, signature_record
+from sparktrain.driver.artifacts.lineage import lineage
+from sparktrain.driver.attempts.attempts import Work, train
+from sparktrain.driver.attempts.worker_slots import WorkerSlots
+from sparktrain.driver.attempts.worker_spec import fit_of
+from sparktrain.driver.control.run_control import RunControl
 from sparktrain.driver.failure_report import failed
-from sparktrain.driver.lineage import lineage
-from sparktrain.driver.model_source import ModelSource, from_builder, from_object, from_parent
-from sparktrain.driver.parent_run import ParentRun, find_parent_run
+from sparktrain.driver.model.model_source import ModelSource, from_builder, from_object, from_parent
+from sparktrain.driver.model.parent_run import ParentRun, find_parent_run
 from sparktrain.driver.rehearsal import rehearsal
 from sparktrain.driver.rows import releasing_on_error, rows_of
 from sparktrain.driver.run_context import RunContext
@@ -30,13 +32,11 @@ from sparktrain.driver.run_lifecycle import RunLifecycle
 from sparktrain.driver.shipping import ship
 from sparktrain.driver.stage_tasks import count_tasks
 from sparktrain.driver.supplied_objects import SuppliedObjects
-from sparktrain.driver.worker_slots import WorkerSlots
-from sparktrain.driver.worker_spec import fit_of
 from sparktrain.interfaces.messages import EpochEnd, Finished, Message
 from sparktrain.runs.identity import check_same
 from sparktrain.runs.paths import KEPT, SIGNATURE
-from sparktrain.runs.records import Summary
-from sparktrain.runs.result import Result
+from sparktrain.runs.records.run import Summary
+from sparktrain.runs.result import Result, saved_history
 from sparktrain.runs.run_id import new_run_id
 from sparktrain.storage import SUMMARY
 from sparktrain.usercode.lookup import own_folders, search_folders, source
@@ -53,6 +53,7 @@ def run_job(
     supplied: SuppliedObjects = SuppliedObjects(),
     folders: Sequence[str] | None = None,
     display: RunDisplay | None = None,
+    control: RunControl | None = None,
     ended: Callable[[Result, str], object] = lambda result, details: None,
 ) -> Result:
     """Run a training job.
@@ -65,6 +66,7 @@ def run_job(
         supplied: objects that a program passes in place of names in the configuration.
         folders: where `module:function` is looked up; the current folder and PYTHONPATH if left out.
         display: shows the progress; on standard error if left out.
+        control: stops the run from another thread, and tells of its events. `sparktrain runs stop` works without one, too.
         ended: called with the result and details to show if a run that began ends without a model.
 
     Returns:
@@ -74,12 +76,14 @@ def run_job(
     Raises:
         ConfigError, InputError, NoSlots, ClusterRefused, EngineRefused, LaunchFailed, RunTaken: nothing was trained.
         AttemptFailed, StageFailed: a worker or Spark failed; the message names the cause.
+        RunStopped: the run was stopped at once from outside.
     """
     check_run_id(run_id)
     where = [*(folders or search_folders()), *own_folders((supplied.model, supplied.preprocess, supplied.callbacks))]
     with display or RunDisplay(partial(count_tasks, spark.sparkContext)) as shown:
-        run = RunContext.of_job(spark, job, run_id or new_run_id(), supplied, where, shown, rehearsal=check)
-        return _TrainingRun(run, ended).execute()
+        run = RunContext.of_job(spark, job, run_id or new_run_id(), supplied, where, shown, check, control)
+        with run.control:
+            return _TrainingRun(run, ended).execute()
 
 
 class _TrainingRun:
@@ -99,9 +103,10 @@ class _TrainingRun:
         summary = run.folder.finished_summary() if not run.rehearsal else None
         if summary is not None:
             run.display.note(f"run {run.id} is finished already: {run.folder.final.url}")
-            return self._finished(summary, self._saved_history())
+            return self._finished(summary, saved_history(run.folder.final))
         check_application(run.spark.sparkContext, run.job.cluster.worker_memory)
-        with RunLifecycle(run.folder, run.who, run.display, self._end, run.rehearsal) as life:
+        lifecycle = RunLifecycle(run.folder, run.who, run.display, self._end, run.rehearsal, run.control.pause)
+        with lifecycle as life, run.control.converted():
             if run.folder.is_complete():
                 return self._publish_only()
             if life.earlier is not None:
@@ -110,14 +115,16 @@ class _TrainingRun:
             workers = WorkerSlots(run)
             life.finally_do(workers.release, "the run's executors were not given back to the cluster")
             with releasing_on_error(run.display) as rows:
-                with life.reported(run.hadoop, self._status):
+                with life.reported(run.hadoop, self._status, run.control.request):
                     trained = self._train(life, workers, rows)
                     if run.rehearsal:
                         return self._checked(trained)
+                    run.control.check()
                     run.display.step("writing the run's files")
                     history = self._keep(trained)
                     if run.job.data.keep == "storage":
                         trained.prepared.release()  # its stored files were removed
+                run.control.check()
                 life.publish(trained.summary)
             run.display.tidy(
                 lambda: show_end(run.display.console, trained.summary.content(), run.folder.final.url), "the table can't be shown"
@@ -127,9 +134,11 @@ class _TrainingRun:
     def _train(self, life: RunLifecycle, workers: WorkerSlots, rows: list[Prepared]) -> _Trained:
         run = self._run
         slots = workers.gather()
+        run.control.check()
         model = self._model()
         callbacks = run.supplied.callbacks or run.job.training.callbacks
-        check_packages(run.spark.sparkContext, slots, packages_needed(callbacks, run.search), "training.callbacks")
+        needed = packages_needed(callbacks, run.search)
+        check_packages(run.spark.sparkContext, slots, needed, "training.callbacks", run.control.check)
         modules = [*modules_of(run.job, run.supplied.functions), *model.modules]
         shipped = ship(run.spark.sparkContext, modules, [*run.search, *model.folders], run.job.model.files)
         prepared = rows_of(run, shipped.digests, self._parent)
@@ -141,6 +150,7 @@ class _TrainingRun:
         def notice(part: int, message: Message) -> None:
             life.check()
             run.timeline.message(part, message)
+            run.control.message(part, message, run.timeline.attempts)
             if not (isinstance(message, EpochEnd) and run.rehearsal):
                 run.display.message(part, message)
 
@@ -161,6 +171,7 @@ class _TrainingRun:
                     run.rehearsal,
                 ),
                 gather=workers.gather,
+                free=workers.free,
                 notice=notice,
             ),
         )
@@ -188,7 +199,7 @@ class _TrainingRun:
         folder.publish()
         summary = folder.finished_summary()
         assert summary is not None  # it was published just now
-        return self._finished(summary, self._saved_history())
+        return self._finished(summary, saved_history(folder.final))
 
     def _resume(self, earlier: str) -> None:
         """Resume from the files that an earlier driver of this run has left."""
@@ -233,10 +244,6 @@ class _TrainingRun:
     def _finished(self, summary: dict[str, Any], history: dict[str, list[float]], prepared: Prepared | None = None) -> Result:
         run = self._run
         return Result.of_summary(summary, run.folder.final.url, history=history, prepared=prepared, hadoop=dict(run.hadoop))
-
-    def _saved_history(self) -> dict[str, list[float]]:
-        final = self._run.folder.final
-        return json.loads(final.read_text("history.json")) if final.exists("history.json") else {}
 
 
 @dataclass(frozen=True)

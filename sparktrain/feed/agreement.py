@@ -114,13 +114,13 @@ def _agreement(summaries: Sequence[dict[str, Any]], descriptions: Mapping[int, d
     ]
     first, _ = known[0]
     inputs = {}
-    for name, told in first["inputs"].items():
-        for index in range(len(told["columns"])):
+    for name, described in first["inputs"].items():
+        for index in range(len(described["columns"])):
             _check_same(known, _input_column(name, index))
-        inputs[name] = {"shape": told["shape"], "dtype": told["dtype"]}
+        inputs[name] = {"shape": described["shape"], "dtype": described["dtype"]}
     _check_same(known, lambda part: part["label"])
-    told = [part["label_ranges"] for part in summaries if part["label_ranges"] is not None]
-    ranges = {name: [min(part[name][0] for part in told), max(part[name][1] for part in told)] for name in told[0]}
+    parts = [part["label_ranges"] for part in summaries if part["label_ranges"] is not None]
+    ranges = {name: [min(part[name][0] for part in parts), max(part[name][1] for part in parts)] for name in parts[0]}
     return {
         "inputs": inputs,
         "label": {"shape": first["label"]["shape"], "dtype": first["label"]["dtype"]},
@@ -157,15 +157,15 @@ def _input_column(name: str, index: int) -> Callable[[dict[str, Any]], dict[str,
     return lambda part: part["inputs"][name]["columns"][index]
 
 
-def _check_same(known: Sequence[tuple[dict[str, Any], list[int]]], look: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-    """Raise BadInput if a column, which `look` returns from a description, isn't the same in all of them."""
-    first = look(known[0][0])
-    kinds: dict[str, list[int]] = {}
+def _check_same(known: Sequence[tuple[dict[str, Any], list[int]]], column_of: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Raise BadInput if a column, which `column_of` returns from a description, isn't the same in all of them."""
+    first = column_of(known[0][0])
+    forms: dict[str, list[int]] = {}
     for described, numbers in known:
-        column = look(described)
-        kinds.setdefault(f"{column['shape']} of {column['dtype']}", []).extend(numbers)
-    if len(kinds) > 1:
-        came = "; ".join(f"{kind} in {_named(parts)}" for kind, parts in kinds.items())
+        column = column_of(described)
+        forms.setdefault(f"{column['shape']} of {column['dtype']}", []).extend(numbers)
+    if len(forms) > 1:
+        came = "; ".join(f"{form} in {_named(parts)}" for form, parts in forms.items())
         raise BadInput(
             f"column {first['column']!r}: rows have different shapes: {came}. All rows must have one shape: give the "
             "column a `length` to pad or cut it to, or make its arrays equal in data.preprocess."

@@ -67,9 +67,9 @@ def input_dtypes(source: Input, kinds: Sequence[pa.DataType]) -> list[np.dtype]:
     """
     dtypes = [element_dtype(column.name, kind) for column, kind in zip(source.columns, kinds)]
     if len({dtype == strings.DTYPE for dtype in dtypes}) > 1:
-        told = ", ".join(f"{column.name!r} ({kind})" for column, kind in list(zip(source.columns, kinds))[:20])
+        listed = ", ".join(f"{column.name!r} ({kind})" for column, kind in list(zip(source.columns, kinds))[:20])
         raise BadInput(
-            f"input {source.name!r} has columns of strings and of numbers: {told}. Give each of them an input of its own in "
+            f"input {source.name!r} has columns of strings and of numbers: {listed}. Give each of them an input of its own in "
             "data.features, or turn the strings into numbers in data.pipeline (StringIndexer, OneHotEncoder)."
         )
     return dtypes

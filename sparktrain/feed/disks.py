@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,10 +61,17 @@ class Disks:
     Args:
         disks: one for each disk, at least one.
         first: the worker's number among those of its host, from 0.
+        make_room: called with a function that returns whether there is room, where there is none for a file; returns
+            whether it has made some.
     """
 
-    def __init__(self, disks: Sequence[Disk], first: int = 0) -> None:
-        self._disks, self._first = list(disks), first
+    def __init__(
+        self,
+        disks: Sequence[Disk],
+        first: int = 0,
+        make_room: Callable[[Callable[[], bool]], bool] = lambda enough: False,
+    ) -> None:
+        self._disks, self._first, self._make_room = list(disks), first, make_room
 
     @property
     def folders(self) -> list[Path]:
@@ -76,6 +83,10 @@ class Disks:
         """Bytes that this worker may still write: its share of what is free on each disk."""
         return sum(disk.free // disk.workers for disk in self._disks)
 
+    def has_room(self, size: int) -> bool:
+        """Return whether this worker may write `size` bytes, after room was made for them if need be."""
+        return self.room >= size or self._make_room(lambda: self.room >= size)
+
     def take(self, size: int) -> int:
         """Choose the disk for a file of `size` bytes, and count them as written.
 
@@ -85,17 +96,22 @@ class Disks:
         Raises:
             OSError: ENOSPC: no disk has room for it.
         """
-        disk = choose(
+        disk = self._choose(size)
+        if disk is None and self._make_room(lambda: any(each.free >= size for each in self._disks)):
+            disk = self._choose(size)
+        if disk is None:
+            raise OSError(errno.ENOSPC, f"no disk has room for {size:,} bytes more")
+        self._disks[disk].written += size
+        return disk
+
+    def _choose(self, size: int) -> int | None:
+        return choose(
             size,
             [disk.free for disk in self._disks],
             [disk.written for disk in self._disks],
             [disk.workers for disk in self._disks],
             self._first,
         )
-        if disk is None:
-            raise OSError(errno.ENOSPC, f"no disk has room for {size:,} bytes more")
-        self._disks[disk].written += size
-        return disk
 
     def give_back(self, disk: int, size: int) -> None:
         """Subtract the bytes of a deleted file from those written."""

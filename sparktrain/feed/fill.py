@@ -121,13 +121,13 @@ class SegmentWriter:
         for store in self._stores.values():
             store.close(between)
         training, validation = self._stores.get(False), self._stores.get(True)
-        told = {field.name: field.told() for field in self._fields or ()}
+        described = {field.name: field.told() for field in self._fields or ()}
         filled = Filled(
-            inputs={source.name: told[INPUT + source.name] for source in self._layout.inputs} if told else None,
-            label=told[LABEL]["columns"][0] if told else None,
+            inputs={source.name: described[INPUT + source.name] for source in self._layout.inputs} if described else None,
+            label=described[LABEL]["columns"][0] if described else None,
             label_range=list(self._label_ranges[LABEL]) if self._label_ranges else None,
             more_label_ranges={
-                name.removeprefix(INPUT): list(told) for name, told in self._label_ranges.items() if name != LABEL
+                name.removeprefix(INPUT): list(bounds) for name, bounds in self._label_ranges.items() if name != LABEL
             },
             label_counts=self._label_counts.told(),
             weighted=self._layout.weight is not None,
@@ -189,7 +189,7 @@ class SegmentWriter:
 
     def _shape(self, batch: pa.RecordBatch, column: Column) -> tuple[int, ...] | None:
         array = self._column(batch, column.name)
-        with _Told(column.name, array, sum(waiting.num_rows for waiting in self._undecided[:-1])):
+        with _AsBadInput(column.name, array, sum(waiting.num_rows for waiting in self._undecided[:-1])):
             return row_shape(array, column)
 
     def _column(self, batch: pa.RecordBatch, name: str) -> pa.Array:
@@ -258,7 +258,7 @@ class SegmentWriter:
                 continue
             for column, shape in zip(columns, field.shapes[first:stop]):
                 array = self._column(batch, column.name)
-                with _Told(column.name, array, self._rows):
+                with _AsBadInput(column.name, array, self._rows):
                     if field.name == LABEL:
                         yield labels(array, column.name, self._layout.classes, shape)
                     elif field.name == WEIGHT:
@@ -279,7 +279,7 @@ class SegmentWriter:
                 row, place = np.argwhere((flat > _EXACT) | (flat < -_EXACT))[0].tolist()
                 names = [column.name for column, shape in zip(field.columns, field.shapes) for _ in range(math.prod(shape))]
                 name = names[before + place]
-                with _Told(name, self._column(batch, name), self._rows):
+                with _AsBadInput(name, self._column(batch, name), self._rows):
                     raise Fault(
                         row,
                         str(flat[row, place]),
@@ -301,18 +301,18 @@ class SegmentWriter:
         return mark.to_numpy(zero_copy_only=False)
 
 
-class _Told:
+class _AsBadInput:
     """A context manager that converts a fault in an array to an error for the user."""
 
     def __init__(self, column: str, array: pa.Array, rows_before: int):
-        self._told = (column, str(array.type), rows_before, len(array))
+        self._context = (column, str(array.type), rows_before, len(array))
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         if isinstance(error, Fault):
-            raise error.told(*self._told) from None
+            raise error.told(*self._context) from None
 
 
 def _chunk_rows(row_bytes: int, segment_bytes: int) -> int:

@@ -73,7 +73,7 @@ class Shard:
     @property
     def inputs(self) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
         """Shape and dtype of one row of each input."""
-        return {name: _kind(told) for name, told in self.agreement["inputs"].items()}
+        return {name: _kind(described) for name, described in self.agreement["inputs"].items()}
 
     @property
     def label(self) -> tuple[tuple[int, ...], np.dtype]:
@@ -225,5 +225,5 @@ def _fitting(sizes: Sequence[int], rows: int) -> int:
     return int(np.searchsorted(np.cumsum(sizes), rows, side="right"))
 
 
-def _kind(told: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype]:
-    return tuple(told["shape"]), np.dtype(told["dtype"])
+def _kind(described: dict[str, Any]) -> tuple[tuple[int, ...], np.dtype]:
+    return tuple(described["shape"]), np.dtype(described["dtype"])

@@ -1,1 +1,1 @@
-"""`sparktrain init`: a job written for the rows at a path."""
+"""Writes a first job for the rows at a path: the command `sparktrain init`."""

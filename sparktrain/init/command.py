@@ -1,4 +1,4 @@
-"""Implement `sparktrain init`: look at the rows, choose, write the job, say what was chosen and what to do next."""
+"""Implements `sparktrain init`: reads some rows, chooses features and task, writes the job, and reports what it chose."""
 
 from __future__ import annotations
 
@@ -14,30 +14,31 @@ from pathlib import Path
 from typing import get_args
 
 from sparktrain.config import Training
+from sparktrain.display.figures import counted
 from sparktrain.display.next_command import training_command
 from sparktrain.init import templates
 from sparktrain.init.choices import Choices, InitError, choose
-from sparktrain.init.looking import Look, look
+from sparktrain.init.data_sample import DataSample, read_sample
 from sparktrain.interfaces.engines import ENGINES
 from sparktrain.storage.urls import parse
 
-_SHOWN = 8  # names of one kind
+_SHOWN = 8  # names that a line of the report lists
 
 
-def init(path: str, label: str, engine: str | None, to: str | None, format: str | None, tell: Callable[[str], object]) -> None:
-    """Write a job that trains on the rows at a path.
+def init(path: str, label: str, engine: str | None, to: str | None, format: str | None, show: Callable[[str], object]) -> None:
+    """Write a job that trains on the rows at a path: its YAML, and a Python module with its preparation and its model.
 
     Args:
-        path: of the rows.
-        label: the column to be predicted.
-        engine: of the job; by default the first of horovod, tensorflowonspark and single that is installed.
-        to: FOLDER/NAME of the job; by default the data's name, in the current folder.
-        format: of the rows' files, where they don't tell.
-        tell: shows the user a line.
+        path: a file, folder or pattern with the rows, as a URL or as a path on this machine.
+        label: the column to predict.
+        engine: the job's engine; by default the first of `ENGINES` whose packages are installed, or single.
+        to: FOLDER/NAME of the job; by default named after the data, in the current folder.
+        format: the format of the files; by default recognised by their content and names.
+        show: called with each line for the user.
 
     Raises:
-        InitError: no job can be written: why, and what to do.
-        StorageError: the storage doesn't answer, or refuses.
+        InitError: no job can be written; the message says why and what to do.
+        StorageError: the storage fails or denies access.
         OSError: a file can't be written.
     """
     engines = get_args(Training.model_fields["engine"].annotation)
@@ -46,72 +47,76 @@ def init(path: str, label: str, engine: str | None, to: str | None, format: str 
         raise InitError(
             f"--engine {engine}: expected one of {', '.join(engines)}" + (f". Did you mean {close[0]}?" if close else "")
         )
-    folder, name = _place(path, to)
+    folder, name = _job_name(path, to)
     files = [folder / f"{name}.yaml", folder / f"{name}.py"]
     for file in files:
         if file.exists():
             another = shlex.quote(str(folder / f"{name}2"))
-            raise InitError(f"{file} is there already, and nothing is replaced. Name another job: --to {another}")
-    seen = look(path, label, format, tell)
-    choices = choose(seen.rows, label, seen.labels)
+            raise InitError(f"{file} exists already and is not replaced. Choose another name for the job: --to {another}")
+    sample = read_sample(path, label, format, show)
+    choices = choose(sample.rows, label, sample.labels)
     engine = engine or _installed_engine()
-    job = templates.yaml(choices, seen, name, _output(seen.url, name, folder), engine)
-    texts = [job, templates.python(choices, seen.url)]
+    job = templates.yaml(choices, sample, name, _output(sample.url, name, folder), engine)
+    texts = [job, templates.python(choices, sample.url)]
     folder.mkdir(parents=True, exist_ok=True)
     for file, text in zip(files, texts):
         with open(file, "x", encoding="utf-8") as target:
             target.write(text)
-    for line in report(choices, seen, [str(_shown(file)) for file in files]):
-        tell(line)
+    for line in report(choices, sample, [str(_shown(file)) for file in files]):
+        show(line)
 
 
-def report(choices: Choices, seen: Look, files: list[str]) -> list[str]:
-    """Return the text that says what was seen, chosen and written, and what the next command is."""
-    found = f" in {seen.files} file{'s' if seen.files != 1 else ''}" if seen.files is not None else ""
+def report(choices: Choices, sample: DataSample, files: list[str]) -> list[str]:
+    """Return the lines that tell the user what was read, chosen and written, and the next command.
+
+    Args:
+        files: the paths of the YAML and of the Python module.
+    """
+    found = f" in {counted(sample.files, 'file')}" if sample.files is not None else ""
     target = choices.target
     task = {
-        "binary": "a classification, of two classes",
-        "classes": f"a classification, of {target.outputs} classes",
+        "binary": "a classification with two classes",
+        "classes": f"a classification with {target.outputs} classes",
         "regression": "a regression",
     }[target.task]
     order = ""
     if target.classes is not None:
-        named = ", ".join(map(str, target.classes[:_SHOWN])) + (", …" if len(target.classes) > _SHOWN else "")
-        order = f". Classes: {named}" + ("; the model says how likely the second is" if target.task == "binary" else "")
+        names = ", ".join(map(str, target.classes[:_SHOWN])) + (", …" if len(target.classes) > _SHOWN else "")
+        order = f". Classes: {names}" + ("; the model predicts the probability of the second" if target.task == "binary" else "")
     lines = [
-        f"Looked at {seen.rows.num_rows:,} rows of {seen.url} ({seen.format}{found}).",
+        f"Read {counted(sample.rows.num_rows, 'row')} of {sample.url} ({sample.format}{found}).",
         f"  label     {target.column}: {target.why}, so {task}{order}",
     ]
-    numbers = [each.column for each in choices.features if each.kind == "number"]
+    numbers = [feature.column for feature in choices.features if feature.kind == "number"]
     if numbers:
         shown = ", ".join(numbers[:_SHOWN]) + (f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else "")
-        lines.append(f"  takes     {shown}: numbers, scaled by what is usual")
-    lines += [f"  takes     {each.column}: {each.why}" for each in choices.features if each.kind != "number"]
-    lines += [f"  leaves    {column}: {why}" for column, why in choices.left_out.items()]
+        lines.append(f"  feature   {shown}: numbers, scaled by their mean and standard deviation")
+    lines += [f"  feature   {feature.column}: {feature.why}" for feature in choices.features if feature.kind != "number"]
+    lines += [f"  left out  {column}: {why}" for column, why in choices.left_out.items()]
     return [
         *lines,
-        f"Wrote {files[0]}, the job, and {files[1]}, its preparation and its model: both are yours to change.",
-        f"Take out of `features` what is known only after `{target.column}` is.",
-        "Next, rehearse it: one step on a few rows, in about a minute.",
+        f"Wrote the job to {files[0]}, and its preparation and model to {files[1]}: both are yours to change.",
+        f"Remove from `features` every column whose value is known only after `{target.column}` is.",
+        "Next, rehearse the job: one step on a few rows, in about a minute.",
         f"  {training_command(['--config', files[0], '--check'])}",
     ]
 
 
-def _place(path: str, to: str | None) -> tuple[Path, str]:
-    """Return the folder and the name of the job; the name is that of a Python module, too."""
+def _job_name(path: str, to: str | None) -> tuple[Path, str]:
+    """Return the job's folder and its name, which is also the name of its Python module."""
     wanted = Path(to).name if to is not None else re.sub(r"\.\w+$", "", Path(parse(path).path).name)
     folder = Path(to).parent if to is not None else Path()
     if to is not None and (not to.strip() or to.endswith("/") or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", wanted)):
         likely = Path(to, "mine") if to.endswith("/") else folder / (_identifier(wanted) or "mine")
         raise InitError(
-            f"--to {to}: its last part names the job and its module of Python. Expected a letter, then letters, digits "
-            f"and _: --to {shlex.quote(str(likely))}"
+            f"--to {to}: its last part is the name of the job and of its Python module. Expected a letter followed by letters, "
+            f"digits and _, for instance --to {shlex.quote(str(likely))}"
         )
     name = wanted if to is not None else _identifier(wanted) or "mine"
     if name in sys.builtin_module_names or (find_spec(name) is not None and not (folder / f"{name}.py").exists()):
         if to is not None:
             raise InitError(
-                f"--to {to}: Python has a module {name!r} already, which {name}.py would hide. Choose another name: "
+                f"--to {to}: Python has a module {name!r} already, which {name}.py would hide. Choose another name, for instance "
                 f"--to {shlex.quote(str(folder / f'{name}_job'))}"
             )
         name += "_job"
@@ -119,6 +124,7 @@ def _place(path: str, to: str | None) -> tuple[Path, str]:
 
 
 def _identifier(text: str) -> str:
+    """Return a text as a Python identifier in lower case; empty if it has no letter and no digit."""
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower()
     return f"job_{name}" if name[:1].isdigit() else name
 
@@ -130,14 +136,14 @@ def _installed_engine() -> str:
 
 
 def _output(url: str, name: str, folder: Path) -> str:
-    """Return where models are written: on the rows' storage, where the user may write."""
-    place = parse(url)
-    if place.scheme == "file":
+    """Return the URL for the job's models: on the storage of the rows, in a folder that the user may write to."""
+    location = parse(url)
+    if location.scheme == "file":
         return f"file://{folder.resolve()}/models/{name}"
-    home = f"/user/{os.environ.get('HADOOP_USER_NAME') or getpass.getuser()}" if place.scheme in ("hdfs", "viewfs") else ""
-    return f"{place.scheme}://{place.authority}{home}/models/{name}"
+    home = f"/user/{os.environ.get('HADOOP_USER_NAME') or getpass.getuser()}" if location.scheme in ("hdfs", "viewfs") else ""
+    return f"{location.scheme}://{location.authority}{home}/models/{name}"
 
 
 def _shown(file: Path) -> Path:
-    """Return a file's path, relative to the working folder if it is below it."""
+    """Return a file's path as shown to the user: relative to the current folder if it is below that."""
     return file.resolve().relative_to(Path.cwd()) if file.resolve().is_relative_to(Path.cwd()) else file.resolve()

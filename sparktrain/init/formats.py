@@ -1,4 +1,4 @@
-"""Read some rows of local files, each format with its own reader, without Spark."""
+"""Reads some rows of local files without Spark, with a reader for each format."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from sparktrain.data import avro, tfrecord
 from sparktrain.data.records import Damage
 from sparktrain.init.choices import InitError
 
-_TEXT = 64 << 20  # bytes of a text that are read, unpacked
-_ROWS_BYTES = 64 << 20  # of the rows of one Parquet file that are looked at
-_FEWEST = 100  # of them, however large they are
-_LABELS = 5_000_000  # values of a label that are looked at
+_TEXT = 64 << 20  # bytes of a text file that are read, counted after decompression
+_ROWS_BYTES = 64 << 20  # bytes of the rows that are read from one Parquet file
+_FEWEST = 100  # rows that are read from it at least, however large they are
+_LABELS = 5_000_000  # values of a label that are read
 _SUFFIXES = {
     "parquet": ("parquet", "parq", "pq"),
     "orc": ("orc",),
@@ -37,20 +37,27 @@ _SUFFIXES = {
 
 
 class NeedsSpark(Exception):
-    """Spark reads these files, and pyarrow doesn't.
+    """Raised for files that pyarrow can't read and Spark can.
 
     Args:
-        options: of Spark's reader.
+        options: the options that Spark's reader needs for them.
     """
 
     def __init__(self, options: dict[str, Any]) -> None:
-        super().__init__("these files need Spark")
+        super().__init__("these files can only be read with Spark")
         self.options = options
 
 
 @dataclass(frozen=True)
 class Found:
-    """Rows of some files, the label's values in more of them, and what Spark is to know to read them alike."""
+    """Some rows of a few files, and what Spark needs to know to read the files in the same way.
+
+    Attributes:
+        rows: the rows.
+        labels: the label's values in more rows than these; None if they were not read.
+        options: the options of Spark's reader.
+        schema: the schema as Spark's DDL; None if the files have their own.
+    """
 
     rows: pa.Table
     labels: pa.ChunkedArray | None = None
@@ -59,14 +66,14 @@ class Found:
 
 
 def by_name(name: str) -> str:
-    """Return the format by a file's name; parquet where the name doesn't say."""
+    """Return the format that a file's name stands for; parquet if it stands for none."""
     parts = Path(name).name.lower().removesuffix(".gz").split(".")[1:]
     return next((format for format, suffixes in _SUFFIXES.items() for part in reversed(parts) if part in suffixes), "parquet")
 
 
 def of_file(path: Path) -> str:
-    """Return the format by a file's first bytes, else by its name."""
-    with _opened(path) as file:
+    """Return a file's format, recognised by its first bytes, else by its name."""
+    with _open(path) as file:
         start = file.read(4096)
     if start.startswith(b"PAR1"):
         return "parquet"
@@ -82,7 +89,8 @@ def of_file(path: Path) -> str:
     return by_name(path.name) if b"\0" in start or by_name(path.name) != "parquet" else "csv"
 
 
-def _opened(path: Path) -> io.BufferedIOBase:
+def _open(path: Path) -> io.BufferedIOBase:
+    """Open a file for reading its bytes, decompressed if it is a .gz file."""
     return gzip.open(path) if path.name.endswith(".gz") else open(path, "rb")
 
 
@@ -101,7 +109,7 @@ def _parquet(files: Sequence[Path], label: str, rows: int) -> Found:
                 if sum(map(len, labels)) >= _LABELS:
                     break
                 labels.append(pa.table(batch))
-    return Found(_together(tables), _together(labels)[label] if labels else None)
+    return Found(_concatenated(tables), _concatenated(labels)[label] if labels else None)
 
 
 def _orc(files: Sequence[Path], label: str, rows: int) -> Found:
@@ -111,43 +119,43 @@ def _orc(files: Sequence[Path], label: str, rows: int) -> Found:
     for file in opened:
         if label in file.schema.names and file.nstripes and sum(map(len, labels)) < _LABELS:
             labels.append(file.read(columns=[label]))
-    return Found(_together(tables), _together(labels)[label] if labels else None)
+    return Found(_concatenated(tables), _concatenated(labels)[label] if labels else None)
 
 
 def _json(files: Sequence[Path], label: str, rows: int) -> Found:
     tables = []
     for path in files:
-        text = _lines(path)
+        text = _first_lines(path)
         if text.lstrip()[:1] == b"[":
             raise NeedsSpark({"multiLine": True})
         if text.strip():
             tables.append(pyarrow.json.read_json(io.BytesIO(text), pyarrow.json.ReadOptions(block_size=len(text) + 1)))
-    return _thinned(tables, label, rows)
+    return _spread(tables, label, rows)
 
 
 def _csv(files: Sequence[Path], label: str, rows: int) -> Found:
-    texts = [text for text in map(_lines, files) if text.strip()]
+    texts = [text for text in map(_first_lines, files) if text.strip()]
     if not texts:
         return Found(pa.table({}))
     head = texts[0].splitlines()[0].decode(errors="replace").lstrip("\ufeff")
     delimiter = max(",;\t|", key=head.count)
     names = next(csv.reader([head], delimiter=delimiter))
     header = not (label.startswith("_c") and label[2:].isdigit() and label not in names)
-    # Spark takes an empty value alone for a null: another one, such as NA, has to be named to it
-    nulls = _null_word(texts[0], delimiter)
-    convert = pyarrow.csv.ConvertOptions(null_values=["", nulls] if nulls else [""], strings_can_be_null=True)
+    # Spark reads only empty values as nulls: it needs an option for another word, such as NA
+    null = _null_word(texts[0], delimiter)
+    convert = pyarrow.csv.ConvertOptions(null_values=["", null] if null else [""], strings_can_be_null=True)
     if not header:
         names = [f"_c{number}" for number in range(len(names))]
     reading = [pyarrow.csv.ReadOptions(block_size=len(text) + 1, column_names=None if header else names) for text in texts]
     parsing = pyarrow.csv.ParseOptions(delimiter=delimiter)
     tables = [pyarrow.csv.read_csv(io.BytesIO(text), options, parsing, convert) for text, options in zip(texts, reading)]
-    options = {"header": header, **({"sep": delimiter} if delimiter != "," else {}), **({"nullValue": nulls} if nulls else {})}
-    found = _thinned(tables, label, rows)
+    options = {"header": header, **({"sep": delimiter} if delimiter != "," else {}), **({"nullValue": null} if null else {})}
+    found = _spread(tables, label, rows)
     return Found(found.rows, found.labels, options)
 
 
 def _null_word(text: bytes, delimiter: str) -> str | None:
-    """The word by which a CSV's values say that they are missing, where it has one: the most frequent."""
+    """Return the word that stands for missing values in a CSV text, the most frequent one; None if there is none."""
     words = {"NA", "N/A", "null", "NULL", "None", "nan", "NaN", "\\N", "?"}
     lines = csv.reader(io.StringIO(text[: 1 << 20].decode(errors="replace")), delimiter=delimiter)
     counts = Counter(value for line in lines for value in line if value in words)
@@ -157,62 +165,68 @@ def _null_word(text: bytes, delimiter: str) -> str | None:
 def _avro(files: Sequence[Path], label: str, rows: int) -> Found:
     records: list[dict[str, Any]] = []
     for number, path in enumerate(files, start=1):
-        with _opened(path) as file:
+        with _open(path) as file:
             start = file.read(32 << 20)
             file.seek(0)
             schema = avro.infer(start, str(path))
-            records += _taken(avro.decode(file, str(path), schema), rows * number // len(files) - len(records), path)
+            records += _first(avro.decode(file, str(path), schema), rows * number // len(files) - len(records), path)
     return Found(pa.Table.from_pylist(records))
 
 
-def _taken(decoded: Any, most: int, path: Path) -> list[dict[str, Any]]:
+def _first(decoded: Any, most: int, path: Path) -> list[dict[str, Any]]:
+    """Return the first records of a decoded file.
+
+    Raises:
+        InitError: one of them is damaged.
+    """
     found: list[dict[str, Any]] = []
     for record in decoded:
         if len(found) >= most:
             break
         if isinstance(record, Damage):
-            raise InitError(f"{path}, record {record.number}, can't be read: {record.reason}")
+            raise InitError(f"record {record.number} of {path} can't be read: {record.reason}. Remove or repair the file.")
         found.append(record)
     return found
 
 
 def _tfrecord(files: Sequence[Path], label: str, rows: int) -> Found:
-    """Rows of tf.train.Example: a feature is an array where any of the records has several values of it."""
+    """Read rows of tf.train.Example; a feature becomes an array if any of the records has several values of it."""
     example = tfrecord.example_class()()
     records: list[dict[str, tuple[str, list[Any]]]] = []
     for number, path in enumerate(files, start=1):
-        with _opened(path) as file:
-            for payload in _taken(tfrecord.payloads(file), rows * number // len(files) - len(records), path):
+        with _open(path) as file:
+            for payload in _first(tfrecord.payloads(file), rows * number // len(files) - len(records), path):
                 example.ParseFromString(payload)
-                kinds = {name: feature.WhichOneof("kind") for name, feature in example.features.feature.items()}
+                lists = {name: feature.WhichOneof("kind") for name, feature in example.features.feature.items()}
                 records.append(
                     {
-                        name: (kind, list(getattr(example.features.feature[name], kind).value))
-                        for name, kind in kinds.items()
-                        if kind is not None
+                        name: (list_name, list(getattr(example.features.feature[name], list_name).value))
+                        for name, list_name in lists.items()
+                        if list_name is not None
                     }
                 )
     fields = []
     for name in sorted({name for record in records for name in record}):
-        lists = {record[name][0] for record in records if name in record}
+        list_names = {record[name][0] for record in records if name in record}
         values = [value for record in records if name in record for value in record[name][1]]
         longest = max(len(record[name][1]) for record in records if name in record)
         one = (
             FloatType()
-            if "float_list" in lists
+            if "float_list" in list_names
             else LongType()
-            if "int64_list" in lists
+            if "int64_list" in list_names
             else StringType()
             if all(map(tfrecord._is_text, values))
             else BinaryType()
         )
         fields.append(StructField(name, one if longest <= 1 else ArrayType(one)))
-    decoded = [{each.name: _plain(record.get(each.name, ("", []))[1], each) for each in fields} for record in records]
-    ddl = ", ".join(f"`{each.name}` {each.dataType.simpleString()}" for each in fields)
+    decoded = [{field.name: _as_value(record.get(field.name, ("", []))[1], field) for field in fields} for record in records]
+    ddl = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in fields)
     return Found(pa.Table.from_pylist(decoded), schema=ddl)
 
 
-def _plain(values: list[Any], column: StructField) -> Any:
+def _as_value(values: list[Any], column: StructField) -> Any:
+    """Return a feature's values as the column has them: a list, the only value, or None."""
     kind = column.dataType
     element = kind.elementType if isinstance(kind, ArrayType) else kind
     if isinstance(element, StringType):
@@ -220,22 +234,22 @@ def _plain(values: list[Any], column: StructField) -> Any:
     return (values or None) if isinstance(kind, ArrayType) else values[0] if values else None
 
 
-def _lines(path: Path) -> bytes:
-    """Return a text's beginning, in whole lines."""
-    with _opened(path) as file:
+def _first_lines(path: Path) -> bytes:
+    """Return the first lines of a text file, 64 MiB at most."""
+    with _open(path) as file:
         text = file.read(_TEXT)
     return text if len(text) < _TEXT else text[: text.rfind(b"\n") + 1]
 
 
-def _thinned(tables: Sequence[pa.Table], label: str, rows: int) -> Found:
-    """As many rows as are looked at, spread over all; the label of all of them."""
-    table = _together(tables)
+def _spread(tables: Sequence[pa.Table], label: str, rows: int) -> Found:
+    """Return about `rows` rows, spread evenly over all, with the label's values of all rows."""
+    table = _concatenated(tables)
     labels = table[label] if label in table.column_names else None
     step = max(table.num_rows // rows, 1)
     return Found(table.take(list(range(0, table.num_rows, step))) if step > 1 else table, labels)
 
 
-def _together(tables: Sequence[pa.Table]) -> pa.Table:
+def _concatenated(tables: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(tables, promote_options="permissive") if tables else pa.table({})
 
 

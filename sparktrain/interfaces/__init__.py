@@ -10,15 +10,38 @@ _WHERE = {
     "Checkpointed": "interfaces.messages",
     "Collective": "interfaces.collective",
     "ENGINES": "interfaces.engines",
+    "EndEvent": "interfaces.events",
     "Engine": "interfaces.engines",
     "EpochEnd": "interfaces.messages",
-    "Fit": "interfaces.messages",
+    "EpochEvent": "interfaces.events",
+    "Event": "interfaces.events",
+    "Fit": "interfaces.training_spec",
     "Launch": "interfaces.launch",
     "Order": "interfaces.messages",
+    "Output": "interfaces.training_spec",
+    "PhaseEvent": "interfaces.events",
     "Place": "interfaces.launch",
-    "Source": "interfaces.messages",
+    "Source": "interfaces.training_spec",
+    "TrainingSpec": "interfaces.training_spec",
 }
-__all__ = ["ENGINES", "Checkpointed", "Collective", "Engine", "EpochEnd", "Fit", "Launch", "Order", "Place", "Source"]
+__all__ = [
+    "ENGINES",
+    "Checkpointed",
+    "Collective",
+    "EndEvent",
+    "Engine",
+    "EpochEnd",
+    "EpochEvent",
+    "Event",
+    "Fit",
+    "Launch",
+    "Order",
+    "Output",
+    "PhaseEvent",
+    "Place",
+    "Source",
+    "TrainingSpec",
+]
 
 
 def __getattr__(name: str) -> Any:

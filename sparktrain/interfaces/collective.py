@@ -31,8 +31,11 @@ class Collective(ABC):
     size: int
 
     @abstractmethod
-    def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
-        """Sum each tensor over all workers, inside a TensorFlow graph.
+    def sum_tensors(self, tensors: Sequence[Any]) -> list[Any]:
+        """Sum each tensor over all workers.
+
+        Like `gather_tensors` it takes and returns tensors of the framework that trains, and may be called where the framework
+        records a step to run it many times: then the tensors have no values yet, and each run of the step sums anew.
 
         Args:
             tensors: dense floating-point tensors, the same shapes and dtypes on every worker.
@@ -42,8 +45,8 @@ class Collective(ABC):
         """
 
     @abstractmethod
-    def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
-        """Concatenate every worker's tensor along the first axis, by rank, inside a TensorFlow graph.
+    def gather_tensors(self, tensor: Any, counts: Any) -> Any:
+        """Concatenate every worker's tensor along the first axis, by rank.
 
         Args:
             tensor: [rows of this worker, ...], of numbers; the same dtype and other dimensions on every worker.
@@ -92,7 +95,7 @@ class TimedCollective(Collective):
 
     @property
     def waiting(self) -> float:
-        """Seconds since the current call began; 0 if there is none, or the call is inside a graph."""
+        """Seconds since the current call began; 0 if there is none, or the call is inside a recorded step."""
         since = self._since
         return 0.0 if since is None else time.monotonic() - since
 
@@ -104,13 +107,13 @@ class TimedCollective(Collective):
         finally:
             self._since = None
 
-    def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
+    def sum_tensors(self, tensors: Sequence[Any]) -> list[Any]:
         with self._timed():
-            return self._inner.sum_in_graph(tensors)
+            return self._inner.sum_tensors(tensors)
 
-    def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
+    def gather_tensors(self, tensor: Any, counts: Any) -> Any:
         with self._timed():
-            return self._inner.gather_in_graph(tensor, counts)
+            return self._inner.gather_tensors(tensor, counts)
 
     def gather(self, value: Any) -> list[Any]:
         with self._timed():

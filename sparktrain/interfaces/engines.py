@@ -14,24 +14,28 @@ class Engine:
     Attributes:
         name: the value of `training.engine`.
         one_worker: whether a run has exactly one worker.
+        alone: whether a run has the application to itself, as the engine keeps something on each executor. Other runs of the
+            application wait until it has ended.
         one_device: whether a worker trains on one device, even if it has more.
-        packages: distributions that it needs on the executors beside those that any training needs.
+        packages: distributions that it needs on the executors beside those that any training needs. The executors are asked
+            for them by import, and for their versions by distribution, so both must have the same name.
         backends: the backends of Keras that it can train with.
     """
 
     name: str
     one_worker: bool = False
+    alone: bool = False
     one_device: bool = False
     packages: tuple[str, ...] = ()
     backends: tuple[str, ...] = ("tensorflow",)
 
 
-# In the order of preference for a user who names no engine
+# `sparktrain init` takes the first whose packages are installed
 ENGINES = {
     engine.name: engine
     for engine in (
         Engine("horovod", packages=("horovod",)),
-        Engine("tensorflowonspark", packages=("tensorflowonspark",)),
+        Engine("tensorflowonspark", alone=True, packages=("tensorflowonspark",)),
         Engine("mirrored", one_worker=True),
         Engine("single", one_worker=True, one_device=True),
     )

@@ -3,61 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, get_args
 
-from sparktrain.interfaces.checkpoints import Checkpoint
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the child process loads a function or a model of the user's from; exactly one of the first three is set.
-
-    Attributes:
-        function: `module:function`, looked up on the child's path.
-        pickle: a function by value (`models.by_value`), from a notebook or a script.
-        file: the URL of a `.keras` file.
-        args: the function's keyword arguments.
-        modules: modules to import first.
-        objects: the custom objects of the file's model by their names in it, by value.
-    """
-
-    function: str | None = None
-    pickle: str | None = None
-    file: str | None = None
-    args: dict[str, Any] = field(default_factory=dict)
-    modules: tuple[str, ...] = ()
-    objects: str | None = None
-
-
-@dataclass(frozen=True)
-class Fit:
-    """How to train; most fields are keys of the job's `training` section."""
-
-    epochs: int
-    batch_sizes: tuple[int, ...]  # rows a step of each part
-    callbacks: Source | None = None
-    warmup_epochs: float | None = None  # None: the learning rate is not scaled
-    early_stopping: dict[str, Any] | None = None  # arguments of keras.callbacks.EarlyStopping
-    save: str = "last"  # last | best
-    class_weight: dict[int, float] | None = None
-    inputs_named: bool = False  # whether the features are named by the inputs' names
-    label: str | None = None  # the first label's column
-    outputs: tuple[str, ...] | None = None  # the outputs' names in the order of the labels, if the job names them
-    average: str | int = "step"  # step: gradients; epoch, or a number of steps: weights
-    rehearsal: bool = False  # one step, nothing saved
-    keep_checkpoints: int = 0  # how many are kept; 0: none is written
-    checkpoint_steps: int | None = None  # steps of an epoch between two checkpoints; None: only after each epoch
-    resume: Checkpoint | None = None  # the checkpoint to resume from
-    whole: bool = False  # whether each worker has all training rows
-    # The time limit: no epoch starts that would exceed it. In seconds since 1970 by the driver's clock; in an Order, as the
-    # workers' clocks may differ, in seconds of the monotonic clock of the worker's host.
-    ends_at: float | None = None
-    then: str = "save"  # save | fail: at the time limit
-    own_loop: bool = False  # whether the model is a function with its own training loop
-    has_rows: bool = True  # for an own loop: whether there are any rows
-    labelled: bool = True  # for an own loop: whether the rows have a label
-
+from sparktrain.interfaces.decoding import from_json
+from sparktrain.interfaces.training_spec import Output, TrainingSpec
 
 WEIGHTS = "model.weights.h5"  # in the run's folder: the weights of a trained model that can't be saved
 
@@ -71,28 +22,27 @@ def returned_name(rank: int) -> str:
 class Order:
     """A task's order to its child once the rows are in segments: one JSON line on the child's standard input."""
 
-    run: str
-    engine: str
+    spec: TrainingSpec
     rank: int
     size: int
     part: int  # the part of the frame that this worker has; ranks may change between attempts, parts don't
     environment: dict[str, str]  # from the engine's `Launch.join`
     feed: dict[str, Any]  # the description of this worker's segments (feed.Shard.to_json)
-    model: Source
-    fit: Fit
-    seed: int
-    output: str  # the URL of the folder that rank 0 writes model.keras and logs/ to
-    hadoop: dict[str, str]  # Hadoop's settings that storage needs
-    token: str = ""  # of the driver's claim on that folder (storage.claims), which every write there checks
+    ends_at: float | None = None  # the spec's time limit, in seconds of the monotonic clock of this worker's host
 
 
 @dataclass(frozen=True)
 class OutputCheck:
     """A task's request to its child, before the order: to check that it shares the output folder with the driver."""
 
-    output: str
-    hadoop: dict[str, str]
-    token: str  # of the driver's claim, which must be found in the folder
+    output: Output
+
+
+@dataclass(frozen=True)
+class EndEpoch:
+    """A task's request to its child, at any time: to end training after the current epoch, for a reason that its notes name."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -163,7 +113,7 @@ SIGN_SECONDS = 1.0  # between two signs of life
 class Alive:
     """A sign of life, sent every second by a training process that is neither stopped nor blocked in native code."""
 
-    waiting: float = 0.0  # seconds that it has waited in a collective call outside of a graph
+    waiting: float = 0.0  # seconds that it has waited in a collective call outside of a recorded step
 
 
 @dataclass(frozen=True)
@@ -188,6 +138,11 @@ class Failure:
     message: str
     traceback: str = ""
 
+    @property
+    def retryable(self) -> bool:
+        """Whether another attempt may succeed."""
+        return self.cause in ("lost", "echo")
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -211,14 +166,14 @@ class Finished:
     custom_objects: dict[str, str] = field(default_factory=dict)  # the model's custom classes and functions -> their modules
 
 
+Request = OutputCheck | Order | EndEpoch
 Message = Phase | Filling | Joined | Progress | EpochEnd | Checkpointed | Alive | Log | Failure | Finished
-_KINDS = {
-    kind.__name__: kind for kind in (Phase, Filling, Joined, Progress, EpochEnd, Checkpointed, Alive, Log, Failure, Finished)
-}
+_REQUESTS = {kind.__name__: kind for kind in get_args(Request)}
+_MESSAGES = {kind.__name__: kind for kind in get_args(Message)}
 
 
-def encode(message: Message) -> str:
-    """Return a message as one line of JSON, without a newline."""
+def encode(message: Message | Request) -> str:
+    """Return a message or a request as one line of JSON, without a newline."""
     return json.dumps({"kind": type(message).__name__, **asdict(message)})
 
 
@@ -228,41 +183,21 @@ def decode(line: str | bytes) -> Message:
     Raises:
         ValueError: the line is no such message.
     """
+    return _decode(line, _MESSAGES)
+
+
+def decode_request(line: str | bytes) -> Request:
+    """Return the request of a line from `encode`.
+
+    Raises:
+        ValueError: the line is no such request.
+    """
+    return _decode(line, _REQUESTS)
+
+
+def _decode(line: str | bytes, kinds: Mapping[str, type]) -> Any:
     fields = json.loads(line)
     try:
-        return _KINDS[fields.pop("kind")](**fields)
-    except (KeyError, TypeError, AttributeError) as error:
+        return from_json(kinds[fields.pop("kind")], fields)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise ValueError(f"not a message between driver, task and child: {line[:200]!r}") from error
-
-
-def encode_order(order: Order) -> str:
-    """Return an order as one line of JSON, without a newline."""
-    return json.dumps(asdict(order))
-
-
-def decode_order(line: str | bytes) -> Order:
-    """Return the order of a line from `encode_order`."""
-    fields = json.loads(line)
-    fit = fields["fit"]
-    fit["batch_sizes"] = tuple(fit["batch_sizes"])
-    fit["outputs"] = tuple(fit["outputs"]) if fit["outputs"] is not None else None
-    if fit["class_weight"] is not None:  # JSON's keys are strings
-        fit["class_weight"] = {int(label): weight for label, weight in fit["class_weight"].items()}
-    if fit["callbacks"] is not None:
-        fit["callbacks"] = Source(**fit["callbacks"])
-    if fit["resume"] is not None:
-        fit["resume"] = Checkpoint(**fit["resume"])
-    fields["fit"] = Fit(**fit)
-    fields["model"] = Source(**fields["model"])
-    return Order(**fields)
-
-
-def encode_check(check: OutputCheck) -> str:
-    """Return a check as one line of JSON, without a newline."""
-    return json.dumps({"check": asdict(check)})
-
-
-def decode_check(line: str | bytes) -> OutputCheck | None:
-    """Return the check of a line from `encode_check`; None if the line is an order."""
-    fields = json.loads(line)
-    return OutputCheck(**fields["check"]) if "check" in fields else None

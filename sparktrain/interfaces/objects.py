@@ -28,13 +28,13 @@ def exchange(own: Mapping[int, Any], count: int, add: Callable[[numpy.ndarray], 
     Returns:
         All objects, by their indices.
     """
-    mine = [pickle.dumps(own[place], protocol=5) if place in own else b"" for place in range(count)]
-    lengths = _added(numpy.array([len(data) for data in mine], numpy.int64), add)
+    pickles = [pickle.dumps(own[place], protocol=5) if place in own else b"" for place in range(count)]
+    lengths = _added(numpy.array([len(data) for data in pickles], numpy.int64), add)
     starts = numpy.concatenate([[0], numpy.cumsum(-(-lengths // 8))])
     words = numpy.zeros(starts[-1], numpy.int64)
-    for data, start in zip(mine, starts):
+    for data, start in zip(pickles, starts):
         words.view(numpy.uint8)[8 * start : 8 * start + len(data)] = numpy.frombuffer(data, numpy.uint8)
-    del mine
+    del pickles
     for first in range(0, len(words), _CHUNK):
         words[first : first + _CHUNK] = _added(words[first : first + _CHUNK], add)
     whole = words.data.cast("B")

@@ -1,6 +1,6 @@
-"""Starts the launcher's last step, with handlers that also catch a signal that arrives while its modules load.
+"""Starts the launcher, with handlers that also catch a signal that arrives while its modules load.
 
-    python -P -m sparktrain.launcher JOB SPARK_SUBMIT ARGUMENT...
+    python -P -m sparktrain.launcher ROOT WITHOUT_HOROVOD ARGUMENT...
 
 See `sparktrain.launcher.submit`.
 """
@@ -20,7 +20,7 @@ class _Stopped(BaseException):
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the launcher's last step; see `sparktrain.launcher.submit.main`."""
+    """Run the launcher; see `sparktrain.launcher.submit.main`."""
     came: list[int] = []
 
     def stop(number: int, _: object) -> NoReturn:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from sparktrain.launcher.command_line import CommandLine
 from sparktrain.launcher.spark_options import SparkOptions
 
 ARCHIVE = Path(sys.prefix) / "spark-classes.jsa"
@@ -21,23 +23,23 @@ _NOT_SPARKS_NAMES = ("discover-gpus.sh",)
 
 
 def with_archive(
-    command: Sequence[str], options: SparkOptions, environment: Mapping[str, str], archive: Path = ARCHIVE
-) -> tuple[list[str], dict[str, str]]:
-    """Add the class archive to a spark-submit command, if there is one that it can use.
+    line: CommandLine, options: SparkOptions, environment: Mapping[str, str], archive: Path = ARCHIVE
+) -> tuple[CommandLine, dict[str, str]]:
+    """Add the class archive to spark-submit's options, if there is one that Spark can use.
 
     Args:
-        command: spark-submit and its arguments.
-        options: those arguments, parsed.
-        environment: the environment variables that it will run with.
+        line: spark-submit's arguments.
+        options: the options among them, parsed.
+        environment: the environment variables that spark-submit will run with.
 
     Returns:
-        The command, and the environment variables to add.
+        The arguments, and the environment variables to add.
     """
     home, conf = Path(environment.get("SPARK_HOME", "")), Path(environment.get("SPARK_CONF_DIR", ""))
     absent = home / "conf"  # on the class path if no folder of configuration is set
     words = {word.partition("=")[0] for word in options.given}
     if "--load-spark-defaults" in words:  # needs the configuration folder
-        return list(command), {}
+        return line, {}
     if not (
         options.master.startswith("local")
         and archive.is_file()
@@ -46,7 +48,7 @@ def with_archive(
         and environment.get("SPARK_CONF_DIR")
         and _only_known(conf)
     ):
-        return list(command), {}
+        return line, {}
     java_options = [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"]  # no warning if it doesn't fit
     if (conf / _LOGGING).is_file():
         java_options.append(f"-Dlog4j2.configurationFile={conf / _LOGGING}")
@@ -57,7 +59,10 @@ def with_archive(
     if "spark.executor.defaultJavaOptions" not in options.settings:
         more += ["--conf", f"spark.executor.defaultJavaOptions={java}"]
     own = environment.get("SPARK_SUBMIT_OPTS", "")
-    return [command[0], *more, *command[1:]], {"SPARK_CONF_DIR": str(absent), "SPARK_SUBMIT_OPTS": f"{java} {own}".strip()}
+    return replace(line, options=(*more, *line.options)), {
+        "SPARK_CONF_DIR": str(absent),
+        "SPARK_SUBMIT_OPTS": f"{java} {own}".strip(),
+    }
 
 
 def _only_known(conf: Path) -> bool:

@@ -10,6 +10,7 @@ import threading
 from typing import IO
 
 from sparktrain.display.result_line import tell
+from sparktrain.known_messages.spark_submit import APPLICATION_SUBMITTED
 from sparktrain.launcher.environment_package import spark_jars
 from sparktrain.launcher.java import find_java
 from sparktrain.runs.follow import tail
@@ -17,7 +18,6 @@ from sparktrain.runs.result import Result
 from sparktrain.runs.snapshot import at_work, final_result
 from sparktrain.storage import NotFound, StorageError, open_folder
 
-_SUBMITTED = re.compile(r"\bapplication_\d+_\d+\b")
 _KILLING = 60.0  # seconds
 _LOOK = 2.0  # seconds between checks for a run that has not started
 
@@ -45,7 +45,7 @@ class ClusterApplication:
     def _pass_on(self, output: IO[bytes]) -> None:
         for line in output:
             text = line.decode(errors="replace").rstrip("\n")
-            if self._application is None and (found := _SUBMITTED.search(text)):
+            if self._application is None and (found := APPLICATION_SUBMITTED.find(text)):
                 self._application = found[0]
             tell(text)
 
@@ -78,7 +78,7 @@ class ClusterApplication:
             tell(f"can't tell whether run {self.run} has started ({error}); look for it with: yarn application -list")
             return None
         application = working.get("application") if working is not None else None
-        if application is not None and not _SUBMITTED.fullmatch(application):
+        if application is not None and not re.fullmatch(APPLICATION_SUBMITTED.pattern, application):
             tell(f"run {self.run} may still be running, as {application}: end it with your cluster manager's tools")
             return None
         return application

@@ -10,12 +10,16 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sparktrain.cluster.memory import OVERHEAD, overhead_needed
-from sparktrain.config import Job
+from sparktrain.cluster.executors.memory import OVERHEAD, overhead_needed
+from sparktrain.config import Job, load_search
+from sparktrain.known_messages.kerberos import PRINCIPAL
+from sparktrain.launcher.command_line import CommandLine
 from sparktrain.launcher.environment_package import ENVIRONMENT, JARS, own_code, packaged
+from sparktrain.launcher.errors import CantSubmit
+from sparktrain.launcher.java import find_java, has_kerberos
 from sparktrain.launcher.spark_options import SparkOptions, read_options
 from sparktrain.runs.finished import latest, resolve, summary_of
 from sparktrain.runs.run_id import new_run_id
@@ -27,58 +31,84 @@ PACKAGES = "spark.sparktrain.packages"  # the folder that `sparktrain package --
 _DISCOVERY = "spark.executor.resource.gpu.discoveryScript"
 _DISCOVER = Path(__file__).resolve().parents[2] / "conf" / "discover-gpus.sh"  # in a checkout of the project
 _UNPACKED = "./environment"
+_BASE = "base-of-the-search.yaml"
 _JOB = "job"  # where the YAML and the user's modules are unpacked on the cluster
 
 
 @dataclass(frozen=True)
 class SubmitCommand:
-    """A complete spark-submit command.
+    """A complete command line of spark-submit.
 
     Attributes:
-        command: spark-submit, its options, the program and the program's arguments.
+        line: spark-submit's options, the program and the program's arguments.
         run: in deploy mode `cluster` the run's id, to read its result from the storage; else None.
         output: in deploy mode `cluster` the URL of the run's output.path; else None.
     """
 
-    command: list[str]
+    line: CommandLine
     run: str | None = None
     output: str | None = None
 
 
-def build_submit_command(
-    command: Sequence[str], place: int, job: Job, options: Namespace, folders: Sequence[str], folder: Path
-) -> SubmitCommand:
-    """Add to a job's spark-submit command what its cluster needs.
+def build_submit_command(line: CommandLine, job: Job, folders: Sequence[str], folder: Path) -> SubmitCommand:
+    """Add to a job's command line what its cluster needs.
 
     Args:
-        command: the command as typed: spark-submit, its options, the program, the program's arguments.
-        place: the program's index in the command.
+        line: the command line as typed.
         job: the job that the program's arguments name.
-        options: the program's arguments, parsed.
         folders: where the user's modules are looked up.
         folder: an empty local folder that exists until spark-submit has ended.
 
     Raises:
         NotPackaged, StorageError, TooLarge: the environment or the job's code can't be made available to the cluster.
     """
-    typed = command[1:place]
-    if options.check or options.to is not None:
-        typed = [*typed, "--deploy-mode", "client"]  # a rehearsal and a preparation show their result here
+    assert line.job is not None
+    typed = line.options
+    if line.job.check or line.job.to is not None:
+        typed = (*typed, "--deploy-mode", "client")  # a rehearsal and a preparation show their result here
     spark = read_options(typed, os.environ.get("SPARK_CONF_DIR"), os.environ)
-    if spark.master.startswith("local"):
-        return SubmitCommand(list(command))
-    arguments, run, output = list(command[place + 1 :]), None, None
+    arguments, run, output = line.arguments, None, None
     settings, lists = _environment(spark, folder)
     if OVERHEAD not in spark.settings and (spark.master == "yarn" or spark.master.startswith("k8s:")):
         settings[OVERHEAD] = f"{overhead_needed(job.cluster.worker_memory or _memory_of_last_run(job), spark.settings)}m"
     if spark.in_cluster:
-        run = options.run_id or new_run_id()
-        lists["archives"].append(f"{_packed_job(job, options, folders, folder)}#{_JOB}")
+        run = line.job.run_id or new_run_id()
+        lists["archives"].append(f"{_packed_job(job, line.job, folders, folder)}#{_JOB}")
         output = output_there(job, spark.settings.get("spark.kerberos.principal"))
-        arguments = _arguments_there(options, run, output)
+        arguments = _arguments_there(line.job, run, output)
         # A program that ended with an error would fail again; a run whose driver was lost is resumed by its id.
         settings["spark.yarn.maxAppAttempts"] = "1"
-    return SubmitCommand([command[0], *spark.command(settings, **lists), command[place], *arguments], run, output)
+    return SubmitCommand(replace(line, options=spark.command(settings, **lists), arguments=arguments), run, output)
+
+
+def build_doctor_command(line: CommandLine, folder: Path) -> CommandLine:
+    """Add to the command line of jobs/doctor.py what a job would get; the program itself always runs in client mode.
+
+    Args:
+        line: the command line as typed.
+        folder: an empty local folder that exists until spark-submit has ended.
+
+    Raises:
+        NotPackaged, StorageError: the environment can't be made available to the cluster.
+    """
+    spark = read_options([*line.options, "--deploy-mode", "client"], os.environ.get("SPARK_CONF_DIR"), os.environ)
+    settings, lists = _environment(spark, folder)
+    return replace(line, options=spark.command(settings, **lists))
+
+
+def check_kerberos() -> None:
+    """Refuse a cluster with Kerberos where Java can't sign in.
+
+    Raises:
+        CantSubmit: it can't.
+        StorageError: Hadoop's configuration can't be read.
+    """
+    found = find_java() if asks_for_kerberos(hadoop_settings()) else None
+    if found is not None and not has_kerberos(found):
+        raise CantSubmit(
+            f"Hadoop's configuration asks for Kerberos, and the Java at {found} was linked without jdk.security.jgss, by which Java "
+            "signs in: install another Java 17 or newer, and set JAVA_HOME to it"
+        )
 
 
 def _memory_of_last_run(job: Job) -> str:
@@ -104,24 +134,6 @@ def _modules_of_parent(job: Job) -> list[str]:
         return json.loads(open_folder(resolve(job.model.load)).at_once().read_text(SUMMARY)).get("modules", [])
     except (StorageError, ValueError):  # the program will report it, or the storage can be reached only from the cluster
         return []
-
-
-def build_doctor_command(command: Sequence[str], place: int, folder: Path) -> list[str]:
-    """Add to the command of jobs/doctor.py what a job would get; the program itself always runs in client mode.
-
-    Args:
-        command: the command as typed: spark-submit, its options, the program, the program's arguments.
-        place: the program's index in the command.
-        folder: an empty local folder that exists until spark-submit has ended.
-
-    Raises:
-        NotPackaged, StorageError: the environment can't be made available to the cluster.
-    """
-    spark = read_options([*command[1:place], "--deploy-mode", "client"], os.environ.get("SPARK_CONF_DIR"), os.environ)
-    if spark.master.startswith("local"):
-        return list(command)
-    settings, lists = _environment(spark, folder)
-    return [command[0], *spark.command(settings, **lists), *command[place:]]
 
 
 def _environment(spark: SparkOptions, folder: Path) -> tuple[dict[str, str], dict[str, list[str]]]:
@@ -152,7 +164,8 @@ def _packed_job(job: Job, options: Namespace, folders: Sequence[str], folder: Pa
     modules = [name.partition(":")[0] for name in named if name is not None]
     files = content([*modules, *job.model.modules, *_modules_of_parent(job)], folders, job.model.files)
     archive = folder / "sparktrain_job.zip"
-    pack(archive, {**files, Path(options.config).name: Path(options.config)})
+    base = {_BASE: Path(load_search(options.config, options.set)[1].source)} if options.searches else {}
+    pack(archive, {**files, Path(options.config).name: Path(options.config), **base})
     return archive
 
 
@@ -182,16 +195,17 @@ def output_there(job: Job, principal: str | None = None) -> str:
 def _ticket() -> str | None:
     """Return the principal of the user's Kerberos ticket; None if there is none."""
     try:
-        said = subprocess.run(["klist"], capture_output=True, text=True, timeout=30).stdout
+        output = subprocess.run(["klist"], capture_output=True, text=True, timeout=30).stdout
     except (OSError, subprocess.TimeoutExpired):
         return None
-    found = re.search(r"principal: *(\S+)", said, re.IGNORECASE)
+    found = PRINCIPAL.find(output)
     return found[1] if found else None
 
 
-def _arguments_there(options: Namespace, run: str, output: str) -> list[str]:
+def _arguments_there(options: Namespace, run: str, output: str) -> tuple[str, ...]:
     """Return the program's arguments on the cluster: without --result, whose file the launcher writes here."""
     arguments = ["--config", f"{_JOB}/{Path(options.config).name}", "--run-id", run]
-    for each in (*options.set, f"output.path={json.dumps(output)}"):
+    path = f"output.path={json.dumps(output)}"
+    for each in (*options.set, *((f"base={_BASE}", f"base.{path}") if options.searches else (path,))):
         arguments += ["--set", each]
-    return arguments
+    return tuple(arguments)

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from sparktrain.launcher.errors import CantSubmit
 from sparktrain.launcher.spark_home import package_folder
 from sparktrain.storage import SUMMARY, Folder, NotFound, StorageError, open_folder
 
@@ -35,7 +36,7 @@ _LEFTOVER = 86_400  # seconds
 _LEFT_OUT = {"include", "tests"}  # headers, which only a compiler needs, and test suites
 
 
-class NotPackaged(RuntimeError):
+class NotPackaged(CantSubmit):
     """Raised where there is no package of the environment's versions; the message says how to make one."""
 
 
@@ -56,9 +57,9 @@ def package(to: str, tell: Callable[[str], None]) -> str:
     if root.exists(f"{name}/{SUMMARY}"):
         tell(f"{root.join(name).url} exists already, with these versions")
         return root.join(name).url
-    for each in distributions:
-        if each.metadata["Name"] != "sparktrain" and _is_editable(each):
-            tell(f"{each.metadata['Name']} is installed as editable, so its code is not in the package: install it without -e")
+    for dist in distributions:
+        if dist.metadata["Name"] != "sparktrain" and _is_editable(dist):
+            tell(f"{dist.metadata['Name']} is installed as editable, so its code is not in the package: install it without -e")
     _remove_leftovers(root)
     staged = root.join(_STAGED, f"{name}-{time.time():.0f}-{secrets.token_hex(4)}")  # another process may pack the same
     try:
@@ -70,7 +71,7 @@ def package(to: str, tell: Callable[[str], None]) -> str:
                 tell(f"writing {file}, {local.stat().st_size / 1e6:,.0f} MB ...")
                 staged.upload(str(local), file)
                 local.unlink()
-        versions = {each.metadata["Name"]: each.version for each in distributions}
+        versions = {dist.metadata["Name"]: dist.version for dist in distributions}
         staged.write_text(SUMMARY, json.dumps({"python": platform.python_version(), "versions": versions}, indent=1) + "\n")
         try:
             root.publish(staged.url.removeprefix(f"{root.url}/"), name)
@@ -89,10 +90,10 @@ def _remove_leftovers(root: Folder) -> None:
         names = root.join(_STAGED).list()
     except NotFound:
         return
-    for each in names:
-        since = each.split("-")[-2:-1]
+    for staged in names:
+        since = staged.split("-")[-2:-1]
         if since and since[0].isdigit() and time.time() - int(since[0]) > _LEFTOVER:
-            root.remove(f"{_STAGED}/{each}", recursive=True)
+            root.remove(f"{_STAGED}/{staged}", recursive=True)
 
 
 def packaged(at: str) -> Folder:
@@ -114,7 +115,7 @@ def packaged(at: str) -> Folder:
 
 def package_name() -> str:
     """Return a name with a hash of the package's versions, without sparktrain's, whose code is sent with each submit."""
-    versions = [f"{each.metadata['Name']}=={each.version}" for each in _distributions() if each.metadata["Name"] != "sparktrain"]
+    versions = [f"{dist.metadata['Name']}=={dist.version}" for dist in _distributions() if dist.metadata["Name"] != "sparktrain"]
     core = next((jar.name for jar in spark_jars().glob("spark-core_*.jar")), "")  # SPARK_HOME's, if it is set
     made_of = "\n".join([platform.python_version(), platform.machine(), core, *versions])
     return f"{_PYTHON}-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
@@ -141,7 +142,7 @@ def _distributions() -> list[importlib.metadata.Distribution]:
     needed = _with_what_they_need([("sparktrain", ("", *_extras()))])
     not_there = set(_with_what_they_need([("sparktrain", _ONLY_HERE), ("pip", ("",)), ("wheel", ("",))])) - set(needed)
     sites = {Path(path).resolve() for path in site.getsitepackages()}
-    own = [_name(each) for each in importlib.metadata.distributions() if Path(str(each.locate_file(""))).resolve() in sites]
+    own = [_name(dist) for dist in importlib.metadata.distributions() if Path(str(dist.locate_file(""))).resolve() in sites]
     found = needed | _with_what_they_need([(name, ("",)) for name in own if name not in not_there])
     return [found[name] for name in sorted(found)]
 

@@ -18,11 +18,11 @@ def find_java() -> str | None:
 
 
 def has_kerberos(java: str) -> bool:
-    """Tell whether a Java has the module that signs in with Kerberos; those that are linked to be small may lack it."""
+    """Return whether a Java has the module for Kerberos, which small Java images may lack."""
     try:
         listed = subprocess.run([java, "--list-modules"], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
-        return True  # Spark's own start tells of a Java that doesn't work
+        return True  # a Java that doesn't work is reported when Spark starts
     return "jdk.security.jgss" in listed.stdout
 
 

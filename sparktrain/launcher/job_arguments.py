@@ -7,11 +7,13 @@ import posixpath
 import sys
 from typing import NoReturn
 
-from sparktrain.config import ConfigError, Job, load
+from sparktrain.config import ConfigError, Job, load, load_search
 from sparktrain.config.names import check_name, check_run_id
+from sparktrain.config.search_rules import check_space
 from sparktrain.display.result_line import say
 from sparktrain.runs.result import Result, exit_status
 from sparktrain.runs.run_id import new_run_id
+from sparktrain.usercode.arguments import unknown_arguments
 from sparktrain.usercode.lookup import check_function, check_module, search_folders
 from sparktrain.usercode.packing import data_files
 
@@ -25,25 +27,31 @@ class _Parser(argparse.ArgumentParser):
         self.exit(exit_status(refused), f"{self.prog}: {message}\n")
 
 
-PREPARE = "prepare.py"
+PREPARE, TUNE = "prepare.py", "tune.py"
+_ABOUT = {
+    PREPARE: "Prepare a job's rows once, for data.prepared.",
+    TUNE: "Search for the best values of some keys of a job, by training it many times.",
+}
 
 
 def arguments(program: str = "train.py") -> argparse.ArgumentParser:
-    """Return the argument parser of jobs/train.py and programs like it, or of jobs/prepare.py."""
-    prepares = program == PREPARE
+    """Return the argument parser of jobs/train.py and programs like it, of jobs/prepare.py, or of jobs/tune.py."""
+    prepares, searches = program == PREPARE, program == TUNE
     parser = _Parser(
-        prog=PREPARE if prepares else "train.py",
-        description="Prepare a job's rows once, for data.prepared."
-        if prepares
-        else "Train a Keras model on rows that Spark prepares.",
+        prog=program if program in _ABOUT else "train.py",
+        description=_ABOUT.get(program, "Train a Keras model on rows that Spark prepares."),
     )
-    parser.add_argument("--config", required=True, metavar="YAML", help="the job; docs/configuration.md has every key")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="training.epochs=3, say; repeatable")
+    what = "the search; docs/search.md has every key" if searches else "the job; docs/configuration.md has every key"
+    example = "trials=20, say, or base.training.epochs=3, a key of its job" if searches else "training.epochs=3, say"
+    parser.add_argument("--config", required=True, metavar="YAML", help=what)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=f"{example}; repeatable")
+    parser.set_defaults(searches=searches)
     if prepares:
         parser.add_argument("--to", required=True, metavar="URL", help="the folder to create, such as hdfs:///prepared/may")
         parser.set_defaults(run_id=None, check=False)
     else:
-        parser.add_argument("--run-id", metavar="ID", help="the run's id; resumes that run, or prints its result if finished")
+        whose = "the search's id, and its best run's; resumes that search" if searches else "the run's id; resumes that run"
+        parser.add_argument("--run-id", metavar="ID", help=f"{whose}, or prints its result if finished")
         parser.add_argument("--check", action="store_true", help="rehearse: one step on a few rows, nothing kept")
         parser.set_defaults(to=None)
     parser.add_argument("--result", metavar="PATH", help="write the JSON line into a file, too")
@@ -54,7 +62,7 @@ def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
     """Load the job that a command line names, and check everything that needs no Spark.
 
     Returns:
-        The job, and the folders where its modules are looked up.
+        The job, of a search that with the first value of each key; and the folders where its modules are looked up.
 
     Raises:
         ConfigError: the job can't work; the message has all problems.
@@ -62,8 +70,13 @@ def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
     check_run_id(options.run_id)
     if options.to is not None:
         check_name("--to", name_of(options))
-    job = load(options.config, options.set)
-    folders = search_folders(options.config)
+    if options.searches:
+        search, base = load_search(options.config, options.set)
+        job = check_space(search, base)
+        folders = list(dict.fromkeys([*search_folders(base.source), *search_folders(options.config)]))
+    else:
+        job = load(options.config, options.set)
+        folders = search_folders(options.config)
     # To only prepare rows, the rest of the user's code isn't needed
     named = (
         [("data.preprocess", job.data.preprocess)]
@@ -79,6 +92,9 @@ def load_job(options: argparse.Namespace) -> tuple[Job, list[str]]:
     if options.to is None:
         data_files(job.model.files, folders)
         problems += [check_module("model.modules", name, folders) for name in job.model.modules]
+    if options.searches:
+        for prefix, function in (("model.args.", job.model.build), ("data.args.", job.data.preprocess)):
+            problems += unknown_arguments(search.space, prefix, function, folders, "space.")
     if any(problems):
         raise ConfigError([problem for problem in problems if problem is not None], options.config)
     return job, folders

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -12,9 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO
 
+from sparktrain.known_messages.known_message import line_with
+from sparktrain.known_messages.spark_submit import ERROR_LINE
+
 _KEPT = 14 * 86_400.0  # seconds
 _FIRST, _LAST = 10, 20  # lines that are shown of a long log
-_ERROR = re.compile(r"^(Error\b|error:|Exception in thread\b|.*\b(Error|Exception):).*")
 
 
 class SparkLog:
@@ -57,7 +58,7 @@ class SparkLog:
 
     def error(self) -> str | None:
         """Return the first line that looks like an error; None if there is none."""
-        return next((line.strip() for line in self.lines() if _ERROR.match(line)), None)
+        return line_with([ERROR_LINE], "\n".join(self.lines()))
 
     def excerpt(self) -> str:
         """Return the file's first 10 and last 20 lines."""

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sparktrain.launcher.errors import CantSubmit
+
 # spark-submit's options that stand for settings.
 _SETTINGS = {
     "--master": "spark.master",
@@ -34,7 +36,7 @@ _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
-class BadProperties(ValueError):
+class BadProperties(CantSubmit):
     """Raised where a file of properties can't be read."""
 
 
@@ -64,7 +66,7 @@ class SparkOptions:
         """Whether the program runs on the cluster (deploy mode `cluster`), not on the launcher's machine."""
         return self.settings.get("spark.submit.deployMode", "client") == "cluster"
 
-    def command(self, settings: Mapping[str, str], **lists: Sequence[str]) -> list[str]:
+    def command(self, settings: Mapping[str, str], **lists: Sequence[str]) -> tuple[str, ...]:
         """Return the options as arguments of spark-submit, with additions.
 
         Args:
@@ -79,7 +81,23 @@ class SparkOptions:
         for name, value in settings.items():
             if name not in self.settings:
                 options += ["--conf", f"{name}={value}"]
-        return options
+        return tuple(options)
+
+
+def split_options(words: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Split spark-submit's arguments into its own options, and the program with its arguments."""
+    own = [word for option in _each_option(words) for word in option]
+    return tuple(own), tuple(words[len(own) :])
+
+
+def _each_option(words: Sequence[str]) -> Iterator[list[str]]:
+    """Yield each of spark-submit's own options with its value, up to the first word that is no option."""
+    waiting = list(words)
+    while waiting and waiting[0].startswith("-"):
+        alone = waiting[0] in _WITHOUT_VALUE or (waiting[0].startswith("--") and "=" in waiting[0])
+        length = 1 if alone else 2
+        yield waiting[:length]
+        del waiting[:length]
 
 
 def read_options(options: Sequence[str], conf_dir: str | None = None, environment: Mapping[str, str] = {}) -> SparkOptions:
@@ -97,13 +115,10 @@ def read_options(options: Sequence[str], conf_dir: str | None = None, environmen
     named: dict[str, str] = {}  # the last of each option counts
     settings: dict[str, str] = {}
     properties, loads_defaults = None, False
-    waiting = list(options)
-    while waiting and waiting[0].startswith("-"):
-        typed = [waiting.pop(0)]
-        option, equals, value = typed[0].partition("=") if typed[0].startswith("--") else (typed[0], "", "")
-        if not equals and option not in _WITHOUT_VALUE and waiting:
-            value = waiting.pop(0)
-            typed.append(value)
+    for typed in _each_option(options):
+        option, _, value = typed[0].partition("=") if typed[0].startswith("--") else (typed[0], "", "")
+        if len(typed) == 2:
+            value = typed[1]
         if option not in _LISTS:
             given += typed
         if option == "--properties-file":

@@ -59,8 +59,8 @@ def named_in(path: Path) -> list[CustomObject]:
 
 def _named(config: Any) -> Iterator[CustomObject]:
     if isinstance(config, list):
-        for each in config:
-            yield from _named(each)
+        for item in config:
+            yield from _named(item)
     if not isinstance(config, dict):
         return
     if {"class_name", "registered_name", "module"} <= config.keys():
@@ -70,8 +70,8 @@ def _named(config: Any) -> Iterator[CustomObject]:
                 yield CustomObject(config["config"], "", config["config"].rpartition(">")[2])
         elif module.partition(".")[0] not in _FRAMEWORKS:
             yield CustomObject(config["registered_name"] or config["class_name"], module, config["class_name"])
-    for each in config.values():
-        yield from _named(each)
+    for content in config.values():
+        yield from _named(content)
 
 
 def _is_keras_own(function: str) -> bool:
@@ -104,13 +104,13 @@ def load_model(path: Path, modules: Sequence[str], given: Mapping[str, Any] = {}
             importlib.import_module(module)
         except ImportError as error:
             failed[module] = error
-    places = [*modules, *(each.module for each in wanted if each.module)]
-    found = {each.name: value for each in wanted if (value := find(each, places, given)) is not None}
+    places = [*modules, *(entry.module for entry in wanted if entry.module)]
+    found = {entry.name: value for entry in wanted if (value := find(entry, places, given)) is not None}
     try:
         with keras.saving.custom_object_scope(found):
             return keras.models.load_model(path)
     except Exception as error:
-        missing = [each for each in wanted if each.name not in found]
+        missing = [entry for entry in wanted if entry.name not in found]
         if not missing:
             raise
         raise TrainingError(_where_to_look(missing, failed, url or str(path))) from error
@@ -143,8 +143,8 @@ def _where_to_look(missing: Sequence[CustomObject], failed: Mapping[str, ImportE
     lines = [
         f"{url} can't be loaded, as it has custom classes or functions that were not found: {', '.join(map(str, missing[:5]))}."
     ]
-    for module in dict.fromkeys(each.module for each in missing):
-        names = ", ".join(dict.fromkeys(each.attribute for each in missing if each.module == module))
+    for module in dict.fromkeys(entry.module for entry in missing):
+        names = ", ".join(dict.fromkeys(entry.attribute for entry in missing if entry.module == module))
         if not module:
             lines.append(f"Import {names} before the model is loaded; a job imports the modules that model.modules names.")
         elif module == SCRIPT:
@@ -175,17 +175,23 @@ def of_model(model: Any, wanted: Iterable[CustomObject]) -> dict[str, Any]:
     from sparktrain.models.parts import parts
 
     held = [
-        each
+        candidate
         for part in parts(model)
-        for each in (type(part), part, *(getattr(part, name, None) for name in ("fn", "_fn", "activation")))
+        for candidate in (type(part), part, *(getattr(part, name, None) for name in ("fn", "_fn", "activation")))
     ]
-    alive = {(each.__module__, each.__name__): each for each in held if isinstance(each, (type, FunctionType))}
-    functions = {name: each for (_, name), each in alive.items() if isinstance(each, FunctionType)}
+    alive = {
+        (candidate.__module__, candidate.__name__): candidate for candidate in held if isinstance(candidate, (type, FunctionType))
+    }
+    functions = {name: candidate for (_, name), candidate in alive.items() if isinstance(candidate, FunctionType)}
     found = {}
-    for each in wanted:
-        value = alive.get((each.module, each.attribute)) or (None if each.module else functions.get(each.attribute)) or find(each)
+    for entry in wanted:
+        value = (
+            alive.get((entry.module, entry.attribute))
+            or (None if entry.module else functions.get(entry.attribute))
+            or find(entry)
+        )
         if value is not None:
-            found[each.name] = value
+            found[entry.name] = value
     return found
 
 
@@ -198,7 +204,9 @@ def recorded(model: Any, path: Path, builder: str | None) -> dict[str, str]:
     """
     wanted = named_in(path)
     found = of_model(model, wanted) if wanted else {}
-    return {each.name: getattr(found.get(each.name), "__module__", None) or each.module or builder or SCRIPT for each in wanted}
+    return {
+        entry.name: getattr(found.get(entry.name), "__module__", None) or entry.module or builder or SCRIPT for entry in wanted
+    }
 
 
 def in_program(function: Callable[[], Any]) -> Any:

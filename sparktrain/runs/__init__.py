@@ -7,14 +7,14 @@ from typing import Any
 from sparktrain.exports import load_export
 
 _WHERE = {
-    "End": "runs.records",
-    "Line": "runs.records",
-    "Lineage": "runs.records",
+    "End": "runs.records.run",
+    "Line": "runs.records.run",
+    "Lineage": "runs.records.origin",
     "Result": "runs.result",
     "RunSnapshot": "runs.snapshot",
-    "Signature": "runs.records",
-    "Status": "runs.records",
-    "Summary": "runs.records",
+    "Signature": "runs.records.signature",
+    "Status": "runs.records.run",
+    "Summary": "runs.records.run",
     "exit_status": "runs.result",
     "final_result": "runs.snapshot",
     "find_run": "runs.snapshot",

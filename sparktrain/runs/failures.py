@@ -11,7 +11,7 @@ from typing import Any
 
 from sparktrain.runs import finished
 from sparktrain.runs.finished import finished_at, record_at
-from sparktrain.runs.records import End
+from sparktrain.runs.records.run import End
 from sparktrain.storage import Folder, NotFound
 
 ENDED = "_ended"

@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,9 @@ LATEST = "latest"
 _CLOCKS = 600.0  # seconds by which the clocks of drivers and of the storage may differ
 
 
-def newest(folder: Folder, most: int, record: str = SUMMARY) -> list[dict[str, Any]]:
+def newest(
+    folder: Folder, most: int, record: str = SUMMARY, counts: Callable[[Mapping[str, Any]], bool] = lambda summary: True
+) -> list[dict[str, Any]]:
     """Return the summaries of the runs that finished last, from each run's `summary.json` with a time in `finished`.
 
     As few summaries as possible are read: a run's folder is modified when the run is complete and hardly ever later, so the
@@ -28,6 +30,7 @@ def newest(folder: Folder, most: int, record: str = SUMMARY) -> list[dict[str, A
         folder: the folder that `output.path` names; it need not exist.
         most: how many to return at most.
         record: the name of the file in a run's folder that records how it ended.
+        counts: returns whether a summary is of one to return.
 
     Returns:
         The summaries, the last finished first, each with the run's id as `run`. Times without a zone are taken as UTC.
@@ -43,19 +46,19 @@ def newest(folder: Folder, most: int, record: str = SUMMARY) -> list[dict[str, A
         if len(found) >= most and times.get(name, math.inf) + _CLOCKS < finished_at(found[most - 1]).timestamp():
             break  # this run and all that follow were complete before the runs found so far had finished
         summary = record_at(folder, f"{name}/{record}")
-        if summary is not None:
+        if summary is not None and counts(summary):
             found.append({**summary, "run": name})
             found.sort(key=lambda run: (finished_at(run), run["run"]), reverse=True)
     return found[:most]
 
 
 def latest(folder: Folder) -> str:
-    """Return the id of the run that finished last.
+    """Return the id of the run with a model that finished last. A cross-validation has none of its own.
 
     Raises:
         NotFound: there is no finished run.
     """
-    runs = newest(folder, 1)
+    runs = newest(folder, 1, counts=lambda summary: not summary.get("folds"))
     if not runs:
         raise NotFound(f"{folder.url}: there is no finished run. Check the path, or first run a job with this output.path")
     return runs[0]["run"]
@@ -78,7 +81,13 @@ def resolve(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> str:
     folder = open_folder(str(location.parent), hadoop)
     if location.name == LATEST:
         return folder.join(latest(folder)).url
-    if summary_of(folder, location.name) is None:
+    summary = summary_of(folder, location.name)
+    if summary is not None and summary.get("folds"):
+        one = folder.join(location.name, "fold-0").url
+        raise NotFound(
+            f"{folder.join(location.name).url}: a cross-validation, with a model for each fold. Expected one of those, such as {one}"
+        )
+    if summary is None:
         raise NotFound(f"{folder.join(location.name).url}: not a finished run. {_instead(folder, location.name)}")
     return folder.join(location.name).url
 

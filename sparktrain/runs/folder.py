@@ -16,8 +16,9 @@ from sparktrain.interfaces.messages import WEIGHTS
 from sparktrain.runs import failures
 from sparktrain.runs.claimant import HELD_TOKENS, machine
 from sparktrain.runs.json_text import now
-from sparktrain.runs.paths import IDENTITY, KEPT_LOG, LOG, MODEL, STAGED, STATUS
-from sparktrain.runs.records import End, Record
+from sparktrain.runs.paths import IDENTITY, KEPT_LOG, LOG, MODEL, STAGED, STATUS, STOP
+from sparktrain.runs.records.record import Record
+from sparktrain.runs.records.run import End
 from sparktrain.storage import SUMMARY, NotFound, StorageError, claims, open_folder
 from sparktrain.storage.retries import PERSISTENT
 
@@ -66,10 +67,10 @@ class RunFolder:
             RunTaken: another process has the id.
         """
         token = secrets.token_hex(16)
-        mine = {**who, "host": socket.gethostname(), "machine": machine(), "pid": os.getpid(), "since": now(), "token": token}
+        claim = {**who, "host": socket.gethostname(), "machine": machine(), "pid": os.getpid(), "since": now(), "token": token}
         before = claims.owner(self.staged)
         HELD_TOKENS.add(token)  # before others can read it: a claim with this pid whose token isn't held counts as dead
-        if (before is not None or claims.take(self.staged, mine) is None) and take_over(self, mine) is None:
+        if (before is not None or claims.take(self.staged, claim) is None) and take_over(self, claim) is None:
             HELD_TOKENS.discard(token)
             found = claims.owner(self.staged)
             raise RunTaken(
@@ -79,7 +80,8 @@ class RunFolder:
         self.token = token
         record = failures.read(self.root, self.run)
         failures.forget(self.root, self.run)
-        self.staged.remove(STATUS)  # of an earlier driver
+        for name in (STATUS, STOP):  # of an earlier driver
+            self.staged.remove(name)
         if before is not None:
             other = before[1]
             return f"{other.get('application')} on {other.get('host')}, started {other.get('since')}, was killed"
@@ -116,7 +118,7 @@ class RunFolder:
         The claim is released last, after the rename: until then no other process can claim the folder.
         """
         self.check()
-        for name in (CHECKPOINTS, IDENTITY, STATUS, LOG):
+        for name in (CHECKPOINTS, IDENTITY, STATUS, STOP, LOG):
             self.staged.persistent().remove(name, recursive=True)
         self._rename()
         HELD_TOKENS.discard(self.token)

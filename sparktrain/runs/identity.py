@@ -9,7 +9,7 @@ from typing import Any
 
 from sparktrain.runs.folder import RunFolder, RunTaken
 from sparktrain.runs.paths import IDENTITY
-from sparktrain.runs.records import Identity
+from sparktrain.runs.records.origin import Identity
 
 _MAY_DIFFER = {"training": ("workers", "time_limit", "max_failures", "gpus_per_worker"), "output": ("path",)}
 
@@ -68,19 +68,26 @@ def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
         for name, value in mine.items()
         if name in begun
     }
-    differing = [each for name in known for each in _differing(name, begun[name], known[name])]
-    if differing:
+    found = [each for name in known for each in differing(name, begun[name], known[name])]
+    if found:
         raise NotTheSame(
-            f"run {folder.run!r} was started with a different job and can't be resumed: {'; '.join(differing[:5])}. Undo the change, "
+            f"run {folder.run!r} was started with a different job and can't be resumed: {'; '.join(found[:5])}. Undo the change, "
             f"or choose another --run-id (or remove {folder.staged.url})"
         )
 
 
-def _differing(name: str, begun: Any, now: Any) -> list[str]:
+def differing(name: str, begun: Any, now: Any) -> list[str]:
+    """Return a phrase for each difference between two values of JSON, with the keys that lead to it.
+
+    Args:
+        name: what the values are.
+        begun: the earlier value.
+        now: the later one.
+    """
     if begun == now:
         return []
     if isinstance(begun, dict) and isinstance(now, dict):
-        return [each for key in sorted({*begun, *now}) for each in _differing(f"{name} {key}", begun.get(key), now.get(key))]
+        return [each for key in sorted({*begun, *now}) for each in differing(f"{name} {key}", begun.get(key), now.get(key))]
     if name == "input":
         old, new = ({file["path"]: file for file in files} for files in (begun, now))
         changed = sorted(path for path in {*old, *new} if old.get(path) != new.get(path))

@@ -16,7 +16,11 @@ _LOOK = 5.0  # seconds between reads of another driver's status
 
 
 def take_over(
-    folder: RunFolder, who: Mapping[str, Any], note: Callable[[str], object] = lambda text: None, silent: float = SILENT
+    folder: RunFolder,
+    who: Mapping[str, Any],
+    note: Callable[[str], object] = lambda text: None,
+    silent: float = SILENT,
+    pause: Callable[[float], object] = time.sleep,
 ) -> str | None:
     """Claim a run whose driver is dead.
 
@@ -27,6 +31,7 @@ def take_over(
         who: this process, as `RunFolder.claim` records it.
         note: called with a message if the other driver has to be watched.
         silent: seconds to watch for a sign of life.
+        pause: waits for some seconds; what it raises ends the watching.
 
     Returns:
         The new claim's token; None if the other driver is alive or another process claimed the run first.
@@ -44,14 +49,14 @@ def take_over(
             f"run {folder.run} belongs to {other.get('application')} on {other.get('host')}, started {other.get('since')}: waiting up "
             f"to {silent:.0f} s to see whether it is alive"
         )
-        dead = _stays_silent(folder, silent)
+        dead = _stays_silent(folder, silent, pause)
     return claims.take(folder.staged, who, after=number) if dead else None
 
 
-def _stays_silent(folder: RunFolder, seconds: float) -> bool:
+def _stays_silent(folder: RunFolder, seconds: float, pause: Callable[[float], object]) -> bool:
     begun, before = time.monotonic(), _signs(folder)
     while time.monotonic() - begun < seconds:
-        time.sleep(min(_LOOK, seconds / 10))
+        pause(min(_LOOK, seconds / 10))
         if _signs(folder) != before:
             return False
     return True

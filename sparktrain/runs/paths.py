@@ -5,6 +5,7 @@ from __future__ import annotations
 STAGED = "_runs"  # where runs are made, under output.path
 STATUS = "status.json"  # the progress of a running run; like LOG, never in a complete one
 LOG = "log.txt"
+STOP = "stop.json"  # in a running run's folder: a request to stop it
 KEPT_LOG = "logs/run.log"  # the name of LOG in a complete run
 KEPT = "prepared"  # the prepared rows of a run with data.keep: storage, until it is complete
 MODEL = "model.keras"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from sparktrain.runs.json_text import without_nan
-from sparktrain.runs.records import Line
+from sparktrain.runs.records.run import Line
 
 if TYPE_CHECKING:
     from sparktrain.storage import Folder
@@ -33,6 +33,9 @@ class Result:
         history: each metric's values, one an epoch.
         summary: the content of summary.json.
         prepared: the prepared rows, for further runs in the same Spark session.
+        trials: of a search's best run, the record of each trial.
+        folds: of a cross-validation, the result of each fold's run; `metrics` are then the means over the folds.
+        deviations: of a cross-validation, the standard deviation of each metric over the folds.
     """
 
     run: str | None
@@ -50,6 +53,9 @@ class Result:
     summary: dict[str, Any] = field(default_factory=dict, repr=False)
     prepared: Any = field(default=None, repr=False)
     hadoop: dict[str, str] = field(default_factory=dict, repr=False)
+    trials: list[dict[str, Any]] = field(default_factory=list, repr=False)
+    folds: list[Result] = field(default_factory=list, repr=False)
+    deviations: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of_summary(cls, summary: Mapping[str, Any], output: str, **more: Any) -> Result:
@@ -58,11 +64,24 @@ class Result:
         Args:
             summary: the content of summary.json.
             output: the URL of the run's folder.
-            more: fields that aren't in the summary: history, prepared, hadoop.
+            more: fields that aren't in the summary: history, prepared, hadoop, trials, folds.
         """
         names = ("run", "status", "rows", "epochs", "workers", "engine", "attempts", "metrics")
-        told = {name: summary[name] for name in names}
-        return cls(**told, output=output, seconds=summary["wall"], summary=dict(summary), **more)
+        fields = {name: summary[name] for name in names}
+        return cls(**fields, output=output, seconds=summary["wall"], summary=dict(summary), **more)
+
+    @classmethod
+    def of_folder(cls, folder: Folder, hadoop: Mapping[str, str]) -> Result:
+        """Return the result of a finished run from its folder.
+
+        Raises:
+            StorageError: the storage can't be read.
+        """
+        from sparktrain.storage import SUMMARY
+
+        return cls.of_summary(
+            json.loads(folder.read_text(SUMMARY)), folder.url, history=saved_history(folder), hadoop=dict(hadoop)
+        )
 
     @classmethod
     def of_line(cls, content: Mapping[str, Any]) -> Result:
@@ -97,7 +116,10 @@ class Result:
 
         Raises:
             TrainingError: its custom layers, losses or metrics can't be imported here; the message names them.
+            ValueError: a cross-validation has no model of its own.
         """
+        if self.folds:
+            raise ValueError("a cross-validation has a model for each fold: expected result.folds[0].model, and so on")
         from sparktrain.models.custom_objects import load_model
 
         with tempfile.TemporaryDirectory(prefix="sparktrain-") as folder:
@@ -138,6 +160,15 @@ class Result:
         from sparktrain.storage import open_folder
 
         return open_folder(cast(str, self.output), self.hadoop)  # who asks for a model or a folder has one
+
+
+def saved_history(folder: Folder) -> dict[str, list[float]]:
+    """Return each metric's values, one an epoch, from a finished run's folder; empty if it has none.
+
+    Raises:
+        StorageError: the storage can't be read.
+    """
+    return json.loads(folder.read_text("history.json")) if folder.exists("history.json") else {}
 
 
 def exit_status(result: Result) -> int:

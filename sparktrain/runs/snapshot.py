@@ -126,5 +126,5 @@ def at_work(root: Folder, run: str) -> dict[str, Any] | None:
 
 def silence(content: Mapping[str, Any]) -> float:
     """Return the seconds since a running run last wrote its status."""
-    told = content.get("updated") or content.get("since")
-    return (datetime.now(UTC) - finished_at({"finished": told})).total_seconds() if told else 0.0
+    written = content.get("updated") or content.get("since")
+    return (datetime.now(UTC) - finished_at({"finished": written})).total_seconds() if written else 0.0

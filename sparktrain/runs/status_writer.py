@@ -1,4 +1,4 @@
-"""Writes a running run's status and log to the storage, for readers elsewhere."""
+"""Writes a running run's status and log to the storage, for readers elsewhere, and reads their requests to stop it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from sparktrain.runs.json_text import now
 from sparktrain.runs.log import RunLog
-from sparktrain.runs.paths import LOG, STATUS
-from sparktrain.runs.records import Status
-from sparktrain.storage import ClaimLost, Folder
+from sparktrain.runs.paths import LOG, STATUS, STOP
+from sparktrain.runs.records.run import Status, Stop
+from sparktrain.storage import ClaimLost, Folder, NotFound
 from sparktrain.storage.claims import check_claim
 
 _EVERY = 3.0  # seconds between checks for changes
@@ -31,16 +31,24 @@ class StatusWriter:
         log: the run's log.
         tell: called with a message, once, if the storage fails.
         token: the token of this process's claim on the folder; if another process takes the folder over, writing ends.
+        on_stop: called with each request to stop the run, in the writing thread.
 
     Attributes:
         lost: the error that ended the writing, if another process has taken the run over; else None.
     """
 
     def __init__(
-        self, folder: Folder, status: Callable[[], Mapping[str, Any]], log: RunLog, tell: Callable[[str], None], token: str
+        self,
+        folder: Folder,
+        status: Callable[[], Mapping[str, Any]],
+        log: RunLog,
+        tell: Callable[[str], None],
+        token: str,
+        on_stop: Callable[[Stop], object] = lambda request: None,
     ) -> None:
         self._folder = folder.at_once()
         self._status, self._log, self._tell, self._token = status, log, tell, token
+        self._on_stop = on_stop
         self.lost: ClaimLost | None = None
         self._begun = time.monotonic()
         self._written: dict[str, Any] | None = None  # the status that the storage has
@@ -62,6 +70,7 @@ class StatusWriter:
     def _work(self) -> None:
         while True:
             try:
+                self._read_stop()
                 self._write()
             except ClaimLost as error:
                 self.lost = error
@@ -72,6 +81,18 @@ class StatusWriter:
                     self._tell(f"the run's status can't be written, retrying every {_EVERY:.0f} s: {error}")
             if self._closed.wait(_EVERY):
                 return
+
+    def _read_stop(self) -> None:
+        """Pass on a request to stop, and remove it: a run that is resumed later goes on."""
+        try:
+            text = self._folder.read_text(STOP)
+        except NotFound:
+            return
+        try:
+            self._on_stop(Stop.model_validate_json(text))
+        except ValueError as error:  # pydantic's
+            self._tell(f"{self._folder.url}/{STOP} is no request to stop, and is ignored: {error}")
+        self._folder.remove(STOP)
 
     def _write(self) -> None:
         lines, status = self._log.added, dict(self._status())

@@ -12,8 +12,8 @@ import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.apache.hadoop.fs.permission.FsPermission;
 
 /**
- * Hadoop's local file system, but that it sets most permissions by Java's own means. Hadoop uses its native library, which
- * doesn't come with its jars; without it, it starts a chmod for each of the thousands of files that a NodeManager unpacks.
+ * Hadoop's local file system, except that it sets most permissions by Java's own methods. Hadoop uses its native library for
+ * that, which its jars don't include, or else starts a chmod for each of the thousands of files that a NodeManager unpacks.
  */
 public class LocalFiles extends DelegateToFileSystem {
     public LocalFiles(URI uri, Configuration settings) throws IOException, URISyntaxException {
@@ -24,7 +24,8 @@ public class LocalFiles extends DelegateToFileSystem {
         public void setPermission(Path path, FsPermission permission) throws IOException {
             int mode = permission.toShort(), owner = mode >> 6 & 7, others = mode & 7;
             File file = pathToFile(path);
-            // java.io.File knows an owner and all others, no group; and Janino, which compiles this, not java.nio's Files.
+            // java.io.File has permissions of the owner and of all others, but no group; java.nio's Files can't be compiled
+            // by Janino.
             if (mode >> 9 != 0 || (mode >> 3 & 7) != others
                 || !file.setReadable((others & 4) != 0, false) || !file.setReadable((owner & 4) != 0, true)
                 || !file.setWritable((others & 2) != 0, false) || !file.setWritable((owner & 2) != 0, true)

@@ -1,9 +1,19 @@
-"""A real Hadoop of one machine, as child processes: for the quickstart, the tests and the benchmarks."""
+"""Runs a real Hadoop on one machine, as child processes: for the quickstart, the tests and the benchmarks."""
 
 from __future__ import annotations
 
-from sparktrain.sandbox.errors import SandboxError
-from sparktrain.sandbox.kerberos import Kerberos
-from sparktrain.sandbox.sandbox import Sandbox, Status
+from typing import Any
 
+from sparktrain.exports import load_export
+
+_WHERE = {
+    "Kerberos": "sandbox.kerberos",
+    "Sandbox": "sandbox.sandbox",
+    "SandboxError": "sandbox.errors",
+    "Status": "sandbox.sandbox",
+}
 __all__ = ["Kerberos", "Sandbox", "SandboxError", "Status"]
+
+
+def __getattr__(name: str) -> Any:
+    return load_export(__name__, _WHERE, name)

@@ -1,6 +1,6 @@
-"""python -m sparktrain.sandbox start | status | stop | conf: a real Hadoop on this machine, until it is stopped.
+"""Runs a real Hadoop on this machine until it is stopped: python -m sparktrain.sandbox start | status | stop | conf.
 
-`start yarn standalone` starts cluster managers for Spark beside it, and `stop yarn` ends one of them alone.
+`start yarn standalone` also starts cluster managers for Spark; `stop yarn` ends one of them and leaves the rest running.
 """
 
 from __future__ import annotations
@@ -19,50 +19,62 @@ UP, DOWN, PARTLY = 0, 1, 3
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit status."""
+    """Run one command of the sandbox, and return the exit status.
+
+    Args:
+        arguments: the command line's arguments; those of this process if left out.
+
+    Returns:
+        0 for success, 1 for an error or a sandbox that isn't running, 3 if `status` finds that some processes don't serve.
+    """
     parser = argparse.ArgumentParser(prog="python -m sparktrain.sandbox", description=__doc__.splitlines()[0])
     parser.add_argument(
         "command",
         choices=["start", "status", "stop", "conf"],
         help=(
-            "start: up until stop; status: 0 all serve, 1 none runs, 3 some do; stop: the data stays; "
-            "conf: print the folder for HADOOP_CONF_DIR"
+            "start: start the sandbox, which runs until stop; status: list its processes (exit status 0: all serve, 1: none "
+            "runs, 3: some don't serve); stop: end it, keeping its data; conf: print the folder for HADOOP_CONF_DIR"
         ),
     )
     parser.add_argument(
         "managers",
         nargs="*",
         metavar="MANAGER",
-        help=("yarn, standalone: to start beside Hadoop's file system, or to stop alone"),
+        help="a cluster manager, yarn or standalone: with start, to start in addition to HDFS; with stop, to end alone",
     )
-    parser.add_argument("--home", help="the sandbox's folder (default: the user's own, in XDG_DATA_HOME)")
-    parser.add_argument("--timeout", type=float, default=START_SECONDS, help="seconds until it must serve (default: %(default)g)")
-    parser.add_argument("--brief", action="store_true", help="with start: no list of addresses")
-    asked = parser.parse_args(arguments)
-    if asked.managers and asked.command not in ("start", "stop"):
-        parser.error(f"{asked.command} takes no manager")
-    sandbox = Sandbox(asked.home, detached=True, timeout=asked.timeout, tell=_tell)
+    parser.add_argument("--home", help="the sandbox's folder (default: sparktrain/sandbox in XDG_DATA_HOME)")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=START_SECONDS,
+        help="how many seconds to wait until all processes serve (default: %(default)g)",
+    )
+    parser.add_argument("--brief", action="store_true", help="with start: don't list the addresses")
+    options = parser.parse_args(arguments)
+    if options.managers and options.command not in ("start", "stop"):
+        parser.error(f"{options.command} takes no cluster manager, and {' '.join(options.managers)} was given")
+    sandbox = Sandbox(options.home, detached=True, timeout=options.timeout, show=_show)
     commands: dict[str, Callable[..., int]] = {
-        "start": partial(_start, brief=asked.brief),
+        "start": partial(_start, brief=options.brief),
         "status": _status,
         "stop": _stop,
         "conf": _conf,
     }
     try:
-        return commands[asked.command](sandbox, *asked.managers)
+        return commands[options.command](sandbox, *options.managers)
     except SandboxError as error:
-        _tell(str(error))
+        _show(str(error))
         return DOWN
     except KeyboardInterrupt:
-        _tell("interrupted")
+        _show("interrupted")
         return 130
 
 
 def _start(sandbox: Sandbox, *managers: str, brief: bool = False) -> int:
-    began = time.monotonic()
-    was_up = _serves(sandbox) and set(managers) <= set(sandbox.home.managers())
+    begun = time.monotonic()
+    was_up = sandbox.serves() and set(managers) <= set(sandbox.home.managers())
     sandbox.start(*managers)
-    _tell(("was up already" if was_up else f"up after {time.monotonic() - began:.0f} s") + ("" if brief else ":"))
+    _show(("was up already" if was_up else f"up after {time.monotonic() - begun:.0f} s") + ("" if brief else ":"))
     if brief:
         return UP
     home = f" --home {shlex.quote(str(sandbox.home.folder))}" if sandbox.home.folder != sandbox.home.default() else ""
@@ -74,49 +86,47 @@ def _start(sandbox: Sandbox, *managers: str, brief: bool = False) -> int:
         *([("YARN", "--master yarn")] if "yarn" in running else []),
         ("HADOOP_CONF_DIR", sandbox.conf_dir),
         ("data and logs", sandbox.home.folder),
-        ("to end it", f"{shlex.quote(sys.executable)} -m sparktrain.sandbox stop{home}"),
+        ("to stop it", f"{shlex.quote(sys.executable)} -m sparktrain.sandbox stop{home}"),
     ):
-        _tell(f"  {name:<16}{value}")
+        _show(f"  {name:<16}{value}")
     return UP
 
 
 def _status(sandbox: Sandbox) -> int:
     states = sandbox.status()
     if not states:
-        _tell(f"no sandbox was started in {sandbox.home.folder}")
+        _show(f"no sandbox was ever started in {sandbox.home.folder}")
         return DOWN
     print(f"{'process':<14}{'pid':<10}{'URL':<26}state")
-    for each in states:
-        state = "live" if each.lacks is None else f"{'not ready' if each.pid else 'dead'}: {each.lacks}"
-        print(f"{each.name:<14}{each.pid or '-':<10}{each.url:<26}{state}")
-    if all(each.lacks is None for each in states):
+    for status in states:
+        state = "live" if status.lacks is None else f"{'not ready' if status.pid else 'dead'}: {status.lacks}"
+        print(f"{status.name:<14}{status.pid or '-':<10}{status.url:<26}{state}")
+    if all(status.lacks is None for status in states):
         return UP
-    return PARTLY if any(each.pid for each in states) else DOWN
+    return PARTLY if any(status.pid for status in states) else DOWN
 
 
 def _stop(sandbox: Sandbox, *managers: str) -> int:
     running = sandbox.home.state() is not None
     sandbox.stop(*managers)
     if managers and running:
-        _tell(f"stopped {', '.join(managers)}; the rest goes on")
+        _show(f"stopped {', '.join(managers)}; the other processes keep running")
         return UP
-    _tell(f"stopped; its data stays in {sandbox.home.folder}" if running else "no sandbox is running")
+    _show(f"stopped; its data is kept in {sandbox.home.folder}" if running else "no sandbox is running")
     return UP
 
 
 def _conf(sandbox: Sandbox) -> int:
     if not sandbox.home.ports():
-        raise SandboxError(f"No sandbox was started in {sandbox.home.folder}; python -m sparktrain.sandbox start")
+        raise SandboxError(
+            f"No sandbox was ever started in {sandbox.home.folder}. Start one first: python -m sparktrain.sandbox start"
+        )
     print(sandbox.conf_dir)
     return UP
 
 
-def _serves(sandbox: Sandbox) -> bool:
-    states = sandbox.status()
-    return bool(states) and all(each.lacks is None for each in states)
-
-
-def _tell(line: str) -> None:
+def _show(line: str) -> None:
+    """Print a line for the user to standard error."""
     print(f"sandbox: {line}", file=sys.stderr, flush=True)
 
 

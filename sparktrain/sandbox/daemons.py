@@ -1,6 +1,6 @@
-"""The daemons that a sandbox runs, each a value: what to start, with which settings, and when it is ready.
+"""Describes the daemons that a sandbox runs, each as a value: its command, its settings, and when it is ready.
 
-Here are HDFS's; those of Spark's cluster managers are in `managers`.
+HDFS's daemons are here, those of Spark's cluster managers in managers.py.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from sparktrain.sandbox import probe
 DATANODES = 2
 
 Ports = Mapping[str, Mapping[str, int]]
-"""Each daemon's port numbers, by daemon and by what the port is for."""
+"""The port numbers of each daemon, by the daemon's name and by the port's role, such as `http`."""
 
 
 @dataclass(frozen=True)
 class Daemon:
-    """One Java process of the sandbox.
+    """A Java process of the sandbox: its command, its settings, and how to see whether it serves.
 
-    In `settings`, `arguments`, `java_options` and `environment`, `{name}` of one of the daemon's own ports stands for its
-    number, `{all[daemon][name]}` for another's, `{data}` for the URI of the daemon's own data folder and `{folder}` for
+    In `settings`, `arguments`, `java_options` and `environment`, `{role}` stands for the number of the daemon's own port of
+    that role, `{all[daemon][role]}` for another daemon's, `{data}` for the URI of the daemon's data folder and `{folder}` for
     its path.
 
     Attributes:
-        name: what `status` and `kill` call it.
+        name: the name that `status` shows and `kill` takes.
         main: its Java main class.
-        ports: what its ports are for; `http` is the one that a user can open.
-        ready: given its web address, returns None when it serves, else what it waits for.
+        ports: the roles of its ports; `http` is the one that a user can open in a browser.
+        ready: takes the daemon's web address, and returns None if it serves, else what it lacks.
         settings: Hadoop settings of this daemon only, which its main class takes as `-D key=value`.
-        arguments: what else its main class takes.
-        java_options: for Java itself.
+        arguments: further arguments of its main class.
+        java_options: options of Java itself.
         environment: variables beside the sandbox's own.
-        prepare: arguments with which the main class makes the data folder, once; None if the daemon does it itself.
-        memory: its Java heap's limit in MiB.
+        prepare: arguments with which the main class makes the data folder, once; None if the daemon does so by itself.
+        memory: the limit of its Java heap in MiB.
     """
 
     name: str
@@ -60,7 +60,16 @@ class Daemon:
         data: Path,
         arguments: tuple[str, ...] | None = None,
     ) -> list[str]:
-        """Return the command line that runs the daemon, or its preparation with the arguments for that."""
+        """Return the command line that runs the daemon, or prepares its data folder.
+
+        Args:
+            java: the path of Java's program.
+            class_path: the entries of the class path.
+            options: options of Java that all daemons have.
+            ports: the ports of all daemons.
+            data: the daemon's data folder.
+            arguments: the arguments that prepare the data folder; None to run the daemon.
+        """
         filled = partial(self._filled, ports=ports, data=data)
         return [
             str(java),
@@ -79,7 +88,7 @@ class Daemon:
         ]
 
     def variables(self, ports: Ports, data: Path) -> dict[str, str]:
-        """Return its environment's own variables."""
+        """Return the environment variables of the daemon with their placeholders filled in."""
         return {name: self._filled(value, ports, data) for name, value in self.environment.items()}
 
     def _filled(self, text: str, ports: Ports, data: Path) -> str:
@@ -87,7 +96,7 @@ class Daemon:
 
 
 def hdfs() -> tuple[Daemon, ...]:
-    """Return a NameNode and the DataNodes that it is to have."""
+    """Describe HDFS's daemons: a NameNode and its DataNodes."""
     namenode = Daemon(
         name="namenode",
         main="org.apache.hadoop.hdfs.server.namenode.NameNode",
@@ -96,10 +105,10 @@ def hdfs() -> tuple[Daemon, ...]:
             "dfs.namenode.name.dir": "{data}",
             "dfs.namenode.safemode.extension": "0",
             "dfs.namenode.handler.count": "4",
-            # A DataNode that was killed counts as dead after 2 rechecks and 10 heartbeats: 14 seconds, not 10 minutes.
+            # A killed DataNode counts as dead after 2 rechecks and 10 heartbeats: 14 seconds instead of 10 minutes
             "dfs.heartbeat.interval": "1",
             "dfs.namenode.heartbeat.recheck-interval": "2000",
-            # Until then clients are sent to the other one, from 3 missed heartbeats on.
+            # Until then, after 3 missed heartbeats, clients are sent to the other DataNode
             "dfs.namenode.stale.datanode.interval": "3000",
             "dfs.namenode.avoid.read.stale.datanode": "true",
             "dfs.namenode.avoid.write.stale.datanode": "true",
@@ -121,7 +130,7 @@ def hdfs() -> tuple[Daemon, ...]:
                 "dfs.datanode.ipc.address": "localhost:{ipc}",
                 "dfs.datanode.handler.count": "2",
                 "dfs.heartbeat.interval": "1",
-                # It starts beside the NameNode, so it must ask again soon, and for long.
+                # It starts together with the NameNode, so it must retry soon, and for a long time
                 "ipc.client.connect.retry.interval": "200",
                 "ipc.client.connect.max.retries": "600",
             },
@@ -133,7 +142,12 @@ def hdfs() -> tuple[Daemon, ...]:
 
 
 def sites(ports: Ports, home: Path) -> dict[str, dict[str, str]]:
-    """Return the settings that daemons and clients share, by the name of the file that holds them."""
+    """Return the Hadoop settings that daemons and clients share, by configuration file.
+
+    Args:
+        ports: the ports of all daemons.
+        home: the sandbox's folder.
+    """
     namenode = ports["namenode"]
     return {
         "core-site.xml": {
@@ -147,7 +161,7 @@ def sites(ports: Ports, home: Path) -> dict[str, dict[str, str]]:
             "dfs.webhdfs.enabled": "true",
             "dfs.permissions.enabled": "false",
             "dfs.replication": str(DATANODES),
-            # With so few DataNodes there is none to replace a lost one by; a write goes on with what is left.
+            # With so few DataNodes there is none to replace a lost one, so a write continues with the others
             "dfs.client.block.write.replace-datanode-on-failure.policy": "NEVER",
         },
     }

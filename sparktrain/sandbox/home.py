@@ -1,4 +1,4 @@
-"""A sandbox's folder: what lies where, and what it says about the processes that run."""
+"""Reads and writes the files in a sandbox's folder: configuration, ports, logs, and the state of its processes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from xml.etree import ElementTree
 
 from sparktrain.sandbox.errors import SandboxError
 
-PRETENDED_GPU = """\
+SIMULATED_GPUS = """\
 #!/bin/sh
-# A discovery script as Spark calls it, for a node whose GPUs are pretended.
+# A discovery script for Spark that reports simulated GPUs.
 echo "{\\"name\\": \\"gpu\\", \\"addresses\\": [$SANDBOX_GPUS]}"
 """
 
@@ -29,7 +29,7 @@ appender.error.name = error
 appender.error.target = SYSTEM_ERR
 appender.error.layout.type = PatternLayout
 appender.error.layout.pattern = %d{ISO8601} %p %c{1}: %m%n%ex
-# One line for each file and block would fill the disk of a sandbox that stays up.
+# A line for each file and block would fill the disk of a sandbox that runs for long.
 logger.state.name = org.apache.hadoop.hdfs.StateChange
 logger.state.level = warn
 logger.blocks.name = BlockStateChange
@@ -41,11 +41,25 @@ logger.datanode.level = warn
 """
 
 
-FALLBACK = Path("/var/tmp")  # not /tmp: a sandbox's data survives a restart of the machine
+FALLBACK = Path("/var/tmp")  # not /tmp, as a sandbox's data must survive a restart of the machine
 
 
 class Home:
-    """The folder of one sandbox, which survives it."""
+    """The folder of a sandbox, which is kept when the sandbox ends.
+
+    Args:
+        folder: its path; it need not exist before `make`.
+
+    Attributes:
+        folder: its path.
+        conf: the folder of Hadoop's configuration, for HADOOP_CONF_DIR.
+        logs: the folder of the processes' logs.
+        data: the folder of the daemons' data.
+        scratch: the folder of temporary files.
+        classes: the folder of the sandbox's own Java class, compiled.
+        log4j: the file of the daemons' log settings.
+        gpu_script: the discovery script that reports simulated GPUs.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,12 +73,12 @@ class Home:
 
     @staticmethod
     def default() -> Path:
-        """Return the folder of the sandbox that is started without naming one.
+        """Return the default folder of a sandbox.
 
-        It is in the user's XDG_DATA_HOME (~/.local/share), or in /var/tmp/sparktrain-UID where Hadoop can't keep data there.
+        It is in XDG_DATA_HOME (~/.local/share), or in /var/tmp/sparktrain-UID if Hadoop can't keep data under that path.
 
         Raises:
-            SandboxError: /var/tmp/sparktrain-UID isn't the user's alone.
+            SandboxError: /var/tmp/sparktrain-UID belongs to another user, or others may write to it.
         """
         data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
         folder = Path(data) / "sparktrain" / "sandbox"
@@ -72,60 +86,64 @@ class Home:
             return folder
         own = FALLBACK / f"sparktrain-{os.getuid()}"
         own.mkdir(mode=0o700, exist_ok=True)
-        about = own.lstat()
-        # Whoever could write there could lead this user's jobs to a Hadoop of theirs.
-        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
+        status = own.lstat()
+        # Another user who could write there could direct this user's jobs to a Hadoop of their own
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
             raise SandboxError(
                 f"Hadoop's DataNode can't keep data in {str(folder)!r}, and {own} is not a folder of mode 0700 that belongs to you. "
-                "Set XDG_DATA_HOME to a folder of your own whose path has no spaces and no letters but ASCII's."
+                "Set XDG_DATA_HOME to a folder of your own whose path has only ASCII characters and no spaces or commas."
             )
         return own / "sandbox"
 
     def make(self) -> None:
-        """Make what isn't there yet.
+        """Make the folders and files that don't exist yet.
 
         Raises:
-            SandboxError: Hadoop can't keep data at such a path.
+            SandboxError: Hadoop can't keep data under this path.
         """
         if not _hadoop_can_use(self.folder):
             raise SandboxError(
-                f"Hadoop's DataNode can't keep data in {str(self.folder)!r}: its path may have no spaces, commas or "
-                "other characters that a URI escapes. Choose another folder with --home (home= in Python)."
+                f"Hadoop's DataNode can't keep data in {str(self.folder)!r}: the path must not have spaces, commas or other "
+                "characters that are escaped in a URI. Choose another folder with --home (home= in Python)."
             )
         for folder in (self.conf, self.logs, self.data, self.scratch):
             folder.mkdir(parents=True, exist_ok=True)
         self.log4j.write_text(LOG4J)
-        self.gpu_script.write_text(PRETENDED_GPU)
+        self.gpu_script.write_text(SIMULATED_GPUS)
         self.gpu_script.chmod(0o755)
 
     def clear_scratch(self) -> None:
-        """Remove what daemons that were killed left; only while none runs."""
+        """Remove temporary files that killed daemons left; to be called only while no daemon runs."""
         shutil.rmtree(self.scratch)
         self.scratch.mkdir()
 
     def ports(self) -> dict[str, dict[str, int]]:
-        """Return the ports of the latest start; {} where there was none."""
+        """Read the ports of the latest start, by daemon and role; {} if there was none."""
         file = self.folder / "ports.json"
         return json.loads(file.read_text()) if file.exists() else {}
 
-    def keep_ports(self, ports: Mapping[str, Mapping[str, int]]) -> None:
-        """Write the ports down for this start and the next one."""
+    def write_ports(self, ports: Mapping[str, Mapping[str, int]]) -> None:
+        """Write the ports, by daemon and role, for this start and the next one."""
         (self.folder / "ports.json").write_text(json.dumps(ports, indent=1))
 
     def managers(self) -> list[str]:
-        """Return which of Spark's cluster managers the latest plan has."""
+        """Read the names of the cluster managers in the latest plan."""
         file = self.folder / "managers.json"
         return json.loads(file.read_text()) if file.exists() else []
 
-    def keep_plan(self, plan: Mapping[str, Any], managers: Sequence[str]) -> None:
-        """Write down what the supervisor is to run."""
+    def write_plan(self, plan: Mapping[str, Any], managers: Sequence[str]) -> None:
+        """Write the plan of the processes that the supervisor has to run, and the names of its cluster managers."""
         (self.folder / "managers.json").write_text(json.dumps(list(managers)))
         scratch = self.folder / "plan.json.new"
         scratch.write_text(json.dumps(plan, indent=1))
         os.replace(scratch, self.folder / "plan.json")
 
     def write_sites(self, sites: Mapping[str, Mapping[str, str]]) -> None:
-        """Write Hadoop's configuration files, and remove those that are not among them."""
+        """Write Hadoop's configuration files, and remove all others.
+
+        Args:
+            sites: the settings by file name.
+        """
         for other in self.conf.glob("*.xml"):
             if other.name not in sites:
                 other.unlink()
@@ -139,7 +157,7 @@ class Home:
             ElementTree.ElementTree(root).write(self.conf / name, encoding="utf-8", xml_declaration=True)
 
     def state(self) -> dict | None:
-        """Return what the running supervisor says of itself and of its processes; None if none runs."""
+        """Read the state that the running supervisor has written of its processes; None if no supervisor runs."""
         lock = self.folder / "supervisor.lock"
         if not lock.exists():
             return None
@@ -155,16 +173,16 @@ class Home:
             return None
 
     def log(self, name: str) -> str:
-        """Return what a process has written since it was started."""
+        """Read the log of a process since its latest start; empty if there is none."""
         log = self.logs / f"{name}.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
     def log_tail(self, name: str, lines: int = 25) -> str:
-        """Return the last lines of a process's log, indented, under the log's path."""
+        """Return the last lines of a process's log for an error message, headed by the log's path."""
         content = self.log(name).splitlines()
         return "\n".join([f"The last lines of {self.logs / name}.log:", *(f"    {line}" for line in content[-lines:])])
 
 
 def _hadoop_can_use(folder: Path) -> bool:
-    """Whether a DataNode can keep data there: its path may have no commas, and nothing that a URI escapes."""
+    """Return whether a DataNode can keep data in a folder: its path has no commas, and no characters that a URI escapes."""
     return unquote(folder.as_uri()) == folder.as_uri() and "," not in str(folder)

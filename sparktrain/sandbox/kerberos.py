@@ -1,4 +1,4 @@
-"""A Kerberos on this machine: a key distribution centre, by Hadoop's MiniKdc, which is Apache Kerby's."""
+"""Runs a Kerberos key distribution centre on this machine: Hadoop's MiniKdc, which is based on Apache Kerby."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from sparktrain.sandbox.errors import SandboxError
 from sparktrain.sandbox.supervisor import end_with_parent
 
 REALM = "EXAMPLE.COM"  # MiniKdc's
-KERBY = "2.0.3"  # which hadoop-minikdc was built with
+KERBY = "2.0.3"  # the version that hadoop-minikdc was built with
 START_SECONDS = 60.0
 SERVICES = ("hdfs/localhost", "HTTP/localhost")
 
 
 class Kerberos:
-    """A key distribution centre, for as long as the `with` lasts; on Linux it ends with this process, however that ends.
+    """A Kerberos key distribution centre that runs for as long as its `with` statement.
 
         with Kerberos(folder, "alice") as kerberos, Sandbox(home, kerberos=kerberos) as sandbox:
             os.environ |= kerberos.client()
 
-    Its keys are new at each start.
+    It makes new keys at each start. On Linux it ends with this process, even if that is killed.
 
     Args:
-        folder: its own; made if it isn't there.
-        user: the principal that clients have the key of, without the realm.
-        tell: told what is being waited for; default: nobody.
+        folder: a folder of its own, which is made if it doesn't exist.
+        user: the principal of the clients, without the realm.
+        show: called with a message on what is being waited for.
 
     Attributes:
-        conf: the file to name in KRB5_CONFIG, and to Java by -Djava.security.krb5.conf.
-        keytab: the file of all keys, the user's first.
+        conf: the path for KRB5_CONFIG, and for Java's option -Djava.security.krb5.conf.
+        keytab: the path of the file with all keys, the user's first.
     """
 
-    def __init__(self, folder: Path, user: str, tell: Callable[[str], None] = lambda line: None) -> None:
-        self._folder, self._user, self._tell = folder, user, tell
+    def __init__(self, folder: Path, user: str, show: Callable[[str], None] = lambda line: None) -> None:
+        self._folder, self._user, self._show = folder, user, show
         self.conf, self.keytab = folder / "krb5.conf", folder / "keytab"
         self._running: subprocess.Popen | None = None
 
@@ -46,11 +46,11 @@ class Kerberos:
         found = java.find_java()
         if not java.has_kerberos(found):
             raise SandboxError(
-                f"{found} was linked without jdk.security.jgss, by which Java signs in with Kerberos: install another Java "
-                "(apt-get install default-jre-headless), and set JAVA_HOME to it."
+                f"{found} lacks the module jdk.security.jgss, which Java needs for Kerberos. Install another Java "
+                "(apt-get install default-jre-headless), and set JAVA_HOME to its folder."
             )
-        needed = java.fetch_with_needed(found, "org.apache.kerby", "kerb-simplekdc", KERBY, self._tell)
-        server = java.fetch(found, "org.apache.hadoop", "hadoop-minikdc", java.hadoop_version(), self._tell)
+        kerby = java.fetch_with_dependencies(found, "org.apache.kerby", "kerb-simplekdc", KERBY, self._show)
+        server = java.fetch(found, "org.apache.hadoop", "hadoop-minikdc", java.hadoop_version(), self._show)
         properties = self._folder / "kdc.properties"
         properties.write_text("kdc.bind.address=localhost\nkdc.port=0\n")
         self.keytab.unlink(missing_ok=True)
@@ -62,7 +62,7 @@ class Kerberos:
                     "-XX:+UseSerialGC",
                     "-XX:TieredStopAtLevel=1",
                     "-cp",
-                    f"{server}:{java.spark_jars()}/*:{needed}/*",
+                    f"{server}:{java.spark_jars()}/*:{kerby}/*",
                     "org.apache.hadoop.minikdc.MiniKdc",
                     self._folder,
                     properties,
@@ -76,21 +76,24 @@ class Kerberos:
                 preexec_fn=end_with_parent,
             )
         deadline = time.monotonic() + START_SECONDS
-        # It says so when the keys are written, which it does last.
-        while "kill <PID>" not in (said := (self._folder / "kdc.log").read_text()):
+        # It prints this line last, once the keys are written
+        while "kill <PID>" not in (output := (self._folder / "kdc.log").read_text()):
             if self._running.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
-                raise SandboxError(f"Kerberos's key distribution centre did not start:\n{said[-2000:]}")
+                raise SandboxError(
+                    f"The Kerberos key distribution centre did not start within {START_SECONDS:.0f} s. The end of "
+                    f"{self._folder / 'kdc.log'}:\n{output[-2000:]}"
+                )
             time.sleep(0.1)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._running is not None:
-            self._running.kill()  # it keeps nothing
+            self._running.kill()  # there is nothing that it would have to save
             self._running.wait()
 
     def client(self) -> dict[str, str]:
-        """The environment of the user's programs: their ticket comes from the keytab, and is kept for Java to find."""
+        """Return the environment variables with which the user's programs get a ticket from the keytab, and Java finds it."""
         java_options = f"{os.environ.get('JAVA_TOOL_OPTIONS', '')} {self.java_option}"
         return {
             "KRB5_CONFIG": str(self.conf),
@@ -101,10 +104,11 @@ class Kerberos:
 
     @property
     def java_option(self) -> str:
+        """The option by which Java finds this Kerberos."""
         return f"-Djava.security.krb5.conf={self.conf}"
 
     def sites(self) -> dict[str, dict[str, str]]:
-        """The settings of an HDFS that asks for it, by the name of the file that holds them."""
+        """Return the Hadoop settings of an HDFS that requires Kerberos, by configuration file."""
         service, web = (f"{name}@{REALM}" for name in SERVICES)
         hdfs = {
             f"dfs.{daemon}.{key}": value
@@ -122,7 +126,7 @@ class Kerberos:
                 "dfs.web.authentication.kerberos.keytab": str(self.keytab),
                 "dfs.block.access.token.enable": "true",
                 "dfs.data.transfer.protection": "privacy",
-                # Only root could open the ports that a DataNode's clients would trust without it.
+                # Without this a DataNode needs ports below 1024, which only root may open
                 "ignore.secure.ports.for.testing": "true",
             },
         }

@@ -1,7 +1,7 @@
-"""Spark's cluster managers as daemons of a sandbox: YARN, and Spark's own standalone master with its workers.
+"""Describes Spark's cluster managers as daemons of a sandbox: YARN, and Spark's standalone master with its workers.
 
-With pretended GPUs: enough to see workers, on one node (YARN's) and on several (the master's), pinned to what Spark gave them,
-and jobs that can't all have their workers at once.
+Their nodes have simulated GPUs, enough to test that workers use the GPUs that Spark assigned to them, on one node (YARN) and on
+several (standalone), and that jobs wait for each other's executors.
 """
 
 from __future__ import annotations
@@ -14,21 +14,25 @@ from pathlib import Path
 from sparktrain.sandbox import probe
 from sparktrain.sandbox.daemons import Daemon, Ports
 
-# Of YARN's one node: a second would unpack every environment once more, on the same disk.
-YARN_MEMORY = 12288  # MiB for containers
-YARN_CORES = 12  # two executors of 4, as the documentation's commands ask for, and the application's master
+# YARN has one node: a second one would unpack every environment again, on the same disk
+YARN_MEMORY = 12288  # MiB for all containers
+YARN_CORES = 12  # for two executors of 4 cores, as in the documentation's commands, and the application master
 YARN_GPUS = 2
-NODE_MEMORY = 6144  # of each worker of the standalone master
+NODE_MEMORY = 6144  # MiB of each worker of the standalone master
 NODE_CORES = 4
 GPUS = (("0",), ("1", "2"))
 
-# TensorFlow's libraries and a JVM reserve far more address space than they ever use: with YARN's own 2.1 times the
-# memory asked for, the virtual check ends a worker that is well within its memory.
+# TensorFlow's libraries and a JVM reserve far more address space than they use: at YARN's default, 2.1 times the requested
+# memory, the check of virtual memory kills a worker that is well within its memory
 VIRTUAL_RATIO = 20
 
 
 def yarn(java_home: Path) -> tuple[Daemon, ...]:
-    """Return a ResourceManager and its NodeManager, which holds containers to the memory that they asked for."""
+    """Describe YARN's daemons: a ResourceManager, and a NodeManager that enforces the containers' memory limits.
+
+    Args:
+        java_home: JAVA_HOME of the containers.
+    """
     manager = Daemon(
         name="resourcemanager",
         main="org.apache.hadoop.yarn.server.resourcemanager.ResourceManager",
@@ -41,7 +45,7 @@ def yarn(java_home: Path) -> tuple[Daemon, ...]:
         main="org.apache.hadoop.yarn.server.nodemanager.NodeManager",
         ports=("rpc", "localizer", "http"),
         ready=probe.nodemanager,
-        # Containers find Java by this variable of the NodeManager's.
+        # Containers inherit this variable from the NodeManager
         environment={"JAVA_HOME": str(java_home)},
         settings={
             "yarn.nodemanager.hostname": "localhost",
@@ -53,7 +57,7 @@ def yarn(java_home: Path) -> tuple[Daemon, ...]:
             "yarn.nodemanager.resource.memory-mb": str(YARN_MEMORY),
             "yarn.nodemanager.resource.cpu-vcores": str(YARN_CORES),
             "yarn.nodemanager.pmem-check-enabled": "true",
-            # By its default the checks are left to cgroups, which are not there, and nothing is checked at all.
+            # By default the checks are left to cgroups, which the sandbox doesn't have, so that nothing would be checked
             "yarn.nodemanager.resource.memory.enforced": "false",
             "yarn.nodemanager.vmem-check-enabled": "true",
             "yarn.nodemanager.vmem-pmem-ratio": str(VIRTUAL_RATIO),
@@ -67,18 +71,24 @@ def yarn(java_home: Path) -> tuple[Daemon, ...]:
 
 
 def disk_limit(total: int, free: int) -> float:
-    """Return how full a disk may be before YARN gives it up, in percent: YARN's own 90, and more where it is nearly that.
+    """Return the use of a disk, in percent, from which on YARN stops using it.
 
-    A laptop's nearly full disk is no reason to refuse all work, as it would be on a node: half of what is free may be used.
+    It is YARN's default of 90 percent, or more if the disk is nearly that full already: a nearly full disk of a laptop is no
+    reason to refuse all work, so half of its free space may be used.
+
+    Args:
+        total: the size of the disk in bytes.
+        free: its free space in bytes.
     """
     return round(max(90.0, 100 - 50 * free / total), 2)
 
 
 def yarn_sites(ports: Ports, folder: Path) -> dict[str, dict[str, str]]:
-    """Return YARN's settings that its daemons and clients share, by the name of the file that holds them.
+    """Return the YARN settings that daemons and clients share, by configuration file.
 
     Args:
-        folder: of the sandbox, on the disk that its node uses.
+        ports: the ports of all daemons.
+        folder: the sandbox's folder, on the disk that the node uses.
     """
     disk = shutil.disk_usage(folder)
     manager = ports["resourcemanager"]
@@ -111,11 +121,17 @@ def yarn_sites(ports: Ports, folder: Path) -> dict[str, dict[str, str]]:
 
 
 def standalone(spark_home: Path, discovery_script: Path, conf: Path) -> tuple[Daemon, ...]:
-    """Return Spark's own master and its workers, each with the GPUs that a discovery script names."""
+    """Describe the daemons of a standalone cluster: Spark's master and its workers, with simulated GPUs.
+
+    Args:
+        spark_home: Spark's folder.
+        discovery_script: the script that reports the GPUs of a worker.
+        conf: the folder of Hadoop's configuration.
+    """
     core = next(spark_home.glob("jars/spark-core_*.jar")).name
     shared: Mapping[str, str] = {
         "SPARK_HOME": str(spark_home),
-        "SPARK_SCALA_VERSION": core.removeprefix("spark-core_").partition("-")[0],  # as Spark's own scripts set it
+        "SPARK_SCALA_VERSION": core.removeprefix("spark-core_").partition("-")[0],  # which Spark's own scripts set
         "HADOOP_CONF_DIR": str(conf),
     }
     master = Daemon(

@@ -1,4 +1,4 @@
-"""Free ports of this machine, the same ones again where they are still free."""
+"""Chooses free ports for the daemons, at each start the same ones if they are still free."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from contextlib import ExitStack
 
 from sparktrain.sandbox.errors import SandboxError
 
-# Below the ports that systems give to outgoing connections, so that none of those takes one in between.
+# Below the ports of outgoing connections, so that none of these takes a port before its daemon does
 FIRST, LAST = 20000, 30000
 
 
 def choose(wanted: Mapping[str, Iterable[str]], kept: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-    """Return a free port of the loopback interface for each daemon and role.
+    """Choose a free port of the loopback interface for each role of each daemon.
 
     Args:
         wanted: the roles of each daemon's ports.
-        kept: ports of an earlier start, taken again where they are free.
+        kept: the ports of an earlier start, which are chosen again if they are free.
+
+    Returns:
+        The port numbers by daemon and role.
 
     Raises:
         SandboxError: no free port was found.
@@ -28,7 +31,12 @@ def choose(wanted: Mapping[str, Iterable[str]], kept: Mapping[str, Mapping[str, 
 
 
 def _take(held: ExitStack, first: int | None) -> int:
-    """Return a free port and hold it until all have been chosen, so that none is chosen twice."""
+    """Return a free port, and hold it until all have been chosen, so that no port is chosen twice.
+
+    Args:
+        held: closes the ports once all have been chosen.
+        first: the port to try first.
+    """
     draw = random.SystemRandom()
     candidates = [] if first is None else [first]
     for port in candidates + [draw.randint(FIRST, LAST) for _ in range(200)]:
@@ -38,7 +46,7 @@ def _take(held: ExitStack, first: int | None) -> int:
             taken.bind(("127.0.0.1", port))
         except OSError:
             continue
-        # A socket that only is bound lets others with SO_REUSEADDR bind too.
+        # Only listening keeps other sockets with SO_REUSEADDR from binding this port, too
         taken.listen(1)
         return port
-    raise SandboxError(f"No free port found between {FIRST} and {LAST} on 127.0.0.1")
+    raise SandboxError(f"No free port was found between {FIRST} and {LAST} on 127.0.0.1. End programs that hold ports there.")

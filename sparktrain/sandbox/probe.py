@@ -1,4 +1,4 @@
-"""Ask the daemons over HTTP whether they serve. Each function returns None for yes, else what is lacking."""
+"""Asks the daemons over HTTP whether they serve; each function returns None if so, else what the daemon lacks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,21 @@ import urllib.error
 import urllib.parse
 import urllib.request
 
-# The sandbox is on this machine: a proxy of the environment has no part in reaching it.
+# Without a proxy that environment variables may name: the sandbox is on this machine
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 SECONDS = 10
 
 
 def namenode(web: str, datanodes: int) -> str | None:
-    """Ask a NameNode, which serves when it is out of safe mode and all its DataNodes are live."""
+    """Ask a NameNode whether it has left safe mode and all its DataNodes are live.
+
+    Args:
+        web: its web address.
+        datanodes: the number of its DataNodes.
+
+    Returns:
+        None if it serves, else what it lacks.
+    """
     try:
         info = _bean(web, "Hadoop:service=NameNode,name=NameNodeInfo")
         state = _bean(web, "Hadoop:service=NameNode,name=FSNamesystemState")
@@ -31,7 +39,7 @@ def namenode(web: str, datanodes: int) -> str | None:
 
 
 def datanode(web: str) -> str | None:
-    """Ask about a DataNode, which serves when it is registered with the NameNode."""
+    """Ask a DataNode at a web address whether it is registered with the NameNode; return None, or what it lacks."""
     try:
         info = _bean(web, "Hadoop:service=DataNode,name=DataNodeInfo")
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -43,70 +51,70 @@ def datanode(web: str) -> str | None:
 
 
 def resourcemanager(web: str, nodes: int) -> str | None:
-    """Ask a ResourceManager, which serves when all its NodeManagers are active."""
+    """Ask a ResourceManager at a web address whether all its NodeManagers are active; return None, or what it lacks."""
     try:
-        active = json.loads(_ask("GET", f"{web}/ws/v1/cluster/metrics"))["clusterMetrics"]["activeNodes"]
+        active = json.loads(_request("GET", f"{web}/ws/v1/cluster/metrics"))["clusterMetrics"]["activeNodes"]
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         return f"{web} doesn't answer ({error})"
     return None if active >= nodes else f"{active} of {nodes} NodeManagers are active"
 
 
 def nodemanager(web: str) -> str | None:
-    """Ask a NodeManager, which serves when it reports that it is healthy."""
+    """Ask a NodeManager at a web address whether it is healthy; return None, or what it lacks."""
     try:
-        info = json.loads(_ask("GET", f"{web}/ws/v1/node/info"))["nodeInfo"]
+        info = json.loads(_request("GET", f"{web}/ws/v1/node/info"))["nodeInfo"]
     except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
         return f"{web} doesn't answer ({error})"
     return None if info["nodeHealthy"] else f"the NodeManager is not healthy: {info['healthReport']}"
 
 
 def spark_master(web: str, workers: int) -> str | None:
-    """Ask Spark's master, which serves when it is active and all its workers are registered."""
+    """Ask Spark's master at a web address whether it is active and has all its workers; return None, or what it lacks."""
     try:
-        said = json.loads(_ask("GET", f"{web}/json/"))
+        state = json.loads(_request("GET", f"{web}/json/"))
     except (OSError, http.client.HTTPException, ValueError) as error:
         return f"{web} doesn't answer ({error})"
-    if said["status"] != "ALIVE":
-        return f"the master is {said['status']}"
-    return None if said["aliveworkers"] >= workers else f"{said['aliveworkers']} of {workers} workers are alive"
+    if state["status"] != "ALIVE":
+        return f"the master is {state['status']}"
+    return None if state["aliveworkers"] >= workers else f"{state['aliveworkers']} of {workers} workers are alive"
 
 
 def spark_worker(web: str) -> str | None:
-    """Ask about a worker of Spark, which serves when it is registered with the master."""
+    """Ask a worker of Spark at a web address whether it is registered with the master; return None, or what it lacks."""
     try:
-        said = json.loads(_ask("GET", f"{web}/json/"))
+        state = json.loads(_request("GET", f"{web}/json/"))
     except (OSError, http.client.HTTPException, ValueError) as error:
         return f"{web} doesn't answer ({error})"
-    return None if said.get("masterwebuiurl") else "the worker has not found its master"
+    return None if state.get("masterwebuiurl") else "the worker has not found its master"
 
 
 def webhdfs(web: str, user: str) -> str | None:
-    """Try WebHDFS, which serves when a file can be written, read and removed through it."""
+    """Write, read and remove a file through WebHDFS as a user; return None, or what failed."""
     file = f"{web}/webhdfs/v1/tmp/.sandbox-{secrets.token_hex(4)}"
     query = urllib.parse.urlencode({"user.name": user})
     content = b"ready"
     try:
-        made = json.loads(_ask("PUT", f"{file}?op=CREATE&overwrite=true&noredirect=true&{query}"))
-        _ask("PUT", made["Location"], content)
-        if _ask("GET", f"{file}?op=OPEN&{query}") != content:
-            return "WebHDFS gave back something else than was written"
-        _ask("DELETE", f"{file}?op=DELETE&{query}")
+        made = json.loads(_request("PUT", f"{file}?op=CREATE&overwrite=true&noredirect=true&{query}"))
+        _request("PUT", made["Location"], content)
+        if _request("GET", f"{file}?op=OPEN&{query}") != content:
+            return "WebHDFS returned something other than what was written"
+        _request("DELETE", f"{file}?op=DELETE&{query}")
     except (OSError, http.client.HTTPException, ValueError) as error:
         return f"a file can't be written and read through WebHDFS at {web} ({error})"
     return None
 
 
 def _bean(web: str, name: str) -> dict | None:
-    """Return a JMX bean's attributes, or None while it is not there; some come later than the bean."""
-    beans = json.loads(_ask("GET", f"{web}/jmx?qry={urllib.parse.quote(name)}"))["beans"]
+    """Return the attributes of a JMX bean, or None while it doesn't exist; some attributes come later than the bean."""
+    beans = json.loads(_request("GET", f"{web}/jmx?qry={urllib.parse.quote(name)}"))["beans"]
     return beans[0] if beans else None
 
 
-def _ask(method: str, url: str, data: bytes | None = None) -> bytes:
-    """Make one request, follow a redirect, and return the answer's body."""
+def _request(method: str, url: str, data: bytes | None = None) -> bytes:
+    """Send a request, follow a redirect, and return the body of the response."""
     try:
-        with _OPENER.open(urllib.request.Request(url, data=data, method=method), timeout=SECONDS) as answer:
-            return answer.read()
+        with _OPENER.open(urllib.request.Request(url, data=data, method=method), timeout=SECONDS) as response:
+            return response.read()
     except urllib.error.HTTPError as error:
-        # The reason that Hadoop gives is in the body.
+        # Hadoop gives the reason in the body
         raise OSError(f"{error}: {error.read(1000).decode(errors='replace')}") from error

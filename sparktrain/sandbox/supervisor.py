@@ -1,12 +1,11 @@
-"""The process that all of a sandbox's daemons are children of. It needs nothing but Python's own library.
+"""Supervises a sandbox's daemons, as their parent process; it needs only Python's standard library.
 
     python supervisor.py HOME [OWNER]
 
-It runs what HOME/plan.json says, keeps HOME/state.json true, and holds a lock on HOME/supervisor.lock for as long as it
-lives: whoever finds the lock free knows that nothing runs. With an OWNER (the process id of its parent, which holds
-the other end of its standard input) it ends when the owner does, however that happens; without one it detaches and
-stays. SIGTERM ends it and its daemons; SIGHUP lets it read the plan again: it starts what the plan has and doesn't run,
-and ends what runs and isn't in the plan.
+It runs the processes of HOME/plan.json, keeps HOME/state.json up to date, and holds a lock on HOME/supervisor.lock for as long
+as it runs: where the lock is free, no daemon runs. With an OWNER (the process id of its parent, which holds the other end of its
+standard input) it ends when the owner ends, even if that is killed; without one it detaches and keeps running. SIGTERM ends it
+and its daemons. SIGHUP makes it read the plan again, start the plan's processes that don't run, and end those that aren't in it.
 """
 
 from __future__ import annotations
@@ -25,12 +24,24 @@ from pathlib import Path
 
 STOP_SECONDS = 8.0
 LOCK_SECONDS = 5.0
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 PR_SET_PDEATHSIG = 1
 
 
 class Process:
-    """One daemon: its preparation, if there is one to do, then the daemon itself."""
+    """A daemon's process, preceded by the process that prepares its data folder if that doesn't exist yet.
+
+    Args:
+        name: the daemon's name.
+        plan: its entry in plan.json.
+
+    Attributes:
+        name: the daemon's name.
+        plan: its entry in plan.json.
+        running: the process; None if none runs.
+        preparing: whether the process is the one that prepares the data folder.
+        status: the exit status of the latest process that ended; None since the start of another.
+    """
 
     def __init__(self, name: str, plan: dict) -> None:
         self.name = name
@@ -40,7 +51,7 @@ class Process:
         self.status: int | None = None
 
     def start(self) -> None:
-        """Start it unless it is running."""
+        """Start the preparation or the daemon, unless one of them runs."""
         if self.running is not None:
             return
         prepare = self.plan["prepare"]
@@ -49,13 +60,13 @@ class Process:
             shutil.rmtree(prepare["scratch"], ignore_errors=True)
         self._spawn(prepare["command"] if self.preparing else self.plan["command"])
 
-    def look(self) -> bool:
-        """Notice an end; return whether anything changed."""
+    def poll(self) -> bool:
+        """Return whether the process has ended since the last call, and start the daemon after its preparation."""
         if self.running is None or self.running.poll() is None:
             return False
         self.status, self.running = self.running.returncode, None
         if self.preparing and self.status == 0:
-            # Renamed when complete, so that a preparation killed half-way is done again and data is never made anew.
+            # Renamed once complete: a preparation that was killed is repeated, and existing data is never replaced
             os.rename(self.plan["prepare"]["scratch"], self.plan["prepare"]["makes"])
             self.start()
         return True
@@ -77,7 +88,7 @@ class Process:
 
 
 def end_with_parent() -> None:
-    """On Linux, lets the kernel kill this process when the supervisor dies without a chance to end it."""
+    """Let the kernel kill this process when its parent dies, for instance by SIGKILL; on Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -97,7 +108,7 @@ def _write_state(home: Path, starts: int, processes: list[Process]) -> None:
 
 
 def _hold_lock(home: Path) -> int:
-    """Take the home's lock; those who only look at it hold it for a moment, a running supervisor for long."""
+    """Take the lock that a running supervisor holds; a process that only tests it holds it for a moment."""
     lock = os.open(home / "supervisor.lock", os.O_RDWR | os.O_CREAT, 0o644)
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
@@ -111,20 +122,20 @@ def _hold_lock(home: Path) -> int:
 
 
 def _follow(plan: dict, processes: list[Process]) -> list[Process]:
-    """Let run what the plan has, and nothing else; what runs goes on as it was started."""
+    """Start the plan's processes that don't run, end those that aren't in it, and return the plan's processes."""
     _stop([process for process in processes if process.name not in plan])
     known = {process.name: process for process in processes}
     followed = []
-    for name, each in plan.items():
-        process = known.get(name) or Process(name, each)
-        process.plan = each
+    for name, entry in plan.items():
+        process = known.get(name) or Process(name, entry)
+        process.plan = entry
         process.start()
         followed.append(process)
     return followed
 
 
 def _stop(processes: list[Process]) -> None:
-    """Ask all to end, and kill those that don't within a time."""
+    """Terminate processes, and kill those that have not ended in 8 seconds."""
     for process in processes:
         if process.running:
             process.running.terminate()
@@ -139,34 +150,40 @@ def _stop(processes: list[Process]) -> None:
 
 
 def main(home: Path, owner: int | None) -> None:
-    """Run the home's plan until SIGTERM, or until the owner is gone."""
+    """Run the processes of a sandbox's plan until SIGTERM, or until the owner has ended.
+
+    Args:
+        home: the sandbox's folder.
+        owner: the process id of this process's parent; None to detach from it.
+    """
     if owner is None and os.fork():
         os._exit(0)
     lock = _hold_lock(home)
-    asked: set[int] = set()
+    received: set[int] = set()  # signals
     woken, wake = os.pipe()
     os.set_blocking(wake, False)
     os.set_blocking(woken, False)
     signal.set_wakeup_fd(wake)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, _: asked.add(number))
+        signal.signal(number, lambda number, _: received.add(number))
     signal.signal(signal.SIGCHLD, lambda *_: None)
 
     processes: list[Process] = []
     starts = 0
-    asked.add(signal.SIGHUP)
+    received.add(signal.SIGHUP)
     try:
         watched = [woken] if owner is None else [woken, sys.stdin.fileno()]
-        while not asked & {signal.SIGTERM, signal.SIGINT}:
-            if signal.SIGHUP in asked:
-                asked.discard(signal.SIGHUP)
+        while not received & {signal.SIGTERM, signal.SIGINT}:
+            if signal.SIGHUP in received:
+                received.discard(signal.SIGHUP)
                 processes = _follow(json.loads((home / "plan.json").read_text()), processes)
                 starts += 1
                 _write_state(home, starts, processes)
-            if any(process.look() for process in processes):
+            if any(process.poll() for process in processes):
                 _write_state(home, starts, processes)
-            ready, _, _ = select.select(watched, [], [], LOOK_SECONDS)
-            # The pipe tells at once; where a fork of the owner holds its other end too, the parent's number does.
+            ready, _, _ = select.select(watched, [], [], POLL_SECONDS)
+            # The owner's end closes the pipe at once, unless a fork of the owner holds its other end, too: then only the
+            # parent's process id changes
             if owner is not None and (sys.stdin.fileno() in ready or os.getppid() != owner):
                 break
             if woken in ready:

@@ -11,13 +11,17 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from sparktrain.cluster.processes.warm_start import warm_by_default
 from sparktrain.config import Job
+from sparktrain.config.data_rules import refuse_cross_validation
 from sparktrain.data import prepare
 from sparktrain.display.figures import figure
+from sparktrain.driver.artifacts.plots import new_figure, png
 from sparktrain.driver.failure_report import failed
 from sparktrain.driver.supplied_objects import SuppliedObjects
 from sparktrain.driver.training_run import run_job
 from sparktrain.interfaces.engines import ENGINES
+from sparktrain.search.trial_run import with_warm
 from sparktrain.usercode.lookup import resolve, search_folders
 
 
@@ -103,6 +107,8 @@ def compare(
     Yields:
         The outcome of each way, as soon as it is known; if one fails, its Failure, and the next way follows.
     """
+    refuse_cross_validation(job.data, "compare ways to train it")
+    job = with_warm(job, warm_by_default(spark.sparkContext))
     folders = search_folders(config_file)
     preprocess = resolve(job.data.preprocess, folders) if job.data.preprocess is not None else None
     tell("preparing the rows")
@@ -210,12 +216,12 @@ def table_csv(outcomes: Sequence[Outcome]) -> str:
 
 
 def picture(outcomes: Sequence[Outcome], metric: str, title: str) -> bytes:
-    """Return a PNG that plots loss and metric by seconds of training and by rows seen."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+    """Return a PNG that plots loss and metric by seconds of training and by rows seen.
 
-    figure = Figure(figsize=(12, 8), layout="constrained")
-    FigureCanvasAgg(figure)
+    Raises:
+        ModuleNotFoundError: matplotlib isn't installed.
+    """
+    figure = new_figure(12, 8)
     figure.suptitle(title)
     panels = figure.subplots(2, 2, sharey="row")
     for row, name in enumerate(("loss", metric)):
@@ -233,6 +239,4 @@ def picture(outcomes: Sequence[Outcome], metric: str, title: str) -> bytes:
                 )
             axes.set(xlabel=unit, ylabel=key if column == 0 else "")
     panels[0][0].legend(fontsize=7)
-    text = io.BytesIO()
-    figure.savefig(text, format="png", dpi=110)
-    return text.getvalue()
+    return png(figure)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import builtins
 import hashlib
+import logging
 import os
+import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +28,7 @@ from sparktrain.storage.store import Kind, Store, is_part, part_name
 from sparktrain.storage.urls import Location, parse
 
 Result = TypeVar("Result")
+_log = logging.getLogger(__name__)
 SUMMARY = "summary.json"  # written last: a published folder that has it is complete
 _CLAIM = ".sparktrain-claim"  # in a folder that is being copied to its final place
 
@@ -38,7 +42,7 @@ def open_folder(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> 
         hadoop: the settings from `hadoop_settings`; if empty, they are read here.
 
     Raises:
-        StorageError: the URL's scheme, host or name service is unknown here.
+        StorageError: the URL's scheme, host or name service is unknown here, or the package that reaches it isn't installed.
     """
     location = parse(url)
     if location.scheme == "file":
@@ -49,11 +53,18 @@ def open_folder(url: str | os.PathLike[str], hadoop: Mapping[str, str] = {}) -> 
     location = with_authority(location, settings)
     # Kerberos over WebHDFS would need a library that has to be compiled.
     if webhdfs_is_closed(settings) or asks_for_kerberos(settings):
-        from sparktrain.storage.native import NativeHdfsStore
-
+        try:
+            from sparktrain.storage.native import NativeHdfsStore
+        except ModuleNotFoundError as error:
+            raise StorageError(
+                f"{url}: an HDFS with Kerberos, or without WebHDFS, is reached by hdfs-native, which {sys.executable} on "
+                f"{platform.node()} doesn't have: pip install 'sparktrain[kerberos]' there"
+            ) from error
+        _log.debug("%s is reached by hdfs-native", location)
         return Folder(NativeHdfsStore(f"hdfs://{location.authority}", settings, user_name()), location)
     from sparktrain.storage.webhdfs import WebHdfsStore  # its HTTP library is slow to import
 
+    _log.debug("%s is reached by WebHDFS, at %s", location, web_addresses(location, settings))
     return Folder(WebHdfsStore(web_addresses(location, settings), user_name()), location)
 
 
@@ -176,6 +187,10 @@ class Folder:
         if not files:
             local.mkdir(parents=True, exist_ok=True)
 
+    def local_path(self, name: str) -> Path | None:
+        """Return the path of a file of it in this machine's file system; None if the storage is another one."""
+        return Path(self._location.join(name).path) if isinstance(self._store, LocalStore) else None
+
     def remove(self, name: str = "", recursive: bool = False) -> None:
         """Remove a file, an empty folder or, with `recursive`, a folder with everything in it, if it exists."""
         kind = self._ask("look for", name, self._store.kind)
@@ -279,9 +294,9 @@ class Folder:
             if explanation is None:
                 raise
             kind = NotFound if explanation.missing else StorageError
-            told = kind(f"{self._url(name)}: can't {action} it: {explanation.reason}. {explanation.advice}")
-            told.transient = self._store.transient(error)
-            raise told from error
+            failure = kind(f"{self._url(name)}: can't {action} it: {explanation.reason}. {explanation.advice}")
+            failure.transient = self._store.transient(error)
+            raise failure from error
 
 
 def _ours(name: str) -> bool:

@@ -70,9 +70,9 @@ def with_authority(location: Location, settings: Mapping[str, str]) -> Location:
     default = default_file_system(settings)
     place = parse(default) if default else None
     if place is None or place.scheme != "hdfs" or not place.authority:
-        said = f"fs.defaultFS is {default}" if default else "no fs.defaultFS was found"
+        found = f"fs.defaultFS is {default}" if default else "no fs.defaultFS was found"
         raise StorageError(
-            f"{location}: the URL names no NameNode, and {said} ({_where()}). Write "
+            f"{location}: the URL names no NameNode, and {found} ({_where()}). Write "
             f"hdfs://HOST:PORT{location.path}, or set HADOOP_CONF_DIR to the folder of core-site.xml"
         )
     return Location("hdfs", place.authority, location.path)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from sparktrain.known_messages import hdfs as known
 from sparktrain.storage import retries
 from sparktrain.storage.store import Explanation, Store, part_name
 
@@ -26,12 +27,7 @@ _PASSING = {
     "SocketTimeoutException",
     "NoRouteToHostException",
 }
-_PASSING_WORDS = (
-    "Failed to find datanode",
-    "Block could not be located",
-    "could only be written to 0 of",
-    "Failed on local exception",
-)
+_PASSING_MESSAGES = (known.NO_DATANODE, known.NO_BLOCK, known.NOT_REPLICATED, known.NAME_NODE_UNREACHABLE)
 
 
 class HdfsStore(Store):
@@ -47,7 +43,7 @@ class HdfsStore(Store):
     @property
     @abstractmethod
     def answered(self) -> bool:
-        """Whether a name node ever did, whatever it said."""
+        """Whether a name node ever answered, even if with an error."""
 
     @abstractmethod
     def put(self, path: str, source: bytes | Path) -> None:
@@ -123,28 +119,28 @@ class HdfsStore(Store):
         return retries.KNOWN if self.answered else retries.UNKNOWN
 
 
-def passes(exception: str | None, said: str) -> bool:
+def passes(exception: str | None, message: str) -> bool:
     """Return whether the same request may succeed later, although a name node has refused it."""
-    return exception in _PASSING or any(words in said for words in _PASSING_WORDS)
+    return exception in _PASSING or any(known_message.find(message) for known_message in _PASSING_MESSAGES)
 
 
-def explain_refusal(exception: str | None, said: str, user: str) -> Explanation:
+def explain_refusal(exception: str | None, message: str, user: str) -> Explanation:
     """Explain a name node's refusal to a user.
 
     Args:
         exception: the name of its Java exception, if known.
-        said: its message.
+        message: its message.
         user: the user that the request was made as.
     """
-    said = " ".join(said.split())[:400]
+    message = " ".join(message.split())[:400]
     match exception:
-        case "FileNotFoundException" if "Path is not a file" in said:
+        case "FileNotFoundException" if known.IS_A_FOLDER.find(message):
             return Explanation("it is a folder, not a file", "Check the name.")
         case "FileNotFoundException":
             return Explanation("there is no such file or folder", "Check the name.", missing=True)
         case "AccessControlException" | "SecurityException":
             return Explanation(
-                f"no permission ({said})",
+                f"no permission ({message})",
                 f"This program accesses HDFS as {user!r}: set "
                 "HADOOP_USER_NAME, or have the permission changed (hdfs dfs -chown, -chmod).",
             )
@@ -157,21 +153,22 @@ def explain_refusal(exception: str | None, said: str, user: str) -> Explanation:
             return Explanation("no NameNode is active", "Check the high availability of HDFS.")
         case "ParentNotDirectoryException":
             return Explanation(
-                f"a file is where a folder is needed ({said})", "Remove that file, or choose another folder.", missing=True
+                f"a file is where a folder is needed ({message})", "Remove that file, or choose another folder.", missing=True
             )
         case "FileAlreadyExistsException":
-            return Explanation(f"something else is there already ({said})", "Remove it, or choose another name.")
+            return Explanation(f"something else is there already ({message})", "Remove it, or choose another name.")
         case "NSQuotaExceededException" | "DSQuotaExceededException" | "QuotaByStorageTypeExceededException":
-            return Explanation(f"a quota is used up ({said})", "Remove old runs, or have the quota raised.")
-    if said.startswith(("Authentication failure", "GSSAPIError", "NoSASLMechanism")):
-        why = said.rpartition("inaccessible: ")[2].removesuffix('")') if said.startswith("GSSAPIError") else "none came"
+            return Explanation(f"a quota is used up ({message})", "Remove old runs, or have the quota raised.")
+    ticket = known.NO_TICKET.find(message)
+    if ticket or known.NO_MECHANISM.find(message) or known.NOT_AUTHENTICATED.find(message):
+        why = (ticket[1] or message) if ticket else "none came"
         return Explanation(
             f"HDFS does not take {user!r} at its word: it asks for a ticket of Kerberos or a token ({why})",
             "Get a ticket with kinit, or set KRB5_CLIENT_KTNAME to a keytab; Hadoop's configuration "
             "(HADOOP_CONF_DIR) must have hadoop.security.authentication: kerberos.",
         )
-    if "must both be directories" in said:
+    if known.RENAME_OF_TWO_KINDS.find(message):
         return Explanation("a folder is where a file is needed", "Remove that folder, or choose another name.")
-    if exception is None and "not a directory" in said:
+    if exception is None and known.NOT_A_FOLDER.find(message):
         return Explanation("a file is where a folder is needed", "Choose another folder.", missing=True)
-    return Explanation(f"{exception or 'HDFS'}: {said}", "Check the health of HDFS and its NameNode's log.")
+    return Explanation(f"{exception or 'HDFS'}: {message}", "Check the health of HDFS and its NameNode's log.")

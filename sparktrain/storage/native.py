@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 
 from hdfs_native import Client, WriteOptions
 
+from sparktrain.known_messages import hdfs as known
 from sparktrain.storage.errors import StorageError
 from sparktrain.storage.hadoop import asks_for_kerberos
 from sparktrain.storage.hdfs import ABSENT, CHUNK, HdfsStore, explain_refusal, passes
@@ -32,8 +32,6 @@ _TRANSLATED: dict[type[Exception], str] = {
     FileExistsError: "FileAlreadyExistsException",
     PermissionError: "AccessControlException",
 }
-_NO_TICKET = ("GSSAPIError", "NoSASLMechanism")  # hdfs-native's errors if it has neither a ticket nor a token
-_SAID = re.compile(r'RPCError\("(?:[\w$]+\.)*([\w$]+)", "((?:[^"\\]|\\.)*)')
 
 
 class NativeHdfsStore(HdfsStore):
@@ -121,10 +119,10 @@ class NativeHdfsStore(HdfsStore):
 
     def transient(self, error: Exception) -> bool:
         if isinstance(error, self.refusals):
-            exception, said = _refusal(error)
+            exception, message = _refusal(error)
             if exception is None:  # an error of the network, a DataNode or this side
-                return not said.startswith(_NO_TICKET)
-            return passes(exception, said)
+                return not (known.NO_TICKET.find(message) or known.NO_MECHANISM.find(message))
+            return passes(exception, message)
         return isinstance(error, OSError) and not isinstance(error, (NotADirectoryError, IsADirectoryError))
 
     def explain(self, error: Exception) -> Explanation | None:
@@ -168,11 +166,11 @@ def _as_tokens_have_it(url: str, settings: Mapping[str, str]) -> str:
 
 def _refusal(error: Exception) -> tuple[str | None, str]:
     """Return the name of the name node's Java exception, if known, and the first line of its message."""
-    found = _SAID.match(str(error))
+    found = known.RPC_ERROR.find(str(error))
     if found is None:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return _TRANSLATED.get(type(error)), said
-    exception, said = found[1], found[2].split("\\n")[0].replace('\\"', '"')
-    if exception == "AccessControlException" and "(is not a directory)" in said:  # a part of the path is a file
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return _TRANSLATED.get(type(error)), message
+    exception, message = found[1], found[2].split("\\n")[0].replace('\\"', '"')
+    if exception == "AccessControlException" and known.PARENT_IS_A_FILE.find(message):
         exception = "ParentNotDirectoryException"
-    return exception, said
+    return exception, message

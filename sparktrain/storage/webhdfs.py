@@ -116,8 +116,8 @@ class WebHdfsStore(HdfsStore):
         where = " and ".join(self._addresses)
         match error:
             case HdfsError():
-                said = error.message.decode(errors="replace") if isinstance(error.message, bytes) else str(error.message)
-                return explain_refusal(error.exception, said, self._user)
+                message = error.message.decode(errors="replace") if isinstance(error.message, bytes) else str(error.message)
+                return explain_refusal(error.exception, message, self._user)
             case requests.exceptions.SSLError():
                 return Explanation(
                     f"the certificate of {where} is not trusted ({error})",

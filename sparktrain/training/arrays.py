@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import ml_dtypes
 import numpy as np
-import tensorflow as tf
 
 
 def stored(value: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
@@ -23,11 +25,11 @@ def stored(value: np.ndarray, into: np.ndarray | None = None) -> np.ndarray:
 
 def revived(value: np.ndarray, name: str) -> np.ndarray:
     """Return the array that `stored` has converted; `name` is its dtype's name."""
-    return value if value.dtype.name == name else value.view(tf.as_dtype(name).as_numpy_dtype)
+    return value if value.dtype.name == name else value.view(getattr(ml_dtypes, name))
 
 
-def restore(variable: tf.Variable, value: np.ndarray) -> None:
-    """Assign a value that `stored` has converted to a variable of TensorFlow or Keras."""
+def restore(variable: Any, value: np.ndarray) -> None:
+    """Assign a value that `stored` has converted to a variable of Keras, or to a device's copy of one."""
     kind = variable.numpy().dtype
     variable.assign(value.view(kind) if _is_foreign(kind) else value)
 

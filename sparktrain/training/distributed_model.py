@@ -4,38 +4,28 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from types import GeneratorType
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Message, Phase
 from sparktrain.models.errors import TrainingError
 from sparktrain.models.optimizers import optimizer_variables
-from sparktrain.training.averaging import Averaging, create_state
-from sparktrain.training.callback_files import note_relative_paths
-from sparktrain.training.callbacks import WorkerCallbacks
-from sparktrain.training.consistency import Consistency
-from sparktrain.training.evaluation_callbacks import EvaluationCallbacks
-from sparktrain.training.given_batches import (
-    FitBatches,
-    GivenBatches,
-    in_model_s_structure,
-    look_at,
-    refuse_different,
-    rows_in,
-    spec_of,
-    steps_of,
-)
-from sparktrain.training.layer_state import share_layer_state
-from sparktrain.training.metrics import GlobalMetrics, numbers, shaped
-from sparktrain.training.own_rows import OwnRows
-from sparktrain.training.row_counts import RowCounts
-from sparktrain.training.statistics import Statistics, seed_worker, start_alike, take_rank_0s
-from sparktrain.training.user_callbacks import callbacks_of_rank
+from sparktrain.training.batches.given_batches import FitBatches, GivenBatches, refuse_different, steps_of
+from sparktrain.training.batches.own_rows import OwnRows
+from sparktrain.training.callbacks.callback_files import note_relative_paths
+from sparktrain.training.callbacks.evaluation_callbacks import EvaluationCallbacks
+from sparktrain.training.callbacks.stop_request import StopRequest
+from sparktrain.training.callbacks.user_callbacks import callbacks_of_rank
+from sparktrain.training.callbacks.worker_callbacks import WorkerCallbacks
+from sparktrain.training.framework import framework
+from sparktrain.training.metrics.log_numbers import numbers, shaped
+from sparktrain.training.metrics.metrics import GlobalMetrics
+from sparktrain.training.metrics.statistics import Statistics, seed_worker, start_alike, take_rank_0s
+from sparktrain.training.state.consistency import Consistency
+from sparktrain.training.state.layer_state import share_layer_state
 
 
 class DistributedModel:
@@ -51,6 +41,7 @@ class DistributedModel:
         report: called with phases, progress and the ends of epochs.
         seed: the run's seed.
         part: this worker's part.
+        stop_request: whether the driver asks for the end of training, which ends a fit after its epoch.
     """
 
     def __init__(
@@ -61,13 +52,15 @@ class DistributedModel:
         report: Callable[[Message], None],
         seed: int,
         part: int,
+        stop_request: StopRequest | None = None,
     ) -> None:
         self.model = model
+        self._stop_request = stop_request
         self._collective, self._rows, self._report, self._seed, self._part = collective, own, report, seed, part
         self._methods: dict[str, Callable[..., Any]] = {}
         self._seeded = False
         self._compiled: tuple[Any, ...] = ()  # the objects that compile() has made, which the following belong to
-        self._averaging: Averaging | None = None
+        self._averaging: AbstractContextManager[Any] | None = None
         self._global_metrics: GlobalMetrics | None = None
         self._has_state = False  # whether the state that a first step creates exists
         self._statistics: Statistics | None = None
@@ -91,12 +84,12 @@ class DistributedModel:
         if "validation_data" in words:
             words["validation_data"] = self._arranged(words["validation_data"])
         data = self._look_at(words)
-        if isinstance(data.data, (tf.data.Dataset, GeneratorType)):
+        if data.in_order:
             words["shuffle"] = False  # Keras would warn that it can't
         epochs, first_epoch = words.get("epochs", 1), words.get("initial_epoch", 0)
         steps = steps_of(data, words.get("steps_per_epoch"), max(0, epochs - first_epoch))
         validation = self._look_at_validation(words)
-        told = self._collective.gather(
+        by_rank = self._collective.gather(
             {
                 "steps": steps,
                 "epochs": epochs,
@@ -106,8 +99,8 @@ class DistributedModel:
                 "maybe empty": (data.maybe_empty, validation is not None and validation.maybe_empty),
             }
         )
-        empty = [each.pop("maybe empty") for each in told]
-        refuse_different(told)
+        empty = [each.pop("maybe empty") for each in by_rank]
+        refuse_different(by_rank)
         share_layer_state(self.model, self._collective)
         self._statistics = None
         self._prepare(data, any(map(any, empty)))
@@ -121,6 +114,7 @@ class DistributedModel:
                 report=self._report,
                 epochs=epochs,
                 local_steps=None,
+                stop_request=self._stop_request,
             )
             with self._phase():
                 return self._methods["fit"](**{"verbose": 0, **words, "x": data.data}, callbacks=listening)
@@ -154,18 +148,18 @@ class DistributedModel:
         if self._collective.size == 1:
             return self._methods[name](**words)
         batch = tuple(words.get(each) for each in ("x", "y", "sample_weight"))
-        rows = rows_in(batch)
+        rows = framework().rows_in(batch)
         # Outside of a graph, so that a worker that never makes this call is detected
-        told = [
+        by_rank = [
             each if isinstance(each, tuple) and len(each) == 2 else ("another call", 0)
             for each in self._collective.gather((name, rows))
         ]
-        if any(other != name for other, _ in told) or not any(count for _, count in told):
-            calls = ", ".join(f"rank {rank}: {other} of {count} rows" for rank, (other, count) in enumerate(told))
+        if any(other != name for other, _ in by_rank) or not any(count for _, count in by_rank):
+            calls = ", ".join(f"rank {rank}: {other} of {count} rows" for rank, (other, count) in enumerate(by_rank))
             raise TrainingError(
                 f"all workers must call {name} together, with rows on at least one, but these calls came: {calls}"
             )
-        spec = keras.tree.map_structure(spec_of, batch)
+        spec = keras.tree.map_structure(framework().spec_of, batch)
         data = GivenBatches(None, name, 1, True, spec, lambda: batch if rows else None)
         self._prepare(data, True)
         metrics = self._metrics(data.sample)
@@ -189,10 +183,10 @@ class DistributedModel:
         return {**bound, **more}
 
     def _arranged(self, data: Any) -> Any:
-        return in_model_s_structure(data, self.model, self._rows)
+        return framework().in_model_s_structure(data, self.model, self._rows)
 
     def _look_at(self, words: Mapping[str, Any]) -> GivenBatches:
-        return look_at(
+        return framework().look_at(
             words.get("x"),
             words.get("y"),
             words.get("sample_weight"),
@@ -207,8 +201,8 @@ class DistributedModel:
             return None
         if isinstance(given, (tuple, list)):
             x, y, weight = [*given, None, None][:3]
-            return look_at(x, y, weight, words.get("validation_batch_size") or words.get("batch_size"), self._rows)
-        return look_at(given, None, None, None, self._rows)
+            return framework().look_at(x, y, weight, words.get("validation_batch_size") or words.get("batch_size"), self._rows)
+        return framework().look_at(given, None, None, None, self._rows)
 
     def _callbacks(self, words: dict[str, Any]) -> list[keras.callbacks.Callback]:
         """Return a call's callbacks that run on this worker."""
@@ -250,19 +244,17 @@ class DistributedModel:
                 )
             self._has_state = True
             known = {id(each) for each in self._variables()}
-            create_state(model, data.spec)
+            framework().create_state(model, data.spec)
             take_rank_0s([each for each in self._variables() if id(each) not in known], self._collective)
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.model.variables, *optimizer_variables(self.model)]
 
     def _build(self, spec: Any) -> None:
-        inputs = None if spec is None else spec[0] if isinstance(spec, tuple) else spec
-        if inputs is None or any(not isinstance(leaf, tf.TensorSpec) for leaf in keras.tree.flatten(inputs)):
+        inputs = framework().symbolic_inputs(spec)
+        if inputs is None:
             raise TrainingError("the distributed model isn't built yet: give it a keras.Input, or call it once before")
-        self.model(
-            keras.tree.map_structure(lambda leaf: keras.KerasTensor((None, *leaf.shape[1:]), dtype=leaf.dtype.name), inputs)
-        )
+        self.model(inputs)
         if self.model.optimizer is not None and not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
         start_alike(self.model, self._collective)
@@ -298,14 +290,14 @@ class DistributedModel:
             averaging = self._averaging
             new = averaging is None
             if new:
-                self._counts = RowCounts(self.model)
+                self._counts = framework().RowCounts(self.model)
             stack.enter_context(self._counts)
             if averaging is None or more:
                 self._empty_steps |= empty_steps
                 self._empty_validation |= empty_validation
                 if self._collective.size == 1:
                     self.model.train_function = self.model.test_function = None
-                averaging = self._averaging = Averaging(
+                averaging = self._averaging = framework().Averaging(
                     self.model,
                     self._collective,
                     every_step=True,

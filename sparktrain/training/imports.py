@@ -52,12 +52,12 @@ def held_back(*names: str) -> Iterator[None]:
     Args:
         names: full names of modules; those that are imported already or not installed are ignored.
     """
-    mine = {name: Later(name) for name in names if name not in sys.modules and _installed(name)}
-    sys.modules.update(mine)
+    substitutes = {name: Later(name) for name in names if name not in sys.modules and _installed(name)}
+    sys.modules.update(substitutes)
     try:
         yield
     finally:
-        for name, module in mine.items():
+        for name, module in substitutes.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
 

@@ -14,32 +14,41 @@ import keras
 from sparktrain.feed import MORE_LABEL, Shard, dtype_name
 from sparktrain.interfaces.checkpoints import Checkpoint
 from sparktrain.interfaces.collective import Collective
-from sparktrain.interfaces.messages import Finished, Fit, Message, Order
+from sparktrain.interfaces.messages import Finished, Message, Order
+from sparktrain.interfaces.training_spec import Fit
 from sparktrain.models.custom_objects import recorded
 from sparktrain.models.optimizers import optimizers_of
 from sparktrain.storage import Folder
-from sparktrain.training.averaging import Averaging, create_state, shadowed
-from sparktrain.training.callback_files import keep_files
-from sparktrain.training.callbacks import WorkerCallbacks
-from sparktrain.training.checkpoints import Checkpoints
-from sparktrain.training.dataset import LABEL, Feeding
-from sparktrain.training.devices import over_devices, replicas
-from sparktrain.training.events import EventWriter
-from sparktrain.training.labels import check_labels, label_template
+from sparktrain.training.batches.dataset import LABEL, Feeding
+from sparktrain.training.batches.labels import check_labels, label_template
+from sparktrain.training.callbacks.callback_files import keep_files
+from sparktrain.training.callbacks.stop_request import StopRequest
+from sparktrain.training.callbacks.time_limit import TimeLimit
+from sparktrain.training.callbacks.user_callbacks import MonitorNamed, job_callbacks, user_callbacks
+from sparktrain.training.callbacks.worker_callbacks import WorkerCallbacks
+from sparktrain.training.framework import framework
+from sparktrain.training.learning_rate import set_learning_rate
 from sparktrain.training.local_steps import LocalSteps
+from sparktrain.training.method_override import shadowed
+from sparktrain.training.metrics.statistics import seed_worker, start_alike, unsynchronized
 from sparktrain.training.model import build, build_variables, input_template, refuse_stateful
 from sparktrain.training.output import open_output
 from sparktrain.training.phases import Phases
-from sparktrain.training.resume import Resumed, resume
 from sparktrain.training.saving import MODEL, refuse_unsavable, save
 from sparktrain.training.signature import signature_of
-from sparktrain.training.statistics import seed_worker, start_alike, unsynchronized
-from sparktrain.training.time_limit import TimeLimit
-from sparktrain.training.user_callbacks import MonitorNamed, job_callbacks, user_callbacks
+from sparktrain.training.state.checkpoints import Checkpoints
+from sparktrain.training.state.fit_state import fit_state
+from sparktrain.training.state.resume import resume
 from sparktrain.training.warmup import Warmup
 
 
-def train(order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]) -> Finished:
+def train(
+    order: Order,
+    shard: Shard,
+    collective: Collective,
+    report: Callable[[Message], None],
+    stop_request: StopRequest | None = None,
+) -> Finished:
     """Build the user's model, train it on this worker's rows together with the other workers, and save it at rank 0.
 
     With one worker it is the plain Keras fit of the same batches. With more, every step applies the gradient over all
@@ -50,6 +59,7 @@ def train(order: Order, shard: Shard, collective: Collective, report: Callable[[
         shard: this worker's rows.
         collective: the workers, connected already.
         report: called with phases, progress and the ends of epochs.
+        stop_request: whether the driver asks for the end of training after the current epoch; may change at any time.
 
     Returns:
         The message that ends the training, with the seconds of the phases build, train and save.
@@ -59,26 +69,34 @@ def train(order: Order, shard: Shard, collective: Collective, report: Callable[[
         TrainingError: the user's code or configuration can't be trained.
         PeerLost: another worker is gone.
     """
-    with over_devices(order.engine).scope():
-        return _train(order, shard, collective, report)
+    with framework().device_scope(order.spec.engine):
+        return _train(order, shard, collective, report, stop_request)
 
 
-def _train(order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]) -> Finished:
+def _train(
+    order: Order,
+    shard: Shard,
+    collective: Collective,
+    report: Callable[[Message], None],
+    stop_request: StopRequest | None,
+) -> Finished:
     phases = Phases(report)
     phases.enter("build")
-    output = open_output(order, asked=collective.rank == 0 and not order.fit.rehearsal)
-    model = build(order.model, order.seed, order.hadoop)
+    output = open_output(order, asked=collective.rank == 0 and not order.spec.fit.rehearsal)
+    model = build(order.spec.model, order.spec.seed, order.spec.output.hadoop)
+    if order.spec.fit.learning_rate is not None:
+        set_learning_rate(model, order.spec.fit.learning_rate)
     feeding = _prepare(model, order, shard, collective)
     with tempfile.TemporaryDirectory() as folder:
-        fitting = _Fitting(order, model, feeding, collective, output, Path(folder) / "logs", report)
+        fitting = _Fitting(order, model, feeding, collective, output, Path(folder) / "logs", report, stop_request)
         phases.enter("train")
-        done = fitting.run(report)
+        done = fitting.run()
         size, digest, custom, signature = 0, "", {}, {}
-        if collective.rank == 0 and not order.fit.rehearsal:
+        if collective.rank == 0 and not order.spec.fit.rehearsal:
             phases.enter("save")
             size, digest = save(model, Path(folder), output)
             signature = signature_of(model, feeding.template, shard)
-            custom = recorded(model, Path(folder, MODEL), (order.model.function or "").partition(":")[0])
+            custom = recorded(model, Path(folder, MODEL), (order.spec.model.function or "").partition(":")[0])
             keep_files(fitting.user_callbacks, output.persistent())
     return Finished(
         history=done.history,
@@ -103,8 +121,8 @@ def _prepare(model: keras.Model, order: Order, shard: Shard, collective: Collect
     refuse_stateful(model)
     more = [name for name in shard.inputs if name.startswith(MORE_LABEL)]
     inputs = {name: kind for name, kind in shard.inputs.items() if name not in more}
-    template = input_template(model, inputs, order.fit.inputs_named)
-    labels = label_template(model, more, order.fit.label, order.fit.outputs)
+    template = input_template(model, inputs, order.spec.fit.inputs_named)
+    labels = label_template(model, more, order.spec.fit.label, order.spec.fit.outputs)
     build_variables(model, template, shard)
     if collective.rank == 0:
         refuse_unsavable(model)
@@ -114,16 +132,17 @@ def _prepare(model: keras.Model, order: Order, shard: Shard, collective: Collect
         shard,
         template,
         labels,
-        batch_size=order.fit.batch_sizes[order.part],
-        class_weight=order.fit.class_weight,
+        batch_size=order.spec.fit.batch_sizes[order.part],
+        class_weight=order.spec.fit.class_weight,
         validates=any(collective.gather(shard.validation_rows)),
-        one_step=order.fit.rehearsal,
+        one_step=order.spec.fit.rehearsal,
     )
-    if replicas() > 1 or (collective.size > 1 and any(collective.gather(feeding.empty_steps))):
-        create_state(model, feeding.batch_spec)  # on all workers, as their models are compared
+    replicas = framework().replicas()
+    if replicas > 1 or (collective.size > 1 and any(collective.gather(feeding.empty_steps))):
+        framework().create_state(model, feeding.batch_spec)  # on all workers, as their models are compared
     start_alike(model, collective)
-    if collective.size > 1 or replicas() > 1:
-        seed_worker(model, order.seed, order.part)
+    if collective.size > 1 or replicas > 1:
+        seed_worker(model, order.spec.seed, order.part)
     return feeding
 
 
@@ -150,8 +169,9 @@ class _Fitting:
         output: Folder,
         logs: Path,
         report: Callable[[Message], None],
+        stop_request: StopRequest | None,
     ) -> None:
-        self._fit: Fit = order.fit
+        self._fit: Fit = order.spec.fit
         self._model = model
         self._feeding = feeding
         self._collective = collective
@@ -159,39 +179,45 @@ class _Fitting:
         self._warmup = self._make_warmup()
         self._local_steps = self._make_local_steps()
         asked, self._best = job_callbacks(self._fit)
-        self.user_callbacks = user_callbacks(self._fit, order.hadoop, collective.rank, collective.size)
+        self.user_callbacks = user_callbacks(self._fit, order.spec.output.hadoop, collective.rank, collective.size)
         self._callbacks: list[keras.callbacks.Callback] = [
             MonitorNamed([callback.monitor for callback in asked]),
             *asked,
             *self.user_callbacks,
         ]
-        if collective.rank == 0 and not self._fit.rehearsal:
-            self._callbacks.append(EventWriter(logs))
+        events = framework().EventWriter(logs) if collective.rank == 0 and not self._fit.rehearsal else None
+        if events is not None:
+            self._callbacks.append(events)
+        self._time_limit = TimeLimit(order.ends_at, self._fit.then) if order.ends_at is not None else None
+        self._epochs = 1 if self._fit.rehearsal else self._fit.epochs
+        self._listening = WorkerCallbacks(
+            self._callbacks,
+            model=model,
+            collective=collective,
+            feeding=feeding,
+            report=report,
+            epochs=self._epochs,
+            local_steps=self._local_steps,
+            time_limit=self._time_limit,
+            stop_request=stop_request,
+        )
+        self._state = fit_state(model, feeding, self._warmup, self._local_steps, self._listening, events)
         keep = 0 if self._fit.rehearsal else self._fit.keep_checkpoints
-        self._checkpoints = Checkpoints(
-            model, collective, order.part, output, keep, self._fit.checkpoint_steps, report, feeding.rows_by_part
+        self._checkpoints = self._listening.checkpoints = Checkpoints(
+            self._state, collective, order.part, output, keep, self._fit.checkpoint_steps, report, feeding.rows_by_part
         )
         self._unread: list[str] = []
-        self._resumed = self._resume(order.part, output, self._fit.resume) if self._fit.resume is not None else None
-        self._time_limit = TimeLimit(self._fit.ends_at, self._fit.then) if self._fit.ends_at is not None else None
+        if self._fit.resume is not None:
+            self._resume(order.part, output, self._fit.resume)
 
-    def _resume(self, part: int, output: Folder, checkpoint: Checkpoint) -> Resumed | None:
+    def _resume(self, part: int, output: Folder, newest: Checkpoint) -> None:
         if not all(optimizer.built for optimizer in optimizers_of(self._model)):
-            create_state(self._model, self._feeding.batch_spec)  # for optimizers beside the compiled one
-        # After the warm-up was made, which needs the learning rate that the model was built with.
-        resumed, self._unread = resume(
-            self._model, self._collective, part, output, checkpoint, self._feeding.rows_by_part, self._fit.whole
+            framework().create_state(self._model, self._feeding.batch_spec)  # for optimizers beside the compiled one
+        checkpoint, self._unread = resume(
+            self._state, self._model, self._feeding, self._collective, part, output, newest, self._fit.whole
         )
-        if resumed is None:
-            return None
-        self._feeding.epoch, self._feeding.begin = resumed.epoch, resumed.step
-        if resumed.step:
-            create_state(self._model, self._feeding.batch_spec)  # metrics, whose state is restored
-        if self._warmup is not None:
-            self._warmup.skip(resumed.epoch * self._feeding.steps + resumed.step)
-        if self._local_steps is not None:
-            self._local_steps.skip(self._feeding.rows_until(resumed.epoch, resumed.step))
-        return resumed
+        if checkpoint is not None and checkpoint.step:
+            framework().create_state(self._model, self._feeding.batch_spec)  # metrics, whose state is loaded as the epoch begins
 
     def _make_warmup(self) -> Warmup | None:
         if self._fit.warmup_epochs is None or self._collective.size == 1:
@@ -205,22 +231,10 @@ class _Fitting:
         every = None if self._fit.average == "epoch" else int(self._fit.average)
         return LocalSteps(self._model, self._collective, every, self._feeding.steps)
 
-    def run(self, report: Callable[[Message], None]) -> _Done:
-        epochs = 1 if self._fit.rehearsal else self._fit.epochs
-        callbacks = WorkerCallbacks(
-            self._callbacks,
-            model=self._model,
-            collective=self._collective,
-            feeding=self._feeding,
-            report=report,
-            epochs=epochs,
-            local_steps=self._local_steps,
-            checkpoints=self._checkpoints,
-            resumed=self._resumed,
-            time_limit=self._time_limit,
-        )
+    def run(self) -> _Done:
+        callbacks, epochs = self._listening, self._epochs
         with (
-            Averaging(
+            framework().Averaging(
                 self._model,
                 self._collective,
                 every_step=self._local_steps is None,
@@ -237,7 +251,7 @@ class _Fitting:
                 if not callbacks.ended:
                     self._run_keras(callbacks, epochs)
             else:
-                callbacks.look_at_time()
+                callbacks.look_at_limits()
                 # If nothing is left to train, a fit without epochs runs what Keras does at its end.
                 self._run_keras(callbacks, callbacks.epochs_done if callbacks.ended else epochs)
         self._checkpoints.wait()
@@ -275,6 +289,8 @@ class _Fitting:
         notes = list(self._unread)
         if self._time_limit is not None and self._time_limit.note is not None:
             notes.append(self._time_limit.note)
+        if callbacks.stop_note is not None:
+            notes.append(callbacks.stop_note)
         if self._warmup is not None:
             notes.append(self._warmup.note())
         if callbacks.metrics.averaged:

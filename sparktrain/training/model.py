@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from sparktrain.feed import BadInput, Shard, dtype_name
-from sparktrain.interfaces.messages import Source
+from sparktrain.interfaces.training_spec import Source
 from sparktrain.models.errors import TrainingError
 from sparktrain.models.names import check_input_names, input_names, input_structure
+from sparktrain.training.framework import framework
 from sparktrain.training.sources import load
 
 
@@ -103,9 +103,9 @@ def refuse_stateful(model: keras.Model) -> None:
     for layer in model._flatten_layers():
         if getattr(layer, "stateful", False):
             raise TrainingError(
-                f"layer {layer.name!r} is stateful: it would go on from the rows that stood at the same place of the "
-                "batch before, but rows come in a new order each epoch, dealt out to the workers, in batches of "
-                "different sizes. Build it with stateful=False, and give each row its whole sequence"
+                f"layer {layer.name!r} is stateful: it would continue from the rows at the same positions of the previous batch, "
+                "but rows come in a new order in each epoch, distributed over the workers, in batches of different sizes. Build "
+                "the layer with stateful=False, and give each row its whole sequence"
             )
 
 
@@ -132,7 +132,8 @@ def row_of_zeros(template: Any, shard: Shard) -> Any:
     Args:
         template: the structure of the model's inputs, with an input's name at each leaf.
     """
-    inputs = {name: tf.zeros((1, *shape), dtype_name(dtype)) for name, (shape, dtype) in shard.inputs.items()}
+    zeros = framework().zeros
+    inputs = {name: zeros((1, *shape), dtype_name(dtype)) for name, (shape, dtype) in shard.inputs.items()}
     return keras.tree.map_structure(lambda name: inputs[name], template)
 
 

@@ -13,22 +13,28 @@ from typing import Any
 
 import cloudpickle
 import keras
-import tensorflow as tf
 
 from sparktrain.feed import Shard
 from sparktrain.interfaces.collective import Collective
 from sparktrain.interfaces.messages import Finished, Message, Order, returned_name
 from sparktrain.models.errors import TrainingError
+from sparktrain.training.batches.own_rows import OwnRows
+from sparktrain.training.callbacks.stop_request import StopRequest, first_reason
 from sparktrain.training.distributed_model import DistributedModel
-from sparktrain.training.layer_state import adapt
-from sparktrain.training.means import means
+from sparktrain.training.framework import framework
 from sparktrain.training.output import open_output
-from sparktrain.training.own_rows import OwnRows
 from sparktrain.training.phases import Phases
 from sparktrain.training.sources import function
+from sparktrain.training.state.layer_state import adapt
 
 
-def run(order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]) -> Finished:
+def run(
+    order: Order,
+    shard: Shard,
+    collective: Collective,
+    report: Callable[[Message], None],
+    stop_request: StopRequest | None = None,
+) -> Finished:
     """Call the user's function with this worker, and write its return value to the storage.
 
     Args:
@@ -36,6 +42,7 @@ def run(order: Order, shard: Shard, collective: Collective, report: Callable[[Me
         shard: this worker's rows.
         collective: the workers, connected already.
         report: called with phases, progress and the ends of epochs.
+        stop_request: whether the driver asks for the end of training after the current epoch; may change at any time.
 
     Raises:
         Whatever the function raises.
@@ -43,10 +50,10 @@ def run(order: Order, shard: Shard, collective: Collective, report: Callable[[Me
     phases = Phases(report)
     phases.enter("run")
     output = open_output(order)
-    keras.utils.set_random_seed(order.seed)
-    worker = Worker(order, shard, collective, report)
+    keras.utils.set_random_seed(order.spec.seed)
+    worker = Worker(order, shard, collective, report, stop_request or StopRequest())
     with _files_are_shared(worker):
-        value = function(order.model, "the function given to sparktrain.run")(worker, **order.model.args)
+        value = function(order.spec.model, "the function given to sparktrain.run")(worker, **order.spec.model.args)
     phases.enter("save")
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, returned_name(collective.rank))
@@ -80,18 +87,26 @@ def _files_are_shared(worker: Worker) -> Iterator[None]:
 class Worker:
     """The worker that a user's function runs in, one of several that run it together.
 
-    Methods that move data between workers (`distribute`, `adapt`, `average`, `broadcast`, `gather`, and a distributed model's
-    fit, evaluate, train_on_batch and test_on_batch) must be called by all workers, in the same order. See docs/own-loops.md.
+    Methods that move data between workers (`distribute`, `adapt`, `average`, `broadcast`, `gather`, `stop_requested`, and a
+    distributed model's fit, evaluate, train_on_batch and test_on_batch) must be called by all workers, in the same order. See docs/own-loops.md.
 
     Attributes:
         rank: this worker's rank, 0 to size - 1.
         size: the number of workers.
     """
 
-    def __init__(self, order: Order, shard: Shard, collective: Collective, report: Callable[[Message], None]) -> None:
+    def __init__(
+        self,
+        order: Order,
+        shard: Shard,
+        collective: Collective,
+        report: Callable[[Message], None],
+        stop_request: StopRequest,
+    ) -> None:
         self.rank, self.size = collective.rank, collective.size
+        self._stop_request = stop_request
         self._order, self._collective, self._report = order, collective, report
-        self._own = OwnRows(shard, collective.size, order.fit.labelled) if order.fit.has_rows else None
+        self._own = OwnRows(shard, collective.size, order.spec.fit.labelled) if order.spec.fit.has_rows else None
         self._distributed: dict[int, DistributedModel] = {}  # by the model's id, which is unique while the model is referenced
 
     @property
@@ -104,7 +119,7 @@ class Worker:
         """Training batches that datasets of `dataset` have yielded so far."""
         return 0 if self._own is None else self._own.steps
 
-    def dataset(self, batch_size: int) -> tf.data.Dataset:
+    def dataset(self, batch_size: int) -> Any:
         """Return a dataset of this worker's training rows; every pass over it is the next epoch, in a new order.
 
         Args:
@@ -118,7 +133,7 @@ class Worker:
         """
         return self._rows().training(batch_size)
 
-    def validation(self, batch_size: int) -> tf.data.Dataset:
+    def validation(self, batch_size: int) -> Any:
         """Return a dataset of this worker's validation rows in a fixed order, like `dataset`; one empty batch if it has none."""
         return self._rows().validation(batch_size)
 
@@ -138,7 +153,15 @@ class Worker:
         """
         known = self._distributed.get(id(model))
         if known is None:
-            known = DistributedModel(model, self._collective, self._own, self._report, self._order.seed, self._order.part)
+            known = DistributedModel(
+                model,
+                self._collective,
+                self._own,
+                self._report,
+                self._order.spec.seed,
+                self._order.part,
+                self._stop_request,
+            )
             self._distributed[id(model)] = known
         known.start()
         return model
@@ -172,9 +195,7 @@ class Worker:
             Tensors in the same structure, graph tensors within a graph, with the values' dtypes, and float64 for integers and
             booleans. The gradient of an embedding, a tf.IndexedSlices, stays one, with the looked-up rows of all workers.
         """
-        leaves = keras.tree.flatten(values)
-        tensors = [None if leaf is None else _floating(leaf) for leaf in leaves]
-        return keras.tree.pack_sequence_as(values, means(tensors, tf.cast(rows, tf.float32), self._collective))
+        return framework().average(values, rows, self._collective)
 
     def broadcast(self, value: Any) -> Any:
         """Return rank 0's value, any picklable object, on every worker. Collective."""
@@ -184,16 +205,14 @@ class Worker:
         """Return every worker's value, any picklable object, by rank. Collective."""
         return self._collective.gather(value)
 
+    def stop_requested(self) -> bool:
+        """Return whether the run was asked to stop at its epoch's end (`RunControl.stop`); the same on all workers. Collective.
+
+        A loop asks where it can end, most often after each epoch, and then returns. A distributed model's fit ends by itself.
+        """
+        return first_reason(self._collective.gather(self._stop_request.reason)) is not None
+
     def _rows(self) -> OwnRows:
         if self._own is None:
             raise TrainingError("sparktrain.run was called without `data`, so its workers have no rows: name a frame")
         return self._own
-
-
-def _floating(value: Any) -> tf.Tensor | tf.IndexedSlices:
-    if isinstance(value, tf.IndexedSlices):
-        return value
-    whole = isinstance(value, (bool, int))
-    # 2**31 and more would be too large for TensorFlow's own choice
-    tensor = tf.constant(value, tf.float64) if whole else tf.convert_to_tensor(value)
-    return tensor if tensor.dtype.is_floating or tensor.dtype.is_complex else tf.cast(tensor, tf.float64)

@@ -115,5 +115,5 @@ def _bytes(model: keras.Model) -> int:
 
 def _in_one_line(error: Exception) -> str:
     """Return an error's first paragraph in one line: Keras's messages include an example of twenty lines."""
-    said = str(error).strip().split("\n\n")[0].split()
-    return f"{type(error).__name__}: {' '.join(said)[:500]}".rstrip(".")
+    words = str(error).strip().split("\n\n")[0].split()
+    return f"{type(error).__name__}: {' '.join(words)[:500]}".rstrip(".")

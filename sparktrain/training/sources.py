@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-from sparktrain.interfaces.messages import Source
+from sparktrain.interfaces.training_spec import Source
 from sparktrain.models.by_value import from_value
 from sparktrain.models.custom_objects import load_model
 from sparktrain.models.errors import TrainingError

@@ -6,17 +6,16 @@ rows, so the rate is multiplied by k, rising linearly from the single worker's r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from sparktrain.models.errors import TrainingError
 
 
 class Warmup:
-    """Scales the learning rate of optimizers, inside the training step's graph.
+    """Scales the learning rate of optimizers, as a part of the training step.
 
     Args:
         optimizers: built optimizers, each with a learning rate that is a plain number.
@@ -38,24 +37,27 @@ class Warmup:
         self._size = size
         self._steps = steps
         # Counted on one of several devices
-        once = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        self._step = tf.Variable(0.0, trainable=False, name="warmup_step", aggregation=once)
+        self._step = keras.Variable(0.0, trainable=False, name="warmup_step", aggregation="only_first_replica")
         # An optimizer and its wrapper (loss scaling) share a rate
         each = {id(optimizer.learning_rate): optimizer for optimizer in optimizers}.values()
         self._rates = [(optimizer, float(optimizer.learning_rate.numpy())) for optimizer in each]
 
     def step(self) -> None:
         """Set the rate of the step that begins. After the warm-up, the rate is left to the user's callbacks."""
-        share = tf.minimum(self._step / self._steps, 1.0) if self._steps else tf.constant(1.0)
-        warm = self._step > self._steps
+        step = self._step.value
+        share = keras.ops.minimum(step / self._steps, 1.0) if self._steps else 1.0
+        warm = step > self._steps
         for optimizer, rate in self._rates:
             scaled = rate * (1.0 + (self._size - 1.0) * share)
-            optimizer.learning_rate = tf.where(warm, optimizer.learning_rate.value, scaled)
+            optimizer.learning_rate = keras.ops.where(warm, optimizer.learning_rate.value, scaled)
         self._step.assign_add(1.0)
 
-    def skip(self, steps: int) -> None:
-        """Resume after `steps` steps."""
-        self._step.assign(float(steps))
+    def state_dict(self) -> dict[str, int]:
+        """Return `steps`, how many are made."""
+        return {"steps": int(self._step.numpy())}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        self._step.assign(float(state["steps"]))
 
     def undo(self) -> None:
         """Divide the optimizers' rates by their current scale, after the last step.
@@ -76,5 +78,5 @@ class Warmup:
         rates = ", ".join(f"{rate:g} to {rate * self._size:g}" for _, rate in self._rates)
         return (
             f"learning rate scaled by {self._size} workers, from {rates} over {self._steps} steps; "
-            "the saved model's optimizer has the rate of one worker, so a run that goes on with it scales it anew"
+            "the saved model's optimizer has the rate of one worker, so a run that continues from this model scales it again"
         )

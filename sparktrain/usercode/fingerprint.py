@@ -17,10 +17,10 @@ def of_function(function: Any) -> str:
     A pickle can't be hashed instead: it has random ids of classes and, in a notebook, file names that differ each time. The
     bytecode, and so the hash, differs between minor versions of Python.
     """
-    return hashlib.sha256("\n".join(_said(function, set(), getattr(function, "__module__", None))).encode()).hexdigest()
+    return hashlib.sha256("\n".join(_described(function, set(), getattr(function, "__module__", None))).encode()).hexdigest()
 
 
-def _said(value: Any, seen: set[int], home: str | None) -> Iterator[str]:
+def _described(value: Any, seen: set[int], home: str | None) -> Iterator[str]:
     """Yield lines that identify what a value does.
 
     Args:
@@ -34,23 +34,23 @@ def _said(value: Any, seen: set[int], home: str | None) -> Iterator[str]:
     elif isinstance(value, functools.partial):
         yield "partial"
         for each in (value.func, list(value.args), value.keywords):
-            yield from _said(each, seen, home)
+            yield from _described(each, seen, home)
     elif isinstance(value, (list, tuple)):
         yield f"{type(value).__name__} of {len(value)}"
         for each in value:
-            yield from _said(each, seen | {id(value)}, home)
+            yield from _described(each, seen | {id(value)}, home)
     elif isinstance(value, dict):
         yield f"dict of {len(value)}"
         for key, each in value.items():
             yield repr(key) if isinstance(key, _PLAIN) else type(key).__qualname__
-            yield from _said(each, seen | {id(value)}, home)
+            yield from _described(each, seen | {id(value)}, home)
     elif isinstance(value, (set, frozenset)):
-        yield from sorted("".join(_said(each, set(), home)) for each in value)
+        yield from sorted("".join(_described(each, set(), home)) for each in value)
     elif isinstance(value, ModuleType):
         yield f"module {value.__name__}"
     elif isinstance(value, MethodType):
-        yield from _said(value.__func__, seen, home)
-        yield from _said(value.__self__, seen, home)
+        yield from _described(value.__func__, seen, home)
+        yield from _described(value.__self__, seen, home)
     elif isinstance(value, FunctionType) and value.__module__ == home:
         seen.add(id(value))
         yield from _said_function(value, seen, home)
@@ -60,38 +60,38 @@ def _said(value: Any, seen: set[int], home: str | None) -> Iterator[str]:
     elif isinstance(value, (FunctionType, type)) or hasattr(value, "__qualname__"):
         yield f"{getattr(value, '__module__', None)}.{value.__qualname__}"
     else:  # an object: its class, and the plain attributes of a user's class; others may hold process-specific numbers
-        yield from _said(type(value), seen, home)
+        yield from _described(type(value), seen, home)
         if type(value).__module__ == home:
-            yield from _said({name: each for name, each in vars(value).items() if isinstance(each, _PLAIN)}, seen, home)
+            yield from _described({name: each for name, each in vars(value).items() if isinstance(each, _PLAIN)}, seen, home)
 
 
 def _said_function(function: FunctionType, seen: set[int], home: str | None) -> Iterator[str]:
     yield f"function {function.__qualname__}"
     yield from _said_code(function.__code__)
-    yield from _said([function.__defaults__, function.__kwdefaults__], seen, home)
+    yield from _described([function.__defaults__, function.__kwdefaults__], seen, home)
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or ()):
         try:
             content = cell.cell_contents
         except ValueError:  # not set yet
             continue
         yield f"free {name}"
-        yield from _said(content, seen, home)
+        yield from _described(content, seen, home)
     for name in sorted(_names(function.__code__)):
         if name in function.__globals__:
             yield f"global {name}"
-            yield from _said(function.__globals__[name], seen, home)
+            yield from _described(function.__globals__[name], seen, home)
 
 
 def _said_class(kind: type, seen: set[int], home: str | None) -> Iterator[str]:
     yield f"class {kind.__qualname__}"
     for base in kind.__bases__:
-        yield from _said(base, seen, home)
+        yield from _described(base, seen, home)
     for name, value in sorted(vars(kind).items()):
         if name in ("__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__") or name.startswith("_abc_"):
             continue
         yield name
         value = getattr(value, "__func__", getattr(value, "fget", value))  # of a class or static method, or a property
-        yield from _said(value, seen, home)
+        yield from _described(value, seen, home)
 
 
 def _said_code(code: CodeType) -> Iterator[str]:
@@ -101,7 +101,7 @@ def _said_code(code: CodeType) -> Iterator[str]:
         if isinstance(value, CodeType):
             yield from _said_code(value)
         else:
-            yield from _said(value, set(), None)
+            yield from _described(value, set(), None)
 
 
 def _names(code: CodeType) -> set[str]:

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from sparktrain.config import ConfigError, Problem
-from sparktrain.interfaces.messages import Source
+from sparktrain.interfaces.training_spec import Source
 from sparktrain.models.by_value import by_value
+from sparktrain.usercode.syntax_tree import parse
 
 
 def search_folders(config_file: str | Path | None = None) -> list[str]:
@@ -64,7 +65,7 @@ def check_function(key: str, name: str, folders: Sequence[str]) -> Problem | Non
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None  # compiled, or a package without a file: only an import can tell
     try:
-        body = ast.parse(Path(spec.origin).read_bytes(), spec.origin).body
+        body = parse(Path(spec.origin).read_bytes(), spec.origin).body
     except (SyntaxError, ValueError) as error:
         return Problem(key, f"{name}: {spec.origin} can't be imported: {error}", "a module of Python")
     names = {name for node in body for name in _bound(node)}

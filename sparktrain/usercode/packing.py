@@ -11,6 +11,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 
 from sparktrain.config import ConfigError, Problem
+from sparktrain.usercode.syntax_tree import parse
 
 _LARGEST = 64 << 20  # bytes; more is data, and belongs on the storage
 _INSTALLED = ("site-packages", "dist-packages")
@@ -77,7 +78,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _imports(file: Path) -> Iterator[str]:
     try:
-        tree = ast.parse(file.read_bytes(), str(file))
+        tree = parse(file.read_bytes(), str(file))
     except (SyntaxError, ValueError):
         return  # a file that can't be parsed can't be imported either
     for node in ast.walk(tree):

@@ -13,6 +13,7 @@ from typing import Any
 from sparktrain.models.by_value import SCRIPT
 from sparktrain.usercode.lookup import find_module
 from sparktrain.usercode.packing import own_modules
+from sparktrain.usercode.syntax_tree import parse
 
 # Callbacks of Keras that import another package only in the first step
 _PACKAGES = {"TensorBoard": "tensorboard"}
@@ -62,14 +63,14 @@ def _module(name: str, folders: Sequence[str]) -> ast.Module | None:
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
     try:
-        return ast.parse(Path(spec.origin).read_bytes(), spec.origin)
+        return parse(Path(spec.origin).read_bytes(), spec.origin)
     except (OSError, SyntaxError, ValueError):  # in an archive, or its import will report it
         return None
 
 
 def _source(function: Callable[..., Any]) -> ast.Module | None:
     try:
-        return ast.parse(textwrap.dedent(inspect.getsource(function)))
+        return parse(textwrap.dedent(inspect.getsource(function)))
     except (OSError, TypeError, SyntaxError):  # typed interactively, or no Python function
         return None
 

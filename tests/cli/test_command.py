@@ -57,7 +57,7 @@ def test_a_job_in_which_nothing_is_wrong_is_told_so_with_the_command_that_tries_
 
 def test_help_lists_the_public_functions_with_what_they_do():
     shown = pydoc.render_doc(sparktrain, renderer=pydoc.plaintext)
-    for name in ("run", "train", "scale_up"):
+    for name in ("run", "train", "scale_up", "RunControl"):
         first = inspect.getdoc(getattr(sparktrain, name)).splitlines()[0]
         assert first in shown, name
 

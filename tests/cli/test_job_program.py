@@ -9,8 +9,9 @@ import sys
 
 import pytest
 
-from sparktrain.cli import job_program
-from sparktrain.cli.job_program import failed, main
+from sparktrain.cli.job_program import main
+from sparktrain.driver import training_run
+from sparktrain.driver.failure_report import failed
 from sparktrain.runs.folder import RunFolder, RunTaken
 from sparktrain.runs.result import Result, exit_status
 
@@ -59,11 +60,11 @@ def job(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     session = Session()
-    monkeypatch.setattr(job_program, "SparkSession", session)
+    monkeypatch.setattr("pyspark.sql.SparkSession", session)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
     def run(end, *words, **hooks):
-        monkeypatch.setattr(job_program, "run_job", lambda *_, **given: end(**given))
+        monkeypatch.setattr(training_run, "run_job", lambda *_, **given: end(**given))
         status = main(["--config", "job.yaml", "--run-id", "mine", "--result", "end.json", *words], **hooks)
         assert session.stopped
         told = capsys.readouterr()

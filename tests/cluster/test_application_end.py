@@ -23,7 +23,7 @@ raise KeyError("the program's own")
 def test_a_program_that_ends_with_an_exception_ends_with_its_traceback_and_not_with_sparks(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     command = [ROOT / "spark-submit.sh", "--conf", "spark.ui.enabled=false", "program.py"]
-    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240)
     assert done.returncode == 1 and "ROWS 10" in done.stdout, done.stdout
     assert "Shutdown hooks cannot be modified" not in done.stdout and "ERROR" not in done.stdout, done.stdout[-3000:]
-    assert done.stdout.rstrip().endswith('KeyError: "the program\'s own"')
+    assert done.stdout.rstrip().endswith('KeyError: "the program\'s own"'), done.stdout[-3000:]

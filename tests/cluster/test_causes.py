@@ -7,10 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from sparktrain.cluster.slots import count_slots
-from sparktrain.cluster.stage import Attempt, AttemptFailed, WorkerFailure, root_cause, spark_cause
+from sparktrain.cluster.executors.slots import count_slots
+from sparktrain.cluster.root_cause import WorkerFailure, root_cause, with_missing, with_reason
+from sparktrain.cluster.spark_cause import spark_cause
+from sparktrain.cluster.stage import AttemptFailed
 from sparktrain.interfaces.collective import PeerLost
 from sparktrain.interfaces.messages import Failure
+from sparktrain.known_messages import kubernetes, spark, yarn
 from sparktrain.storage import NotFound
 from sparktrain.worker import _join, failure
 
@@ -61,17 +64,35 @@ def test_a_missing_file_of_the_users_says_how_it_comes_to_the_workers(error, tol
 
 
 def test_a_lost_connection_that_no_worker_explains_names_those_who_had_not_come():
-    attempt = object.__new__(Attempt)  # its own start wants Spark
-    attempt._parts, attempt._finished, attempt._failures = 3, {}, [told("echo", 0)]
-    attempt._server = SimpleNamespace(hosts={0: "a", 1: "b", 2: "c"})
-    attempt._stage_error = None
-    message = attempt._explained(attempt._failures[0]).failure.message
+    message = with_missing(told("echo", 0), ["rank 1 on b", "rank 2 on c"]).failure.message
     assert message == (
         "what happened. No worker has failed by itself; rank 1 on b, rank 2 on c had not come to the collective call "
         "in which this one waited"
     )
-    attempt._failures += [told("echo", 1), told("echo", 2)]
-    assert attempt._explained(attempt._failures[0]) == attempt._failures[0], "all say the same, and nobody is missing"
+    assert with_missing(told("echo", 0), []) == told("echo", 0), "all say the same, and nobody is missing"
+
+
+@pytest.mark.parametrize(
+    "reason, memory",
+    [
+        (spark.EXECUTOR_TAKEN.example, False),
+        (spark.EXECUTOR_LOST.example, False),
+        (
+            f"ExecutorLostFailure (executor 1 exited caused by one of the running tasks) Reason: {spark.CONTAINER_TOO_LARGE.example}",
+            True,
+        ),
+        (
+            f"ExecutorLostFailure (executor 1 exited caused by one of the running tasks) Reason: {yarn.CONTAINER_TOO_LARGE.example}",
+            True,
+        ),
+        (f"{spark.EXECUTOR_LOST.example}\n{kubernetes.CONTAINER_TOO_LARGE.example}", True),
+    ],
+)
+def test_a_lost_executor_says_why_the_cluster_manager_ended_it_and_what_to_set(reason, memory):
+    verdict = f"Job aborted due to stage failure: {spark.BARRIER_STAGE_LOST.example}\n{reason}"
+    failure = with_reason(told("lost", 0), verdict).failure
+    assert failure.message.startswith(f"what happened. Spark says: {reason.splitlines()[0]}")
+    assert ("cluster.worker_memory" in failure.message) is memory and failure.traceback == f"Spark says: {verdict}"
 
 
 def test_workers_that_do_not_come_together_blame_no_code():

@@ -14,9 +14,10 @@ from multiprocessing.connection import Connection, answer_challenge, deliver_cha
 
 import pytest
 
-from sparktrain.cluster import channel
-from sparktrain.cluster.channel import Client, Server, Stopped
-from sparktrain.cluster.wire import LineTooLong, Wire
+from sparktrain.cluster.channel import server as channel
+from sparktrain.cluster.channel.client import Client, Stopped, tell_absent
+from sparktrain.cluster.channel.server import Server
+from sparktrain.cluster.channel.wire import LineTooLong, Wire
 from sparktrain.feed import Filled, agree_through
 from sparktrain.interfaces.messages import Log, Phase
 
@@ -30,14 +31,16 @@ class Driver:
         self.messages: list = []
         self.lost: list[int] = []
         self.reasons: list[str | None] = []
-        self.server = Server(parts, SECRET, lambda part, m: self.messages.append((part, m)), self._lose, "127.0.0.1")
+        self.absent: list[int] = []
+        hear = lambda part, message: self.messages.append((part, message))  # noqa: E731
+        self.server = Server(parts, SECRET, hear, self._lose, "127.0.0.1", on_absent=self.absent.append)
 
     def _lose(self, part: int, why: str | None) -> None:
         self.lost.append(part)
         self.reasons.append(why)
 
-    def client(self, part: int, on_stop=lambda reason: None, secret: bytes = SECRET) -> Client:
-        return Client(("127.0.0.1", self.server.port), secret, part, f"host-{part}", on_stop)
+    def client(self, part: int, on_stop=lambda reason: None, secret: bytes = SECRET, on_end_epoch=lambda reason: None) -> Client:
+        return Client(("127.0.0.1", self.server.port), secret, part, f"host-{part}", on_stop, on_end_epoch)
 
 
 @pytest.fixture
@@ -77,6 +80,15 @@ def test_messages_arrive_in_order_with_their_part(driver):
     assert one.lost == [], "a goodbye is no loss"
 
 
+def test_a_task_without_a_part_says_so_and_is_none_of_the_workers(driver):
+    one = driver(1)
+    tell_absent(("127.0.0.1", one.server.port), SECRET, 7)
+    until(lambda: one.absent == [7], "the driver knows")
+    client = one.client(0)
+    assert client.gather("mine") == ["mine"] and list(one.server.hosts) == [0]
+    client.close()
+
+
 def test_a_gather_hands_every_value_to_every_part_in_order(driver):
     one = driver(3)
     clients = [one.client(part) for part in (2, 0, 1)]
@@ -103,6 +115,24 @@ def test_a_moment_of_the_drivers_clock_is_understood_where_the_own_clock_is_anot
     took = time.monotonic() - before
     assert abs(client.by_monotonic_clock(Ahead.time() + 60) - (time.monotonic() + 60)) <= took + 0.1
     client.close()
+
+
+def test_the_end_of_an_epoch_is_asked_of_every_task_also_of_one_that_comes_late_and_ends_none(driver):
+    one = driver(2)
+    stops, heard = [], []
+    early = one.client(0, stops.append, on_end_epoch=lambda reason: heard.append(("early", reason)))
+    until(lambda: 0 in one.server.hosts, "the first task is known")
+    one.server.end_epoch("asked by someone")
+    until(lambda: heard == [("early", "asked by someone")], "the first task was asked")
+    late = one.client(1, stops.append, on_end_epoch=lambda reason: heard.append(("late", reason)))
+    until(lambda: len(heard) == 2, "the second task was asked, too")
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(early.gather, "a")
+        assert late.gather("b") == asked.result(timeout=5) == ["a", "b"] and not stops
+    one.server.stop("enough")
+    until(lambda: stops == ["enough"] * 2, "a stop still comes")
+    early.close()
+    late.close()
 
 
 def test_stop_reaches_every_task_also_one_that_waits_in_a_gather_and_one_that_comes_late(driver):
@@ -148,7 +178,7 @@ def test_a_stranger_gets_nothing_and_holds_up_nobody(driver):
 
 
 def test_a_driver_that_does_not_answer_holds_no_task_for_ever(monkeypatch):
-    monkeypatch.setattr("sparktrain.cluster.channel._HANDSHAKE_SECONDS", 1)
+    monkeypatch.setattr("sparktrain.cluster.channel.wire.HANDSHAKE_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begun = time.monotonic()
         with pytest.raises(OSError):
@@ -169,7 +199,7 @@ def test_a_part_that_is_there_cannot_be_taken_over(driver):
 
 def test_a_task_that_is_frozen_keeps_no_other_from_being_told_to_stop(driver, monkeypatch):
     """It takes nothing of the answer to a large gather; the driver goes on, and after a while counts it as lost."""
-    monkeypatch.setattr("sparktrain.cluster.wire.HOST_SECONDS", 2.0)
+    monkeypatch.setattr("sparktrain.cluster.channel.wire.HOST_SECONDS", 2.0)
     one = driver(2)
     frozen = socket.create_connection(("127.0.0.1", one.server.port))
     as_client = Connection(frozen.detach())
@@ -191,7 +221,7 @@ def test_a_task_that_is_frozen_keeps_no_other_from_being_told_to_stop(driver, mo
 
 
 def test_a_line_that_is_too_long_is_told_as_that_and_never_as_the_end_of_the_driver(driver, monkeypatch):
-    monkeypatch.setattr("sparktrain.cluster.wire.LARGEST_LINE", 1_000_000)
+    monkeypatch.setattr("sparktrain.cluster.channel.wire.LARGEST_LINE", 1_000_000)
     one = driver(2)
     reasons: list[str] = []
     first, second = one.client(0, reasons.append), one.client(1, reasons.append)
@@ -254,7 +284,7 @@ def test_250_workers_agree_on_10_000_columns_with_little_traffic(driver, monkeyp
 
 _DEAD_HOST = """
 import fcntl, socket, struct, sys, threading, time
-from sparktrain.cluster import wire, channel
+from sparktrain.cluster.channel import client as channel_client, server as channel, wire
 wire.HOST_SECONDS = 3.0
 from sparktrain.interfaces.messages import Alive
 
@@ -265,7 +295,7 @@ def loopback(up):
 loopback(1)
 lost, stopped = [], []
 server = channel.Server(1, b"s", lambda *_: None, lambda part, why: lost.append(why), "127.0.0.1")
-client = channel.Client(("127.0.0.1", server.port), b"s", 0, "h", stopped.append)
+client = channel_client.Client(("127.0.0.1", server.port), b"s", 0, "h", stopped.append)
 talks = sys.argv[1] == "talks"
 def signs():
     while talks:
@@ -306,7 +336,7 @@ def test_a_host_that_dies_without_a_word_is_noticed_on_both_ends(client, note_fa
 
 def test_a_driver_that_is_stopped_and_takes_nothing_keeps_its_workers(driver, monkeypatch):
     """A person may stop it for a while: its host goes on to answer."""
-    monkeypatch.setattr("sparktrain.cluster.wire.HOST_SECONDS", 1.0)
+    monkeypatch.setattr("sparktrain.cluster.channel.wire.HOST_SECONDS", 1.0)
     held = threading.Event()
     reasons: list[str] = []
     server = Server(1, SECRET, lambda part, message: held.wait(30), lambda part, why: None, "127.0.0.1")

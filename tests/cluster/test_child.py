@@ -6,14 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 
-from sparktrain.cluster.child import Child, describe_exit
-from sparktrain.cluster.output_lines import LONGEST
+from sparktrain.cluster.processes.child import Child, describe_exit
+from sparktrain.cluster.processes.output_lines import LONGEST
+from sparktrain.cluster.processes.process import start_afresh
 from sparktrain.interfaces.messages import Failure, Finished, Log, Phase, encode
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -62,7 +65,7 @@ def test_what_a_child_prints_is_relayed_and_told_again_when_it_ends_in_silence(t
 @pytest.mark.real
 def test_no_child_outlives_a_task_that_is_killed(tmp_path):
     code = (
-        "import os, sys, time; from sparktrain.cluster.child import Child;"
+        "import os, sys, time; from sparktrain.cluster.processes.child import Child;"
         "child = Child(dict(os.environ), lambda message: None, sys.argv[1]); print(child.pid, flush=True); time.sleep(60)"
     )
     task = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], env=environment(), stdout=subprocess.PIPE, text=True)
@@ -83,23 +86,34 @@ class Quick(Child):
     """A child that runs a few lines in place of the worker; `events` is the pipe's number there."""
 
     def __init__(self, code: str, on_message, folder) -> None:
-        self.code = "import os, sys, time\nevents = int(os.environ['SPARKTRAIN_EVENTS'])\n" + code
-        super().__init__(dict(os.environ), on_message, str(folder))
-
-    def _start(self, environment, events, folder):
-        return subprocess.Popen(
-            [sys.executable, "-S", "-c", self.code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            pass_fds=[events],
-            env=environment,
-            cwd=folder,
-            start_new_session=True,
-        )
+        lines = "import os, sys, time\nevents = int(os.environ['SPARKTRAIN_EVENTS'])\n" + code
+        super().__init__(dict(os.environ), on_message, str(folder), partial(start_afresh, words=("-S", "-c", lines)))
 
 
 FINISHED = encode(Finished({}, 10, 10, {}))
+
+
+def test_requests_come_whole_from_several_threads_and_none_is_written_after_the_end(tmp_path):
+    code = (
+        "import json\nseen = []\nwhile len(seen) < 40:\n    seen.append(json.loads(sys.stdin.readline()))\n"
+        "print(sorted({(each['kind'], len(each['reason'])) for each in seen}), flush=True)\n"
+        f"os.write(events, {FINISHED!r}.encode() + b'\\n')\nos._exit(0)"
+    )
+    told = []
+    child = Quick(code, told.append, tmp_path)
+
+    def ask(size: int) -> None:
+        for _ in range(20):
+            child.end_epoch("x" * size)
+
+    threads = [threading.Thread(target=ask, args=[size]) for size in (150_000, 200_000)]
+    for thread in threads:
+        thread.start()
+    assert child.wait() == Finished({}, 10, 10, {})
+    for thread in threads:
+        thread.join(10)
+    assert told == [Log("[('EndEpoch', 150000), ('EndEpoch', 200000)]")]
+    child.end_epoch("too late")
 
 
 def test_a_worker_that_has_finished_is_not_lost_where_the_driver_takes_its_messages_slowly(tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparktrain.cluster.executor_python import refusal
+from sparktrain.cluster.executors.executor_python import refusal
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -73,7 +73,7 @@ def run(master: str, python: str | None) -> subprocess.CompletedProcess:
 @pytest.fixture
 def bare_python(tmp_path) -> str:
     """A Python of the driver's version that has nothing installed but what Spark brings."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "bare"], check=True, timeout=180)
     # Without the project's folder, which the test's own environment names to it
     shim = tmp_path / "python"
     without = "; ".join(

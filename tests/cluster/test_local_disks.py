@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparktrain.cluster.local_disks import Spare, make_folders, remove_left, spare
+from sparktrain.cluster.disks.local_disks import Spare, make_folders, remove_left, spare
 
 CHECK = "yarn.nodemanager.disk-health-checker."
 MIB = 1 << 20
@@ -57,7 +57,7 @@ def test_a_worker_has_one_folder_on_each_disk_that_can_be_written_to(tmp_path, c
 
 def test_what_a_killed_task_has_left_is_removed_from_every_disk(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait(timeout=60)
+    gone.wait(timeout=180)
     left = [tmp_path / name / f"sparktrain-run-0-aa-pid{gone.pid}" for name in "ab"]
     alive = tmp_path / "a" / f"sparktrain-run-1-bb-pid{os.getpid()}"
     for each in (*left, alive):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparktrain.cluster.output_lines import BAR_SECONDS, LONGEST, OutputLines
+from sparktrain.cluster.processes.output_lines import BAR_SECONDS, LONGEST, OutputLines
 
 
 class Clock:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pyspark import inheritable_thread_target
 
-from sparktrain.cluster.shuffle_files import remove_shuffle_files
+from sparktrain.cluster.disks.shuffle_files import remove_shuffle_files
 
 pytestmark = pytest.mark.real
 
@@ -25,7 +25,7 @@ def test_the_files_of_a_shuffle_go_while_the_stage_that_has_read_them_runs_on(sp
         told = Path(folder, f"read-{TaskContext.get().partitionId()}")
         told.with_suffix(".new").write_text(f"{rows} {os.environ['SPARK_LOCAL_DIRS']}")
         told.with_suffix(".new").rename(told)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 200
         while not Path(folder, "end").exists() and time.monotonic() < until:
             time.sleep(0.05)
         yield from ()
@@ -51,7 +51,7 @@ def test_the_files_of_a_shuffle_go_while_the_stage_that_has_read_them_runs_on(sp
 
 
 def wait_for(done) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 200
     while not done():
         assert time.monotonic() < until
         time.sleep(0.05)

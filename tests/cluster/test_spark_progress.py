@@ -14,12 +14,12 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = """
 import threading, time
 from pyspark.sql import SparkSession
-from sparktrain.cluster.local_disks import Spare
-from sparktrain.cluster.slots import count_slots
+from sparktrain.cluster.disks.local_disks import Spare
+from sparktrain.cluster.executors.slots import count_slots
 from sparktrain.cluster.spark_progress import SparkProgress, watch_beginning
 from sparktrain.cluster.stage import Attempt, StageFailed
-from sparktrain.cluster.task import Task
-from sparktrain.interfaces.messages import Fit, Source
+from sparktrain.cluster.assignment import Assignment
+from sparktrain.interfaces.training_spec import Fit, Output, Source, TrainingSpec
 
 spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
 context = spark.sparkContext
@@ -44,10 +44,10 @@ begun.set()
 watching.join()
 
 # Two tasks that must begin together where there is one slot: Spark waits ten minutes
-task = Task("r", "single", None, ("", 0), b"", {}, Source("a:b"), Fit(1, (1,)), 0, "", {}, 1, Spare(0))
+assignment = Assignment(TrainingSpec("r", "single", Source("a:b"), Fit(1, (1,)), 0, Output("")), None, {}, 1, Spare(0))
 begin = time.monotonic()
 try:
-    Attempt(spark.range(10).repartition(2), task, count_slots(context), 2, print, stall_timeout=3.0).run()
+    Attempt(spark.range(10).repartition(2), assignment, count_slots(context), 2, print, stall_timeout=3.0).run()
 except StageFailed as error:
     print(f"failed after {time.monotonic() - begin:.0f} s: {error}")
 import os, sys

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark import SparkConf
 
-from sparktrain.cluster.work_folder import make_work_folder, submitted_files
+from sparktrain.cluster.disks.work_folder import make_work_folder, submitted_files
 
 
 class Context:

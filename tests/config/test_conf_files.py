@@ -59,11 +59,13 @@ def test_the_committed_documentation_is_the_schemas():
     )
 
 
-def test_every_key_stands_in_every_key_yaml():
+def test_every_key_stands_in_every_key_yaml_and_so_does_every_choice():
     text = (ROOT / "conf" / "every-key.yaml").read_text(encoding="utf-8")
     for key in KEYS:
         name = key.name.rpartition(".")[2]
         assert re.search(rf"\b{name}:", text), f"{key.name} is not in conf/every-key.yaml"
+        for choice in key.node.get("enum", ()):
+            assert re.search(rf"\b{choice}\b", text), f"{key.name}: {choice} is not in conf/every-key.yaml"
 
 
 def test_what_a_local_cluster_says_at_its_end_is_not_shown_and_what_fails_is():

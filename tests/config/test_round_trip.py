@@ -68,6 +68,7 @@ def jobs(draw: st.DrawFn) -> dict[str, Any]:
             optional={
                 "engine": st.sampled_from(["horovod", "single"]),
                 "epochs": st.integers(1, 9),
+                "learning_rate": st.sampled_from([0.01, 1e-4]),
                 "scale_learning_rate": st.sampled_from([{}, {"warmup_epochs": 0.5}]),
                 "save": st.sampled_from(["last", "best"]),
                 "early_stopping": st.sampled_from([{}, {"monitor": "loss", "min_delta": 1e-7, "restore_best_weights": True}]),

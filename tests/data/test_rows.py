@@ -339,7 +339,8 @@ def test_rows_go_to_the_part_that_their_hash_says_on_every_spark(spark, prepared
     numbers = spark.range(2000)
     assert [row[0] for row in numbers.select(F.hash(F.col("id").cast("int"))).collect()] == [_murmur3(n) for n in range(2000)]
     frame = prepared(numbers.select(F.col("id").alias("x"), F.lit(1).alias("y"))).frame
-    home = F.pmod(derived_hash("deal", F.lit(7).cast("bigint"), F.col(ROW)), F.lit(13)).cast("int")
+    hashed = derived_hash("deal", F.lit(7).cast("bigint"), F.col(ROW))
+    home = F.floor(F.shiftrightunsigned(hashed, 1) / F.lit(2.0**63) * 13).cast("int")
     dealt = deal(frame, 13, 7).select(home.alias("home"), F.spark_partition_id().alias("part"))
     assert dealt.rdd.getNumPartitions() == 13 and dealt.where("home = part").count() == 2000
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparktrain.config import Sample
 from sparktrain.data.errors import InputError
-from sparktrain.data.sampling import apportion, find_class, locate, of_fraction, of_fractions, of_per_class, rounded
+from sparktrain.data.sampling import WAYS, apportion, find_class, locate, of_fraction, of_fractions, of_per_class, rounded
 
 counts = st.dictionaries(st.integers(0, 50), st.integers(0, 10_000), min_size=1, max_size=12).filter(
     lambda found: sum(found.values()) > 0
@@ -62,3 +63,21 @@ def test_a_class_that_is_not_there_is_refused_with_those_that_are():
         of_fractions({"refnd": 0.5}, {"other": 3, "refund": 4})
     assert "'refnd'" in str(refused.value) and "Did you mean 'refund'?" in str(refused.value)
     assert "The classes there are: other, refund." in str(refused.value)
+
+
+def test_every_key_of_the_configuration_has_its_decision():
+    assert list(WAYS) == list(Sample.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "taken"),
+    [
+        ("fraction", 0.5, {"a": 4, "b": 1}),
+        ("per_class", 3, {"a": 3, "b": 2}),
+        ("fractions", {"a": 0.25}, {"a": 2, "b": 2}),
+    ],
+)
+def test_the_key_that_is_set_decides(key, value, taken):
+    chosen, asked = Sample(**{key: value}).way
+    assert (chosen, asked) == (key, value)
+    assert WAYS[chosen].decide(asked, {"a": 8, "b": 2})[0] == taken

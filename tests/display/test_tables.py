@@ -14,7 +14,7 @@ from sparktrain.runs import follow
 from sparktrain.runs.folder import RunFolder
 from sparktrain.runs.json_text import write_json
 from sparktrain.runs.log import RunLog
-from sparktrain.runs.records import End, Summary
+from sparktrain.runs.records.run import End, Summary
 from sparktrain.runs.result import Result
 from sparktrain.storage import claims
 

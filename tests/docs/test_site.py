@@ -134,8 +134,17 @@ def test_the_pictures_are_what_their_script_draws_and_are_xml():
 
 def test_all_that_is_exported_is_in_the_reference():
     api, rooms = ((DOCS / name).read_text(encoding="utf-8") for name in ("api.md", "api-rooms.md"))
-    assert re.findall(r"^## sparktrain\.(\w+)$", api, re.MULTILINE) == ["train", "run", "scale_up"]
-    assert set(sparktrain.__all__) == {"__version__", "train", "run", "scale_up"}
+    assert re.findall(r"^## sparktrain\.(\w+)$", api, re.MULTILINE) == [
+        "train",
+        "cross_validate",
+        "tune",
+        "run",
+        "RunControl",
+        "scale_up",
+    ]
+    public = {"__version__", "cross_validate", "run", "RunControl", "RunStopped", "scale_up", "train", "tune"}
+    assert set(sparktrain.__all__) == public
+    assert "driver.control.run_control.RunStopped" in api
     missing = []
     for init in sorted((ROOT / "sparktrain").glob("*/__init__.py")):
         room = init.parent.name

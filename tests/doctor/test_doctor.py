@@ -8,15 +8,16 @@ import time
 import pytest
 
 from sparktrain.cli.command import main
-from sparktrain.cluster.local_disks import Spare
-from sparktrain.cluster.slots import Slots, count_slots
+from sparktrain.cluster.disks.local_disks import Spare
+from sparktrain.cluster.executors.slots import Slots, count_slots
 from sparktrain.doctor import verdicts
-from sparktrain.doctor.examination import Examination, TookTooLong, within
-from sparktrain.doctor.executor_probe import tensorflow_sees
+from sparktrain.doctor.examination import CheckTimedOut, Examination, run_with_time_limit
+from sparktrain.doctor.executor_probe import tensorflow_gpus
 from sparktrain.doctor.finding import Finding, exit_status, leave, redacted, report, worst
 from sparktrain.doctor.local_checks import java
 from sparktrain.doctor.storage_probe import try_storage
 from sparktrain.launcher import cluster_arguments
+from sparktrain.launcher.command_line import CommandLine
 from sparktrain.launcher.java import ask_version, find_java
 from sparktrain.storage import open_folder
 
@@ -61,7 +62,7 @@ def without(*names, **others):
         (VERSIONS, [VERSIONS, without("horovod")], "horovod", "bad", "horovod on a #1"),
         (VERSIONS, [without("tensorflow-cpu")], "single", "bad", "tensorflow on a #0"),
         (VERSIONS, [VERSIONS], "tensorflowonspark", "bad", "tensorflowonspark on a #0"),
-        (VERSIONS, [VERSIONS, {**VERSIONS, "keras": "4"}], "horovod", "bad", "executors differ in keras"),
+        (VERSIONS, [VERSIONS, {**VERSIONS, "keras": "4"}], "horovod", "bad", "different versions of keras"),
         ({**VERSIONS, "numpy": "1"}, [VERSIONS], "horovod", "warning", "numpy (1 and 2)"),
         ({**VERSIONS, "sparktrain": "0"}, [VERSIONS], "horovod", "bad", "sparktrain (0 and 1)"),
     ],
@@ -78,7 +79,7 @@ def test_versions(driver, there, engine, verdict, word):
         ([4, 4], {"spark.executor.instances": "2"}, 2, "ok", ""),
         ([4], {}, 2, "bad", "--num-executors 2"),
         ([4, 2], {}, 2, "warning", "--executor-cores"),
-        ([4, 4], {"spark.executor.instances": "3"}, 2, "warning", "3 were asked for"),
+        ([4, 4], {"spark.executor.instances": "3"}, 2, "warning", "3 were requested"),
     ],
 )
 def test_executors(cores, settings, workers, verdict, word):
@@ -95,11 +96,11 @@ def test_executors_of_local_mode():
 @pytest.mark.parametrize(
     "master, settings, resident, verdict, word",
     [
-        ("spark://x:7077", {}, 9 << 30, "ok", "spark does not count it"),
-        ("local-cluster[2,1,1024]", {}, None, "ok", "local-cluster does not count it"),
+        ("spark://x:7077", {}, 9 << 30, "ok", "spark does not limit it"),
+        ("local-cluster[2,1,1024]", {}, None, "ok", "local-cluster does not limit it"),
         ("yarn", {}, None, "ok", "384 MiB"),
         ("yarn", {"spark.executor.memoryOverhead": "2g"}, 1 << 30, "ok", "2,048 MiB"),
-        ("yarn", {}, 1 << 30, "warning", "took 1,024 MiB"),
+        ("yarn", {}, 1 << 30, "warning", "used 1,024 MiB"),
         ("k8s://https://x", {"spark.executor.memory": "4g"}, 1 << 30, "warning", "409 MiB"),
     ],
 )
@@ -120,7 +121,7 @@ def sees(number, host, given, seen, cuda=True):
         ([("a", ["0"], ["GPU:0"]), ("b", ["0"], [])], "bad", "no libcuda"),
         ([("a", ["0", "1"], ["GPU:0"])], "bad", "on a #0 TensorFlow"),
         ([("a", ["0"], [], False)], "bad", "built without CUDA"),
-        ([("a", ["0"], None, None)], "bad", "it failed. It said:\nno libcuda"),
+        ([("a", ["0"], None, None)], "bad", "it failed. Its last lines:\nno libcuda"),
     ],
 )
 def test_gpus(seen, verdict, word):
@@ -138,7 +139,7 @@ def test_gpus_that_nobody_asked_for():
 @pytest.mark.parametrize(
     "disk, verdict, word",
     [
-        ({}, "ok", "room for at least 3.8 GB of segments, on a #0: /d (5.0 GB of 10.0 free)"),
+        ({}, "ok", "room for at least 3.8 GB of segments; the least is on a #0: /d (5.0 of 10.0 GB free)"),
         ({"free": 12 * 10**8}, "bad", "room for at least 0.0 GB"),
         ({"writable": False}, "bad", "not writable"),
         ({"failed": "no such folder"}, "bad", "no such folder"),
@@ -167,12 +168,12 @@ FAST, SLOW = ({"milliseconds": {"write": took, "read": 1.0}, "failed": None, "re
         (
             [{**FAST, "executor": "a #0"}, {"executor": "b #1", "milliseconds": {}, "failed": "claim", "reason": "why"}],
             "bad",
-            "1 of 2 can't, b #1: claim failed: why",
+            "on 1 of 2 executors, first on b #1: claim failed: why",
         ),
         (
             [{**FAST, "executor": "a #0"}, {**FAST, "executor": "b #1", "sees_the_drivers_file": False}],
             "bad",
-            "1 of 2, b #1 first, do not see",
+            "1 of 2 executors, first b #1, do not see",
         ),
     ],
 )
@@ -271,7 +272,7 @@ def test_storage_that_fails_says_at_which_step(tmp_path, monkeypatch):
     assert tried["failed"] is None and list(tried["milliseconds"]) == ["write", "read", "list", "claim", "publish", "remove"]
     monkeypatch.setattr(type(folder), "claim", lambda self, name, data: True)  # two who claim, and both get it
     tried = try_storage(folder)
-    assert tried["failed"] == "claim" and "another answer" in tried["reason"] and list(tmp_path.iterdir()) == []
+    assert tried["failed"] == "claim" and "contradicts" in tried["reason"] and list(tmp_path.iterdir()) == []
 
 
 def test_the_command_looks_at_this_machine_and_names_the_rest(tmp_path, capsys, monkeypatch):
@@ -291,19 +292,16 @@ def test_the_launcher_gives_it_what_a_job_would_get(tmp_path, monkeypatch):
     monkeypatch.setattr(cluster_arguments, "packaged", lambda at: open_folder(f"{at}/python-1"))
     monkeypatch.delenv("SPARK_CONF_DIR", raising=False)
     program = ["jobs/doctor.py", "--output", "hdfs:///models"]
-    here = ["spark-submit", "--master", "local[2]", *program]
-    assert cluster_arguments.build_doctor_command(here, 3, tmp_path) == here
-    there = [
-        "spark-submit",
+    options = (
         "--master",
         "spark://x:7077",
         "--deploy-mode",
         "cluster",
         "--conf",
         f"spark.sparktrain.packages={tmp_path}/envs",
-        *program,
-    ]
-    made = cluster_arguments.build_doctor_command(there, 7, tmp_path)
+    )
+    line = CommandLine(options, program[0], tuple(program[1:]), is_doctor=True)
+    made = cluster_arguments.build_doctor_command(line, tmp_path).words()
     assert made[-3:] == program and "spark.pyspark.python=./environment/bin/python" in made
     assert f"file://{tmp_path}/envs/python-1/environment.tar.gz#environment" in made
     assert made[len(made) - 1 - made[::-1].index("--deploy-mode") + 1] == "client"  # the last one counts
@@ -318,9 +316,9 @@ def test_a_fresh_interpreter_tells_what_tensorflow_sees(monkeypatch, tmp_path):
         "config = N(list_physical_devices=lambda kind: [N(name=f'{kind}:{name}') for name in names])\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert tensorflow_sees(["2", "3"])["seen"] == ["GPU:2", "GPU:3"]
+    assert tensorflow_gpus(["2", "3"])["seen"] == ["GPU:2", "GPU:3"]
     (tmp_path / "tensorflow.py").write_text("raise ImportError('libcuda is not there')\n")
-    broken = tensorflow_sees(["0"])
+    broken = tensorflow_gpus(["0"])
     assert broken["seen"] is None and "libcuda is not there" in broken["said"]
 
 
@@ -331,12 +329,12 @@ def test_an_examination_of_a_real_cluster(hdfs, spark):
     root = open_folder(f"{hdfs.uri}/doctor")
     root.write_text("file", "in the way")
     examination = Examination(spark, f"{root.url}/file/models", workers=2, engine="horovod", megabytes=4)
-    findings = {each.check: each for each in examination.go()}
+    findings = {each.check: each for each in examination.run()}
     bad = {name for name, each in findings.items() if each.verdict == "bad"}
     assert bad == {"storage from the driver", "storage from the executors"}
     assert exit_status(list(findings.values())) == 1
     assert "file" in findings["storage from the driver"].found and "--output" in findings["storage from the driver"].advice
-    assert findings["executors"].found.startswith("3 up on 1 host(s), of 1 core(s)")
+    assert findings["executors"].found.startswith("3 on 1 host(s), each with 1 core(s)")
     assert "2 workers" in findings["averaging, horovod"].found and "means are right" in findings["averaging, horovod"].found
     told = json.loads(report(list(findings.values()), examination.facts))["facts"]
     assert len(told["executors"]) == len(told["on_executors"]) == 3 and told["driver"]["java"]
@@ -344,8 +342,8 @@ def test_an_examination_of_a_real_cluster(hdfs, spark):
     assert all(each["versions"] == told["driver"]["versions"] for each in told["on_executors"])
 
     examination = Examination(spark, f"{root.url}/new/models", workers=2, engine="horovod")
-    examination._seen, examination._slots = told["on_executors"], count_slots(spark.sparkContext)
-    here, there = examination._storage_here(), examination._storage_there()
+    examination._executor_facts, examination._slots = told["on_executors"], count_slots(spark.sparkContext)
+    here, there = examination._storage_from_driver(), examination._storage_from_executors()
     assert (here.verdict, there.verdict) == ("ok", "ok"), (here.found, there.found)
     assert "slowest of 3: write" in there.found
     assert root.list() == ["file", "new"] and root.join("new").list() == []
@@ -359,10 +357,10 @@ def hang(rows):
 @pytest.mark.real
 @pytest.mark.slow
 def test_a_check_that_hangs_is_ended_with_its_jobs(spark):
-    with pytest.raises(TookTooLong, match="after 2 s"):
-        within(spark, 2, lambda: spark.sparkContext.parallelize([1], 1).mapPartitions(hang).count())
+    with pytest.raises(CheckTimedOut, match="within 2 s"):
+        run_with_time_limit(spark, 2, lambda: spark.sparkContext.parallelize([1], 1).mapPartitions(hang).count())
     assert not spark.sparkContext.statusTracker().getActiveJobsIds()
-    assert within(spark, 10, lambda: 3) == 3
+    assert run_with_time_limit(spark, 10, lambda: 3) == 3
 
 
 @pytest.mark.real
@@ -375,9 +373,9 @@ def test_what_needs_executors_is_not_tried_where_they_cannot_be_used(spark, tmp_
         raise ModuleNotFoundError("No module named 'sparktrain'")
 
     examination._executors = executors
-    findings = {each.check: each for each in examination.go()}
+    findings = {each.check: each for each in examination.run()}
     assert "No module named 'sparktrain'" in findings["executors"].found and "/opt/python3.9" in findings["executors"].found
     assert {name for name, each in findings.items() if each.verdict == "bad"} == {"executors"}
     for check in ("versions on the executors", "GPUs", "local disks", "storage from the executors", "feed", "averaging, horovod"):
-        assert findings[check].found == "not looked at: see `executors`"
+        assert findings[check].found == "skipped: see `executors`"
     assert "write" in findings["storage from the driver"].found

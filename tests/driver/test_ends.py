@@ -8,13 +8,15 @@ import math
 import pytest
 
 from sparktrain.cli.command import main as command
-from sparktrain.cli.job_program import _unless_it_fails, failed
-from sparktrain.cluster.slots import NoSlots
-from sparktrain.cluster.stage import AttemptFailed, WorkerFailure
+from sparktrain.cli.job_program import _unless_it_fails
+from sparktrain.cluster.executors.slots import NoSlots
+from sparktrain.cluster.root_cause import WorkerFailure
+from sparktrain.cluster.stage import AttemptFailed
 from sparktrain.config import ConfigError, Job
 from sparktrain.config.names import check_run_id
 from sparktrain.data import Prepared
 from sparktrain.display.result_line import say
+from sparktrain.driver.failure_report import failed
 from sparktrain.driver.timeline import RunTimeline
 from sparktrain.interfaces.messages import Failure, Finished, Joined, Phase
 from sparktrain.launcher.job_arguments import arguments

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparktrain.driver.executor_lease import ExecutorLease
+from sparktrain.driver.attempts.executor_lease import GATHERING, TRAINING, ExecutorLease, next_move
 from sparktrain.storage import open_folder
 
 
@@ -28,6 +28,20 @@ def runs(tmp_path):
 
     make.clock, make.notes, make.folder = clock, notes, tmp_path
     return make
+
+
+@pytest.mark.parametrize(
+    "mine, state, silence, move",
+    [
+        (False, None, 0.0, "claim"),
+        (False, GATHERING, 30.0, "wait"),
+        (False, GATHERING, 30.1, "claim"),  # its owner is dead
+        (False, TRAINING, 0.0, "claim"),
+        (True, GATHERING, 1000.0, "renew"),
+    ],
+)
+def test_a_lease_is_claimed_once_its_owner_has_its_executors_or_is_dead(mine, state, silence, move):
+    assert next_move(mine, state, silence) == move
 
 
 def test_one_gathers_and_the_other_is_told_for_whom_it_waits(runs):

@@ -6,8 +6,8 @@ import pytest
 
 from sparktrain.config import ConfigError, Job
 from sparktrain.data import UnfitColumn
-from sparktrain.driver.model_source import from_object, from_parent
-from sparktrain.driver.parent_run import ParentRun
+from sparktrain.driver.model.model_source import from_object, from_parent
+from sparktrain.driver.model.parent_run import ParentRun
 from sparktrain.usercode.modules import modules_needed
 
 JOB = {"data": {"features": ["x"], "label": "y"}, "model": {"load": "hdfs:///models/latest"}}
@@ -15,13 +15,13 @@ JOB = {"data": {"features": ["x"], "label": "y"}, "model": {"load": "hdfs:///mod
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("layers", "more", "build"):
+    for name in ("layers", "more", "builders"):
         (tmp_path / f"{name}.py").write_text("")
     return str(tmp_path)
 
 
 def parent(**words) -> ParentRun:
-    return ParentRun("hdfs:///models/first", None, None, **{"job": {"model": {"build": "build:model"}}, **words})
+    return ParentRun("hdfs:///models/first", None, None, **{"job": {"model": {"build": "builders:model"}}, **words})
 
 
 def test_a_loaded_model_comes_with_the_modules_of_its_record_and_of_the_job(folder):
@@ -34,7 +34,7 @@ def test_a_loaded_model_comes_with_the_modules_of_its_record_and_of_the_job(fold
 def test_plain_keras_needs_no_module_and_a_run_that_does_not_say_is_tried_with_its_builders(folder):
     job = Job.from_mapping(JOB)
     assert from_parent(parent(modules=[]), job, ["/nowhere"]).modules == []
-    assert from_parent(parent(modules=None), job, [folder]).modules == ["build"]
+    assert from_parent(parent(modules=None), job, [folder]).modules == ["builders"]
     assert from_parent(parent(modules=None), job, ["/nowhere"]).modules == []
 
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from sparktrain.config import Job
-from sparktrain.driver.parent_run import ParentRun, note_of_leak
+from sparktrain.driver.model.parent_run import ParentRun, note_of_leak
 
 
 def job(**changes) -> Job:

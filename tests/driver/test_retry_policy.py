@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparktrain.driver.retry_policy import RetryPolicy, kind_of
+from sparktrain.driver.attempts.retry_policy import RetryPolicy, kind_of, kind_of_failure
 from sparktrain.interfaces.checkpoints import Checkpoint
+from sparktrain.interfaces.messages import Failure
+from sparktrain.known_messages.spark import EXECUTOR_TAKEN
 
 FIRST, SECOND = Checkpoint(1, 0, 2), Checkpoint(2, 0, 2)
 
@@ -25,6 +27,21 @@ FIRST, SECOND = Checkpoint(1, 0, 2), Checkpoint(2, 0, 2)
 )
 def test_what_a_failure_was_is_read_from_sparks_words(words, kind):
     assert kind_of(words) == kind
+
+
+@pytest.mark.parametrize(
+    "failure, kind",
+    [
+        (Failure("code", "KeyError", "'x'", "ExecutorLostFailure"), "final"),
+        (Failure("input", "BadInput", "nan can't be trained on"), "final"),
+        (Failure("echo", "PeerLost", "gone"), "lost"),
+        (Failure("lost", "Stalled", "no sign of life"), "lost"),
+        (Failure("lost", "TaskLost", "gone", "Spark says: the cluster is gone"), "lost"),
+        (Failure("lost", "TaskLost", "gone", f"Spark says: {EXECUTOR_TAKEN.example}"), "taken"),
+    ],
+)
+def test_a_workers_failure_is_tried_again_unless_its_code_or_its_rows_are_wrong(failure, kind):
+    assert kind_of_failure(failure) == kind
 
 
 def test_a_failure_that_comes_again_ends_the_run():

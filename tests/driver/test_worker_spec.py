@@ -8,8 +8,8 @@ from pyspark.sql.types import ArrayType, BooleanType, DecimalType, StringType, S
 
 from sparktrain.config import ConfigError, Data, Training
 from sparktrain.data import UnfitColumn
+from sparktrain.driver.attempts.worker_spec import class_weights, refuse_unfit_types
 from sparktrain.driver.timeline import held_back_by
-from sparktrain.driver.worker_spec import class_weights, refuse_unfit_types
 
 
 def training(weights):

@@ -84,7 +84,7 @@ class Machine:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             preexec_fn=_give_up_what_root_may,
         )
 
@@ -103,7 +103,7 @@ class Machine:
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
-            timeout=120,
+            timeout=240,
         )
 
     def ensure(self, layer: str = "base") -> subprocess.CompletedProcess[str]:
@@ -126,7 +126,7 @@ def machine(tmp_path: Path) -> Machine:
     root, tools = tmp_path / "a project", tmp_path / "bin"
     root.mkdir()
     tools.mkdir()
-    for name in ("setup.py", "constraints.txt", "spark-submit.sh", "run-tests.sh"):
+    for name in ("pyproject.toml", "setup.py", "constraints.txt", "spark-submit.sh", "run-tests.sh"):
         shutil.copy(PROJECT / name, root / name)
     for name in ("environment", "conf", "jobs"):
         shutil.copytree(PROJECT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))

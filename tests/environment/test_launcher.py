@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -56,11 +57,13 @@ def launcher(machine):
     """A machine with an environment as install.py leaves one, which notes how often its Python is started."""
     machine.give_java()
     python = machine.root / ".venv" / "bin" / "python"
-    spark = machine.root / ".venv" / "lib" / "python3.11" / "site-packages" / "pyspark" / "bin" / "spark-submit"
+    site = machine.root / ".venv" / "lib" / "python3.11" / "site-packages"
+    spark = site / "pyspark" / "bin" / "spark-submit"
     for program in (python, spark):
         program.parent.mkdir(parents=True)
     python.write_text(f'#!/bin/bash\necho "$*" >>"{machine.root}/pythons"\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o755)
+    (site / "pyspark" / "__init__.py").touch()
     machine.stamp("base", "compiled")
     (machine.root / "program.py").write_text(PROGRAM)
     (machine.root / "gateway.py").write_text(GATEWAY)
@@ -68,17 +71,17 @@ def launcher(machine):
         "data: {path: /rows, features: [x], label: y}\nmodel: {build: mine:build}\noutput: {path: /models}\n"
     )
     (machine.root / "mine.py").write_text("def build(): pass\n")
-    machine.variables |= {"PYTHONPATH": str(PROJECT), "PROGRAM": f"{sys.executable} program.py"}
+    machine.variables |= {"PYTHONPATH": f"{site}:{PROJECT}", "PROGRAM": f"{sys.executable} program.py"}
 
     def spark_submit(script: str) -> None:
         spark.write_text(f"#!/bin/bash\n{script}\n")
         spark.chmod(0o755)
 
-    def start(*words: str, **streams) -> subprocess.Popen:
+    def start(*words: str, command: tuple[str, ...] = JOB, **streams) -> subprocess.Popen:
         environment = {"PATH": str(machine.bin), "HOME": str(machine.root)} | machine.variables
         groups.append(
             subprocess.Popen(
-                [*JOB, *words],
+                [*command, *words],
                 cwd=machine.root,
                 env=environment,
                 stdout=subprocess.PIPE,
@@ -109,7 +112,7 @@ def test_a_spark_submit_that_fails_streams_what_it_says_and_the_line_comes_last(
         env={"PATH": str(launcher.bin), "HOME": str(launcher.root)} | launcher.variables,
     ) as process:
         assert process.stdout.readline() == " ".join(command[1:]) + "\n"  # while spark-submit waits
-        shown, _ = process.communicate("this", timeout=60)
+        shown, _ = process.communicate("this", timeout=180)
     first, line = shown.splitlines()
     assert first == "heard this" and process.returncode == 1
     end = json.loads(line)
@@ -221,7 +224,7 @@ def test_a_signal_stops_the_program_before_spark_and_its_line_comes_though_spark
     with launcher.start(stderr=subprocess.PIPE) as process:
         assert process.stdout.readline() == "waiting\n"
         (os.killpg if everywhere else os.kill)(process.pid, number)
-        shown, errors = process.communicate(timeout=60)
+        shown, errors = process.communicate(timeout=180)
     *lines, line = shown.splitlines()
     end = json.loads(line)
     assert end["status"] == "stopped" and end["reason"] == "its own" and process.returncode == 1, errors
@@ -234,14 +237,14 @@ def test_a_signal_before_the_program_runs_reaches_spark_submit_and_is_waited_for
     with launcher.start() as process:
         assert process.stdout.readline() == "up\n"
         os.kill(process.pid, number)
-        shown, _ = process.communicate(timeout=60)
+        shown, _ = process.communicate(timeout=180)
     gone, line = shown.splitlines()
     end = json.loads(line)
     assert gone == "gone" and end["status"] == "stopped" and number.name in end["reason"] and process.returncode == 1
 
 
 def stopped_line(process: subprocess.Popen) -> dict:
-    shown, errors = process.communicate(timeout=60)
+    shown, errors = process.communicate(timeout=180)
     [line] = shown.splitlines()
     end = json.loads(line)
     assert (process.returncode, end["status"], end["run"]) == (1, "stopped", "night-7"), errors
@@ -269,6 +272,50 @@ time.sleep(60)' ;; esac""",
         assert f"stopped from outside by {number.name}" in stopped_line(process)["reason"]
     with open(launcher.root / "held") as held:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error where one of them is left
+
+
+# A Java that has nothing but its version, and fetches, with a file locked, for as long as it lives
+FETCHING = f"""case "$*" in -version) echo 'openjdk version "17.0.9"' >&2 ;; *) exec {sys.executable} -c '
+import fcntl, time
+held = open("held", "w")
+fcntl.flock(held, fcntl.LOCK_EX)
+print("fetching", file=held, flush=True)
+time.sleep(60)' ;; esac"""
+
+
+@pytest.fixture
+def quickstart(launcher):
+    """A machine that has all of the quickstart but a Hadoop."""
+    [site] = launcher.root.glob(".venv/lib/*/site-packages")
+    (site / "pyspark" / "jars").mkdir()
+    (site / "pyspark" / "jars" / "hadoop-client-api-3.4.1.jar").touch()
+    folder = launcher.root.with_name("own")
+    launcher.variables |= {"XDG_DATA_HOME": f"{folder}/data", "XDG_CACHE_HOME": f"{folder}/cache"}
+    return launcher
+
+
+def test_a_stop_while_the_quickstart_s_hadoop_starts_ends_what_starts_it_and_is_told(quickstart):
+    quickstart.give("java", FETCHING)
+    held = quickstart.root / "held"
+    with quickstart.start(command=JOB[:1], stderr=subprocess.PIPE) as process:
+        while not (held.exists() and held.read_text()):
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGTERM)
+        shown, errors = process.communicate(timeout=180)
+    end = json.loads(shown)
+    assert (process.returncode, end["status"]) == (1, "stopped") and "by SIGTERM before Spark" in end["reason"], errors
+    assert "starting a Hadoop on this machine" in errors
+    with open(held) as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # an error where it is left
+
+
+def test_a_quickstart_whose_hadoop_does_not_start_says_why_in_the_line(quickstart):
+    quickstart.give("java", "case $* in -version) echo 'openjdk version \"17.0.9\"' >&2 ;; *) echo 'no net' >&2; exit 1 ;; esac")
+    ended = quickstart.run(JOB[0])
+    end = json.loads(ended.stdout)
+    assert (ended.returncode, end["status"]) == (1, "failed"), ended.stderr
+    assert end["reason"].startswith("the sandbox Hadoop did not start: ") and "no net" in end["reason"]
 
 
 def test_a_stop_while_the_launcher_itself_starts_is_told(launcher):

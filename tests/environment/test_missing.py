@@ -8,6 +8,8 @@ import re
 
 import pytest
 
+from sparktrain.runs import Result
+
 pytestmark = pytest.mark.real
 
 WITH_PYTHON = 'case "$*" in *install.py*) echo "install $*" >&2 ;; esac'  # 3.11 to 3.13 by its answers; installs nothing
@@ -25,7 +27,7 @@ def test_a_missing_python_is_named_with_how_to_get_it(machine):
 def test_the_last_line_is_the_json_of_a_failed_run_even_when_spark_was_never_reached(machine):
     result = json.loads(machine.run("./spark-submit.sh", "jobs/train.py", "--config", "x.yaml").stdout.splitlines()[-1])
     assert result["status"] == "failed" and result["reason"] == "missing: Python 3.11, 3.12 or 3.13"
-    assert set(result) >= {"run", "output", "rows", "epochs", "workers", "engine", "attempts", "seconds", "metrics"}
+    assert result == Result(run=None, status="failed", reason=result["reason"]).to_dict()
 
 
 @pytest.mark.parametrize("name", ["python3.11", "python3.12", "python3.13", "python3", "python"])

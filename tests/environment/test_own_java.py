@@ -25,7 +25,7 @@ def test_it_is_started_without_the_module_that_it_has_not_and_with_all_other_wor
     real.chmod(0o755)
     own_java.write_launcher(launcher, real)
     words = ["-Xmx1g", "--add-modules=jdk.incubator.vector", "-Dx=a b", "", "*", "-cp", "'$HOME'"]
-    ended = subprocess.run([launcher, *words], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run([launcher, *words], capture_output=True, text=True, timeout=180)
     assert ended.stdout == "[-Xmx1g][-Dx=a b][][*][-cp]['$HOME']" and ended.returncode == 7
 
 
@@ -50,13 +50,13 @@ def test_it_trusts_whom_the_machine_trusts(own_java, tmp_path, monkeypatch):
         ],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=240,
     )
     der = subprocess.run(
         [keytool, "-exportcert", "-alias", "own", "-keystore", made, "-storepass", "changeit"],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=240,
     ).stdout
     pem.write_text("# two of them\n" + 2 * ssl.DER_cert_to_PEM_cert(der))
     (runtime / "lib" / "security").mkdir(parents=True)
@@ -66,7 +66,7 @@ def test_it_trusts_whom_the_machine_trusts(own_java, tmp_path, monkeypatch):
         [keytool, "-list", "-rfc", "-keystore", runtime / "lib" / "security" / "cacerts", "-storepass", "changeit"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert listed.returncode == 0, listed.stdout
     found = re.findall(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", listed.stdout, re.DOTALL)

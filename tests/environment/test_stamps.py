@@ -31,7 +31,7 @@ def test_a_second_start_takes_the_environment_as_it_is_and_starts_no_python(made
     assert made.installer().current("base")
 
 
-@pytest.mark.parametrize("name", ["setup.py", "constraints.txt", "environment/install.py"])
+@pytest.mark.parametrize("name", ["pyproject.toml", "setup.py", "constraints.txt", "environment/install.py"])
 def test_what_the_project_needs_has_changed(made, name):
     with open(made.root / name, "a") as file:
         file.write("# changed\n")
@@ -215,14 +215,14 @@ def test_what_is_compiled_in_the_background_is_waited_for_by_those_who_need_it_a
 
     try:
         with install("quickstart") as first:
-            said = first.communicate(timeout=60)[1]  # its standard error ends with it: the background has its own
+            said = first.communicate(timeout=180)[1]  # its standard error ends with it: the background has its own
             assert first.returncode == 0 and "in the background" in said and "end it: kill -- -" in said
         with install("quickstart") as second:
-            assert second.communicate(timeout=60)[1] == "" and second.returncode == 0
+            assert second.communicate(timeout=180)[1] == "" and second.returncode == 0
         with install("test") as waits:
             assert "waiting for it" in waits.stderr.readline()
             (made.root / "go").touch()
-            waits.communicate(timeout=60)
+            waits.communicate(timeout=180)
             assert waits.returncode == 0
     finally:
         (made.root / "go").touch()

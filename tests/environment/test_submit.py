@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
+
+from sparktrain.launcher.spark_home import package_folder
 
 pytestmark = pytest.mark.real
 
@@ -96,3 +99,29 @@ def test_run_tests_hands_pytest_its_arguments_and_gives_back_its_status(user):
     assert both.returncode == 0 and both.stdout.splitlines()[-1].startswith("1 passed, 2 deselected")
     every = user.run(command, cwd=user.home)
     assert every.returncode == 1 and "2 failed, 1 passed" in every.stdout.splitlines()[-1]
+
+
+# Prints Spark's home, and a sum that an executor has made.
+JOB = """
+import json, os
+from pyspark.sql import SparkSession
+session = SparkSession.builder.getOrCreate()
+print(json.dumps({"home": os.environ["SPARK_HOME"], "sum": session.sparkContext.parallelize(range(10), 1).sum()}))
+"""
+
+
+def test_a_local_cluster_runs_where_spark_s_folder_is_another_user_s(user):
+    spark, cache = user.root.with_name("another user's spark"), user.home / "cache"
+    spark.mkdir()
+    for entry in package_folder("pyspark").iterdir():
+        if entry.name != "work":
+            (spark / entry.name).symlink_to(entry)
+    spark.chmod(0o555)
+    (user.home / "mine.py").write_text(JOB)
+    submit = (str(user.root / "spark-submit.sh"), "--master", "local-cluster[1,1,1024]", str(user.home / "mine.py"))
+    ended = user.as_a_user(*submit, **user.variables, SPARK_HOME=str(spark), XDG_CACHE_HOME=str(cache))
+    assert ended.returncode == 0, ended.stderr
+    seen = json.loads(ended.stdout.splitlines()[-1])
+    assert seen["sum"] == sum(range(10))
+    assert Path(seen["home"]).is_relative_to(cache)
+    assert list(Path(seen["home"], "work").glob("app-*/0/stderr"))  # the executor's log

@@ -55,7 +55,7 @@ def test_one_line_scales_a_legacy_script_up_over_the_devices_of_its_host(flights
         [sys.executable, "scaled.py", flights[1]],
         check=True,
         cwd=tmp_path,
-        timeout=120,
+        timeout=240,
         env=environment,
         capture_output=True,
         text=True,
@@ -74,7 +74,7 @@ def test_a_port_learns_what_the_legacy_script_learns(name, flights, spark, tmp_p
     import sparktrain
 
     rows, path = flights
-    subprocess.run([sys.executable, EXAMPLES / f"{name}_legacy.py", path], check=True, cwd=tmp_path, timeout=120)
+    subprocess.run([sys.executable, EXAMPLES / f"{name}_legacy.py", path], check=True, cwd=tmp_path, timeout=240)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(EXAMPLES))
         main = importlib.import_module(f"{name}_ported").main

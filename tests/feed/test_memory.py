@@ -63,7 +63,7 @@ def test_rows_of_five_times_a_workers_memory_are_filled_and_read_within_it(tmp_p
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
     )
     assert told.returncode == 0, told.stderr
     filling, reading = map(int, told.stdout.split())

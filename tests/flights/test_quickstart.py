@@ -55,5 +55,5 @@ def test_the_quickstart_beats_logistic_regression_and_leaves_a_plain_keras_model
     for url in ("hdfs:///data/flights", "hdfs:///data/weather"):
         assert len([name for name in open_folder(url).list() if name.endswith(".parquet")]) > 1
     [fetch] = re.findall(r"^  (\S*sparktrain runs fetch .*)$", shown, re.MULTILINE)
-    subprocess.run(fetch, shell=True, cwd=tmp_path, env=environment, check=True, timeout=120)
-    subprocess.run([sys.executable, "-c", LOAD], cwd=tmp_path, check=True, timeout=120)
+    subprocess.run(fetch, shell=True, cwd=tmp_path, env=environment, check=True, timeout=240)
+    subprocess.run([sys.executable, "-c", LOAD], cwd=tmp_path, check=True, timeout=240)

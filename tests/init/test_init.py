@@ -19,7 +19,7 @@ from sparktrain.config import load
 from sparktrain.data.tfrecord import _masked, example_class
 from sparktrain.init.choices import InitError, choose, choose_target
 from sparktrain.init.command import report
-from sparktrain.init.looking import look
+from sparktrain.init.data_sample import read_sample
 from sparktrain.init.templates import python, yaml
 
 ROWS = 200
@@ -162,7 +162,7 @@ def test_what_is_written_is_a_job_and_a_module_that_belong_together(tmp_path):
         **{"off": [float(n % 7) for n in range(ROWS)], 'odd "name"': [float(n % 9) for n in range(ROWS)]},
     )
     pyarrow.parquet.write_table(rows, tmp_path / "my rows.parquet")
-    seen = look(str(tmp_path / "my rows.parquet"), "kind")
+    seen = read_sample(str(tmp_path / "my rows.parquet"), "kind")
     choices = choose(seen.rows, "kind", seen.labels)
     (tmp_path / "mine.yaml").write_text(yaml(choices, seen, "mine", "hdfs:///models/my models", "single"))
     job = load(tmp_path / "mine.yaml", [])
@@ -174,7 +174,7 @@ def test_what_is_written_is_a_job_and_a_module_that_belong_together(tmp_path):
     assert functions == {"prepare": ["frame"], "build_model": ["units", "learning_rate"]} and set(job.model.args) <= {"units"}
     assert [spec.name for spec in job.data.inputs] == ["numbers", "carrier", "past"]
     assert [spec.column for spec in job.data.inputs[0].columns] == ["distance", "late", "off", "odd_name"]
-    assert "Classes: a, b; the model says how likely the second is" in report(choices, seen, ["mine.yaml", "mine.py"])[1]
+    assert "Classes: a, b; the model predicts the probability of the second" in report(choices, seen, ["mine.yaml", "mine.py"])[1]
 
 
 def test_every_format_is_read_without_spark(tmp_path):
@@ -218,15 +218,15 @@ def test_every_format_is_read_without_spark(tmp_path):
         "rows.tfrecord": ("tfrecord", {}),
     }
     for name, (format, options) in expected.items():
-        seen = look(str(tmp_path / name), "late")
+        seen = read_sample(str(tmp_path / name), "late")
         assert (seen.format, seen.options) == (format, options)
         found = choose(seen.rows, "late", seen.labels)
         kinds = {each.column: each.kind for each in found.features}
         assert kinds == {"a": "sequence" if name == "rows.tfrecord" else "number", "word": "category"}, name
         assert found.target.task == "binary"
-    assert look(str(tmp_path / "parquet"), "late").files == 7
-    assert look(str(tmp_path / "rows.tfrecord"), "late").schema == "`a` array<float>, `late` bigint, `word` string"
-    assert look(str(tmp_path / "bare.csv"), "_c2").rows.column_names == ["_c0", "_c1", "_c2"]
+    assert read_sample(str(tmp_path / "parquet"), "late").files == 7
+    assert read_sample(str(tmp_path / "rows.tfrecord"), "late").schema == "`a` array<float>, `late` bigint, `word` string"
+    assert read_sample(str(tmp_path / "bare.csv"), "_c2").rows.column_names == ["_c0", "_c1", "_c2"]
 
 
 def test_init_writes_once_says_what_and_gives_the_next_command(tmp_path, capsys, monkeypatch):
@@ -239,7 +239,7 @@ def test_init_writes_once_says_what_and_gives_the_next_command(tmp_path, capsys,
     assert main(["validate", "--config", "my_rows.yaml"]) == 0
     written = (tmp_path / "my_rows.py").read_text()
     assert main(["init", "my rows.parquet", "--label", "distance"]) == 2
-    assert "my_rows.yaml is there already" in capsys.readouterr().err and (tmp_path / "my_rows.py").read_text() == written
+    assert "my_rows.yaml exists already" in capsys.readouterr().err and (tmp_path / "my_rows.py").read_text() == written
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,11 @@ class Recording(Collective):
         self.may.wait(10)
         return call
 
-    def sum_in_graph(self, tensors):
-        return self._called("sum_in_graph", tensors)
+    def sum_tensors(self, tensors):
+        return self._called("sum_tensors", tensors)
 
-    def gather_in_graph(self, tensor, counts):
-        return self._called("gather_in_graph", tensor, counts)
+    def gather_tensors(self, tensor, counts):
+        return self._called("gather_tensors", tensor, counts)
 
     def gather(self, value):
         return self._called("gather", value)

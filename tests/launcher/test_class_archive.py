@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sparktrain.launcher.class_archive import ARCHIVE, with_archive
+from sparktrain.launcher.command_line import CommandLine
 from sparktrain.launcher.spark_options import read_options
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,9 +29,9 @@ def place(tmp_path):
     archive.touch()
 
     def arrange(*typed: str, **environment: str) -> tuple[list[str], dict[str, str]]:
-        command = ["spark-submit", *typed, "job.py"]
         where = {"SPARK_HOME": str(home), "SPARK_CONF_DIR": str(conf), **environment}
-        return with_archive(command, read_options(typed, str(conf)), where, archive)
+        line, more = with_archive(CommandLine(typed, "job.py"), read_options(typed, str(conf)), where, archive)
+        return line.words(), more
 
     arrange.conf, arrange.home, arrange.archive = conf, home, archive
     return arrange
@@ -39,7 +40,7 @@ def place(tmp_path):
 def test_driver_and_executors_on_this_machine_get_it_and_the_configuration_by_name(place):
     command, more = place("--name", "x", SPARK_SUBMIT_OPTS="-Dmine=1")
     assert command[-3:] == ["--name", "x", "job.py"]
-    assert command[1:3] == ["--properties-file", f"{place.conf}/spark-defaults.conf"]
+    assert command[:2] == ["--properties-file", f"{place.conf}/spark-defaults.conf"]
     [executors] = [word for word in command if word.startswith("spark.executor.defaultJavaOptions=")]
     for options in (executors, more["SPARK_SUBMIT_OPTS"]):
         assert f"-XX:SharedArchiveFile={place.archive}" in options
@@ -51,13 +52,13 @@ def test_driver_and_executors_on_this_machine_get_it_and_the_configuration_by_na
 def test_what_a_user_says_wins(place):
     mine = "spark.executor.defaultJavaOptions=-Dmine=1"
     command, _ = place("--properties-file", "mine.conf", "--conf", mine, "--master", "local[2]")
-    assert command == ["spark-submit", "--properties-file", "mine.conf", "--conf", mine, "--master", "local[2]", "job.py"]
+    assert command == ["--properties-file", "mine.conf", "--conf", mine, "--master", "local[2]", "job.py"]
 
 
 @pytest.mark.parametrize("name", ["hive-site.xml", "spark-env.sh", "metrics.properties"])
 def test_a_folder_of_configuration_that_spark_itself_has_to_see_stays_on_its_class_path(place, name):
     (place.conf / name).touch()
-    assert place("--name", "x") == (["spark-submit", "--name", "x", "job.py"], {})
+    assert place("--name", "x") == (["--name", "x", "job.py"], {})
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_a_folder_of_configuration_that_spark_itself_has_to_see_stays_on_its_cla
     ],
 )
 def test_a_cluster_and_a_spark_of_its_own_start_as_they_would(place, typed, environment):
-    assert place(*typed, **environment) == (["spark-submit", *typed, "job.py"], {})
+    assert place(*typed, **environment) == ([*typed, "job.py"], {})
 
 
 @pytest.mark.real
@@ -80,10 +81,11 @@ def test_spark_takes_its_classes_from_it(tmp_path):
     [home] = (ROOT / ".venv" / "lib").glob("python3*/site-packages/pyspark")
     environment = {name: value for name, value in os.environ.items() if name != "JAVA_TOOL_OPTIONS"}
     environment |= {"SPARK_HOME": str(home), "SPARK_CONF_DIR": str(ROOT / "conf")}
-    submit = str(home / "bin" / "spark-submit")
-    command, more = with_archive([submit, "--version"], read_options([], environment["SPARK_CONF_DIR"]), environment)
+    options = read_options([], environment["SPARK_CONF_DIR"])
+    line, more = with_archive(CommandLine(("--version",)), options, environment)
     more["SPARK_SUBMIT_OPTS"] += f" -Xlog:class+load:file={tmp_path}/classes"
-    subprocess.run(command, env=environment | more, check=True, timeout=60, capture_output=True)
+    command = [str(home / "bin" / "spark-submit"), *line.words()]
+    subprocess.run(command, env=environment | more, check=True, timeout=180, capture_output=True)
     loaded = [line for line in (tmp_path / "classes").read_text().splitlines() if " org.apache.spark." in line]
     archived = [line for line in loaded if "shared objects file (top)" in line]
     assert len(archived) > 100, f"{len(loaded)} were loaded"

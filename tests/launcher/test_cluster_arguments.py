@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from sparktrain.config import ConfigError
 from sparktrain.launcher import cluster_arguments
-from sparktrain.launcher.cluster_arguments import build_submit_command
+from sparktrain.launcher.cluster_arguments import SubmitCommand, build_submit_command
+from sparktrain.launcher.command_line import CommandLine
 from sparktrain.launcher.environment_package import NotPackaged, package_name
 from sparktrain.launcher.job_arguments import arguments, load_job
 from sparktrain.launcher.spark_options import read_options
@@ -41,32 +43,19 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def submit(home: Path, *spark: str, more: tuple[str, ...] = ()) -> tuple[list[str], str | None]:
-    words = ["--config", "job.yaml", *more]
+def build(home: Path, *spark: str, more: tuple[str, ...] = ()) -> SubmitCommand:
+    words = ("--config", "job.yaml", *more)
     options = arguments().parse_args(words)
-    job, folders = load_job(options)
-    command = ["spark-submit", *spark, "train.py", *words]
-    arranged = build_submit_command(command, 1 + len(spark), job, options, folders, home / "scratch")
-    return arranged.command, arranged.run
+    return build_submit_command(CommandLine(spark, "train.py", words, options), *load_job(options), home / "scratch")
+
+
+def submit(home: Path, *spark: str, more: tuple[str, ...] = ()) -> tuple[list[str], str | None]:
+    built = build(home, *spark, more=more)
+    return ["spark-submit", *built.line.words()], built.run
 
 
 def settings(command: list[str]) -> dict[str, str]:
     return dict(read_options(command[1 : command.index("train.py")]).settings)
-
-
-def test_on_one_machine_a_command_stays_as_it_was_typed(home):
-    command, run = submit(home, "--master", "local-cluster[2,1,1024]", more=("--result", "line.json"))
-    assert command == [
-        "spark-submit",
-        "--master",
-        "local-cluster[2,1,1024]",
-        "train.py",
-        "--config",
-        "job.yaml",
-        "--result",
-        "line.json",
-    ]
-    assert run is None
 
 
 @pytest.mark.parametrize("master", ["yarn", "k8s://https://host:6443"])
@@ -171,11 +160,8 @@ def test_a_run_on_the_cluster_is_looked_for_where_it_is_written(home, monkeypatc
     text = YAML.replace('output: {path: "hdfs:///models"}', f"output: {{path: {path}}}")
     (home / "job.yaml").write_text(text)
     spark = [word for name, value in settings.items() if name != "ticket" for word in (name, value)]
-    options = arguments().parse_args(["--config", "job.yaml"])
-    job, folders = load_job(options)
-    command = ["spark-submit", "--master", "yarn", "--deploy-mode", "cluster", *spark, "train.py", "--config", "job.yaml"]
-    arranged = build_submit_command(command, command.index("train.py"), job, options, folders, home / "scratch")
-    assert arranged.output == expected and arranged.command[-1] == f'output.path="{expected}"'
+    built = build(home, "--master", "yarn", "--deploy-mode", "cluster", *spark)
+    assert built.output == expected and built.line.arguments[-1] == f'output.path="{expected}"'
 
 
 def test_a_rehearsal_runs_beside_the_one_who_asked(home):
@@ -216,7 +202,7 @@ def test_options_are_given_again_with_more(tmp_path):
     found = read_options(
         ["--master=spark://host:7077", "-c", "spark.a=3", "--verbose", "--files", "a,b", "--files", "c", "x.py"], str(tmp_path)
     )
-    assert found.command({"spark.a": "4", "spark.d": "5"}, files=["e"]) == [
+    assert found.command({"spark.a": "4", "spark.d": "5"}, files=["e"]) == (
         "--master=spark://host:7077",
         "-c",
         "spark.a=3",
@@ -225,8 +211,8 @@ def test_options_are_given_again_with_more(tmp_path):
         "c,e",
         "--conf",
         "spark.d=5",
-    ]
-    assert read_options([], str(tmp_path)).command({}) == []
+    )
+    assert read_options([], str(tmp_path)).command({}) == ()
 
 
 @pytest.mark.real
@@ -282,3 +268,35 @@ def test_options_are_read_as_spark_submit_reads_them(spark, tmp_path):
         for name in names.values():
             properties.pop(name, None)
         assert {name: value for name, value in found.settings.items() if name not in names.values()} == properties, options
+
+
+SEARCH = """
+base: settings/job.yaml
+trials: 3
+space: {model.args.units: {int: [1, 8]}}
+goal: {metric: loss, mode: min}
+"""
+
+
+def test_a_search_goes_to_the_cluster_with_its_job_beside_it(home):
+    (home / "settings").mkdir()
+    (home / "job.yaml").rename(home / "settings" / "job.yaml")
+    (home / "mine.py").write_text("def prepare(frame): ...\ndef build(units): ...\n")
+    (home / "tune.yaml").write_text(SEARCH)
+    words = ("--config", "tune.yaml", "--set", "parallel=2", "--set", "base.training.epochs=3", "--run-id", "mine")
+    options = arguments("tune.py").parse_args(words)
+    line = CommandLine(("--master", "yarn", "--deploy-mode", "cluster"), "tune.py", words, options)
+    job, folders = load_job(options)
+    assert (job.training.epochs, job.model.args) == (3, {"units": 1})
+    built = build_submit_command(line, job, folders, home / "scratch")
+    assert (built.run, built.output) == ("mine", "hdfs:///models")
+    with zipfile.ZipFile(home / "scratch" / "sparktrain_job.zip") as archive:
+        archive.extractall(home / "there" / "job")
+    there = arguments("tune.py").parse_args([word.replace("job/", f"{home}/there/job/") for word in built.line.arguments])
+    job, folders = load_job(there)
+    assert job.training.epochs == 3 and there.run_id == "mine" and str(home / "there" / "job") in folders
+    (home / "mine.py").write_text("def prepare(frame): ...\ndef build(width): ...\n")
+    with pytest.raises(
+        ConfigError, match=r"space\.model\.args\.units: mine:build has no argument 'units'; expected one of width"
+    ):
+        load_job(options)

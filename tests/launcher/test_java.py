@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sparktrain.launcher.submit import CantSubmit, check_kerberos
+from sparktrain.launcher.cluster_arguments import check_kerberos
+from sparktrain.launcher.errors import CantSubmit
 
 SITE = """<configuration><property><name>fs.defaultFS</name><value>hdfs://namenode:8020</value></property>
 <property><name>hadoop.security.authentication</name><value>{}</value></property></configuration>"""

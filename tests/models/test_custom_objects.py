@@ -9,7 +9,7 @@ import sys
 import numpy
 import pytest
 
-from sparktrain.interfaces.messages import Source
+from sparktrain.interfaces.training_spec import Source
 from sparktrain.models.by_value import SCRIPT, by_value, from_value
 from sparktrain.models.custom_objects import CustomObject, find, load_model, named_in, of_model, recorded
 from sparktrain.models.errors import TrainingError
@@ -126,7 +126,7 @@ assert type(in_program(lambda: pickle.loads(returned)).layers[1]) is Twice
 def test_classes_of_a_script_go_by_value_and_keep_their_registered_names(tmp_path, forget):
     (tmp_path / "script.py").write_text(SCRIPT_PROGRAM)
     files = [tmp_path / name for name in ("model.keras", "objects", "build")]
-    subprocess.run([sys.executable, tmp_path / "script.py", *files], check=True, timeout=120)
+    subprocess.run([sys.executable, tmp_path / "script.py", *files], check=True, timeout=240)
     assert {(each.name, each.module) for each in named_in(files[0])} == {("Twice", SCRIPT), ("mine>Plus", SCRIPT), ("far", "")}
     with pytest.raises(
         TrainingError, match=r"Twice of a script or a notebook.*Define or import Twice, Plus in this program.*Import far"

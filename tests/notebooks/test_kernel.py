@@ -89,19 +89,24 @@ def run(kernel):
     return cell
 
 
-def workers(kernel) -> list[psutil.Process]:
-    """The training processes of this kernel's own Spark."""
-    found = []
-    for process in psutil.Process(kernel[0].provisioner.process.pid).children(recursive=True):
-        try:
-            if "sparktrain.worker" in process.cmdline():
-                found.append(process)
-        except psutil.NoSuchProcess:
-            continue  # ended meanwhile
-    return found
+@pytest.fixture
+def workers(kernel, is_training):
+    """Lists the training processes of this kernel's own Spark."""
+
+    def processes() -> list[psutil.Process]:
+        found = []
+        for process in psutil.Process(kernel[0].provisioner.process.pid).children(recursive=True):
+            try:
+                if is_training(process):
+                    found.append(process)
+            except psutil.NoSuchProcess:
+                continue  # ended meanwhile
+        return found
+
+    return processes
 
 
-def test_a_notebook_trains_what_its_cells_define_shows_it_live_and_can_be_interrupted(kernel, run):
+def test_a_notebook_trains_what_its_cells_define_shows_it_live_and_can_be_interrupted(run, workers):
     _, _, error = run(START % str(ROOT))
     assert error is None
     run(BUILD)
@@ -115,7 +120,7 @@ def test_a_notebook_trains_what_its_cells_define_shows_it_live_and_can_be_interr
 
     _, shown, error = run(TRAIN.format(model="build_model", epochs=200, callbacks="slowly"), when=training)
     assert error == "KeyboardInterrupt" and asked and time.monotonic() - asked[0] < 15
-    assert not workers(kernel)
+    assert not workers()
     # The next cell trains as if nothing had been
     printed, shown, error = run(TRAIN.format(model="build_model", epochs=2, callbacks=None))
     own = "True {'notebook>Twice': '__main__', 'far': '__main__'}"

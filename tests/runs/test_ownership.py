@@ -20,7 +20,7 @@ from sparktrain.runs.json_text import write_json
 from sparktrain.runs.log import RunLog
 from sparktrain.runs.ownership import take_over
 from sparktrain.runs.paths import IDENTITY, STATUS
-from sparktrain.runs.records import End, Summary
+from sparktrain.runs.records.run import End, Summary
 from sparktrain.runs.status_writer import StatusWriter
 from sparktrain.storage import ClaimLost, claims
 

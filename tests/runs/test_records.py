@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from sparktrain.runs.records import RECORDS, VERSION, Line, Summary
-from sparktrain.runs.records_page import records_page
+from sparktrain.runs.records.page import RECORDS, records_page
+from sparktrain.runs.records.record import VERSION
+from sparktrain.runs.records.run import Line, Summary
 from sparktrain.runs.result import Result
 from sparktrain.storage import open_folder
 
@@ -52,6 +53,7 @@ _OF_FILE = {
     "signature": "signature.json",
     "prepared": "summary.json of a prepared frame",
     "identity": "identity.json",
+    "checkpoint": "meta of a checkpoint",
 }
 
 

@@ -13,7 +13,7 @@ import pytest
 from sparktrain.runs import failures
 from sparktrain.runs.folder import RunFolder, RunTaken
 from sparktrain.runs.json_text import write_json
-from sparktrain.runs.records import End, Summary
+from sparktrain.runs.records.run import End, Summary
 from sparktrain.runs.result import Result
 from sparktrain.runs.snapshot import final_result, read_run
 

@@ -14,6 +14,7 @@ from sparktrain.interfaces.messages import Joined, Phase, Progress
 from sparktrain.runs import status_writer
 from sparktrain.runs.log import RunLog
 from sparktrain.runs.ownership import SILENT
+from sparktrain.runs.records.run import Stop
 from sparktrain.runs.status_writer import StatusWriter, due
 from sparktrain.storage import claims, open_folder
 
@@ -107,6 +108,22 @@ def test_a_status_that_cannot_be_made_is_told_too(claimed):
     with StatusWriter(claimed[0], lambda: {}["phase"], RunLog(), told.append, claimed[1]):
         until(lambda: told)
     assert "phase" in told[0]
+
+
+def test_a_request_to_stop_is_passed_on_once_and_removed_and_what_is_none_is_ignored(claimed):
+    folder, token = claimed
+    told, asked = [], []
+    status = {"run": "one", "status": "running"}
+    with StatusWriter(folder, lambda: status, RunLog(), told.append, token, asked.append):
+        for now in (False, True):
+            request = Stop(now=now, user="ann", host="node7", asked="2026-01-01T00:00:00+00:00")
+            request.write(folder, "stop.json")
+            until(lambda: asked and asked[-1] == request)
+            until(lambda: not folder.exists("stop.json"))
+        folder.write_text("stop.json", "{}")
+        until(lambda: told)
+        until(lambda: not folder.exists("stop.json"))
+    assert [each.now for each in asked] == [False, True] and len(told) == 1 and "is no request to stop" in told[0]
 
 
 @pytest.mark.real

@@ -104,7 +104,7 @@ def test_a_large_file_is_not_held_in_memory(request, tmp_path, big, store, monke
         hdfs = request.getfixturevalue("hdfs")
         monkeypatch.setenv("HADOOP_CONF_DIR", str(hdfs.conf_dir))
         url = f"{hdfs.uri}/storage-tests/large-{os.getpid()}"
-    done = subprocess.run([sys.executable, "-c", UPLOAD, url, str(big)], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", UPLOAD, url, str(big)], capture_output=True, text=True, timeout=240, check=True)
     kilobytes = int(done.stdout.splitlines()[1])
     assert kilobytes < 50_000, f"{kilobytes} KB more than before to upload {big.stat().st_size >> 10}"
     open_folder(url).download("model.keras", tmp_path / "down")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pytest
 
@@ -156,8 +157,8 @@ def brought_up(request):
             with engines.bring_up(engine, None, 0, pytest.fail) as make:
                 yield make
             return
-        from sparktrain.cluster.executors import ApplicationExecutors
-        from sparktrain.cluster.slots import Slots
+        from sparktrain.cluster.executors.application_executors import ApplicationExecutors
+        from sparktrain.cluster.executors.slots import Slots
 
         executors = ApplicationExecutors(request.getfixturevalue("spark").sparkContext, Slots(3, 1, 1, local=False), workers)
         with engines.bring_up(engine, executors, 60, pytest.fail) as make:
@@ -184,9 +185,11 @@ def train(shards, engine, brought_up, tmp_path_factory):
         source: Any = None,
         on_event: Any = None,
         output: Path | None = None,
+        ends_at: float | None = None,
         **fit: Any,
     ) -> Run:
-        from sparktrain.interfaces.messages import Fit, Order, Source
+        from sparktrain.interfaces.messages import Order
+        from sparktrain.interfaces.training_spec import Fit, Output, Source, TrainingSpec
 
         engine = engine or usual
         sizes = (batch_size,) * len(parts)
@@ -195,18 +198,20 @@ def train(shards, engine, brought_up, tmp_path_factory):
         if "callbacks" in fit:
             fit["callbacks"] = Source(function=f"trained:{fit['callbacks']}")
         order = Order(
-            run="test",
-            engine=engine,
+            spec=TrainingSpec(
+                run="test",
+                engine=engine,
+                model=source or Source(function=f"trained:{build}", args=args or {}),
+                fit=Fit(epochs=epochs, batch_sizes=sizes, **fit),
+                seed=SEED,
+                output=Output(str(output)),
+            ),
             rank=0,
             size=len(parts),
             part=0,
             environment={},
             feed={},
-            model=source or Source(function=f"trained:{build}", args=args or {}),
-            fit=Fit(epochs=epochs, batch_sizes=sizes, **fit),
-            seed=SEED,
-            output=str(output),
-            hadoop={},
+            ends_at=ends_at,
         )
         orders = [replace(order, rank=r, part=r, feed=shard.to_json()) for r, shard in enumerate(written)]
         with brought_up(engine, len(parts)) as launch:
@@ -216,9 +221,11 @@ def train(shards, engine, brought_up, tmp_path_factory):
 
 
 def _run(orders: list[Any], launch: Any, folder: Path, on_event: Any, devices: int) -> list[Worker]:
+    from sparktrain.cluster.processes.child import Child
+    from sparktrain.cluster.processes.warm_start import WarmStart
     from sparktrain.interfaces.launch import Place
 
-    forked = _module("forked", Path(__file__).with_name("forked.py"))
+    warm = WarmStart(psutil.Process(), minutes=10)  # this process is the executor
     size = len(orders)
     environment = {
         **os.environ,
@@ -230,6 +237,7 @@ def _run(orders: list[Any], launch: Any, folder: Path, on_event: Any, devices: i
         "TF_NUM_INTEROP_THREADS": "1",
         "SPARKTRAIN_VIRTUAL_CPUS": str(devices),
     }
+    environment.pop("PYTEST_CURRENT_TEST", None)  # a template is for one environment
     told = [""] * size
     barrier = threading.Barrier(size)
     workers = [Worker(None, 0.0) for _ in orders]
@@ -257,7 +265,7 @@ def _run(orders: list[Any], launch: Any, folder: Path, on_event: Any, devices: i
         workers[rank].seconds = time.monotonic() - began
 
     for rank in range(size):
-        children.append(forked.ForkedChild(environment, lambda event, rank=rank: take(rank, event), str(folder)))
+        children.append(Child(environment, lambda event, rank=rank: take(rank, event), str(folder), warm.start))
     threads = [threading.Thread(target=work, args=(rank,)) for rank in range(size)]
     began = time.monotonic()
     try:

@@ -22,7 +22,8 @@ import tensorflow as tf
 from sparktrain.engines.single.collective import EngineCollective
 from sparktrain.feed import Column, Input, Layout, SegmentWriter, Shard, agree
 from sparktrain.interfaces.collective import Collective
-from sparktrain.interfaces.messages import Fit, Order, Source
+from sparktrain.interfaces.messages import Order
+from sparktrain.interfaces.training_spec import Fit, Output, Source, TrainingSpec
 from sparktrain.models import by_value as values
 from sparktrain.training.keras import train as train_keras
 
@@ -57,7 +58,7 @@ class Threads(Collective):
         self._barrier.wait(_PATIENCE)
         return values
 
-    def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
+    def sum_tensors(self, tensors: Sequence[Any]) -> list[Any]:
         def add(*own: np.ndarray) -> list[np.ndarray]:
             return [
                 np.sum(each, axis=0, dtype=np.float64).astype(mine.dtype) for mine, each in zip(own, zip(*self._exchange(own)))
@@ -68,7 +69,7 @@ class Threads(Collective):
             total.set_shape(tensor.shape)
         return list(sums)
 
-    def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
+    def gather_tensors(self, tensor: Any, counts: Any) -> Any:
         joined = tf.numpy_function(lambda own: np.concatenate(self._exchange(own)), [tensor], tensor.dtype)
         joined.set_shape([None, *tensor.shape[1:]])
         return joined
@@ -115,18 +116,19 @@ def train(
     assert len(parts) <= max(2, int(os.environ.get("TF_NUM_INTEROP_THREADS", 2)) // 4)  # each may wait inside TensorFlow
     sizes = (batch_size,) * len(parts)
     order = Order(
-        run="test",
-        engine="single",
+        spec=TrainingSpec(
+            run="test",
+            engine="single",
+            model=build if isinstance(build, Source) else by_value(build),
+            fit=Fit(epochs=epochs, batch_sizes=sizes, callbacks=callbacks and by_value(callbacks), **fit),
+            seed=SEED,
+            output=Output(str(output)),
+        ),
         rank=0,
         size=len(parts),
         part=0,
         environment={},
         feed={},
-        model=build if isinstance(build, Source) else by_value(build),
-        fit=Fit(epochs=epochs, batch_sizes=sizes, callbacks=callbacks and by_value(callbacks), **fit),
-        seed=SEED,
-        output=str(output),
-        hadoop={},
     )
     outcomes: list[Any] = [None] * len(parts)
     events: list[list[Any]] = [[] for _ in parts]

@@ -231,7 +231,8 @@ def _run(name, folder):
     import in_process
 
     from sparktrain.interfaces.checkpoints import Checkpoint
-    from sparktrain.interfaces.messages import Finished, Source
+    from sparktrain.interfaces.messages import Finished
+    from sparktrain.interfaces.training_spec import Source
 
     case = CASES[name]
     parts = [in_process.rows(count, start=1000 * part) for part, count in enumerate(case.rows)]

@@ -18,11 +18,11 @@ class Twin(Collective):
     def __init__(self):
         self.sizes, self.gathered = [], False
 
-    def sum_in_graph(self, tensors):
+    def sum_tensors(self, tensors):
         self.sizes += [tensor.shape.num_elements() for tensor in tensors]
         return [2 * tensor for tensor in tensors]
 
-    def gather_in_graph(self, tensor, counts):
+    def gather_tensors(self, tensor, counts):
         import tensorflow as tf
 
         self.gathered = True
@@ -38,7 +38,7 @@ class Twin(Collective):
 def test_large_values_are_summed_in_pieces_and_come_back_whole(monkeypatch, piece):
     import tensorflow as tf
 
-    from sparktrain.training import means
+    from sparktrain.training.tensorflow import means
 
     monkeypatch.setattr(means, "_PIECE", piece)
     twin = Twin()
@@ -67,7 +67,7 @@ def test_the_gradient_of_an_embedding_stays_the_rows_that_were_looked_up_where_t
 ):
     import tensorflow as tf
 
-    from sparktrain.training import means
+    from sparktrain.training.tensorflow import means
 
     monkeypatch.setattr(means, "_FEW", few)
     table, twin = tf.Variable(np.arange(8, dtype=np.float32).reshape(4, 2)), Twin()
@@ -84,7 +84,7 @@ def test_the_gradient_of_an_embedding_stays_the_rows_that_were_looked_up_where_t
 def test_a_gradient_whose_shape_is_known_only_as_it_runs_comes_back_in_it():
     import tensorflow as tf
 
-    from sparktrain.training.means import means
+    from sparktrain.training.tensorflow.means import means
 
     value = tf.constant([[1.0, 2.0], [3.0, 4.0]])
     unknown = tf.TensorSpec(None)

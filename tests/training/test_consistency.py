@@ -116,7 +116,7 @@ def test_rounding_is_mended_and_what_is_each_workers_own_is_named(in_process, tm
     run = in_process.train(parts, dense, output=tmp_path, epochs=1, callbacks=on_rank_0("on_epoch_end", round_otherwise))
     assert all(isinstance(outcome, Finished) for outcome in run.outcomes), run.outcomes
     [note] = run.outcomes[0].notes
-    assert "last/kernel" in note and "went on with rank 0's" in note and re.search(r"9\.\de-07", note)
+    assert "last/kernel" in note and "continued with rank 0's" in note and re.search(r"9\.\de-07", note)
 
     run = in_process.train(parts, counting, output=tmp_path / "counted", epochs=1)
     assert all(isinstance(outcome, Finished) for outcome in run.outcomes), run.outcomes

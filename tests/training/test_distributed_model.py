@@ -367,7 +367,7 @@ def test_workers_that_write_one_file_are_told_who_should(in_process, tmp_path):
 
 
 def test_what_callbacks_write_to_relative_paths_is_kept_with_a_job_and_told_of_in_an_own_loop(in_process, tmp_path, monkeypatch):
-    from sparktrain.training.callback_files import note_relative_paths
+    from sparktrain.training.callbacks.callback_files import note_relative_paths
 
     (tmp_path / "here" / "kept").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "here")
@@ -394,7 +394,7 @@ def test_what_callbacks_write_to_relative_paths_is_kept_with_a_job_and_told_of_i
 def test_rows_go_to_a_models_inputs_in_the_features_order_and_labels_to_its_outputs():
     from types import SimpleNamespace
 
-    from sparktrain.training.given_batches import in_model_s_structure
+    from sparktrain.training.tensorflow import in_model_s_structure
 
     own = SimpleNamespace(inputs=["b", "a"])
     element = ({"b": np.zeros((3, 2)), "a": np.ones((3, 1))}, (np.arange(3), -np.arange(3)))
@@ -412,7 +412,7 @@ def test_rows_go_to_a_models_inputs_in_the_features_order_and_labels_to_its_outp
 
 
 def test_numbers_of_all_rows_stand_where_keras_has_its_own():
-    from sparktrain.training.metrics import numbers, shaped
+    from sparktrain.training.metrics.log_numbers import numbers, shaped
 
     logs = {"loss": 0.5, "f1": np.array([0.25, 0.75], np.float32), "more": {"one": 1.0}}
     told = shaped(logs, {name: 2 * value for name, value in numbers(logs).items()})

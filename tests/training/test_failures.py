@@ -10,7 +10,8 @@ import time
 import psutil
 import pytest
 
-from sparktrain.interfaces.messages import Failure, Finished, Progress, Source
+from sparktrain.interfaces.messages import Failure, Finished, Progress
+from sparktrain.interfaces.training_spec import Source
 from sparktrain.models.by_value import by_value
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]

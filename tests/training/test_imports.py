@@ -39,6 +39,6 @@ print("done", matplotlib.pyplot.figure)
 @pytest.mark.real
 def test_what_keras_takes_in_besides_itself_is_loaded_when_it_is_used():
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120, cwd=Path(__file__).resolve().parents[2]
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=240, cwd=Path(__file__).resolve().parents[2]
     )
     assert done.returncode == 0 and done.stdout.startswith("done"), done.stderr

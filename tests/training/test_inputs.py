@@ -123,7 +123,7 @@ def test_strings_go_to_inputs_of_strings_and_numbers_to_others(keras, takes, bri
 )
 def test_labels_outside_the_models_classes_are_refused(keras, loss, units, label_range, told):
     from sparktrain.feed import BadInput
-    from sparktrain.training.labels import check_labels
+    from sparktrain.training.batches.labels import check_labels
 
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
     for given in (loss, keras.losses.get(loss), type(keras.losses.get(loss))):
@@ -148,7 +148,7 @@ def test_labels_outside_the_models_classes_are_refused(keras, loss, units, label
 )
 def test_a_class_that_the_loss_ignores_needs_no_output(keras, words, label_range, told):
     from sparktrain.feed import BadInput
-    from sparktrain.training.labels import check_labels
+    from sparktrain.training.batches.labels import check_labels
 
     model = keras.Sequential([keras.Input((5, 5, 3)), keras.layers.Dense(3)])
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(**words))
@@ -157,7 +157,7 @@ def test_a_class_that_the_loss_ignores_needs_no_output(keras, words, label_range
 
 
 def test_a_loss_of_the_users_own_takes_what_labels_it_likes(keras):
-    from sparktrain.training.labels import check_labels
+    from sparktrain.training.batches.labels import check_labels
 
     class Mine(keras.losses.SparseCategoricalCrossentropy):
         def call(self, y_true, y_pred):
@@ -170,7 +170,7 @@ def test_a_loss_of_the_users_own_takes_what_labels_it_likes(keras):
 
 def test_class_numbers_for_a_one_hot_loss_name_the_loss_to_take(keras):
     from sparktrain.feed import BadInput
-    from sparktrain.training.labels import check_labels
+    from sparktrain.training.batches.labels import check_labels
 
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
     model.compile("sgd", "categorical_crossentropy")
@@ -182,7 +182,7 @@ def test_a_builder_that_gives_no_compiled_model_is_told_what_to_return(keras, mo
     import sys
     import types
 
-    from sparktrain.interfaces.messages import Source
+    from sparktrain.interfaces.training_spec import Source
     from sparktrain.models.errors import TrainingError
     from sparktrain.training.model import build
 
@@ -200,7 +200,7 @@ def test_a_builder_that_gives_no_compiled_model_is_told_what_to_return(keras, mo
 
 
 def test_class_weights_follow_the_rows_classes():
-    from sparktrain.training.dataset import class_weights
+    from sparktrain.training.batches.dataset import class_weights
 
     weights = {0: 0.5, 2: 3.0}
     assert class_weights(np.array([0, 1, 2]), weights).tolist() == [0.5, 1.0, 3.0]
@@ -210,7 +210,7 @@ def test_class_weights_follow_the_rows_classes():
 
 def test_labels_go_to_the_outputs_in_their_order(keras):
     from sparktrain.feed import BadInput
-    from sparktrain.training.labels import label_template
+    from sparktrain.training.batches.labels import label_template
 
     x = keras.Input((2,))
     outputs = [keras.layers.Dense(1)(x), keras.layers.Dense(1)(x)]
@@ -223,7 +223,7 @@ def test_labels_go_to_the_outputs_in_their_order(keras):
 
 def test_labels_go_by_the_outputs_names_and_are_refused_where_those_are_others(keras):
     from sparktrain.feed import BadInput
-    from sparktrain.training.labels import label_template
+    from sparktrain.training.batches.labels import label_template
 
     x = keras.Input((2,))
     outputs = {name: keras.layers.Dense(1, name=name)(x) for name in ("priority", "department")}
@@ -251,7 +251,7 @@ def test_labels_go_by_the_outputs_names_and_are_refused_where_those_are_others(k
 
 def test_a_label_that_its_output_cannot_give_is_refused_by_the_outputs_name(keras):
     from sparktrain.feed import BadInput
-    from sparktrain.training.labels import check_labels
+    from sparktrain.training.batches.labels import check_labels
 
     x = keras.Input((2,))
     model = keras.Model(x, [keras.layers.Dense(1, name="priority")(x), keras.layers.Dense(3, name="department")(x)])

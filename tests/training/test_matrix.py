@@ -6,6 +6,7 @@ Each in a process of its own: its workers are threads, and Keras's policies and 
 from __future__ import annotations
 
 import importlib.util
+import multiprocessing
 import runpy
 import sys
 from pathlib import Path
@@ -27,7 +28,8 @@ def _module(name):
 
 @pytest.mark.parametrize("case", _module("matrix").CASES)
 def test_uneven_workers_and_an_attempt_that_goes_on_come_to_what_plain_keras_comes_to(case, tmp_path):
-    context = _module("forked")._server()
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tensorflow", "keras"])  # which each process would import for itself
     heard, told = context.Pipe(duplex=False)
     given = {"GIVEN": (case, str(tmp_path), told)}
     process = context.Process(target=runpy.run_path, args=(str(MATRIX), given, "a test's process"))

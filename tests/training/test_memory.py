@@ -10,8 +10,9 @@ import pyarrow as pa
 import pytest
 
 from sparktrain import feed
-from sparktrain.cluster.child import Child
-from sparktrain.interfaces.messages import Finished, Fit, Order, Source
+from sparktrain.cluster.processes.child import Child
+from sparktrain.interfaces.messages import Finished, Order
+from sparktrain.interfaces.training_spec import Fit, Output, Source, TrainingSpec
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 WIDTH, BATCH, LIMIT = 784, 512, 280 << 20  # of which four segments of 64 MiB are mapped
@@ -35,18 +36,19 @@ def peak(folder: Path, rows: int) -> tuple[int, int]:
     child = Child(environment, lambda message: None, str(folder))
     child.order(
         Order(
-            run="memory",
-            engine="single",
+            spec=TrainingSpec(
+                run="memory",
+                engine="single",
+                model=Source(function="trained:wide"),
+                fit=Fit(epochs=2, batch_sizes=(BATCH,)),
+                seed=7,
+                output=Output(f"file://{folder}/output"),
+            ),
             rank=0,
             size=1,
             part=0,
             environment={},
             feed=shard.to_json(),
-            model=Source(function="trained:wide"),
-            fit=Fit(epochs=2, batch_sizes=(BATCH,)),
-            seed=7,
-            output=f"file://{folder}/output",
-            hadoop={},
         )
     )
     outcome = child.wait()

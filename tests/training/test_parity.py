@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sparktrain.interfaces.messages import EpochEnd, Finished, Phase, Source
+from sparktrain.interfaces.messages import EpochEnd, Finished, Phase
+from sparktrain.interfaces.training_spec import Source
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
 TOLERANCE = 1e-6
@@ -184,7 +185,7 @@ model.fit(rows, numpy.ones(5), verbose=0)
 assert "sparktrain" not in sys.modules
 print("loaded")
 """
-    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, timeout=240)
     assert done.stdout.strip() == "loaded", done.stderr
     # A further run goes on from it, with its optimizer's state.
     more = train([make_rows(40)], "", engine="single", source=Source(file=str(run.model)), epochs=1)

@@ -107,7 +107,7 @@ def test_each_workers_callbacks_get_back_their_own_memory(in_process, tmp_path):
 def test_memory_goes_with_the_part_and_what_runs_at_rank_0_with_that():
     import keras
 
-    from sparktrain.training.callback_memory import CallbackMemories, common, from_json, remind, to_json
+    from sparktrain.training.callbacks.callback_memory import CallbackMemories, Memory, common, joined, to_json
 
     class Everywhere(keras.callbacks.Callback):
         def __init__(self, rank, made):
@@ -124,18 +124,23 @@ def test_memory_goes_with_the_part_and_what_runs_at_rank_0_with_that():
     for part in (0, 1):  # of which part 0 is at rank 0
         callbacks = fresh(part)
         taking = CallbackMemories(callbacks)
+        taking.begin()
         callbacks[-1].seen, callbacks[-1].alike, callbacks[0].best = 5 + part, 3, 0.5
-        memories[part] = taking.taken()[0]
-    memories = from_json(json.loads(json.dumps(to_json(memories))))
+        memories[part] = taking.state_dict()["memories"]
+    written = json.loads(json.dumps(to_json(memories)))
+    memories = {int(part): [Memory(**memory) for memory in each] for part, each in written.items()}
+
+    def remind(callbacks, memories):
+        CallbackMemories(callbacks).load_state_dict({"memories": memories, "arrays": {}})
 
     callbacks = fresh(0)  # now part 1 is
-    remind(callbacks, [memories[1], memories[0]], {})
+    remind(callbacks, joined(memories[1], memories[0]))
     assert (callbacks[1].rank, callbacks[1].seen, callbacks[1].alike) == (0, 6, 3) and callbacks[0].best == 0.5
     callbacks = fresh(1)
-    remind(callbacks, [memories[0]], {})
+    remind(callbacks, memories[0])
     assert (callbacks[0].rank, callbacks[0].seen) == (1, 5)
     callbacks = fresh(2)  # of three workers, whose parts are others
-    remind(callbacks, [common(memories)], {})
+    remind(callbacks, common(memories))
     assert (callbacks[0].rank, callbacks[0].seen, callbacks[0].alike) == (2, 0, 3)
 
 

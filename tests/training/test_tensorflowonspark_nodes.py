@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from pyspark import SparkConf
 
-from sparktrain.cluster.executors import ApplicationExecutors
-from sparktrain.cluster.slots import Slots
+from sparktrain.cluster.executors.application_executors import ApplicationExecutors
+from sparktrain.cluster.executors.slots import Slots
 from sparktrain.engines.tensorflowonspark import cluster
 from sparktrain.engines.tensorflowonspark import nodes as on_executor
 from sparktrain.engines.tensorflowonspark.known import Nodes, home, pid_of, runs

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from sparktrain.models.errors import TrainingError
-from sparktrain.training.time_limit import TimeLimit
+from sparktrain.training.callbacks.time_limit import TimeLimit
 
 
 def test_training_goes_on_while_another_epoch_like_the_last_would_be_over_in_time():

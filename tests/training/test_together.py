@@ -8,10 +8,13 @@ import time
 import numpy as np
 import pytest
 
+from sparktrain.interfaces.engines import ENGINES
 from sparktrain.interfaces.messages import Failure, Finished, Progress
 
 pytestmark = [pytest.mark.real, pytest.mark.slow]
-over_engines = pytest.mark.parametrize("engine", ["horovod", "tensorflowonspark"], indirect=True)
+over_engines = pytest.mark.parametrize(
+    "engine", [engine.name for engine in ENGINES.values() if not engine.one_worker], indirect=True
+)
 
 
 def _seen(worker, name):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from sparktrain.driver.fingerprint import of_model
+from sparktrain.driver.artifacts.fingerprint import of_model
 from sparktrain.usercode.fingerprint import of_function
 
 SCRIPT = """
@@ -95,7 +95,7 @@ def test_another_process_finds_the_same(tmp_path):
             [sys.executable, script],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=True,
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
         ).stdout

@@ -98,7 +98,7 @@ def test_the_shipped_zip_is_importable_with_packages_that_have_no_init(folder, t
         env={"PYTHONPATH": context.path},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         cwd=tmp_path / "deep",
     )
     assert shown.stdout.strip() == "deep.layers.words", shown.stderr

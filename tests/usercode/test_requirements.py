@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparktrain.cluster.executor_python import lacking
+from sparktrain.cluster.executors.executor_python import lacking
 from sparktrain.usercode.requirements import packages_needed
 
 MODULE = """

@@ -1,6 +1,7 @@
 """A user's module: small models, a preprocessing, callbacks, and the ways in which a user's code fails."""
 
 import os
+import re
 import signal
 import time
 
@@ -175,6 +176,14 @@ def wait_for_harm(folder, step, ranks):
     return [WaitForHarm()]
 
 
+def family(process):
+    """A training process, its task's Python process, which names its work folder by its own number, the daemon, the executor."""
+    import psutil
+
+    task = psutil.Process(int(re.search(r"-pid([0-9]+)/", process.cwd())[1]))
+    return [process, task, *task.parents()[:2]]
+
+
 def outlive_the_executor(where):
     """Callbacks: the worker of rank 1 fails by what its executor's end has taken away, once: a file tells the next attempt.
 
@@ -186,7 +195,7 @@ def outlive_the_executor(where):
     class Outlive(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
             if os.environ.get("SPARKTRAIN_RANK") == "1" and not os.path.exists(where):
-                _, daemon, executor = psutil.Process().parents()[:3]
+                _, _, daemon, executor = family(psutil.Process())
                 open(where, "w").close()
                 daemon.kill()
                 executor.kill()
@@ -194,3 +203,29 @@ def outlive_the_executor(where):
                 raise FileNotFoundError("a file of the container's")
 
     return [Outlive()]
+
+
+def meet(folder, who, others):
+    """Callbacks: when training begins, a worker tells that it is there, and waits until the others are there at the same time."""
+    import keras
+
+    class Meet(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            open(f"{folder}/{who}-is-there", "w").close()
+            until = time.monotonic() + 120
+            while not all(os.path.exists(f"{folder}/{other}-is-there") for other in others):
+                assert time.monotonic() < until, f"{others} don't come"
+                time.sleep(0.05)
+
+    return [Meet()]
+
+
+def linger(seconds=0.05):
+    """Callbacks: each step takes so many seconds more."""
+    import keras
+
+    class Linger(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            time.sleep(seconds)
+
+    return [Linger()]

@@ -130,26 +130,25 @@ def meanwhile():
 
 
 @pytest.fixture
-def training():
-    """Lists this session's training processes."""
-    return training_processes
+def training(is_training):
+    """Lists this session's training processes: its Spark has given them the session's mark."""
+
+    def processes() -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter():
+            try:
+                mine = process.environ().get("SPARKTRAIN_TEST_SESSION") == os.environ.get("SPARKTRAIN_TEST_SESSION")
+                if mine and is_training(process):
+                    found.append(process)
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                continue  # ended meanwhile
+        return found
+
+    return processes
 
 
 @pytest.fixture
-def no_children():
+def no_children(training):
     """After the test, no training process of this test session is left."""
     yield
-    assert not training_processes()
-
-
-def training_processes() -> list[psutil.Process]:
-    """Of this test session: its Spark has given them the session's mark."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        try:
-            mine = process.environ().get("SPARKTRAIN_TEST_SESSION") == os.environ.get("SPARKTRAIN_TEST_SESSION")
-            if mine and "sparktrain.worker" in (process.info["cmdline"] or ()):
-                found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            continue  # ended meanwhile
-    return found
+    assert not training()

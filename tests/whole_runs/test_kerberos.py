@@ -36,7 +36,7 @@ def ticket(tmp_path_factory):
     folder = tmp_path_factory.mktemp("kerberos")
     if not java.has_kerberos(java.find_java()):
         with (
-            pytest.raises(SandboxError, match="without jdk.security.jgss.*install another Java"),
+            pytest.raises(SandboxError, match="lacks the module jdk.security.jgss.*Install another Java"),
             Kerberos(folder / "kdc", "alice"),
         ):
             pass

@@ -9,7 +9,8 @@ from itertools import count
 
 import pytest
 
-from sparktrain.cluster.stage import AttemptFailed, WorkerFailure
+from sparktrain.cluster.root_cause import WorkerFailure
+from sparktrain.cluster.stage import AttemptFailed
 from sparktrain.config import Job
 from sparktrain.data import Prepared
 from sparktrain.driver import training_run
@@ -210,7 +211,7 @@ def test_a_picture_that_cannot_be_drawn_is_a_note(go, job, monkeypatch, capfd):
     def broken(history):
         raise RuntimeError("no fonts")
 
-    monkeypatch.setattr("sparktrain.driver.artifacts.curves", broken)
+    monkeypatch.setattr("sparktrain.driver.artifacts.artifacts.curves", broken)
     result = go()
     assert result.status == "finished" and "no history.png" in capfd.readouterr().err
     assert "history.png" not in open_folder(result.output).list()

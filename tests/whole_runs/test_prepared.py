@@ -20,9 +20,9 @@ from pyspark.ml.feature import StandardScaler, VectorAssembler
 
 from sparktrain.cluster.stage import StageFailed
 from sparktrain.config import ConfigError, Job
-from sparktrain.data import InputError, MissingColumn
+from sparktrain.data import InputError, MissingColumn, Prepared
 from sparktrain.driver import SuppliedObjects, run_job, write_prepared
-from sparktrain.driver.fingerprint import of_pipeline
+from sparktrain.driver.artifacts.fingerprint import of_pipeline
 from sparktrain.runs import claimant
 from sparktrain.runs.folder import RunTaken
 from sparktrain.storage import StorageError, open_folder
@@ -70,6 +70,8 @@ def job(place, data: dict | None = None, model: dict | None = None, **training) 
             "model": model or {"build": "forms:build_classifier", "args": {"classes": 3}},
             "training": {"engine": "single", "batch_size": 16, "epochs": 2, **training},
             "output": {"path": f"{place.url}/models"},
+            # Forked processes are to come to the very weights that fresh ones come to
+            "cluster": {"warm": {}} if data is not None else {},
         }
     )
 
@@ -114,6 +116,47 @@ def test_a_prepared_frame_gives_the_weights_of_the_job_that_prepares_by_itself(o
     names = set(open_folder(trained.output).list())
     assert names == set(open_folder(own.output).list())
     assert {"pipeline", "classes.json"} <= names
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("split", ["rows", "epochs"])
+@pytest.mark.parametrize("workers", [2, 3])
+def test_any_number_of_workers_reads_its_rows_from_the_storage_and_comes_to_the_same_weights(
+    spark, place, written, workers, split
+):
+    words = {"engine": "horovod", "workers": workers, "split": split}
+    own = run_job(spark, job(place, **words))
+    own.prepared.release()
+    other = run_job(spark, job(place, {"prepared": written.output}, **words))
+    assert same_weights(own, other)
+    assert "filling from the storage" in open_folder(other.output).read_text("logs/run.log")
+    # A frame that an earlier version has written knows of no buckets, and Spark distributes its rows
+    older = place.join("prepared/may")
+    summary = read(written.output, "summary.json")
+    older.write_text("summary.json", json.dumps({key: summary[key] for key in summary if key not in ("buckets", "frequent")}))
+    try:
+        data = {"prepared": written.output, "keep": "none"}  # so that the rows that the executors have kept aren't taken
+        again = run_job(spark, job(place, data, **words))
+    finally:
+        older.write_text("summary.json", json.dumps(summary))
+    assert same_weights(own, again) and "filling\n" in open_folder(again.output).read_text("logs/run.log")
+
+
+def test_rows_that_a_worker_cannot_read_by_itself_are_read_by_spark_in_the_next_attempt(spark, place, written, own, monkeypatch):
+    def broken(part, scratch):
+        raise OSError("written with a codec that only Spark knows")
+        yield
+
+    broken.__module__ = "__main__"  # so that it is sent to the executors, which haven't got this module
+    reader = Prepared.reader
+    monkeypatch.setattr(Prepared, "reader", lambda self, *given: broken if reader(self, *given) is not None else None)
+    data = {"prepared": written.output, "keep": "none"}  # so that the rows that the executors have kept aren't taken
+    result = run_job(spark, job(place, data, max_failures=1))
+    log = open_folder(result.output).read_text("logs/run.log")
+    assert result.attempts == 2 and same_weights(own, result)
+    assert "the stored rows can't be read (OSError: written with a codec" in log
+    assert log.index("filling from the storage") < log.index("filling\n")
 
 
 def test_lineage_names_the_prepared_folder_and_carries_its_inputs(own, trained, written, spark):
@@ -298,7 +341,7 @@ def test_what_cannot_be_prepared_is_refused_before_spark_starts(home):
     url, begun = f"file://{home}/prepared/may", time.monotonic()
     for words in (["--to", f"file://{home}/prepared/latest"], ["--to", url, "--set", "data.fromat=csv"], []):
         process = submit(home, *words)
-        shown, _ = process.communicate(timeout=60)
+        shown, _ = process.communicate(timeout=180)
         line = next(each for each in shown.splitlines() if each.startswith("{"))
         assert process.returncode == 2 and json.loads(line)["status"] == "refused", shown
     assert time.monotonic() - begun < 30, "Spark was started"

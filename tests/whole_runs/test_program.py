@@ -7,9 +7,10 @@ import signal
 import sys
 
 import pytest
+import yaml
 from pyspark.sql import SparkSession
 
-from sparktrain.cli import main, prepare_main
+from sparktrain.cli import main, prepare_main, tune_main
 from sparktrain.runs.snapshot import final_result
 from sparktrain.storage import open_folder
 
@@ -65,6 +66,26 @@ def test_an_hdfs_that_spark_has_no_configuration_of_is_refused_with_what_to_do(r
     assert status == 2 and end["status"] == "refused", end
     assert "HADOOP_CONF_DIR" in end["reason"] and "sparktrain.sandbox start" in end["reason"]
     assert "Traceback" not in shown
+
+
+def test_a_search_is_rehearsed_and_one_for_a_metric_that_the_model_lacks_is_refused(run, home):
+    search = {
+        "base": "job.yaml",
+        "trials": 2,
+        "parallel": 2,
+        "sampler": "random",
+        "space": {"model.args.units": {"choice": [2, 4, 8]}},
+        "goal": {"metric": "val_auc", "mode": "max"},
+    }
+    (home / "tune.yaml").write_text(yaml.safe_dump(search))
+    status, end, shown = run(tune_main, "--config", "tune.yaml", "--check")
+    assert (status, end["status"], end["rows"]) == (0, "checked", 120), shown[-3000:]
+    status, end, shown = run(tune_main, "--config", "tune.yaml", "--run-id", "mine")
+    assert (status, end["status"], end["run"]) == (2, "refused", "mine"), shown[-3000:]
+    assert (
+        "goal.metric: val_auc came; expected one of the model's metrics: accuracy, loss, val_accuracy, val_loss" in end["reason"]
+    )
+    assert not list((home / "models").glob("[!_]*"))
 
 
 def test_a_preparation_tells_its_end_by_line_and_status(run, home):

@@ -9,10 +9,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 from py4j.protocol import Py4JJavaError
-from pyspark import SparkConf
 
 import sparktrain
-from sparktrain.cluster.slots import ClusterRefused, NoSlots, check_application
+from sparktrain.cluster.executors.slots import ClusterRefused, NoSlots
 from sparktrain.cluster.stage import AttemptFailed
 from sparktrain.config import Job
 from sparktrain.data import InputError
@@ -20,35 +19,6 @@ from sparktrain.driver.failure_report import failed
 from sparktrain.driver.training_run import run_job
 
 real = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
-
-
-class Application:
-    """As much of a Spark application as is asked for its settings."""
-
-    def __init__(self, **settings: str) -> None:
-        named = [(name.replace("_", "."), value) for name, value in settings.items()]
-        self._conf = SparkConf(loadDefaults=False).setAll(named)
-
-    def getConf(self) -> SparkConf:
-        return self._conf
-
-
-def test_an_application_whose_executors_come_and_go_is_refused_with_what_to_submit_instead():
-    check_application(Application(spark_executor_instances="3"))
-    check_application(Application(spark_dynamicAllocation_enabled="false"))
-    with pytest.raises(ClusterRefused, match="dynamicAllocation.enabled=false and --num-executors"):
-        check_application(Application(spark_dynamicAllocation_enabled="True"))
-
-
-def test_a_limit_on_the_address_space_of_python_is_refused_with_what_to_set_instead():
-    with pytest.raises(ClusterRefused, match="pyspark.memory is 2g.*address space.*memoryOverhead"):
-        check_application(Application(spark_executor_pyspark_memory="2g"))
-
-
-def test_encrypted_local_disks_are_refused_as_segments_would_lie_there_in_the_clear():
-    check_application(Application(spark_io_encryption_enabled="false"))
-    with pytest.raises(ClusterRefused, match="spark.io.encryption.enabled is true.*segments"):
-        check_application(Application(spark_io_encryption_enabled="true"))
 
 
 def train(frame, model, **words):
@@ -108,7 +78,7 @@ class TestRefused:
         frame = spark.createDataFrame(rows, "x array<double>, y int").coalesce(1)
         with pytest.raises(AttemptFailed) as caught:
             train(frame, small.build, output=f"file://{tmp_path}", **words)
-        assert caught.value.failure.failure.cause == "input" and not caught.value.retryable
+        assert caught.value.failure.failure.cause == "input" and not caught.value.failure.failure.retryable
         assert [text for text in told if text not in str(caught.value)] == [], str(caught.value)
         only_the_record_is_left(tmp_path)
 

@@ -52,7 +52,7 @@ def test_it_is_in_no_command_line_no_environment_no_log_and_no_file_of_the_run(
             output=f"file://{tmp_path}/runs",
         )
     [secret] = made
-    assert len(secret) == 32 and "sparktrain.worker" in seen
+    assert len(secret) == 32 and "sparktrain.template" in seen
     forms = [secret.hex(), base64.b64encode(secret).decode(), repr(secret)[2:-1]]
     said = capfd.readouterr()
     shown = "\n".join([*seen, said.out, said.err])

@@ -87,7 +87,7 @@ def test_the_model_is_plain_keras_without_sparktrain(result, rows, tmp_path):
     subprocess.run(
         [sys.executable, "-c", code, str(local(result.output) / "model.keras")],
         check=True,
-        timeout=120,
+        timeout=240,
         cwd=tmp_path,
         env={"PATH": "/usr/bin:/bin"},
     )

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 import sparktrain
-from sparktrain.cluster.slots import NoSlots, count_slots
+from sparktrain.cluster.executors.slots import NoSlots, count_slots
 from sparktrain.storage import open_folder
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]

@@ -17,12 +17,11 @@ from horovod.common.exceptions import HorovodInternalError
 from sparktrain.engines.numbering import Numbering
 from sparktrain.interfaces.collective import PeerLost, causes
 from sparktrain.interfaces.objects import SummingCollective
+from sparktrain.known_messages.horovod import PEER_LOST, WRONG_CALL
 
 # Milliseconds between Horovod's cycles, in which all workers negotiate what to average. Its default of 1 is as long as a small
 # model's whole step; for workers that average rarely, short cycles would only cost time.
 _CYCLES = {True: "0.1", False: "5"}
-_LOST = ("connection", "shut down", "aborted", "read timeout", "broken pipe", "gloo", "timed out")
-_OURS = ("mismatched", "duplicate", "invalid")  # Horovod's words for a wrong call, not for a lost peer
 
 
 class EngineCollective(SummingCollective):
@@ -39,13 +38,13 @@ class EngineCollective(SummingCollective):
         if self.rank == 0 and self.size > 1 and tf.config.get_visible_devices("GPU") and not hvd.nccl_built():
             print("gradients go through the hosts' memory: this Horovod was built without NCCL (docs/clusters.md)", flush=True)
 
-    def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
-        """See `Collective.sum_in_graph`. Each tensor is an all-reduce: concatenate many small ones before."""
+    def sum_tensors(self, tensors: Sequence[Any]) -> list[Any]:
+        """See `Collective.sum_tensors`. Each tensor is an all-reduce: concatenate many small ones before."""
         if self.size == 1:
             return list(tensors)
         return [self._sum(tensor) for tensor in tensors]
 
-    def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
+    def gather_tensors(self, tensor: Any, counts: Any) -> Any:
         if self.size == 1:
             return tensor
         return hvd.allgather(tensor, name=self._name("gather", tensor), ignore_name_scope=True)
@@ -87,7 +86,7 @@ def _says_lost(error: BaseException) -> bool:
         return True
     if not isinstance(error, (HorovodInternalError, tf.errors.OpError)):
         return False
-    text = str(error).lower()
-    if any(word in text for word in _OURS) or "horovod" not in text + type(error).__name__.lower():
+    text = str(error)
+    if WRONG_CALL.find(text) or "horovod" not in (text + type(error).__name__).lower():
         return False
-    return any(word in text for word in _LOST)
+    return PEER_LOST.find(text) is not None

@@ -61,10 +61,10 @@ class EngineLaunch(Launch):
         places = [Place(**json.loads(text)) for text in gather(json.dumps(asdict(place)))]
         port = self._serve(places) if place.rank == 0 else 0
         # The second gather also makes everyone wait until the server knows the addresses.
-        told = [json.loads(text) for text in gather(json.dumps([port, _address_towards(places[0].host)]))]
-        rendezvous = told[0][0]
+        addresses = [json.loads(text) for text in gather(json.dumps([port, _address_towards(places[0].host)]))]
+        rendezvous = addresses[0][0]
         if self._server is not None:
-            self._server.expect(address for _, address in told)
+            self._server.expect(address for _, address in addresses)
         interface = _interface(place.host)
         return {
             "HOROVOD_CONTROLLER": "gloo",

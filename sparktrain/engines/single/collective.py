@@ -17,10 +17,10 @@ class EngineCollective(Collective):
     def __init__(self, every_step: bool) -> None:
         """Do nothing: how often workers average makes no difference for one."""
 
-    def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
+    def sum_tensors(self, tensors: Sequence[Any]) -> list[Any]:
         return list(tensors)
 
-    def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
+    def gather_tensors(self, tensor: Any, counts: Any) -> Any:
         return tensor
 
     def gather(self, value: Any) -> list[Any]:

@@ -14,12 +14,11 @@ import tensorflow as tf
 from sparktrain.engines.numbering import Numbering
 from sparktrain.interfaces.collective import PeerLost, causes
 from sparktrain.interfaces.objects import SummingCollective
+from sparktrain.known_messages.tensorflow import PEER_LOST, WRONG_CALL
 
 _GROUP = 7_301  # any number that nothing else in this process uses
 _OBJECTS = 7_302  # another group, as objects stay on the CPU
 _POWERS = [1 << bits for bits in range(31)]
-_LOST = ("collective ops is aborted", "workerservice", "coordination service")  # words in its servers' errors
-_OURS = ("mismatch", "inconsistent", "invalid")  # TensorFlow's words for a wrong call, not for a lost peer
 
 
 class EngineCollective(SummingCollective):
@@ -42,8 +41,8 @@ class EngineCollective(SummingCollective):
                 flush=True,
             )
 
-    def sum_in_graph(self, tensors: Sequence[Any]) -> list[Any]:
-        """See `Collective.sum_in_graph`. Each tensor is an all-reduce: concatenate many small ones before."""
+    def sum_tensors(self, tensors: Sequence[Any]) -> list[Any]:
+        """See `Collective.sum_tensors`. Each tensor is an all-reduce: concatenate many small ones before."""
         if self.size == 1:
             return list(tensors)
         return [self._sum(tensor) for tensor in tensors]
@@ -54,8 +53,8 @@ class EngineCollective(SummingCollective):
         with tf.device(self._device):
             return self._reduce(tensor, _GROUP, f"{place} {tensor.dtype.name} {tensor.shape.as_list()}")
 
-    def gather_in_graph(self, tensor: Any, counts: Any) -> Any:
-        """See `Collective.gather_in_graph`.
+    def gather_tensors(self, tensor: Any, counts: Any) -> Any:
+        """See `Collective.gather_tensors`.
 
         An operation must always have the same shape, with as many rows of each worker: so rows are padded to the next power of
         two of the most that a worker has, with a separate operation for each power.
@@ -104,5 +103,5 @@ def _says_lost(error: BaseException) -> bool:
         return True
     if not isinstance(error, tf.errors.OpError):
         return False
-    text = str(error).lower()
-    return any(word in text for word in _LOST) and not any(word in text for word in _OURS)
+    text = str(error)
+    return PEER_LOST.find(text) is not None and WRONG_CALL.find(text) is None

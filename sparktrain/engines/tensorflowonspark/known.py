@@ -13,6 +13,7 @@ import psutil
 
 from sparktrain.engines.tensorflowonspark.package import plain_import
 from sparktrain.interfaces.launch import LaunchFailed
+from sparktrain.known_messages.python import NO_PID
 
 with plain_import():
     from tensorflowonspark import TFManager
@@ -65,7 +66,7 @@ def pid_of(manager: TFManager.TFManager) -> int | None:
     try:
         return int(str(manager.get("pid")))
     except RemoteError as error:  # an error in the manager arrives as text
-        if "KeyError: 'pid'" not in str(error):
+        if not NO_PID.find(str(error)):
             raise
         return None
 

@@ -21,9 +21,9 @@ class _TensorFlow(ModuleType):
 
 @contextmanager
 def plain_import() -> Iterator[None]:
-    """A context in which to import TensorFlowOnSpark's modules without side effects.
+    """Prevent, within a context, the side effects of importing TensorFlowOnSpark's modules.
 
-    Otherwise it imports TensorFlow for helpers that its nodes never call here (seconds and hundreds of MB on every executor
+    Otherwise the package imports TensorFlow for helpers that its nodes never call here (seconds and hundreds of MB on every executor
     and in the driver), makes the whole process log at level INFO, and warns of pkg_resources.
     """
     quiet = logging.NullHandler()  # logging.basicConfig does nothing if there is a handler

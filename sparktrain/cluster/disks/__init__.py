@@ -1,0 +1,1 @@
+"""The folders of workers on the executors' local disks."""

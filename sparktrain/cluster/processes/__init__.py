@@ -1,0 +1,1 @@
+"""The training processes of a task, and how they are started."""

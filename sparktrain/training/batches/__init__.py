@@ -1,0 +1,1 @@
+"""The batches that a model is fed, and their labels."""

@@ -1,0 +1,1 @@
+"""What a checkpoint holds, and how training resumes from it."""
