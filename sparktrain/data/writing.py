@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
 
-from py4j.protocol import Py4JJavaError
-from pyspark import inheritable_thread_target
+from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark import SparkContext, inheritable_thread_target
 from pyspark.sql import DataFrame, SparkSession
 
 from sparktrain.data.errors import InputError, first_line
 from sparktrain.data.files import place_of
+
+_TASKS_END = 30.0  # seconds in which the executors end the tasks of a cancelled job
 
 
 def check_writable(spark: SparkSession, url: str, what: str) -> None:
@@ -58,5 +62,20 @@ def write_rows(frame: DataFrame, url: str) -> DataFrame:
         except BaseException:
             if not writing.done():
                 spark.sparkContext.cancelJobsWithTag(tag)
+                wait([writing])
+                with contextlib.suppress(Py4JError):  # the JVM is gone, and its executors end with it
+                    _wait_for_tasks(spark.sparkContext, tag)
             raise
     return spark.read.schema(frame.schema).parquet(url)
+
+
+def _wait_for_tasks(context: SparkContext, tag: str) -> None:
+    """Wait for the tasks of a tag's jobs: a cancelled job has ended before they have, and one that begins makes folders."""
+    tracker = context._jsc.sc().statusTracker()  # pyspark's own knows no tags
+    until = time.monotonic() + _TASKS_END
+    while time.monotonic() < until:
+        jobs = [context.statusTracker().getJobInfo(job) for job in tracker.getJobIdsForTag(tag)]
+        stages = [context.statusTracker().getStageInfo(stage) for job in jobs if job is not None for stage in job.stageIds]
+        if not any(stage is not None and stage.numActiveTasks for stage in stages):
+            return
+        time.sleep(0.1)
