@@ -96,6 +96,7 @@ def run_function(
     sample: Mapping[str, Any] | None = None,
     args: Mapping[str, Any] | None = None,
     files: Sequence[str] | None = None,
+    max_failures: int | None = None,
     cluster: Mapping[str, Any] | None = None,
     name: str = "run",
     seed: int | None = None,
@@ -157,6 +158,7 @@ def run_function(
         files=files,
         engine=engine,
         workers=workers,
+        max_failures=max_failures,
         cluster=_with_warm_start(spark, cluster),
         seed=seed,
     )

@@ -7,6 +7,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 
@@ -44,7 +45,8 @@ def own_modules(modules: Iterable[str], folders: Sequence[str]) -> dict[str, Pat
             continue
         found[name] = path
         for file in [path] if path.is_file() else _python_files(path):
-            waiting.extend(_imports(file))
+            state = file.stat()
+            waiting.extend(_imports(file, state.st_mtime_ns, state.st_size))
     return found
 
 
@@ -76,16 +78,20 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _imports(file: Path) -> Iterator[str]:
+@lru_cache(maxsize=10_000)
+def _imports(file: Path, _changed: int, _size: int) -> frozenset[str]:
+    """Return the top-level names that a file imports; each run of an application asks again, and parsing takes milliseconds."""
     try:
         tree = parse(file.read_bytes(), str(file))
     except (SyntaxError, ValueError):
-        return  # a file that can't be parsed can't be imported either
+        return frozenset()  # a file that can't be parsed can't be imported either
+    found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            found.update(alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module is not None:
-            yield node.module.split(".")[0]
+            found.add(node.module.split(".")[0])
+    return frozenset(found)
 
 
 def data_files(paths: Iterable[str], folders: Sequence[str]) -> dict[str, Path]:

@@ -120,8 +120,7 @@ def test_a_prepared_frame_gives_the_weights_of_the_job_that_prepares_by_itself(o
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("split", ["rows", "epochs"])
-@pytest.mark.parametrize("workers", [2, 3])
+@pytest.mark.parametrize("workers, split", [(2, "rows"), (3, "epochs")])
 def test_any_number_of_workers_reads_its_rows_from_the_storage_and_comes_to_the_same_weights(
     spark, place, written, workers, split
 ):
@@ -349,7 +348,7 @@ def test_what_cannot_be_prepared_is_refused_before_spark_starts(home):
 
 @pytest.mark.slow
 def test_a_preparation_that_is_stopped_while_it_writes_leaves_nothing(home):
-    process = submit(home, "--to", f"file://{home}/prepared/may", "--set", "data.args={seconds: 1.0}")
+    process = submit(home, "--to", f"file://{home}/prepared/may", "--set", "data.args={seconds: 0.1}")
     shown: list[str] = []
     threading.Thread(target=lambda: shown.extend(iter(process.stdout.readline, "")), daemon=True).start()
     writing = home / "prepared/_runs/may/rows/_temporary"

@@ -26,6 +26,7 @@ from sparktrain.training.callbacks.callback_memory import named, to_json
 from sparktrain.training.state.stateful import FitState, Kind
 
 META = "meta"  # the entry of a checkpoint that describes the others
+_PATIENCE = 5.0  # seconds that training waits within an epoch for the checkpoint before to be written
 
 
 class Checkpoints:
@@ -68,7 +69,8 @@ class Checkpoints:
     def save(self, epoch: int, step: int) -> None:
         """Write a checkpoint after `epoch` epochs and `step` steps of the next. Collective.
 
-        Training waits until the state is copied in memory, not for the storage.
+        Training waits until the state is copied in memory, and for the storage only while that has not yet taken the checkpoint
+        before: at most 5 s within an epoch, when this one is left out, and for its end after an epoch.
         """
         if not self._keep:
             return
@@ -84,7 +86,11 @@ class Checkpoints:
                 remembered |= others
         if self._collective.rank != 0:
             return
-        self.wait()  # if the storage is slower than an epoch, training waits instead of filling the memory
+        checkpoint = Checkpoint(epoch, step, self._collective.size)
+        # If the storage is slower than an epoch, training waits instead of filling the memory
+        if not self._complete(_PATIENCE if step else None):
+            print(f"the checkpoint of {checkpoint} is left out: the one before is still being written", flush=True)
+            return
         shared = self._states(Kind.SHARED, step)
         arrays = {f"variable-{number}": array for number, array in shared["variable"].items()}
         arrays.update({f"remembered-{digest}": stored(array) for digest, array in remembered.items()})
@@ -103,7 +109,6 @@ class Checkpoints:
         }
         text = json.dumps(meta, default=np.generic.item)
         held = time.monotonic() - begun
-        checkpoint = Checkpoint(epoch, step, self._collective.size)
         self._writing = threading.Thread(
             target=self._write, args=(checkpoint, arrays, text, held), name="checkpoint", daemon=True
         )
@@ -116,9 +121,16 @@ class Checkpoints:
 
     def wait(self) -> None:
         """Wait until the checkpoint that is being written is complete, or has failed."""
+        self._complete(None)
+
+    def _complete(self, seconds: float | None) -> bool:
+        """Wait for the checkpoint that is being written, at most for so many seconds; return whether none is any more."""
         if self._writing is not None:
-            self._writing.join()
+            self._writing.join(seconds)
+            if self._writing.is_alive():
+                return False
             self._writing = None
+        return True
 
     def _write(self, checkpoint: Checkpoint, arrays: dict[str, np.ndarray], text: str, held: float) -> None:
         begun = time.monotonic()
