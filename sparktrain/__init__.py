@@ -13,12 +13,13 @@ if TYPE_CHECKING:  # for editors
     from sparktrain.driver.api import run_function as run
     from sparktrain.driver.api import train
     from sparktrain.driver.control.run_control import RunControl, RunStopped
+    from sparktrain.ml.scoring import score
     from sparktrain.search.cross_validating import cross_validate
     from sparktrain.search.tuning import tune
     from sparktrain.training.tensorflow.devices import scale_up
 
 __version__ = "0.1.0"
-__all__ = ["RunControl", "RunStopped", "__version__", "cross_validate", "run", "scale_up", "train", "tune"]
+__all__ = ["RunControl", "RunStopped", "__version__", "cross_validate", "run", "scale_up", "score", "train", "tune"]
 
 
 atexit.register(stop_left_application)
@@ -30,6 +31,7 @@ _WHERE = {
     "cross_validate": "search.cross_validating",
     "RunControl": "driver.control.run_control",
     "RunStopped": "driver.control.run_control",
+    "score": "ml.scoring",
     "scale_up": "training.tensorflow.devices",
     "train": "driver.api",
     "tune": "search.tuning",

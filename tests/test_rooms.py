@@ -66,6 +66,7 @@ MAY_IMPORT = {
     },
     "init": {"config", "data", "display", "interfaces", "storage"},
     "search": {"exports", "cluster", "config", "data", "display", "driver", "interfaces", "runs", "storage", "usercode"},
+    "ml": {"config", "data", "driver", "feed", "models", "runs", "storage", "training", "usercode"},
     "cli": {
         "exports",
         "config",
@@ -81,13 +82,13 @@ MAY_IMPORT = {
         "usercode",
     },
 }
-_SPARK = {"cluster", "data", "driver", "doctor", "init", "search", "cli"}
-_KERAS = {"models", "training", "worker"}
+_SPARK = {"cluster", "data", "driver", "doctor", "init", "search", "ml", "cli"}
+_KERAS = {"models", "training", "worker", "ml"}
 NOT_BY = {
     "pyspark": MAY_IMPORT.keys() - _SPARK,
     "py4j": MAY_IMPORT.keys() - _SPARK,
     "keras": MAY_IMPORT.keys() - _KERAS,
-    "tensorflow": MAY_IMPORT.keys() - {"training", "worker", "engines", "doctor"},
+    "tensorflow": MAY_IMPORT.keys() - {"training", "worker", "engines", "doctor", "ml"},
     "horovod": MAY_IMPORT.keys() - {"engines"},
     "tensorflowonspark": MAY_IMPORT.keys() - {"engines"},
     "optuna": MAY_IMPORT.keys() - {"search"},

@@ -138,6 +138,7 @@ def test_all_that_is_exported_is_in_the_reference():
         "train",
         "cross_validate",
         "tune",
+        "score",
         "run",
         "RunControl",
         "scale_up",

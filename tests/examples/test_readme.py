@@ -36,8 +36,6 @@ def test_the_port_that_is_shown_as_a_diff_is_the_example_s():
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_readme_s_program_trains_and_its_scoring_scores(spark, hdfs, tmp_path, monkeypatch):
-    import keras
-
     monkeypatch.chdir(tmp_path)
     random = numpy.random.default_rng(7)
     hour = random.integers(5, 24, 2000)
@@ -50,19 +48,16 @@ def test_the_readme_s_program_trains_and_its_scoring_scores(spark, hdfs, tmp_pat
     monkeypatch.syspath_prepend(tmp_path)
     namespace = {"__name__": "__main__"}
     try:
-        for holds in ("sparktrain.train", "predict_batch_udf"):
+        for holds in ("sparktrain.train", "sparktrain.score"):
             program = block(README, "python", holds).replace("hdfs:///data/flights", "hdfs:///data/of-the-readme")
-            program = program.replace(
-                'addFile("model.keras")', f'addFile("{tmp_path}/model.keras")'
-            )  # this JVM has another folder
+            if holds == "sparktrain.score":
+                program = program.replace("hdfs:///models/mine/latest", namespace["result"].output)
             exec(compile(program, holds, "exec"), namespace)
-            if holds == "sparktrain.train":
-                namespace["result"].model.save("model.keras")
     finally:
         sys.modules.pop("mine", None)
     assert namespace["result"].epochs == 5 and namespace["result"].workers == 2
     scored = spark.read.parquet("hdfs:///scores/flights").toPandas()
     assert len(scored) == 2000 - delay.null_count
     rows = scored[["month", "day", "hour", "distance"]].to_numpy("float32")
-    expected = keras.models.load_model("model.keras").predict(rows, verbose=0)
-    numpy.testing.assert_allclose(scored["risk"], expected[:, 0], atol=1e-5)
+    expected = namespace["result"].model.predict(rows, verbose=0)
+    numpy.testing.assert_allclose(scored["probability"], expected[:, 0], atol=1e-5)

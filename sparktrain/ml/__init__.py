@@ -1,0 +1,1 @@
+"""Uses trained models in Spark: scoring of a frame."""

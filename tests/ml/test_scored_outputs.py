@@ -1,0 +1,37 @@
+"""What a model's numbers stand for, by its signature and the losses that it was compiled with."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparktrain.ml.scored_outputs import scored_outputs
+from sparktrain.runs.records.signature import SignatureOutput
+
+OF_LOGITS = {"class_name": "BinaryCrossentropy", "config": {"name": "binary_crossentropy", "from_logits": True}}
+CUSTOM = {"class_name": "function", "config": "my_own_loss"}
+PLAIN = {"class_name": "function", "config": "sparse_categorical_crossentropy"}
+
+
+@pytest.mark.parametrize(
+    "shape, classes, loss, decides, logits",
+    [
+        ([1], None, "binary_crossentropy", "threshold", False),
+        ([1], None, OF_LOGITS, "threshold", True),
+        ([3], None, PLAIN, "largest", False),
+        ([3], ["a", "b", "c"], CUSTOM, "largest", False),
+        ([1], ["no", "yes"], None, "threshold", False),
+        ([1], None, "mse", "value", False),
+        ([5], None, CUSTOM, "value", False),
+        ([], None, "mae", "value", False),
+        ([7, 4], None, "categorical_crossentropy", "largest", False),
+    ],
+)
+def test_classes_come_of_labels_that_are_classes_and_numbers_stay_numbers(shape, classes, loss, decides, logits):
+    [found] = scored_outputs([SignatureOutput(name="y", shape=shape, dtype="float32", classes=classes)], loss)
+    assert (found.decides, found.logits, found.shape) == (decides, logits, tuple(shape))
+
+
+@pytest.mark.parametrize("losses", [{"b": "mse", "a": OF_LOGITS}, [OF_LOGITS, "mse"]])
+def test_each_output_has_its_own_loss_by_name_or_place(losses):
+    outputs = [SignatureOutput(name=name, shape=[1], dtype="float32") for name in "ab"]
+    assert [(one.decides, one.logits) for one in scored_outputs(outputs, losses)] == [("threshold", True), ("value", False)]
