@@ -66,7 +66,7 @@ MAY_IMPORT = {
     },
     "init": {"config", "data", "display", "interfaces", "storage"},
     "search": {"exports", "cluster", "config", "data", "display", "driver", "interfaces", "runs", "storage", "usercode"},
-    "ml": {"config", "data", "driver", "feed", "models", "runs", "storage", "training", "usercode"},
+    "ml": {"exports", "config", "data", "driver", "feed", "models", "runs", "storage", "training", "usercode"},
     "cli": {
         "exports",
         "config",

@@ -143,7 +143,7 @@ def test_all_that_is_exported_is_in_the_reference():
         "RunControl",
         "scale_up",
     ]
-    public = {"__version__", "cross_validate", "run", "RunControl", "RunStopped", "scale_up", "train", "tune"}
+    public = {"__version__", "cross_validate", "run", "RunControl", "RunStopped", "scale_up", "score", "train", "tune"}
     assert set(sparktrain.__all__) == public
     assert "driver.control.run_control.RunStopped" in api
     missing = []
