@@ -44,7 +44,6 @@ class ScorePlan:
         rows: shape of a row and dtype, as NumPy names it or `string`, of each input in training.
         outputs: the model's outputs, in its order.
         columns: of each column that comes out beside those kept: its name, the number of the output, and the kind.
-        packing: the names of the rows' columns, each with the dtype of its elements if it is packed (`feed.packing.unpacked`).
         kept: of each column that is kept, its name in the rows that come, and its own.
         batch_size: rows that the model is called with at a time.
         keep_nulls: whether a row with a null in the model's columns is kept with null predictions; else it is an error.
@@ -58,7 +57,6 @@ class ScorePlan:
     rows: tuple[tuple[tuple[int, ...], str], ...]
     outputs: tuple[ScoredOutput, ...]
     columns: tuple[tuple[str, int, Kind], ...]
-    packing: Mapping[str, str | None]
     kept: tuple[tuple[str, str], ...]
     batch_size: int
     keep_nulls: bool

@@ -16,7 +16,6 @@ from pyspark import TaskContext
 from sparktrain.feed import BadInput, Column, Input
 from sparktrain.feed.columns import dense, element_dtype, numbers, row_shape
 from sparktrain.feed.errors import Fault
-from sparktrain.feed.packing import unpacked
 from sparktrain.ml.score_plan import Kind, ScoredOutput, ScorePlan
 from sparktrain.storage import open_folder
 
@@ -37,7 +36,7 @@ def score_batches(plan: ScorePlan, batches: Iterator[pa.RecordBatch]) -> Iterato
             if scorer is None:
                 _loaded.clear()
                 scorer = _loaded[plan.model] = Scorer(plan)
-        yield _scored(plan, scorer, unpacked(batch, plan.packing), rows)
+        yield _scored(plan, scorer, batch, rows)
         rows += batch.num_rows
 
 

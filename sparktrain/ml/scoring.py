@@ -24,7 +24,7 @@ from pyspark.sql.types import (
 )
 
 from sparktrain.config import ConfigError, Problem
-from sparktrain.data import InputError, MissingColumn, UnfitColumn, arrow_type, explained, pack
+from sparktrain.data import InputError, MissingColumn, UnfitColumn, arrow_type, explained
 from sparktrain.data.identity import quoted
 from sparktrain.data.names import meant, unknown
 from sparktrain.driver.hadoop import hadoop_settings, qualified
@@ -107,7 +107,6 @@ def score(
     _check_types(chosen, signature)
     modules = list(summary.get("modules") or ())
     ship(spark.sparkContext, modules, search_folders())
-    packed, packing = pack(chosen)
     plan = ScorePlan(
         url=url,
         hadoop=hadoop,
@@ -117,14 +116,13 @@ def score(
         rows=tuple((tuple(each.shape), each.dtype) for each in signature.inputs),
         outputs=outputs,
         columns=columns,
-        packing=packing,
         kept=tuple(sent),
         batch_size=batch_size,
         keep_nulls=nulls == "keep",
     )
     kept_fields = [StructField(name, chosen.schema[came].dataType) for came, name in sent]
     scored_fields = [StructField(name, _type(outputs[number], kind)) for name, number, kind in columns]
-    return packed.mapInArrow(partial(score_batches, plan), StructType([*kept_fields, *scored_fields]))
+    return chosen.mapInArrow(partial(score_batches, plan), StructType([*kept_fields, *scored_fields]))
 
 
 def _checked(output: str | Sequence[str], batch_size: int, nulls: str) -> list[Kind]:

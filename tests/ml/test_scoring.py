@@ -59,7 +59,7 @@ def ternary():
 
 
 @pytest.fixture(scope="module")
-def flowers(spark):
+def flowers(spark, tmp_path_factory):
     """200 rows: id, parts (3 floats), width and height, kind (a text, and its place), total (double), late (0 or 1)."""
     random = np.random.default_rng(3)
     rows = []
@@ -78,9 +78,9 @@ def flowers(spark):
             )
         )
     schema = "id int, parts array<float>, width double, height int, kind string, place int, total double, late int"
-    frame = spark.createDataFrame(rows, schema).repartition(4).cache()
-    yield frame
-    frame.unpersist()
+    folder = f"file://{tmp_path_factory.mktemp('rows')}/flowers"
+    spark.createDataFrame(rows, schema).repartition(4).write.parquet(folder)
+    return spark.read.parquet(folder)  # Spark's own columns of arrays, in another form than those of a shuffle
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +130,11 @@ def test_the_runs_own_pipeline_is_applied_and_latest_is_the_model(flowers, train
     rows = by_id(fitted.transform(flowers))
     expected = run.model.predict(np.array([row.scaled.toArray() for row in rows], "float32"), verbose=0)
     url = run.output.rpartition("/")[0] + "/latest"
-    scored = by_id(sparktrain.score(flowers.drop("late", "kind"), url, output=["prediction", "probability"]))
+    given = VectorAssembler(inputCols=["width"], outputCol="kept").transform(flowers.drop("late", "kind"))
+    scored = by_id(sparktrain.score(given, url, output=["prediction", "probability"]))
     np.testing.assert_allclose([row.probability for row in scored], expected, rtol=1e-5)
     assert [row.prediction for row in scored] == [KINDS[place] for place in expected.argmax(1)]
-    assert scored[0].width == rows[0].width and "kind" not in scored[0]
+    assert all(row.kept.toArray().tolist() == [row.width] for row in scored) and scored[0].width == rows[0].width
 
 
 def test_logits_become_probabilities(flowers, train):

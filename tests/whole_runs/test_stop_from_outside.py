@@ -19,7 +19,7 @@ from sparktrain.storage import open_folder
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.usefixtures("no_children")]
 PROMPT = (
-    15.0  # seconds until a run that is stopped at once has ended: 5, and three times that where other tests keep the machine busy
+    30.0  # seconds until a run that is stopped at once has ended: 5, and six times that where other tests keep the machine busy
 )
 WORDS = dict(
     features=["x"],
