@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from sparktrain.feed import strings
-from sparktrain.feed.errors import BadInput, Fault
+from sparktrain.feed.errors import UNUSABLE, BadInput, Fault
 from sparktrain.feed.layout import Column, Input
 from sparktrain.feed.padding import pad
 from sparktrain.feed.strings import is_string
@@ -213,7 +213,7 @@ def refuse_nulls(array: pa.Array) -> None:
     """Raise a `Fault` if a value of the array itself is null."""
     if array.null_count:
         first = int(np.argmin(array.is_valid().to_numpy(zero_copy_only=False)))
-        raise Fault(first, "null", array.null_count, "can't be trained on", _DROP_OR_FILL)
+        raise Fault(first, "null", array.null_count, UNUSABLE, _DROP_OR_FILL)
 
 
 def _rows(array: pa.Array) -> np.ndarray:
@@ -237,7 +237,7 @@ def _rows(array: pa.Array) -> np.ndarray:
             0,
             "an array without elements",
             len(lengths),
-            "can't be trained on",
+            UNUSABLE,
             "Drop such rows with data.where, or give the column a `length` to pad it to.",
         )
     elements = _of_elements(array, np.arange(len(array) + 1) * length)
@@ -295,7 +295,7 @@ def _not_finite(rows: np.ndarray, converted: np.ndarray, offsets: np.ndarray | N
             "is larger than float32 can hold",
             "Scale the column in data.preprocess or data.pipeline.",
         )
-    return Fault(int(indices[0]), f"{value}", len(indices), "can't be trained on", _DROP_OR_FILL)
+    return Fault(int(indices[0]), f"{value}", len(indices), UNUSABLE, _DROP_OR_FILL)
 
 
 def _ragged(row: int, came: list[int], count: int, first: list[int]) -> Fault:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+UNUSABLE = "can't be trained on"  # what is wrong with nulls, NaN and what is missing
+
 
 class BadInput(ValueError):
     """Raised for rows that can't be trained on. The message names the column, its type, what came and what to do.

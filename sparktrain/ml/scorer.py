@@ -15,7 +15,8 @@ from pyspark import TaskContext
 
 from sparktrain.feed import BadInput, Column, Input
 from sparktrain.feed.columns import dense, element_dtype, numbers, row_shape
-from sparktrain.feed.errors import Fault
+from sparktrain.feed.errors import UNUSABLE, Fault
+from sparktrain.feed.strings import DTYPE as STRINGS
 from sparktrain.ml.score_plan import Kind, ScoredOutput, ScorePlan
 from sparktrain.storage import open_folder
 
@@ -63,7 +64,9 @@ class Scorer:
             open_folder(plan.url, plan.hadoop).download("model.keras", str(path))
             model = load_model(path, plan.modules, url=f"{plan.url}/model.keras")
         rows = {each.name: (shape, dtype) for each, (shape, dtype) in zip(plan.inputs, plan.rows)}
-        template = input_template(model, rows)
+        template = input_template(
+            model, {name: (shape, STRINGS if dtype == "string" else np.dtype(dtype)) for name, (shape, dtype) in rows.items()}
+        )
 
         def call(inputs: Any) -> Any:
             outputs = model(keras.tree.map_structure(lambda name: inputs[name], template), training=False)
@@ -103,14 +106,14 @@ def _scored(plan: ScorePlan, scorer: Scorer, batch: pa.RecordBatch, rows_before:
             for each, (shape, dtype) in zip(plan.inputs, plan.rows)
         }
         chunks.append(scorer(inputs))
-    found = [np.concatenate(parts) for parts in zip(*chunks)]
     arrays = [batch.column(came) for came, _ in plan.kept]
     for _, number, kind in plan.columns:
         output = plan.outputs[number]
-        scored = _column(output, kind, found[number]) if found else pa.nulls(0)
-        if not whole.all():  # a null where the row was left out
-            places = np.where(whole, np.cumsum(whole) - 1, 0)
-            scored = scored.take(pa.array(places, mask=~whole)) if found else pa.nulls(batch.num_rows)
+        # Without a row there is still the type
+        values = np.concatenate([chunk[number] for chunk in chunks]) if chunks else np.zeros((0, *(n or 1 for n in output.shape)))
+        scored = _column(output, kind, values)
+        if not whole.all():  # a null where a row was left out
+            scored = scored.take(pa.array(np.cumsum(whole) - 1, mask=~whole))
         arrays.append(scored)
     return pa.RecordBatch.from_arrays(arrays, [*(name for _, name in plan.kept), *(name for name, _, _ in plan.columns)])
 
@@ -126,7 +129,7 @@ def _input(each: Input, shape: tuple[int, ...], dtype: str, batch: pa.RecordBatc
             try:
                 parts.append(dense(array, column, _row_shape(array, column, shape, alone)))
             except Fault as fault:
-                raise fault.told(column.name, str(array.type), rows_before, batch.num_rows) from None
+                raise _of_scoring(fault).told(column.name, str(array.type), rows_before, batch.num_rows) from None
         made = parts[0] if alone else np.concatenate([part.reshape(len(part), -1) for part in parts], 1)
     if made.size != batch.num_rows * math.prod(shape):
         raise BadInput(
@@ -135,6 +138,13 @@ def _input(each: Input, shape: tuple[int, ...], dtype: str, batch: pa.RecordBatc
         )
     made = made.reshape(batch.num_rows, *shape)
     return made if dtype == "string" else made.astype(dtype, copy=False)
+
+
+def _of_scoring(fault: Fault) -> Fault:
+    if fault.wrong != UNUSABLE:
+        return fault
+    hint = "Drop or fill such rows before; nulls='keep' keeps rows with a null, without a prediction."
+    return Fault(fault.row, fault.value, fault.count, "can't be scored", hint)
 
 
 def _numbers(each: Input, batch: pa.RecordBatch) -> np.ndarray | None:
@@ -174,7 +184,7 @@ def _column(output: ScoredOutput, kind: Kind, values: np.ndarray) -> pa.Array:
         return _nested(named, places.shape[1:])
     if kind == "probability":
         values = _probabilities(output, values)
-    sizes = () if values.size == len(values) and values.ndim <= 2 else values.shape[1:]
+    sizes = () if values.shape[1:] in ((), (1,)) else values.shape[1:]
     dtype = np.float64 if kind == "prediction" and not sizes else np.float32
     return _nested(pa.array(values.reshape(-1).astype(dtype, copy=False)), sizes)
 

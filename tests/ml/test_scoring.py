@@ -40,6 +40,18 @@ def binary():
     return model
 
 
+def reader():
+    """A model of words, padded, and of a text."""
+    import keras
+
+    words, place = keras.Input((4,), name="words", dtype="int32"), keras.Input((1,), name="place", dtype="string")
+    known = keras.layers.StringLookup(vocabulary=KINDS, output_mode="one_hot")(place)
+    read = keras.layers.Flatten()(keras.layers.Embedding(20, 3)(words))
+    model = keras.Model([words, place], keras.layers.Dense(1, activation="sigmoid")(keras.layers.Concatenate()([read, known])))
+    model.compile("adam", "binary_crossentropy")
+    return model
+
+
 def number():
     import keras
 
@@ -146,6 +158,19 @@ def test_logits_become_probabilities(flowers, train):
     assert [row.prediction for row in rows] == (raw > 0).astype(float).tolist() and 0 < (raw > 0).sum() < 200
 
 
+def test_sequences_are_padded_and_texts_go_in_as_in_training(flowers, train):
+    frame = flowers.withColumn("words", F.expr("transform(sequence(1, 1 + id % 6), each -> each + place)"))
+    run = train(frame, reader, features={"words": {"column": "words", "length": 4}, "place": "kind"}, label="late")
+    given = by_id(frame)
+    words = [[0, 0, 0, 0, *row.words][-4:] for row in given]
+    import tensorflow
+
+    texts = tensorflow.constant([[row.kind] for row in given])
+    expected = run.model.predict([np.array(words, "int32"), texts], verbose=0)[:, 0]
+    rows = by_id(sparktrain.score(frame, run, output="probability", keep=["id"]))
+    np.testing.assert_allclose([row.probability for row in rows], expected, rtol=1e-5)
+
+
 def test_a_number_that_was_trained_on_is_predicted_and_is_no_probability(flowers, train):
     run = train(flowers, number, features=["parts"], label="total")
     assert dict(sparktrain.score(flowers, run).dtypes)["prediction"] == "double"
@@ -157,14 +182,15 @@ def test_a_number_that_was_trained_on_is_predicted_and_is_no_probability(flowers
 
 def test_a_row_with_a_null_is_refused_by_its_column_or_kept_without_a_prediction(flowers, flower_run):
     holes = flowers.withColumn("width", F.when(F.col("id") % 50 != 7, F.col("width")))
-    with pytest.raises(PythonException, match="column 'width' .*: null"):
+    with pytest.raises(PythonException, match="column 'width' .*: null can't be scored.*nulls='keep'"):
         sparktrain.score(holes, flower_run).collect()
     kept = by_id(sparktrain.score(holes, flower_run, nulls="keep"))
     assert [row.id for row in kept if row.prediction_kind is None] == [7, 57, 107, 157] and len(kept) == 200
     whole = by_id(sparktrain.score(flowers, flower_run))
     same = [(one.prediction_total, other.prediction_total) for one, other in zip(kept, whole) if one.prediction_kind is not None]
     np.testing.assert_allclose(*zip(*same), rtol=1e-5)
-    assert sparktrain.score(holes.where("width IS NULL"), flower_run, nulls="keep").count() == 4
+    left = sparktrain.score(holes.where("width IS NULL"), flower_run, nulls="keep", output=["prediction", "raw"]).collect()
+    assert len(left) == 4 and {(row.prediction_kind, row.raw_kind, row.raw_total) for row in left} == {(None, None, None)}
     assert sparktrain.score(flowers.where("id < 0"), flower_run).count() == 0
 
 
