@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from sparktrain.ml.score_plan import ScoredOutput
+from sparktrain.models.custom_objects import saved_config
 from sparktrain.runs.records.signature import SignatureOutput
 from sparktrain.storage import Folder
 
@@ -39,9 +38,7 @@ def compiled_losses(folder: Folder) -> Any:
     with tempfile.TemporaryDirectory(prefix="sparktrain-") as scratch:
         path = Path(scratch, "model.keras")
         folder.download("model.keras", str(path))
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-    return (config.get("compile_config") or {}).get("loss")
+        return (saved_config(path).get("compile_config") or {}).get("loss")
 
 
 def scored_outputs(outputs: Sequence[SignatureOutput], losses: Any) -> tuple[ScoredOutput, ...]:
@@ -58,9 +55,17 @@ def scored_outputs(outputs: Sequence[SignatureOutput], losses: Any) -> tuple[Sco
         decides: Literal["largest", "threshold", "value"] = "value"
         if output.classes is not None or loss.of_classes:
             decides = "largest" if several else "threshold"
-        classes = tuple(output.classes) if output.classes is not None else None
+        classes = _of_one_type(output.classes) if output.classes is not None else None
         found.append(ScoredOutput(output.name, tuple(output.shape), classes, decides, loss.logits))
     return tuple(found)
+
+
+def _of_one_type(classes: Sequence[Any]) -> tuple[Any, ...]:
+    """Return classes as they are, or as numbers or texts where they differ: a column has one type."""
+    for kinds, made in (((bool,), bool), ((int,), int), ((int, float), float)):
+        if all(isinstance(value, kinds) for value in classes):
+            return tuple(map(made, classes))
+    return tuple(map(str, classes))
 
 
 def _of_output(losses: Any, name: str, number: int) -> Loss:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from sparktrain.feed.columns import dense, element_dtype, numbers, row_shape
 from sparktrain.feed.errors import UNUSABLE, Fault
 from sparktrain.feed.strings import DTYPE as STRINGS
 from sparktrain.ml.score_plan import Kind, ScoredOutput, ScorePlan
+from sparktrain.runs.result import Result
 from sparktrain.storage import open_folder
 
 _loaded: dict[str, Scorer] = {}  # the last model of this process, by what tells it from others
@@ -56,13 +55,9 @@ class Scorer:
         import keras
         import tensorflow as tf
 
-        from sparktrain.models.custom_objects import load_model
         from sparktrain.training.model import input_template
 
-        with tempfile.TemporaryDirectory(prefix="sparktrain-") as scratch:
-            path = Path(scratch, "model.keras")
-            open_folder(plan.url, plan.hadoop).download("model.keras", str(path))
-            model = load_model(path, plan.modules, url=f"{plan.url}/model.keras")
+        model = Result.of_folder(open_folder(plan.url, plan.hadoop), plan.hadoop).model
         rows = {each.name: (shape, dtype) for each, (shape, dtype) in zip(plan.inputs, plan.rows)}
         template = input_template(
             model, {name: (shape, STRINGS if dtype == "string" else np.dtype(dtype)) for name, (shape, dtype) in rows.items()}
@@ -106,7 +101,7 @@ def _scored(plan: ScorePlan, scorer: Scorer, batch: pa.RecordBatch, rows_before:
             for each, (shape, dtype) in zip(plan.inputs, plan.rows)
         }
         chunks.append(scorer(inputs))
-    arrays = [batch.column(came) for came, _ in plan.kept]
+    arrays = [batch.column(name) for name in plan.kept]
     for _, number, kind in plan.columns:
         output = plan.outputs[number]
         # Without a row there is still the type
@@ -115,7 +110,7 @@ def _scored(plan: ScorePlan, scorer: Scorer, batch: pa.RecordBatch, rows_before:
         if not whole.all():  # a null where a row was left out
             scored = scored.take(pa.array(np.cumsum(whole) - 1, mask=~whole))
         arrays.append(scored)
-    return pa.RecordBatch.from_arrays(arrays, [*(name for _, name in plan.kept), *(name for name, _, _ in plan.columns)])
+    return pa.RecordBatch.from_arrays(arrays, [*plan.kept, *(name for name, _, _ in plan.columns)])
 
 
 def _input(each: Input, shape: tuple[int, ...], dtype: str, batch: pa.RecordBatch, rows_before: int) -> np.ndarray:
@@ -180,7 +175,7 @@ def _column(output: ScoredOutput, kind: Kind, values: np.ndarray) -> pa.Array:
         else:
             places = (values.reshape(values.shape[:-1] or len(values)) > (0.0 if output.logits else 0.5)).astype(np.int64)
         flat = places.reshape(-1)
-        named = pa.array(flat.astype(np.float64)) if output.classes is None else _names(output.classes).take(pa.array(flat))
+        named = pa.array(flat.astype(np.float64)) if output.classes is None else pa.array(output.classes).take(pa.array(flat))
         return _nested(named, places.shape[1:])
     if kind == "probability":
         values = _probabilities(output, values)
@@ -207,10 +202,3 @@ def _probabilities(output: ScoredOutput, values: np.ndarray) -> np.ndarray:
             "has neither softmax nor sigmoid, and its loss doesn't say from_logits. Ask for output='raw'"
         )
     return values
-
-
-def _names(classes: tuple[Any, ...]) -> pa.Array:
-    """Return the classes as an array of one type: as they are, or as texts where they differ."""
-    if all(isinstance(value, (bool, int)) for value in classes) or all(isinstance(value, (int, float)) for value in classes):
-        return pa.array(classes)
-    return pa.array([str(value) for value in classes])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from pyspark.errors import PySparkException
 from pyspark.ml import PipelineModel
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
     BooleanType,
@@ -25,8 +22,7 @@ from pyspark.sql.types import (
 
 from sparktrain.config import ConfigError, Problem
 from sparktrain.data import InputError, MissingColumn, UnfitColumn, arrow_type, explained
-from sparktrain.data.identity import quoted
-from sparktrain.data.names import meant, unknown
+from sparktrain.data.names import select, unknown
 from sparktrain.driver.hadoop import hadoop_settings, qualified
 from sparktrain.driver.shipping import ship
 from sparktrain.feed import BadInput, Column, Input, dtype_name
@@ -37,10 +33,11 @@ from sparktrain.ml.scorer import score_batches
 from sparktrain.runs.finished import resolve
 from sparktrain.runs.records.signature import Signature, SignatureInput
 from sparktrain.runs.result import Result
-from sparktrain.storage import SUMMARY, Folder, NotFound, open_folder
+from sparktrain.storage import Folder, NotFound, open_folder
 from sparktrain.usercode.lookup import search_folders
 
 _BATCH = 1024
+_OF_CLASSES: dict[type, type[DataType]] = {bool: BooleanType, int: LongType, float: DoubleType, str: StringType}
 
 
 def score(
@@ -90,7 +87,8 @@ def score(
     if url is None:
         raise ConfigError([Problem("model", "a run that left no model", "a finished run, or the URL of its folder")])
     folder = open_folder(url, hadoop)
-    signature, summary = _signature(folder), json.loads(folder.read_text(SUMMARY))
+    signature = _signature(folder)
+    summary = (model if isinstance(model, Result) else Result.of_folder(folder, hadoop)).summary
     outputs = scored_outputs(signature.outputs, compiled_losses(folder))
     columns = _columns(outputs, kinds)
     kept = list(frame.columns) if keep is None else [str(name) for name in keep]
@@ -102,25 +100,22 @@ def score(
             prepared = PipelineModel.load(f"{url}/pipeline").transform(frame)
     needed = list(dict.fromkeys(column.column for each in signature.inputs for column in each.columns))
     _check_columns(prepared, needed, signature)
-    sent = [(name if name in needed else f"kept {number}", name) for number, name in enumerate(kept)]
-    chosen = _select(prepared, needed, sent)
+    chosen = select(prepared, needed, *(name for name in kept if name not in needed))
     _check_types(chosen, signature)
-    modules = list(summary.get("modules") or ())
-    ship(spark.sparkContext, modules, search_folders())
+    ship(spark.sparkContext, summary.get("modules") or (), search_folders())
     plan = ScorePlan(
         url=url,
         hadoop=hadoop,
         model=f"{url} {summary.get('finished')}",
-        modules=modules,
         inputs=tuple(_input(each) for each in signature.inputs),
         rows=tuple((tuple(each.shape), each.dtype) for each in signature.inputs),
         outputs=outputs,
         columns=columns,
-        kept=tuple(sent),
+        kept=tuple(kept),
         batch_size=batch_size,
         keep_nulls=nulls == "keep",
     )
-    kept_fields = [StructField(name, chosen.schema[came].dataType) for came, name in sent]
+    kept_fields = [StructField(name, chosen.schema[name].dataType) for name in kept]
     scored_fields = [StructField(name, _type(outputs[number], kind)) for name, number, kind in columns]
     return chosen.mapInArrow(partial(score_batches, plan), StructType([*kept_fields, *scored_fields]))
 
@@ -201,11 +196,6 @@ def _check_types(frame: DataFrame, signature: Signature) -> None:
                 )
 
 
-def _select(frame: DataFrame, needed: Sequence[str], sent: Sequence[tuple[str, str]]) -> DataFrame:
-    others = [frame[quoted(name)].alias(came) for came, name in sent if came not in needed]
-    return frame.select(*(F.expr(meant(name, frame.schema) or "").alias(name) for name in needed), *others)
-
-
 def _input(each: SignatureInput) -> Input:
     return Input(
         each.feature,
@@ -219,7 +209,7 @@ def _input(each: SignatureInput) -> Input:
 def _type(output: ScoredOutput, kind: Kind) -> DataType:
     """Return the type of a column of an output, with an array for each axis of a row that a prediction doesn't take away."""
     if kind == "prediction" and output.decides != "value":
-        found: DataType = DoubleType() if output.classes is None else _class_type(output.classes)
+        found: DataType = DoubleType() if output.classes is None else _OF_CLASSES[type(output.classes[0])]()
         sizes = output.shape[:-1]
     else:
         sizes = () if output.shape in ((), (1,)) else output.shape
@@ -227,11 +217,3 @@ def _type(output: ScoredOutput, kind: Kind) -> DataType:
     for _ in sizes:
         found = ArrayType(found)
     return found
-
-
-def _class_type(classes: Sequence[Any]) -> DataType:
-    if all(isinstance(value, bool) for value in classes):
-        return BooleanType()
-    if all(isinstance(value, int) for value in classes):
-        return LongType()
-    return DoubleType() if all(isinstance(value, (int, float)) for value in classes) else StringType()

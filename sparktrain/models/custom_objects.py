@@ -49,12 +49,25 @@ def named_in(path: Path) -> list[CustomObject]:
     Raises:
         ValueError: it is no saved model.
     """
+    return list(dict.fromkeys(_named(saved_config(path))))
+
+
+def saved_config(path: Path) -> dict[str, Any]:
+    """Return the configuration of a saved model, as Keras writes it: its layers, and how it was compiled.
+
+    Args:
+        path: a `.keras` file, or the folder that it was unpacked to.
+
+    Raises:
+        ValueError: it is no saved model.
+    """
     if path.is_dir():
         text = (path / "config.json").read_bytes()
     else:
         with zipfile.ZipFile(path) as archive:
             text = archive.read("config.json")
-    return list(dict.fromkeys(_named(json.loads(text))))
+    config: dict[str, Any] = json.loads(text)
+    return config
 
 
 def _named(config: Any) -> Iterator[CustomObject]:

@@ -35,3 +35,18 @@ def test_classes_come_of_labels_that_are_classes_and_numbers_stay_numbers(shape,
 def test_each_output_has_its_own_loss_by_name_or_place(losses):
     outputs = [SignatureOutput(name=name, shape=[1], dtype="float32") for name in "ab"]
     assert [(one.decides, one.logits) for one in scored_outputs(outputs, losses)] == [("threshold", True), ("value", False)]
+
+
+@pytest.mark.parametrize(
+    "classes, found",
+    [
+        ([False, True], (False, True)),
+        ([3, 1], (3, 1)),
+        ([1, 2.5], (1.0, 2.5)),
+        ([True, 2], (1, 2)),
+        (["a", 2], ("a", "2")),
+    ],
+)
+def test_classes_have_one_type_as_a_column_has(classes, found):
+    [output] = scored_outputs([SignatureOutput(name="y", shape=[2], dtype="float32", classes=classes)], None)
+    assert output.classes == found and len(set(map(type, output.classes))) == 1

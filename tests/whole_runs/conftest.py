@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ import pyarrow.parquet
 import pytest
 import yaml
 
-USERS = Path(__file__).resolve().parent.parent / "users"
+ROOT = Path(__file__).resolve().parents[2]
+USERS = ROOT / "tests" / "users"
 
 WORDS = """
 import json
@@ -104,6 +106,24 @@ def home(tmp_path):
     }
     (tmp_path / "job.yaml").write_text(yaml.safe_dump(job))
     return tmp_path
+
+
+@pytest.fixture
+def program(home):
+    """Runs a Python program in the user's folder, with a Spark of its own of two executors and further environment variables."""
+
+    def run(words: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
+        environ = {
+            "PYSPARK_SUBMIT_ARGS": "--master local-cluster[2,1,1024] --conf spark.ui.enabled=false pyspark-shell",
+            "PYSPARK_PYTHON": sys.executable,
+            "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+        }
+        return subprocess.run(
+            words, cwd=home, env=os.environ | environ | variables, capture_output=True, text=True, timeout=400, check=False
+        )
+
+    return run
 
 
 @pytest.fixture

@@ -5,11 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import statistics
-import subprocess
 import sys
-from pathlib import Path
 
 import numpy
 import pytest
@@ -23,7 +20,6 @@ from sparktrain.runs.listing import listed
 from sparktrain.storage import NotFound, open_folder
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
-ROOT = Path(__file__).resolve().parents[2]
 GIVEN = dict(features=["x"], label="y", engine="single", epochs=2, batch_size=32)
 
 
@@ -93,24 +89,14 @@ sys.exit(main())
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_cross_validation_that_was_killed_resumes_under_its_id_with_the_models_that_it_had(home):
+def test_a_cross_validation_that_was_killed_resumes_under_its_id_with_the_models_that_it_had(home, program):
     (home / "killed.py").write_text(KILLED)
     words = [sys.executable, "killed.py", "--config", "job.yaml", "--run-id", "mine", "--set", "data.validation={folds: 3}"]
-    environ = os.environ | {
-        "PYSPARK_SUBMIT_ARGS": "--master local-cluster[2,1,1024] --conf spark.ui.enabled=false pyspark-shell",
-        "PYSPARK_PYTHON": sys.executable,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "SPARK_LOCAL_IP": "127.0.0.1",
-    }
-
-    def program(kill: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(words, cwd=home, env=environ | {"KILL": kill}, capture_output=True, text=True, timeout=400)
-
-    killed = program("yes")
+    killed = program(words, KILL="yes")
     assert killed.returncode == 9, killed.stderr[-3000:]
     folds = home / "models" / "_searches" / "mine" / "folds"
     had = {name: (folds / name / "model.keras").stat().st_mtime_ns for name in ("fold-0", "fold-1")}
-    resumed = program("no")
+    resumed = program(words, KILL="no")
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     assert "resuming cross-validation mine" in resumed.stderr
     line = json.loads(resumed.stdout.strip().splitlines()[-1])

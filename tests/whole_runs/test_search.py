@@ -6,11 +6,8 @@ import csv
 import importlib.util
 import io
 import json
-import os
-import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 import yaml
@@ -23,7 +20,6 @@ from sparktrain.runs.listing import listed
 from sparktrain.storage import open_folder
 
 pytestmark = [pytest.mark.real, pytest.mark.usefixtures("no_children")]
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def build(units=4, rate=0.1, fails=False):
@@ -122,7 +118,7 @@ SAMPLER = "tpe" if importlib.util.find_spec("optuna") else "random"
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_search_that_was_killed_resumes_under_its_id_with_the_trials_it_had(hdfs, home):
+def test_a_search_that_was_killed_resumes_under_its_id_with_the_trials_it_had(hdfs, home, program):
     search = {
         "base": "job.yaml",
         "trials": 4,
@@ -134,25 +130,14 @@ def test_a_search_that_was_killed_resumes_under_its_id_with_the_trials_it_had(hd
     (home / "tune.yaml").write_text(yaml.safe_dump(search))
     (home / "killed.py").write_text(KILLED)
     words = [sys.executable, "killed.py", "--config", "tune.yaml", "--run-id", "mine", "--set", "base.training.epochs=1"]
-    environ = os.environ | {
-        "HADOOP_CONF_DIR": str(hdfs.conf_dir),
-        "PYSPARK_SUBMIT_ARGS": "--master local-cluster[2,1,1024] --conf spark.ui.enabled=false pyspark-shell",
-        "PYSPARK_PYTHON": sys.executable,
-        "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
-        "SPARK_LOCAL_IP": "127.0.0.1",
-    }
-
-    def program(kill: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(words, cwd=home, env=environ | {"KILL": kill}, capture_output=True, text=True, timeout=400)
-
-    killed = program("yes")
+    killed = program(words, KILL="yes", HADOOP_CONF_DIR=str(hdfs.conf_dir))
     assert killed.returncode == 9, killed.stderr[-3000:]
     records = home / "models" / "_searches" / "mine" / "records"
     before = {path.name: json.loads(path.read_text()) for path in records.iterdir()}
     had = [record for record in before.values() if record["state"] == "finished"]
     assert len(had) >= 2 and not (home / "models" / "mine").exists()
 
-    resumed = program("no")
+    resumed = program(words, KILL="no", HADOOP_CONF_DIR=str(hdfs.conf_dir))
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     line = json.loads(resumed.stdout.strip().splitlines()[-1])
     assert (line["status"], line["run"], line["output"]) == ("finished", "mine", f"file://{home}/models/mine")
