@@ -21,9 +21,9 @@ _TEXT = """\
 Written by `python docs/command_line.py` from the parsers of the commands; a test keeps it in step.
 
 Programs of `jobs/` are run by `./spark-submit.sh [spark-submit's options] jobs/PROGRAM.py …`, or by a plain `spark-submit` in an
-environment that has the package. The exit status of `jobs/train.py`, `jobs/tune.py` and `jobs/prepare.py` is 0 only if the model, or the
-prepared rows, are on the storage; 2 for a configuration that can't work; 1 otherwise. The command `sparktrain` is in the environment
-(`.venv/bin/sparktrain`).
+environment that has the package. The exit status of `jobs/train.py`, `jobs/tune.py`, `jobs/prepare.py` and `jobs/score.py` is 0 only if
+the model, the prepared rows or the scores are on the storage; 2 for a configuration that can't work; 1 otherwise. The command
+`sparktrain` is in the environment (`.venv/bin/sparktrain`).
 """
 
 
@@ -53,11 +53,12 @@ def parsers() -> Iterator[tuple[str, argparse.ArgumentParser]]:
     """Yield the commands: what is written at a shell, and its parser."""
     from sparktrain.cli.command import main as command
     from sparktrain.doctor.program import main as doctor
-    from sparktrain.launcher.job_arguments import PREPARE, TUNE, arguments
+    from sparktrain.launcher.job_arguments import PREPARE, SCORE, TUNE, arguments
     from sparktrain.sandbox.__main__ import main as sandbox
 
     yield "jobs/train.py", arguments()
     yield "jobs/prepare.py", arguments(PREPARE)
+    yield "jobs/score.py", arguments(SCORE)
     yield "jobs/tune.py", arguments(TUNE)
     yield "jobs/doctor.py", parser_of(doctor)
     yield "jobs/compare.py", parser_of(lambda: runpy.run_path(str(ROOT / "jobs" / "compare.py"))["main"]())

@@ -20,9 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="sparktrain", description=sparktrain.__doc__)
     parser.add_argument("--version", action="version", version=sparktrain.__version__)
     commands = parser.add_subparsers(dest="command", required=True)
-    config = commands.add_parser("config", help="what a job's YAML may say")
-    config.add_argument("--schema", action="store_true", help="print the keys as JSON Schema, for editors")
-    config.add_argument("--reference", action="store_true", help="print the keys as Markdown: docs/configuration.md")
+    config = commands.add_parser("config", help="what the YAML of a job, of a search or of a scoring may say")
+    for name, form in (("--schema", "JSON Schema, for editors"), ("--reference", "Markdown, as in the documentation")):
+        about = f"print the keys as {form}; of a job, if it isn't said of what"
+        config.add_argument(name, nargs="?", const="job", choices=("job", "search", "scoring"), help=about)
     config.add_argument("--records", action="store_true", help="print the records that runs write as Markdown: docs/records.md")
     check = commands.add_parser("validate", help="check a job's command line without Spark", add_help=False, prefix_chars="\0")
     check.add_argument("arguments", nargs="*")
@@ -107,14 +108,16 @@ def use_running_sandbox() -> None:
 def _config(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     from sparktrain.config import reference, schema
 
-    if options.schema + options.reference + options.records != 1:
+    if sum(map(bool, (options.schema, options.reference, options.records))) != 1:
         parser.error("config takes one of --schema, --reference and --records")
     if options.records:
         from sparktrain.runs.records.page import records_page
 
         print(records_page(), end="")
+    elif options.schema:
+        print(json.dumps(schema(options.schema), indent=2))
     else:
-        print(json.dumps(schema(), indent=2) if options.schema else reference(), end="\n" if options.schema else "")
+        print(reference(options.reference), end="")
     return 0
 
 

@@ -10,14 +10,14 @@ import traceback
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from sparktrain.cli.early_imports import import_meanwhile
-from sparktrain.config import Job, load_search
+from sparktrain.config import Job, ScoringJob, load_search
 from sparktrain.display.console import make_console, show_warnings
 from sparktrain.display.launcher_link import announce, under_launcher
 from sparktrain.display.result_line import say, tell
-from sparktrain.launcher.job_arguments import PREPARE, TUNE, arguments, load_job, name_of
+from sparktrain.launcher.job_arguments import PREPARE, SCORE, TUNE, arguments, load_job, name_of
 from sparktrain.launcher.signals import take_signals
 from sparktrain.runs.result import Result, exit_status
 from sparktrain.usercode.lookup import resolve, search_folders
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _TRAINING, _CROSS_VALIDATION = "sparktrain.driver.training_run", "sparktrain.search.cross_validation"
 _PREPARATION, _SEARCH = "sparktrain.driver.preparation_run", "sparktrain.search.search_run"
+_SCORING = "sparktrain.ml.scoring_run"
+J = TypeVar("J", Job, ScoringJob)
 
 
 def main(
@@ -114,12 +116,35 @@ def tune_main(argv: Sequence[str] | None = None) -> int:
     return _program(options, run_id, run, lambda job: _SEARCH, None, ends)
 
 
+def score_main(argv: Sequence[str] | None = None) -> int:
+    """Score rows with a run's model as spark-submit's program.
+
+    Args:
+        argv: the command line's arguments; the process's own if left out.
+
+    Returns:
+        The exit status: 0 if the scores are on the storage (or the rehearsal passed), 2 for a configuration that can't work,
+        1 otherwise.
+    """
+    announce()
+    options = arguments(SCORE).parse_args(argv)
+    run_id = name_of(options)
+    ends: list[tuple[Result, str]] = []  # of a scoring that began
+
+    def run(spark: SparkSession, job: ScoringJob, folders: list[str]) -> Result:
+        from sparktrain.ml.scoring_run import run_scoring
+
+        return run_scoring(spark, job, run_id=run_id, check=options.check, folders=folders, ended=lambda *end: ends.append(end))
+
+    return _program(options, run_id, run, lambda job: _SCORING, None, ends)
+
+
 def _program(
     options: Namespace,
     run_id: str,
-    action: Callable[[SparkSession, Job, list[str]], Result],
-    needs: Callable[[Job], str],
-    after: Callable[[SparkSession, Job, Result], None] | None = None,
+    action: Callable[[SparkSession, J, list[str]], Result],
+    needs: Callable[[J], str],
+    after: Callable[[SparkSession, J, Result], None] | None = None,
     ends: Sequence[tuple[Result, str]] = (),
 ) -> int:
     """Load the job, start Spark, run an action with them, and print the JSON line.
@@ -135,12 +160,14 @@ def _program(
     """
     console = make_console()
     show_warnings()
-    job, spark = None, None
-    trains = options.to is None
+    job: J | None = None
+    spark = None
+    reports = options.to is None  # a preparation calls no on_end
     begun = time.monotonic()
     try:
         take_signals()
-        job, folders = load_job(options)
+        loaded, folders = load_job(options)
+        job = cast(J, loaded)  # the program's arguments tell which
         import_meanwhile([needs(job)])
         from pyspark.sql import SparkSession
 
@@ -154,12 +181,12 @@ def _program(
 
         # The JSON line must match the run's record on the storage
         elapsed = time.monotonic() - begun
-        result, details = ends[-1] if ends else failed(error, run_id, job if trains else None, elapsed)
+        result, details = ends[-1] if ends else failed(error, run_id, job if isinstance(job, Job) and reports else None, elapsed)
         _unless_it_fails("showing why", lambda: show(result, details, console))
     else:
         if after is not None:  # the model is on the storage, whatever a program does with it next
             _unless_it_fails("what follows the run", partial(after, spark, job, result))
-    if trains and job is not None and job.on_end is not None:
+    if reports and job is not None and job.on_end is not None:
         call = partial(_call_on_end, job.on_end, search_folders(options.config), result)
         _unless_it_fails(f"on_end ({job.on_end})", call)
     if spark is not None:

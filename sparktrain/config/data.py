@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
+from pydantic import Field
 
 from sparktrain.config.inputs import Features, InputSpec, Label, LabelForm, specs
-from sparktrain.config.kinds import Args, Class, Count, Function, Part, Paths, Section, Share, Text, Whole
+from sparktrain.config.kinds import Class, Count, Part, Paths, Section, Share, Text, Whole
+from sparktrain.config.source import RowSource
 
 
 class Validation(Section):
@@ -64,35 +65,17 @@ class Sample(Section):
         return next((name, value) for name, value in self if value is not None)
 
 
-class Data(Section):
+class Data(RowSource):
     """The rows: their source, their preparation, and the columns that the model is given.
 
     The source is exactly one of `path`, `table`, `sql` and `prepared`.
     """
 
-    path: Paths | None = None
-    """The files: a URL or a list of URLs, such as hdfs:///data/flights."""
-    table: Text | None = None
-    """A table in Spark's catalog."""
-    sql: Text | None = None
-    """A query in Spark SQL."""
+    SOURCES: ClassVar[tuple[str, ...]] = (*RowSource.SOURCES, "prepared")
+
     prepared: Text | None = None
     """The URL of a prepared frame that jobs/prepare.py has written. It includes validation rows, pipeline and sampling; of this
     section, only `features`, `label`, `weight` and `keep` can be set with it."""
-    format: Text = "parquet"
-    """The files' format: parquet, orc, avro, csv, json, tfrecord, or any other that Spark has a reader for, such as text,
-    binaryFile, libsvm, or delta with its package."""
-    options: dict[str, StrictStr | StrictInt | StrictFloat | StrictBool] = {}
-    """Options of Spark's reader for the format, such as {header: true} for csv."""
-    ddl: Text | None = Field(None, alias="schema")
-    """The files' columns and types as Spark's DDL, such as "id BIGINT, text STRING"; not for parquet, orc and avro, whose files
-    have them. Without it, they are inferred from the files."""
-    where: Text | None = None
-    """A SQL condition; only rows that fulfil it are kept."""
-    preprocess: Function | None = None
-    """A function `DataFrame, **args -> DataFrame`, run on the executors."""
-    args: Args = {}
-    """Keyword arguments of `preprocess`."""
     validation: Validation | None = None
     """Rows to validate the model on, set aside before anything is fitted or sampled. Without it, there are none."""
     pipeline: Text | None = None
@@ -101,8 +84,6 @@ class Data(Section):
     """Where the prepared frame is kept. disk: on the executors' disks, if it is read more than once (to fit a pipeline, to
     sample, to distribute rows to several workers) and reading its source again would take longer. storage: on the output's
     storage, as Parquet, until the run ends. none: nowhere."""
-    corrupt: Literal["fail", "skip"] = "fail"
-    """What to do with files and records that can't be read: fail, or skip and count them."""
     sample: Sample | None = None
     """Which training rows to sample; validation rows are never sampled. Without it, all are used."""
     features: Features
@@ -112,11 +93,6 @@ class Data(Section):
     order, or by their names; classes are sampled by the first."""
     weight: Text | None = None
     """A column with the rows' weights in the loss."""
-
-    @property
-    def schema(self) -> str | None:  # type: ignore[override]  # see below
-        """The files' columns and types as Spark's DDL. (Replaces pydantic's deprecated BaseModel.schema.)"""
-        return self.ddl
 
     @property
     def inputs(self) -> tuple[InputSpec, ...]:

@@ -13,28 +13,12 @@ from sparktrain.config.inputs import Feature, Label
 from sparktrain.config.rule import among, once, rule
 
 
-@rule(Data, "path", "table", "sql", "prepared")
-def _one_source(data: Data) -> Iterator[Problem]:
-    yield from among("data", data, ("path", "table", "sql", "prepared"), needed=False)
-
-
-@rule(Data, "path", "table", "sql", "prepared", whole=True)
-def _some_source(data: Data) -> Iterator[Problem]:
-    if data.path is data.table is data.sql is data.prepared is None:
-        yield Problem(
-            "data.path",
-            "nothing came",
-            "exactly one of data.path, data.table, data.sql, data.prepared",
-            "name the source of the rows, such as hdfs:///data/flights",
-        )
-
-
 @rule(Data)
 def _already_prepared(data: Data) -> Iterator[Problem]:
     """A prepared frame needs no further preparation, and its files are Parquet."""
     if data.prepared is None:
         return
-    for name in ("where", "preprocess", "args", "validation", "pipeline", "sample"):
+    for name in ("where", "preprocess", "validation", "pipeline", "sample"):
         if getattr(data, name):
             yield Problem(
                 f"data.{name}",
@@ -44,58 +28,10 @@ def _already_prepared(data: Data) -> Iterator[Problem]:
             )
     for name, is_set in (
         ("format", data.format != "parquet"),
-        ("options", data.options),
-        ("schema", data.schema),
         ("corrupt", data.corrupt != "fail"),
     ):
         if is_set:
             yield Problem(f"data.{name}", "came with data.prepared", "data.path, whose files it describes", "remove it")
-
-
-@rule(Data, "path", "table", "sql", "prepared", "options", "schema", "format")
-def _reader(data: Data) -> Iterator[Problem]:
-    if data.prepared is not None:
-        return
-    elsewhere = "table" if data.table is not None else "sql" if data.sql is not None else ""
-    for name, value in (("options", data.options), ("schema", data.schema)):
-        if value and elsewhere:
-            yield Problem(f"data.{name}", f"came with data.{elsewhere}", "data.path, whose files it describes", "remove it")
-    if data.schema and not elsewhere and data.format in ("parquet", "orc", "avro"):
-        yield Problem("data.schema", f"came with data.format: {data.format}", "a format whose files have no schema", "remove it")
-
-
-_FORMATS = ("parquet", "orc", "avro", "csv", "json", "tfrecord", "text", "xml", "binaryFile", "image", "libsvm", "delta")
-
-
-@rule(Data, "format")
-def _format(data: Data) -> Iterator[Problem]:
-    """Spark has readers for more formats, so only what looks like a typing error is refused."""
-    name = data.format
-    if name == "jdbc":
-        yield Problem(
-            "data.format",
-            "jdbc came, which has no files",
-            "a table of a JDBC catalog",
-            "name it in data.table, such as warehouse.sales.flights, with --conf spark.sql.catalog.warehouse="
-            "org.apache.spark.sql.execution.datasources.v2.jdbc.JDBCTableCatalog and …warehouse.url",
-        )
-    known = {each.casefold(): each for each in _FORMATS}
-    close = difflib.get_close_matches(name.casefold(), known, n=1, cutoff=0.75)
-    if name not in _FORMATS and close:
-        yield Problem(
-            "data.format", f"{show(name)} came", "a format that Spark has a reader for", f"did you mean {known[close[0]]}?"
-        )
-
-
-@rule(Data, "preprocess", "args", "prepared", whole=True)
-def _preprocess_args(data: Data) -> Iterator[Problem]:
-    if data.args and data.preprocess is None and data.prepared is None:
-        yield Problem(
-            "data.args",
-            "came without data.preprocess",
-            "data.preprocess, whose arguments they are",
-            "name the function, or remove them",
-        )
 
 
 @rule(Data, "validation")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from sparktrain.config import check, describe, yamltext
+from sparktrain.config import check, yamltext
 from sparktrain.config.data import Data
 from sparktrain.config.kinds import NAME, Function, Section, Whole
 from sparktrain.config.training import Cluster, Model, Output, Training
@@ -47,11 +46,16 @@ class Job(Section):
         """
         return check.validate(cls, mapping, whole=whole)
 
+    @property
+    def functions(self) -> dict[str, str | None]:
+        """The user's functions, by the keys that name them."""
+        return {
+            "data.preprocess": self.data.preprocess,
+            "model.build": self.model.build,
+            "training.callbacks": self.training.callbacks,
+            "on_end": self.on_end,
+        }
+
     def to_yaml(self) -> str:
         """Return the job as YAML with every key that has a value, including defaults; `load` reads the same job from it."""
         return yamltext.dump(self.model_dump(by_alias=True, exclude_none=True))
-
-
-def schema() -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a job's file, for editors."""
-    return deepcopy(describe.schema_of(Job))

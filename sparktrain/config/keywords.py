@@ -12,7 +12,8 @@ from typing import Any, NamedTuple, TypeVar
 from sparktrain.config import describe
 from sparktrain.config.check import validate
 from sparktrain.config.errors import Problem, show
-from sparktrain.config.job import Job, schema
+from sparktrain.config.job import Job
+from sparktrain.config.manual import schema
 from sparktrain.config.training import Training
 
 F = TypeVar("F", bound=Callable[..., Any])

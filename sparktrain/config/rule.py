@@ -52,7 +52,7 @@ def broken(value: Section, wrong: Collection[str], whole: bool, name: str = "") 
         inner = getattr(value, field)
         if not name and isinstance(inner, Section):
             yield from broken(inner, wrong, whole, field)
-    for each in _RULES[type(value)]:
+    for each in (each for kind in type(value).__mro__ for each in _RULES.get(kind, ())):
         keys = [f"{name}.{key}" for key in each.keys] if name else each.keys
         reads = {name, *keys, *(key.partition(".")[0] for key in keys)}
         if (whole or not each.whole) and not reads & set(wrong):

@@ -17,12 +17,13 @@ from sparktrain.data import classes as outputs
 from sparktrain.data import pipeline as stages
 from sparktrain.data import sampling, splitting, stored
 from sparktrain.data.cutting import cut
-from sparktrain.data.errors import InputError, explained, listed, require_columns
+from sparktrain.data.errors import explained, require_columns
 from sparktrain.data.files import files_behind, normal, summarised
 from sparktrain.data.identity import ROW, VALIDATION, column, only, row_hash
 from sparktrain.data.names import select, unknown
 from sparktrain.data.prepared import REPORTED_CLASSES, Prepared
-from sparktrain.data.reading import Source, read_files, read_table
+from sparktrain.data.reading import read_files
+from sparktrain.data.source_rows import as_list, shaped, source_of
 
 if TYPE_CHECKING:
     from sparktrain.config import Data
@@ -103,15 +104,15 @@ def _marked(
     progress: Callable[[str], None],
 ) -> DataFrame:
     """Return the preprocessed rows with ROW and VALIDATION, and record their sources and files."""
-    source = _source(spark, data, frame, progress)
-    rows = _shaped(source, data, preprocess, prepared._steps)
+    source = source_of(spark, data, frame, progress)
+    rows = shaped(source, data, preprocess, prepared._steps)
     prepared._sources.append(source)
     validation = data.validation
     mark = F.lit(False)
     if validation is not None and validation.path is not None:
         held_out = read_files(
             spark,
-            _paths(validation.path),
+            as_list(validation.path),
             data.format,
             options=data.options,
             schema=data.schema,
@@ -119,7 +120,7 @@ def _marked(
             key="data.validation.path",
         )
         prepared._sources.append(held_out)
-        others = _shaped(held_out, data, preprocess, [])
+        others = shaped(held_out, data, preprocess, [])
         require_columns(rows.columns, others.columns, "data.validation.path: the frame after data.preprocess")
         rows = _identified(rows, seed, F.lit(False)).unionByName(_identified(only(others, rows.columns), seed, F.lit(True)))
     else:
@@ -141,58 +142,6 @@ def _identified(rows: DataFrame, seed: int, mark: Any) -> DataFrame:
     if ROW not in rows.columns:
         rows = rows.withColumn(ROW, row_hash(rows, seed))
     return rows.withColumn(VALIDATION, mark)
-
-
-def _source(spark: SparkSession, data: Data, frame: DataFrame | None, progress: Callable[[str], None]) -> Source:
-    if data.corrupt == "skip" and (frame is not None or data.path is None):
-        raise InputError(
-            "data.corrupt: skip is for files that data.path names: which files a table, a query or a frame "
-            "reads isn't known. Remove it, or name the files."
-        )
-    if frame is not None:
-        if not isinstance(frame, DataFrame):
-            raise InputError(f"the rows to train on are a {type(frame).__name__}; expected a Spark DataFrame.")
-        if frame.isStreaming:
-            raise InputError("the rows to train on are a stream, which has no end; expected a DataFrame that has.")
-        return Source(frame, "the frame given")
-    if data.path is None:
-        return read_table(spark, data.table, data.sql)
-    progress(f"reading {data.format} files")
-    return read_files(
-        spark, _paths(data.path), data.format, options=data.options, schema=data.schema, skip=data.corrupt == "skip"
-    )
-
-
-def _shaped(
-    source: Source, data: Data, preprocess: Callable[..., DataFrame] | None, steps: list[tuple[str, DataFrame]]
-) -> DataFrame:
-    rows = source.frame
-    steps.append((source.key, rows))
-    if data.where is not None:
-        rows = splitting.satisfying(rows, data.where, "data.where")
-        steps.append((f"data.where: {data.where!r}", rows))
-    if preprocess is not None:
-        rows = preprocess(rows, **data.args)
-        if not isinstance(rows, DataFrame):
-            raise InputError(
-                f"data.preprocess: {getattr(preprocess, '__name__', preprocess)} returned a "
-                f"{type(rows).__name__}; expected a Spark DataFrame."
-            )
-        steps.append(("data.preprocess", rows))
-    ours = [name for name in rows.columns if name.startswith("_sparktrain_")]
-    if ours:
-        raise InputError(
-            f"the frame has columns {listed(map(repr, ours))}: names that begin with _sparktrain_ are "
-            "reserved for sparktrain. Rename them in data.preprocess."
-        )
-    names = [name.casefold() for name in rows.columns]
-    twice = sorted({name for name in rows.columns if names.count(name.casefold()) > 1})
-    if twice:
-        raise InputError(
-            f"the frame has columns of the same name (Spark does not tell upper from lower case): "
-            f"{listed(map(repr, twice))}. Drop or rename one in data.preprocess."
-        )
-    return rows
 
 
 def _transform(
@@ -274,7 +223,3 @@ def _sample(data: Data, seed: int, prepared: Prepared, progress: Callable[[str],
 def _of(frame: DataFrame, needed: Sequence[str]) -> StructType:
     """Return the schema of those of the needed columns that a frame has."""
     return StructType([field for field in frame.schema.fields if field.name in needed])
-
-
-def _paths(paths: str | Sequence[str]) -> list[str]:
-    return [paths] if isinstance(paths, str) else list(paths)

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkContext, inheritable_thread_target
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
 
 from sparktrain.data.errors import InputError, first_line
 from sparktrain.data.files import place_of
@@ -48,11 +48,17 @@ def write_rows(frame: DataFrame, url: str) -> DataFrame:
     """
     spark = frame.sparkSession
     check_writable(spark, url, "the prepared rows")
+    save(frame.write.mode("overwrite").format("parquet"), spark, url)  # replaces what a killed writer has left
+    return spark.read.schema(frame.schema).parquet(url)
+
+
+def save(writer: DataFrameWriter, spark: SparkSession, url: str) -> None:
+    """Write to a folder, from the executors. If this is interrupted, nothing is written any more once it has raised."""
     tag = f"sparktrain-write-{secrets.token_hex(4)}"
 
     def write() -> None:
         spark.sparkContext.addJobTag(tag)
-        frame.write.mode("overwrite").parquet(url)  # replaces what a killed writer has left
+        writer.save(url)
 
     # In a separate thread: one that is interrupted while it waits for the JVM couldn't wait for the job's end
     with ThreadPoolExecutor(1, "write-rows") as pool:
@@ -66,7 +72,6 @@ def write_rows(frame: DataFrame, url: str) -> DataFrame:
                 with contextlib.suppress(Py4JError):  # the JVM is gone, and its executors end with it
                     _wait_for_tasks(spark.sparkContext, tag)
             raise
-    return spark.read.schema(frame.schema).parquet(url)
 
 
 def _wait_for_tasks(context: SparkContext, tag: str) -> None:

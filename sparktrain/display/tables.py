@@ -1,9 +1,10 @@
-"""Makes the tables of runs and of prepared rows."""
+"""Makes the tables of runs, of prepared rows and of a few rows with their values."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any
 
@@ -17,6 +18,7 @@ from sparktrain.runs.finished import finished_at
 from sparktrain.runs.snapshot import SILENT, RunSnapshot, silence
 
 _REASON = 200  # characters of a reason in a list
+_CELL = 40  # characters of a text in a table of rows
 _WIDE = 150  # characters that a run's line takes, with room for its metrics or reason
 
 
@@ -218,3 +220,13 @@ def prepared_table(summary: dict[str, Any], classes: dict[Any, int] | None, url:
     table.add_row("files", f"{summary['files']:,}, {summary['bytes'] / 1e6:,.1f} MB")
     table.add_row("path", Text(url))
     return table
+
+
+def rows_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """Return a table of a few rows, with a column for each name; long values are cut."""
+    shown = Table()
+    for name in names:
+        shown.add_column(Text(name))
+    for row in rows:
+        shown.add_row(*(Text(reprlib.repr(value) if not isinstance(value, str) else value[:_CELL]) for value in row))
+    return shown

@@ -130,7 +130,4 @@ class RunLifecycle:
             folder.discard()
             return
         folder.release()
-        self._display.note(
-            f"the checkpoints of run {folder.run} are kept for 30 days: resume it with the same command and --run-id {folder.run} (in a "
-            f"program: run_id={folder.run!r}), or remove it with `sparktrain runs remove {folder.final.url}`"
-        )
+        self._display.note(folder.how_to_resume())

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparktrain.cluster.executors.memory import OVERHEAD, overhead_needed
-from sparktrain.config import Job, load_search
+from sparktrain.config import Job, ScoringJob, load_search
 from sparktrain.known_messages.kerberos import PRINCIPAL
 from sparktrain.launcher.command_line import CommandLine
 from sparktrain.launcher.environment_package import ENVIRONMENT, JARS, own_code, packaged
@@ -30,6 +30,7 @@ from sparktrain.usercode.packing import content, pack
 PACKAGES = "spark.sparktrain.packages"  # the folder that `sparktrain package --to` was given
 _DISCOVERY = "spark.executor.resource.gpu.discoveryScript"
 _DISCOVER = Path(__file__).resolve().parents[2] / "conf" / "discover-gpus.sh"  # in a checkout of the project
+_SCORER = 2048  # MB of a process that scores: TensorFlow and a small model take about 1 GB
 _UNPACKED = "./environment"
 _BASE = "base-of-the-search.yaml"
 _JOB = "job"  # where the YAML and the user's modules are unpacked on the cluster
@@ -50,7 +51,7 @@ class SubmitCommand:
     output: str | None = None
 
 
-def build_submit_command(line: CommandLine, job: Job, folders: Sequence[str], folder: Path) -> SubmitCommand:
+def build_submit_command(line: CommandLine, job: Job | ScoringJob, folders: Sequence[str], folder: Path) -> SubmitCommand:
     """Add to a job's command line what its cluster needs.
 
     Args:
@@ -64,14 +65,14 @@ def build_submit_command(line: CommandLine, job: Job, folders: Sequence[str], fo
     """
     assert line.job is not None
     typed = line.options
-    if line.job.check or line.job.to is not None:
-        typed = (*typed, "--deploy-mode", "client")  # a rehearsal and a preparation show their result here
+    if line.job.check or not isinstance(job, Job) or line.job.to is not None:
+        typed = (*typed, "--deploy-mode", "client")  # a rehearsal, a preparation and a scoring show their result here
     spark = read_options(typed, os.environ.get("SPARK_CONF_DIR"), os.environ)
     arguments, run, output = line.arguments, None, None
     settings, lists = _environment(spark, folder)
     if OVERHEAD not in spark.settings and (spark.master == "yarn" or spark.master.startswith("k8s:")):
-        settings[OVERHEAD] = f"{overhead_needed(job.cluster.worker_memory or _memory_of_last_run(job), spark.settings)}m"
-    if spark.in_cluster:
+        settings[OVERHEAD] = f"{overhead_needed(_worker_memory(job, spark), spark.settings)}m"
+    if spark.in_cluster and isinstance(job, Job):
         run = line.job.run_id or new_run_id()
         lists["archives"].append(f"{_packed_job(job, line.job, folders, folder)}#{_JOB}")
         output = output_there(job, spark.settings.get("spark.kerberos.principal"))
@@ -109,6 +110,14 @@ def check_kerberos() -> None:
             f"Hadoop's configuration asks for Kerberos, and the Java at {found} was linked without jdk.security.jgss, by which Java "
             "signs in: install another Java 17 or newer, and set JAVA_HOME to it"
         )
+
+
+def _worker_memory(job: Job | ScoringJob, spark: SparkOptions) -> str:
+    """Return the memory that an executor needs beside its JVM; to score, each of its tasks at a time has a process with TensorFlow."""
+    if isinstance(job, Job):
+        return job.cluster.worker_memory or _memory_of_last_run(job)
+    cores, a_task = (int(spark.settings.get(name, "1")) for name in ("spark.executor.cores", "spark.task.cpus"))
+    return f"{_SCORER * max(1, cores // a_task)}m"
 
 
 def _memory_of_last_run(job: Job) -> str:

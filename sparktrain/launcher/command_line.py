@@ -15,6 +15,7 @@ _JOB_PROGRAMS = (
     "train.py",
     "prepare.py",
     "tune.py",
+    "score.py",
     "quickstart.py",
 )  # others of jobs/ take a job's file, too, each in its own way
 

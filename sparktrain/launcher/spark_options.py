@@ -19,6 +19,7 @@ _SETTINGS = {
     "--py-files": "spark.submit.pyFiles",
     "--files": "spark.files",
     "--executor-memory": "spark.executor.memory",
+    "--executor-cores": "spark.executor.cores",
     "--principal": "spark.kerberos.principal",
 }
 _LISTS = ("--archives", "--py-files", "--files")
@@ -29,6 +30,7 @@ _VARIABLES = {
     "MASTER": "spark.master",
     "DEPLOY_MODE": "spark.submit.deployMode",
     "SPARK_EXECUTOR_MEMORY": "spark.executor.memory",
+    "SPARK_EXECUTOR_CORES": "spark.executor.cores",
     "SPARK_REMOTE": "spark.remote",
 }
 _PROPERTY = re.compile(r"((?:\\.|[^\s=:\\])*)[ \t\f]*[=:]?[ \t\f]*(.*)", re.DOTALL)

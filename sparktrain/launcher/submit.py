@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sparktrain.config import Job
+from sparktrain.config import Job, ScoringJob
 from sparktrain.display.result_line import say, tell
 from sparktrain.launcher import quickstart
 from sparktrain.launcher.class_archive import with_archive
@@ -113,7 +113,7 @@ def _set_up_spark(root: Path) -> Path:
 
 
 def _arrange(
-    line: CommandLine, loaded: tuple[Job, list[str]] | None, folder: Path
+    line: CommandLine, loaded: tuple[Job | ScoringJob, list[str]] | None, folder: Path
 ) -> tuple[CommandLine, dict[str, str], ClusterApplication | None]:
     """Complete the command line with what its cluster needs.
 

@@ -39,6 +39,7 @@ class ScorePlan:
         url: the URL of the run's folder.
         hadoop: Hadoop's settings that the storage needs.
         model: what tells this model from another at the same URL.
+        modules: the user's modules to import before the model is loaded.
         inputs: the model's inputs, in its order.
         rows: shape of a row and dtype, as NumPy names it or `string`, of each input in training.
         outputs: the model's outputs, in its order.
@@ -51,6 +52,7 @@ class ScorePlan:
     url: str
     hadoop: Mapping[str, str]
     model: str
+    modules: tuple[str, ...]
     inputs: tuple[Input, ...]
     rows: tuple[tuple[tuple[int, ...], str], ...]
     outputs: tuple[ScoredOutput, ...]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ class Scorer:
 
         from sparktrain.training.model import input_template
 
-        model = Result.of_folder(open_folder(plan.url, plan.hadoop), plan.hadoop).model
+        result = Result.of_folder(open_folder(plan.url, plan.hadoop), plan.hadoop)
+        model = replace(result, summary={**result.summary, "modules": plan.modules}).model
         rows = {each.name: (shape, dtype) for each, (shape, dtype) in zip(plan.inputs, plan.rows)}
         template = input_template(
             model, {name: (shape, STRINGS if dtype == "string" else np.dtype(dtype)) for name, (shape, dtype) in rows.items()}

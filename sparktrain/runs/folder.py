@@ -30,6 +30,8 @@ class RunTaken(ValueError):
 class RunFolder:
     """One run's folder while it is being made.
 
+    Subclasses may publish a folder in it (`WHOLE`) instead of all of it, and may name its records otherwise.
+
     Args:
         url: the job's output.path, the folder of all its runs.
         run: the run's id.
@@ -38,17 +40,26 @@ class RunFolder:
 
     Attributes:
         token: the token of this process's claim on the folder; empty before `claim`.
+        whole: the folder that becomes the final one when it is published.
     """
 
+    WHOLE = ""
+
     def __init__(self, url: str, run: str, hadoop: Mapping[str, str], option: str = "--run-id") -> None:
-        self.run, self.token, self._option = run, "", option
+        self.run, self.token, self.option = run, "", option
         self.root = open_folder(url, hadoop)
         self.staged = self.root.join(STAGED, run)
+        self.whole = self.staged.join(self.WHOLE) if self.WHOLE else self.staged
         self.final = self.root.join(run)
 
     def finished_summary(self) -> dict[str, Any] | None:
         """Return the content of the published run's summary.json; None if no run of this id is complete."""
-        return json.loads(self.final.read_text(SUMMARY)) if self.final.exists(SUMMARY) else None
+        name = self.records(SUMMARY)
+        return json.loads(self.final.read_text(name)) if self.final.exists(name) else None
+
+    def records(self, name: str) -> str:
+        """Return the name that a record has in the folder that is published."""
+        return name
 
     def claim(
         self, who: Mapping[str, Any], take_over: Callable[[RunFolder, Mapping[str, Any]], str | None] = lambda folder, who: None
@@ -74,7 +85,7 @@ class RunFolder:
             HELD_TOKENS.discard(token)
             found = claims.owner(self.staged)
             raise RunTaken(
-                f"{self._option} {self.run!r} is in use by {found[1] if found else 'a run that has just ended'}. "
+                f"{self.option} {self.run!r} is in use by {found[1] if found else 'a run that has just ended'}. "
                 f"Choose another id, or, if that process is dead, remove {self.staged.url}"
             )
         self.token = token
@@ -101,16 +112,23 @@ class RunFolder:
             self.staged.exists(CHECKPOINTS) and self.staged.join(CHECKPOINTS).list()
         )
 
+    def how_to_resume(self) -> str:
+        """Return a sentence for the user of a run that ended early, and has work."""
+        return (
+            f"the checkpoints of run {self.run} are kept for 30 days: resume it with the same command and --run-id {self.run} (in a "
+            f"program: run_id={self.run!r}), or remove it with `sparktrain runs remove {self.final.url}`"
+        )
+
     def is_complete(self) -> bool:
         """Return whether all files are written, so that only `publish` is left to do."""
-        return self.staged.exists(SUMMARY)
+        return self.whole.exists(self.records(SUMMARY))
 
     def complete(self, summary: Record, log: str) -> None:
         """Write the log and, as the last file, summary.json, which makes the run complete."""
         self.check()
-        staged = self.staged.persistent()
-        staged.write_text(KEPT_LOG, log)
-        summary.write(staged, SUMMARY)
+        whole = self.whole.persistent()
+        whole.write_text(self.records(KEPT_LOG), log)
+        summary.write(whole, self.records(SUMMARY))
 
     def publish(self) -> None:
         """Publish a complete run by one rename. If it is interrupted, the same command does it again.
@@ -120,17 +138,23 @@ class RunFolder:
         self.check()
         for name in (CHECKPOINTS, IDENTITY, STATUS, STOP, LOG):
             self.staged.persistent().remove(name, recursive=True)
-        self._rename()
+        self.rename()
         HELD_TOKENS.discard(self.token)
         with contextlib.suppress(StorageError):  # the run is published; a claim has no effect outside of _runs
             claims.release(self.final)
 
-    def _rename(self) -> None:
+    def rename(self) -> None:
+        """Give the complete folder its final name. If an earlier call did without hearing of it, there is nothing to do.
+
+        Raises:
+            StorageError: another folder has the name, or the storage fails.
+        """
         for delay in (*PERSISTENT, None):
             try:
-                return self.root.publish(f"{STAGED}/{self.run}", self.run)
+                staged = "/".join(filter(None, (STAGED, self.run, self.WHOLE)))
+                return self.root.publish(staged, self.run, self.records(SUMMARY))
             except NotFound:
-                if self.finished_summary() is None or self.staged.exists():
+                if self.finished_summary() is None or self.whole.exists():
                     raise
                 return  # an earlier try succeeded, but its answer was lost
             except StorageError as error:

@@ -72,7 +72,7 @@ def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
     if found:
         raise NotTheSame(
             f"run {folder.run!r} was started with a different job and can't be resumed: {'; '.join(found[:5])}. Undo the change, "
-            f"or choose another --run-id (or remove {folder.staged.url})"
+            f"or choose another {folder.option} (or remove {folder.staged.url})"
         )
 
 

@@ -208,22 +208,23 @@ class Folder:
         """Create a file if it doesn't exist, and return whether this call did; of callers on all machines exactly one does."""
         return self._ask("claim", name, lambda path: self._store.claim(path, data), again=False)
 
-    def publish(self, staged: str, final: str) -> None:
+    def publish(self, staged: str, final: str, summary: str = SUMMARY) -> None:
         """Move a complete folder to its final name, atomically and without replacing anything.
 
-        If the store has no atomic rename, the files are copied, `summary.json` last: a folder that has it is complete. An
+        If the store has no atomic rename, the files are copied, the summary last: a folder that has it is complete. An
         interrupted copy is continued when the same `staged` is published again.
 
         Args:
-            staged: the name of a folder that has all its files, including `summary.json`.
+            staged: the name of a folder that has all its files, including its summary.
             final: the folder's final name. If two different folders are published under it, one fails.
+            summary: the name of its summary, in it.
 
         Raises:
-            NotFound: the folder has no `summary.json`.
+            NotFound: the folder has no summary.
             StorageError: the final name exists already, or the storage fails.
         """
-        if not self.exists(f"{staged}/{SUMMARY}"):
-            raise NotFound(f"{self._url(staged)}: can't be published: it has no {SUMMARY}, so it is not complete")
+        if not self.exists(f"{staged}/{summary}"):
+            raise NotFound(f"{self._url(staged)}: can't be published: it has no {summary}, so it is not complete")
         for leftover in list(self._files(staged, hidden=True)):  # left by writers that were killed
             self._ask("remove", leftover, self._store.remove)
         taken = StorageError(
@@ -231,15 +232,15 @@ class Folder:
             "already, and a finished run is never replaced. Choose another run id, or remove it"
         )
         if not self._store.renames:
-            return self._copy(staged, final, taken)
+            return self._copy(staged, final, taken, summary)
         source = self._location.join(staged).path
         try:
             self._ask("publish", final, lambda path: self._store.move(source, path), again=False, passing=FileExistsError)
         except FileExistsError as error:
             raise taken from error
 
-    def _copy(self, staged: str, final: str, taken: StorageError) -> None:
-        claim, last = f"{final}/{_CLAIM}", f"{final}/{SUMMARY}"
+    def _copy(self, staged: str, final: str, taken: StorageError, summary: str) -> None:
+        claim, last = f"{final}/{_CLAIM}", f"{final}/{summary}"
         token = self._url(staged).encode()
         if self.exists(final) and not self.exists(claim):
             raise taken
@@ -248,7 +249,7 @@ class Folder:
         if self.exists(last):  # published since the check for the final name
             self.remove(claim)
             raise taken
-        names = sorted((name[len(staged) + 1 :] for name in self._files(staged)), key=lambda name: name == SUMMARY)
+        names = sorted((name[len(staged) + 1 :] for name in self._files(staged)), key=lambda name: name == summary)
         for name in names:
             source = self._location.join(staged, name).path
             self._ask("write", f"{final}/{name}", lambda path: self._store.copy(source, path))

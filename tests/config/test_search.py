@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import yaml
 
-from sparktrain.config import BaseJob, ConfigError, Range, Search, describe, load_search
+from sparktrain.config import BaseJob, ConfigError, Range, load_search
 from sparktrain.config.search_rules import check_space
 
 BASE = {
@@ -123,10 +121,3 @@ def test_a_program_s_job_is_checked_with_its_unknown_arguments(loaded):
     search, _ = loaded()
     base = BaseJob({"data": {"features": ["x"], "label": "y", "validation": {"fraction": 0.1}}})
     assert check_space(search, base).training.batch_size == 32
-
-
-def test_every_key_of_a_search_stands_in_its_page():
-    page = (Path(__file__).resolve().parents[2] / "docs" / "search.md").read_text(encoding="utf-8")
-    keys = page.partition("## Keys")[2].partition("\n## ")[0]
-    for key in describe.keys(describe.schema_of(Search)):
-        assert len(key.node["description"]) > 10 and f"`{key.name.rpartition('.')[2]}`" in keys, key.name

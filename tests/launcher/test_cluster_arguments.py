@@ -80,6 +80,18 @@ def test_without_a_word_a_worker_gets_what_the_last_run_took_and_at_least_two_gi
     assert overhead("yarn") == f"{384 + 5 * 1024}m"
 
 
+def test_each_process_that_scores_gets_memory_and_the_driver_stays_here(home):
+    scoring = {"data": {"path": "x"}, "model": {"load": "hdfs:///models/latest"}, "output": {"path": "hdfs:///scores"}}
+    (home / "scores.yaml").write_text(json.dumps(scoring))
+    words = ("--config", "scores.yaml")
+    options = arguments("score.py").parse_args(words)
+    spark = ("--master", "yarn", "--deploy-mode", "cluster", "--executor-cores", "4", "--conf", "spark.task.cpus=2")
+    built = build_submit_command(CommandLine(spark, "score.py", words, options), *load_job(options), home / "scratch")
+    found = dict(read_options(built.line.words()[: -len(words) - 1]).settings)
+    assert found["spark.executor.memoryOverhead"] == f"{384 + 2 * 2048}m" and found["spark.submit.deployMode"] == "client"
+    assert built.run is None and built.line.arguments == words
+
+
 def test_a_standalone_master_counts_no_memory(home):
     assert "spark.executor.memoryOverhead" not in settings(submit(home, "--master", "spark://host:7077")[0])
 
@@ -226,6 +238,7 @@ def test_options_are_read_as_spark_submit_reads_them(spark, tmp_path):
         "pyFiles": "spark.submit.pyFiles",
         "files": "spark.files",
         "executorMemory": "spark.executor.memory",
+        "executorCores": "spark.executor.cores",
     }
     (tmp_path / "spark-defaults.conf").write_bytes(
         b"# a comment\n! another\n  spark.master   yarn\nspark.master.rest.enabled true\nspark.a=1\nspark.b : 2\n\n"

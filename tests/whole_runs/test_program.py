@@ -6,11 +6,13 @@ import json
 import signal
 import sys
 
+import numpy
+import pyarrow.parquet
 import pytest
 import yaml
 from pyspark.sql import SparkSession
 
-from sparktrain.cli import main, prepare_main, tune_main
+from sparktrain.cli import main, prepare_main, score_main, tune_main
 from sparktrain.runs.snapshot import final_result
 from sparktrain.storage import open_folder
 
@@ -25,8 +27,8 @@ def run(home, spark, monkeypatch, capfd):
     monkeypatch.setattr(SparkSession, "stop", lambda session: None)  # other tests go on with it
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
 
-    def program(program, *words: str) -> tuple[int, dict, str]:
-        status = program(["--config", "job.yaml", *words])
+    def program(program, *words: str, config: str = "job.yaml") -> tuple[int, dict, str]:
+        status = program(["--config", config, *words])
         shown = capfd.readouterr()
         return status, json.loads(shown.out.strip().splitlines()[-1]), shown.out + shown.err
 
@@ -98,3 +100,57 @@ def test_a_preparation_tells_its_end_by_line_and_status(run, home):
     assert line["rows"] == 120 and json.loads((home / "prepared/may/summary.json").read_text())["validation_rows"] > 0
     status, line, _ = run(prepare_main, "--to", url)
     assert (status, line["status"], line["output"]) == (2, "refused", None) and "exists already" in line["reason"]
+
+
+KILLED = """
+import os, sys
+from sparktrain.cli import score_main
+from sparktrain.runs.scores_folder import ScoresFolder
+
+record = ScoresFolder.record
+
+def kill(self, *portion):
+    record(self, *portion)
+    os._exit(9)
+
+if os.environ["KILL"] == "yes":
+    ScoresFolder.record = kill
+sys.exit(score_main())
+"""
+
+
+@pytest.mark.timeout(600)
+def test_a_model_scores_its_rows_by_a_program_that_is_killed_and_started_again(run, home, program):
+    status, trained, _ = run(main)
+    assert status == 0, trained
+    table = pyarrow.parquet.read_table(home / "rows")
+    for number in range(1, 4):
+        pyarrow.parquet.write_table(table, home / "rows" / f"part-{number}.parquet")
+    scoring = {
+        "data": {"path": f"file://{home}/rows", "preprocess": "mine:prepare", "args": {"factor": 0.01}},
+        "model": {"load": f"file://{home}/models/latest"},
+        "score": {"keep": ["distance"], "output": ["prediction", "probability"], "portions": 2},
+        "output": {"path": f"file://{home}/scores"},
+        "on_end": "mine:tell",
+    }
+    (home / "scores.yaml").write_text(yaml.safe_dump(scoring))
+    status, end, shown = run(score_main, "--check", config="scores.yaml")
+    assert (status, end["status"], end["rows"]) == (0, "checked", 5) and "probability" in shown and not (home / "scores").exists()
+    (home / "killed.py").write_text(KILLED)
+    words = [sys.executable, "killed.py", "--config", "scores.yaml"]
+    killed = program(words, KILL="yes")
+    assert killed.returncode == 9 and not (home / "scores").exists(), killed.stderr[-3000:]
+    first = {path.name: path.stat().st_mtime_ns for path in (home / "_runs" / "scores" / "scores").glob("part-*")}
+    resumed = program(words, KILL="no")
+    assert resumed.returncode == 0 and "going on with an earlier scoring" in resumed.stderr, resumed.stderr[-3000:]
+    end = json.loads(resumed.stdout.strip().splitlines()[-1])
+    assert (end["status"], end["rows"], end["output"]) == ("finished", 800, f"file://{home}/scores")
+    assert first and first.items() <= {path.name: path.stat().st_mtime_ns for path in (home / "scores").glob("part-*")}.items()
+    scored = pyarrow.parquet.read_table(home / "scores").to_pandas()
+    assert len(scored) == 800 and set(scored["prediction"]) <= {"near", "far"} and not (home / "_runs" / "scores").exists()
+    import keras
+
+    model = keras.saving.load_model(home / "models" / trained["run"] / "model.keras")
+    expected = model.predict(scored[["distance"]].to_numpy("float32") * 0.01, verbose=0)
+    numpy.testing.assert_allclose(scored["probability"].tolist(), expected, rtol=1e-4, atol=1e-6)
+    assert (home / "told.json").read_text() == "finished"  # on_end

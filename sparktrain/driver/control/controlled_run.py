@@ -85,8 +85,8 @@ class ControlledRun:
         """Stop the run as a request says that was left in its folder."""
         if not request.now and not self._has_epochs:
             self._display.note(
-                f"{request.user} on {request.host} asked to stop at the end of an epoch ({request.command}), but rows are prepared without "
-                "epochs: this continues. With --now it ends at once"
+                f"{request.user} on {request.host} asked to stop at the end of an epoch ({request.command}), but there are no epochs here: "
+                "this continues. With --now it ends at once"
             )
             return
         self._control.stop(request.now, request.reason)

@@ -9,6 +9,7 @@ from sparktrain.runs.records.origin import Identity, Lineage
 from sparktrain.runs.records.prepared import PreparedSummary
 from sparktrain.runs.records.record import VERSION, Record
 from sparktrain.runs.records.run import End, Line, Status, Stop, Summary
+from sparktrain.runs.records.scores import ScoresSummary
 from sparktrain.runs.records.search import SearchRecord, TrialRecord
 from sparktrain.runs.records.signature import Signature
 
@@ -21,6 +22,7 @@ RECORDS: dict[str, type[Record]] = {
     "stop.json": Stop,
     "end.json": End,
     "summary.json of a prepared frame": PreparedSummary,
+    "summary.json of a scoring": ScoresSummary,
     "identity.json": Identity,
     "the record of a trial": TrialRecord,
     "search.json": SearchRecord,
