@@ -78,7 +78,7 @@ class FrameScorer:
         self._signature = _signature(folder)
         summary = (model if isinstance(model, Result) else Result.of_folder(folder, self._hadoop)).summary
         self.finished = str(summary.get("finished", ""))
-        self._outputs = scored_outputs(self._signature.outputs, compiled_losses(folder))
+        self._outputs = scored_outputs(self._signature.outputs, partial(compiled_losses, folder))
         self._made = made_columns(self._outputs, kinds)
         self.columns = [name for name, _, _ in self._made]
         self._pipeline: PipelineModel | None = None

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from sparktrain.feed import Shard, dtype_name
+from sparktrain.models.losses import meaning
 from sparktrain.models.names import input_names, output_names
 from sparktrain.training.model import row_of_zeros
 
@@ -25,7 +26,7 @@ def signature_of(model: keras.Model, template: Any, shard: Shard) -> dict[str, A
     Returns:
         `inputs`: of each `name` (the model's own, else the feature's), `feature`, `shape` of a row, `dtype`, and `example`, nested
         lists of a row's numbers or strings, None where there is no row or a row is very large; `outputs`: of each `name`, `shape` of a
-        row with None where it isn't fixed, and `dtype`.
+        row with None where it isn't fixed, `dtype`, and `meaning` (`models.losses`).
     """
     features = keras.tree.flatten(template)
     known = input_names(model)
@@ -68,7 +69,13 @@ def _outputs(model: keras.Model, template: Any, shard: Shard) -> list[dict[str, 
     names = output_names(model)
     if names is None and isinstance(outputs, dict):
         names = keras.tree.flatten({name: name for name in outputs})
+    losses = (model.get_compile_config() or {}).get("loss")
     return [
-        {"name": name, "shape": list(tensor.shape[1:]), "dtype": keras.backend.standardize_dtype(tensor.dtype)}
-        for name, tensor in zip(names or [f"output_{number}" for number in range(len(tensors))], tensors)
+        {
+            "name": name,
+            "shape": list(tensor.shape[1:]),
+            "dtype": keras.backend.standardize_dtype(tensor.dtype),
+            "meaning": meaning(losses, name, number),
+        }
+        for number, (name, tensor) in enumerate(zip(names or [f"output_{number}" for number in range(len(tensors))], tensors))
     ]

@@ -27,14 +27,17 @@ PLAIN = {"class_name": "function", "config": "sparse_categorical_crossentropy"}
     ],
 )
 def test_classes_come_of_labels_that_are_classes_and_numbers_stay_numbers(shape, classes, loss, decides, logits):
-    [found] = scored_outputs([SignatureOutput(name="y", shape=shape, dtype="float32", classes=classes)], loss)
+    [found] = scored_outputs([SignatureOutput(name="y", shape=shape, dtype="float32", classes=classes)], lambda: loss)
     assert (found.decides, found.logits, found.shape) == (decides, logits, tuple(shape))
 
 
 @pytest.mark.parametrize("losses", [{"b": "mse", "a": OF_LOGITS}, [OF_LOGITS, "mse"]])
 def test_each_output_has_its_own_loss_by_name_or_place(losses):
     outputs = [SignatureOutput(name=name, shape=[1], dtype="float32") for name in "ab"]
-    assert [(one.decides, one.logits) for one in scored_outputs(outputs, losses)] == [("threshold", True), ("value", False)]
+    assert [(one.decides, one.logits) for one in scored_outputs(outputs, lambda: losses)] == [
+        ("threshold", True),
+        ("value", False),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -48,5 +51,11 @@ def test_each_output_has_its_own_loss_by_name_or_place(losses):
     ],
 )
 def test_classes_have_one_type_as_a_column_has(classes, found):
-    [output] = scored_outputs([SignatureOutput(name="y", shape=[2], dtype="float32", classes=classes)], None)
+    [output] = scored_outputs([SignatureOutput(name="y", shape=[2], dtype="float32", classes=classes)], lambda: None)
     assert output.classes == found and len(set(map(type, output.classes))) == 1
+
+
+def test_a_signature_that_says_what_its_numbers_are_needs_no_look_into_the_model():
+    outputs = [SignatureOutput(name=name, shape=[1], dtype="float32", meaning=name) for name in ("classes", "logits", "values")]
+    found = scored_outputs(outputs, lambda: pytest.fail("the model was read"))
+    assert [(one.decides, one.logits) for one in found] == [("threshold", False), ("threshold", True), ("value", False)]

@@ -158,7 +158,8 @@ def test_a_rehearsal_shows_rows_and_keeps_nothing(spark, job, capsys):
     assert result.status == "checked" and result.rows == 5
     shown = capsys.readouterr().err
     assert "prediction" in shown and "day " in shown
-    assert not open_folder(asked.output.path).exists() and not open_folder(asked.output.path.rpartition("/")[0]).exists("_runs")
+    root, _, name = asked.output.path.rpartition("/")
+    assert not open_folder(root).exists(name) and not open_folder(root).exists(f"_runs/{name}")
 
 
 def test_what_cannot_be_scored_is_refused_before_a_row_is_read(spark, trained, job, hdfs):

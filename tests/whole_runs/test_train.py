@@ -70,6 +70,7 @@ def test_the_signature_says_what_the_model_takes_and_gives_with_a_row_as_it_was_
     assert taken["feature"] == "x" and [column["column"] for column in taken["columns"]] == ["x"]
     assert any(numpy.allclose(taken["example"], row) for row in rows[0])
     assert (given["shape"], given["dtype"], given["label"]) == (list(model.outputs[0].shape[1:]), "float32", "y")
+    assert given["meaning"] == "classes"
     assert signature["pipeline"] is False and signature["version"] == 1
     assert model.predict(numpy.array([taken["example"]], taken["dtype"]), verbose=0).shape == (1, *given["shape"])
 

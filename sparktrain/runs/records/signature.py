@@ -52,6 +52,9 @@ class SignatureOutput(Schema):
     """The column that it was trained to predict; null where that isn't known by the output's name or place."""
     classes: list[Any] | None = None
     """What its numbers stand for, in their order; null where they are the label's own."""
+    meaning: Literal["classes", "logits", "values"] | None = None
+    """What its numbers are, by the loss that it was trained with. classes: one for each class, or one for two classes; logits: the same,
+    before softmax or the logistic function; values: anything else; null: not recorded, by an earlier sparktrain."""
 
 
 class Signature(Record):
