@@ -17,7 +17,7 @@ from sparktrain.data.identity import ROW, VALIDATION
 from sparktrain.data.pipeline import same_pipelines
 from sparktrain.data.prepare import prepare
 from sparktrain.data.prepared import Prepared
-from sparktrain.data.splitting import share_notes
+from sparktrain.data.splitting import mark_validation, share_notes
 from sparktrain.data.writing import check_writable
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "explain",
     "explained",
     "first_line",
+    "mark_validation",
     "pack",
     "prepare",
     "same_pipelines",

@@ -108,7 +108,6 @@ def _marked(
     rows = shaped(source, data, preprocess, prepared._steps)
     prepared._sources.append(source)
     validation = data.validation
-    mark = F.lit(False)
     if validation is not None and validation.path is not None:
         held_out = read_files(
             spark,
@@ -124,12 +123,7 @@ def _marked(
         require_columns(rows.columns, others.columns, "data.validation.path: the frame after data.preprocess")
         rows = _identified(rows, seed, F.lit(False)).unionByName(_identified(only(others, rows.columns), seed, F.lit(True)))
     else:
-        if validation is not None and validation.where is not None:
-            mark = splitting.by_condition(validation.where, rows)
-        elif validation is not None:
-            rows = rows.withColumn(ROW, row_hash(rows, seed))
-            mark = splitting.by_share(*validation.bounds, validation.by, rows, seed)
-        rows = _identified(rows, seed, mark)
+        rows = splitting.mark_validation(rows.withColumn(ROW, row_hash(rows, seed)), validation, seed)
     progress("listing the input files")
     left_out = {normal(unquote(file)) for one in prepared._sources for file in one.left_out}
     files = [file for file in files_behind(rows) if normal(file.path) not in left_out]
@@ -139,9 +133,7 @@ def _marked(
 
 
 def _identified(rows: DataFrame, seed: int, mark: Any) -> DataFrame:
-    if ROW not in rows.columns:
-        rows = rows.withColumn(ROW, row_hash(rows, seed))
-    return rows.withColumn(VALIDATION, mark)
+    return rows.withColumn(ROW, row_hash(rows, seed)).withColumn(VALIDATION, mark)
 
 
 def _transform(

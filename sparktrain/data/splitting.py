@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from sparktrain.data.errors import MissingColumn, first_line, require_columns
-from sparktrain.data.identity import ROW, column, derived_hash
+from sparktrain.data.errors import InputError, MissingColumn, first_line, require_columns
+from sparktrain.data.identity import ROW, VALIDATION, column, derived_hash, row_hash
 from sparktrain.data.names import meant, unknown
+
+if TYPE_CHECKING:
+    from sparktrain.config import Validation
 
 
 def threshold(fraction: float) -> int:
@@ -31,6 +36,32 @@ def by_share(start: float, end: float, by: str | None, frame: DataFrame, seed: i
     hashed = derived_hash("validation", F.lit(seed).cast("bigint"), identity)
     below = hashed < F.lit(threshold(end)) if end < 1 else F.lit(True)
     return below & (hashed >= F.lit(threshold(start))) if start > 0 else below
+
+
+def mark_validation(frame: DataFrame, validation: Validation | None, seed: int) -> DataFrame:
+    """Return a frame with a column VALIDATION that is true for the rows which a run of a job keeps for validation.
+
+    Args:
+        frame: the rows as training has them after `data.preprocess`, with all their columns: without `by`, a row is marked by the hash
+            of its content.
+        validation: the job's `data.validation`, with `fraction`, one `fold` of `folds`, or `where`.
+        seed: the job's seed.
+
+    Raises:
+        InputError: the validation rows are files of their own, all folds are asked for, or a column is missing.
+    """
+    if validation is None:
+        return frame.withColumn(VALIDATION, F.lit(False))
+    if validation.path is not None:
+        raise InputError("data.validation.path: the validation rows are files of their own, none of these rows")
+    if validation.crosses:
+        raise InputError("data.validation.folds: each of several models has other validation rows; expected `fold` beside it")
+    if validation.where is not None:
+        return frame.withColumn(VALIDATION, by_condition(validation.where, frame.drop(ROW)))
+    rows = frame if ROW in frame.columns or validation.by is not None else frame.withColumn(ROW, row_hash(frame, seed))
+    mark = by_share(*validation.bounds, validation.by, rows, seed)
+    rows = rows.withColumn(VALIDATION, mark)
+    return rows if ROW in frame.columns else rows.drop(ROW)
 
 
 def share_notes(asked: float | None, rows: int, validation_rows: int) -> list[str]:

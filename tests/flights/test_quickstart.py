@@ -52,6 +52,10 @@ def test_the_quickstart_beats_logistic_regression_and_leaves_a_plain_keras_model
     assert area["all hours, flight"] > area["last hour"] + 0.02
     assert area["all hours, flight"] > area["last hour, flight"] > area["last hour"] > 0.65
 
+    [(url, scored)] = re.findall(r"^their probabilities are at (\S+), with an AUC of (0\.\d{4})", shown, re.MULTILINE)
+    assert abs(float(scored) - area["all hours, flight"]) < 0.0002  # Keras counts with 1000 thresholds
+    assert url.endswith("/scores/late-flights") and len(open_folder(url).list()) > 1
+
     for url in ("hdfs:///data/flights", "hdfs:///data/weather"):
         assert len([name for name in open_folder(url).list() if name.endswith(".parquet")]) > 1
     [fetch] = re.findall(r"^  (\S*sparktrain runs fetch .*)$", shown, re.MULTILINE)
