@@ -10,7 +10,7 @@ from sparktrain.config import yamltext
 from sparktrain.config.kinds import NAME, Count, Function, Module, Section, Text, as_list, as_number, as_text, by_form
 from sparktrain.config.source import RowSource
 
-Kind = Literal["prediction", "probability", "raw"]
+Kind = Literal["prediction", "probability", "raw", "index"]
 
 
 class ScoredModel(Section):
@@ -32,7 +32,7 @@ class Score(Section):
         by_form,
     ] = "prediction"
     """One or several of: prediction, the class or the number; probability, the model's numbers as probabilities; raw, its numbers as
-    they are. A model with several outputs gives a column for each, such as prediction_late."""
+    they are; index, the number of the class. A model with several outputs gives a column for each, such as prediction_late."""
     batch_size: Annotated[
         Annotated[Literal["auto"], as_text] | Annotated[Count, as_number],
         by_form,

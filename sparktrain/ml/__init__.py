@@ -1,4 +1,4 @@
-"""Uses trained models in Spark: scoring of a frame."""
+"""Uses Keras models in Spark ML: estimators and their models as stages of Pipelines, and scoring of a frame."""
 
 from __future__ import annotations
 
@@ -6,8 +6,24 @@ from typing import Any
 
 from sparktrain.exports import load_export
 
-_WHERE = {"score": "ml.scoring"}
-__all__ = ["score"]
+_WHERE = {
+    "KerasClassificationModel": "ml.keras_models",
+    "KerasClassifier": "ml.estimators",
+    "KerasEstimator": "ml.estimators",
+    "KerasEstimatorModel": "ml.keras_models",
+    "KerasRegressionModel": "ml.keras_models",
+    "KerasRegressor": "ml.estimators",
+    "score": "ml.scoring",
+}
+__all__ = [
+    "KerasClassificationModel",
+    "KerasClassifier",
+    "KerasEstimator",
+    "KerasEstimatorModel",
+    "KerasRegressionModel",
+    "KerasRegressor",
+    "score",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -38,16 +39,19 @@ class FrameScorer:
     Args:
         spark: the session.
         model: a run's result, or the URL of a run's folder or of `…/latest`.
-        output: what comes out, one or several of `prediction`, `probability` and `raw`.
+        output: what comes out, one or several of `prediction`, `probability`, `raw` and `index`.
         keep: the frame's columns to keep; all of them if None.
         batch_size: rows that the model is called with at a time.
         nulls: `refuse` or `keep` rows with a null in the model's columns.
+        names: names of the columns that come out, by kind, where they aren't the kinds' own.
+        columns: the frame's names of columns, by those that the model was trained with, where they differ.
         modules: modules to import before the model is loaded, besides those that its run records.
         folders: where they are looked up; the current folder and PYTHONPATH if None.
 
     Attributes:
         url: the URL of the run's folder.
         finished: when the run was finished, ISO 8601; empty if that isn't known.
+        outputs: the model's outputs, in its order.
         columns: the names of the columns that come out.
 
     Raises:
@@ -65,6 +69,8 @@ class FrameScorer:
         keep: Sequence[str] | None = None,
         batch_size: int | Literal["auto"] = "auto",
         nulls: str = "refuse",
+        names: Mapping[str, str] = MappingProxyType({}),
+        columns: Mapping[str, str] = MappingProxyType({}),
         modules: Sequence[str] = (),
         folders: Sequence[str] | None = None,
     ) -> None:
@@ -75,11 +81,11 @@ class FrameScorer:
             raise ConfigError([Problem("model", "a run that left no model", "a finished run, or the URL of its folder")])
         folder = open_folder(url, self._hadoop)
         self.url = url
-        self._signature = _signature(folder)
+        self._signature = _renamed(_signature(folder), columns)
         summary = (model if isinstance(model, Result) else Result.of_folder(folder, self._hadoop)).summary
         self.finished = str(summary.get("finished", ""))
-        self._outputs = scored_outputs(self._signature.outputs, partial(compiled_losses, folder))
-        self._made = made_columns(self._outputs, kinds)
+        self.outputs = scored_outputs(self._signature.outputs, partial(compiled_losses, folder))
+        self._made = made_columns(self.outputs, kinds, names)
         self.columns = [name for name, _, _ in self._made]
         self._pipeline: PipelineModel | None = None
         if self._signature.pipeline:
@@ -116,14 +122,14 @@ class FrameScorer:
             modules=self._modules,
             inputs=tuple(_input(each) for each in signature.inputs),
             rows=tuple((tuple(each.shape), each.dtype) for each in signature.inputs),
-            outputs=self._outputs,
+            outputs=self.outputs,
             columns=self._made,
             kept=tuple(kept),
             batch_size=self._batch_size,
             keep_nulls=self._nulls == "keep",
         )
         kept_fields = [StructField(name, chosen.schema[name].dataType) for name in kept]
-        made_fields = [StructField(name, column_type(self._outputs[number], kind)) for name, number, kind in self._made]
+        made_fields = [StructField(name, column_type(self.outputs[number], kind)) for name, number, kind in self._made]
         return chosen.mapInArrow(partial(score_batches, plan), StructType([*kept_fields, *made_fields]))
 
 
@@ -150,6 +156,14 @@ def _signature(folder: Folder) -> Signature:
             f"{folder.url} has no signature.json: its run was trained by a version of sparktrain that wrote none. Expected a run "
             "that tells what its model takes; train it again"
         ) from error
+
+
+def _renamed(signature: Signature, names: Mapping[str, str]) -> Signature:
+    inputs = []
+    for each in signature.inputs:
+        columns = [one.model_copy(update={"column": names.get(one.column, one.column)}) for one in each.columns]
+        inputs.append(each.model_copy(update={"columns": columns}))
+    return signature.model_copy(update={"inputs": inputs})
 
 
 def _chosen(signature: Signature) -> int:

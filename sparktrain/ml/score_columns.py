@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
@@ -19,15 +19,21 @@ from sparktrain.runs.records.signature import Signature
 _OF_CLASSES: dict[type, type[DataType]] = {bool: BooleanType, int: LongType, float: DoubleType, str: StringType}
 
 
-def made_columns(outputs: Sequence[ScoredOutput], kinds: Sequence[Kind]) -> tuple[tuple[str, int, Kind], ...]:
-    """Return the columns that come out: of each its name, the number of the output, and the kind."""
+def made_columns(
+    outputs: Sequence[ScoredOutput], kinds: Sequence[Kind], names: Mapping[str, str]
+) -> tuple[tuple[str, int, Kind], ...]:
+    """Return the columns that come out: of each its name, the number of the output, and the kind.
+
+    Args:
+        names: other names than the kinds' own, by kind.
+    """
     several = len(outputs) > 1
     of_classes = [output for output in outputs if output.decides != "value"]
     return tuple(
-        (f"{kind}_{output.name}" if several else kind, number, kind)
+        (f"{names.get(kind, kind)}_{output.name}" if several else names.get(kind, kind), number, kind)
         for number, output in enumerate(outputs)
         for kind in kinds
-        if kind != "probability" or output in of_classes or not of_classes  # a number beside classes has none
+        if kind not in ("probability", "index") or output in of_classes or not of_classes  # a number beside classes has none
     )
 
 
@@ -87,12 +93,12 @@ def check_types(frame: DataFrame, signature: Signature) -> None:
 
 def column_type(output: ScoredOutput, kind: Kind) -> DataType:
     """Return the type of a column of an output, with an array for each axis of a row that a prediction doesn't take away."""
-    if kind == "prediction" and output.decides != "value":
-        found: DataType = DoubleType() if output.classes is None else _OF_CLASSES[type(output.classes[0])]()
+    if kind in ("prediction", "index") and output.decides != "value":
+        found: DataType = DoubleType() if output.classes is None or kind == "index" else _OF_CLASSES[type(output.classes[0])]()
         sizes = output.shape[:-1]
     else:
         sizes = () if output.shape in ((), (1,)) else output.shape
-        found = DoubleType() if kind == "prediction" and not sizes else FloatType()
+        found = DoubleType() if kind in ("prediction", "index") and not sizes else FloatType()
     for _ in sizes:
         found = ArrayType(found)
     return found

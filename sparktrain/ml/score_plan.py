@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from sparktrain.feed import Input
 
-Kind = Literal["prediction", "probability", "raw"]
-KINDS: tuple[Kind, ...] = ("prediction", "probability", "raw")
+Kind = Literal["prediction", "probability", "raw", "index"]
+KINDS: tuple[Kind, ...] = ("prediction", "probability", "raw", "index")
 
 
 @dataclass(frozen=True)

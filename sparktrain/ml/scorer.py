@@ -171,18 +171,19 @@ def _column(output: ScoredOutput, kind: Kind, values: np.ndarray) -> pa.Array:
     Raises:
         BadInput: probabilities are asked for, and the numbers are none.
     """
-    if kind == "prediction" and output.decides != "value":
+    if kind in ("prediction", "index") and output.decides != "value":
         if output.decides == "largest":
             places = values.argmax(-1)
         else:
             places = (values.reshape(values.shape[:-1] or len(values)) > (0.0 if output.logits else 0.5)).astype(np.int64)
         flat = places.reshape(-1)
-        named = pa.array(flat.astype(np.float64)) if output.classes is None else pa.array(output.classes).take(pa.array(flat))
+        numbered = output.classes is None or kind == "index"
+        named = pa.array(flat.astype(np.float64)) if numbered else pa.array(output.classes).take(pa.array(flat))
         return _nested(named, places.shape[1:])
     if kind == "probability":
         values = _probabilities(output, values)
     sizes = () if values.shape[1:] in ((), (1,)) else values.shape[1:]
-    dtype = np.float64 if kind == "prediction" and not sizes else np.float32
+    dtype = np.float64 if kind in ("prediction", "index") and not sizes else np.float32
     return _nested(pa.array(values.reshape(-1).astype(dtype, copy=False)), sizes)
 
 

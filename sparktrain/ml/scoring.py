@@ -31,9 +31,10 @@ def score(
             `data.preprocess` made of the source in training, it must make here, too.
         model: a run's result, or the URL of a run's folder or of `…/latest`.
         output: what comes out, one or several of: `prediction`, the class (as in the label, or its number where the classes
-            aren't known) or the number itself if the model was trained on numbers; `probability`, the model's numbers if
-            they are probabilities (from logits, by softmax or the logistic function); `raw`, the model's numbers as they are. A
-            model with several outputs gives a column for each, such as `prediction_late`.
+            aren't known) or the number itself if the model was trained on numbers; `index`, the number of the class;
+            `probability`, the model's numbers if they are probabilities (from logits, by softmax or the logistic function);
+            `raw`, the model's numbers as they are. A model with several outputs gives a column for each, such as
+            `prediction_late`.
         keep: the frame's columns to keep; all of them if left out.
         batch_size: rows that the model is called with at a time; `auto`: 1024, or fewer where they take more than 32 MiB.
         nulls: `refuse` ends with an error that names the column at the first row with a null; `keep` gives such rows a null.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-PROGRAMS = ["images", "own_loop", "table", "text"]
+PROGRAMS = ["images", "own_loop", "spark_ml_keras", "spark_ml_logistic", "table", "text"]
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +42,15 @@ def test_every_program_is_named_by_the_readme_with_the_command_that_it_says_itse
         assert f"]({file.name})" in readme
 
 
+def test_of_two_pipelines_one_stage_differs():
+    stages = [
+        (EXAMPLES / f"spark_ml_{kind}.py").read_text().partition('if __name__ == "__main__":')[2].splitlines()
+        for kind in ("logistic", "keras")
+    ]
+    different = [(before.strip(), after.strip()) for before, after in zip(*stages, strict=True) if before != after]
+    assert different == [("LogisticRegression(),", "KerasClassifier(build=build_model, workers=2, epochs=5),")]
+
+
 def test_the_rows_are_the_same_each_time(rows, tmp_path):
     runpy.run_path(str(EXAMPLES / "make_data.py"))["main"](tmp_path)
     for file in (path for path in rows.rglob("*") if path.is_file()):
@@ -65,6 +74,11 @@ class TestPrograms:
         result = run("table", "customers.csv")["result"]
         assert result.metrics["val_AUC"] > 0.85
         assert "(3,[1],[1.0])" in capsys.readouterr().out  # what the kept pipeline makes of a plan
+
+    def test_a_pipeline_tells_more_with_another_last_stage(self, run):
+        logistic, keras = run("spark_ml_logistic", "sensors.parquet"), run("spark_ml_keras", "sensors.parquet")
+        assert keras["area"] > 0.95 > logistic["area"]
+        assert keras["model"].stages[1].summary.workers == 2
 
     def test_a_loop_of_its_own_ends_on_all_workers_together_and_tells_broken_machines(self, run):
         known = run("own_loop", "sensors.parquet")
