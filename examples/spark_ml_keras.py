@@ -18,7 +18,7 @@ def build_model():
     from keras import layers
 
     wave = keras.Input((32,))
-    hidden = layers.LSTM(16)(layers.Reshape((32, 1))(wave))
+    hidden = layers.LSTM(32)(layers.Reshape((8, 4))(wave))  # eight steps of four values
     model = keras.Model(wave, layers.Dense(1, activation="sigmoid")(hidden))
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
     return model
@@ -32,7 +32,7 @@ if __name__ == "__main__":
     pipeline = Pipeline(
         stages=[
             StandardScaler(inputCol="wave", outputCol="features", withMean=True),
-            KerasClassifier(build=build_model, workers=2, epochs=5),
+            KerasClassifier(build=build_model, workers=2, epochs=6),
         ]
     )
     model = pipeline.fit(known)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -26,7 +27,7 @@ from sparktrain.driver.stage_tasks import count_tasks
 from sparktrain.ml.frame_scorer import FrameScorer
 from sparktrain.ml.scored_rows import ScoredRows
 from sparktrain.runs.folder import RunTaken
-from sparktrain.runs.identity import check_same, identity
+from sparktrain.runs.identity import NotTheSame, check_same, identity
 from sparktrain.runs.json_text import now
 from sparktrain.runs.records.scores import ScoresSummary
 from sparktrain.runs.result import Result
@@ -72,6 +73,16 @@ def run_scoring(
     """
     with display or RunDisplay(partial(count_tasks, spark.sparkContext)) as shown:
         return _Scoring(spark, job, run_id or new_run_id(), list(folders or search_folders()), shown, ended).run(check)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Raise what Spark raises within the context as an error that names the file, the column or the cause."""
+    try:
+        with explained():
+            yield
+    except (PySparkException, Py4JError) as error:
+        raise StageFailed(spark_cause(error)) from error
 
 
 class _Scoring:
@@ -163,11 +174,12 @@ class _Scoring:
         return ScoredRows(self._spark, data, preprocess, self._display.step)
 
     def _rehearse(self) -> Result:
+        self._refuse_taken(self._folder())
         scorer, rows = self._scorer(), self._rows()
         scored = scorer(rows.frame)
         self._check_partitions(scored)
         self._display.step(f"scoring {_SHOWN} rows")
-        with explained():
+        with _told():
             some = scored.limit(_SHOWN).collect()
         self._display.console.print(rows_table(scored.columns, some))
         return Result(run=self._id, status="checked", rows=len(some), seconds=self._seconds)
@@ -183,7 +195,7 @@ class _Scoring:
         self._display.step("listing the input files")
         inputs, notes = rows.inputs()
         content = {**job.model_dump(mode="json", by_alias=True), "trained": {"model": scorer.url, "finished": scorer.finished}}
-        check_same(folder, identity(content, code, inputs))
+        self._check_same(folder, identity(content, code, inputs))
         if folder.is_complete():
             return None
         count = folder.planned(rows.portion_count(job.score.portions))
@@ -193,11 +205,8 @@ class _Scoring:
             if number in written:
                 continue
             self._display.step("scoring" if len(parts) == 1 else f"scoring portion {number + 1} of {len(parts)}")
-            try:
-                with explained():
-                    done = part.write(scorer, folder.whole.url, job.output)
-            except (PySparkException, Py4JError) as error:
-                raise StageFailed(spark_cause(error)) from error
+            with _told():
+                done = part.write(scorer, folder.whole.url, job.output)
             known = folder.record(number, known, done)
         folder.whole.write_text(folder.records("job.yaml"), job.to_yaml())
         schema = scorer(rows.frame).schema
@@ -218,6 +227,19 @@ class _Scoring:
             wall=round(self._seconds, 3),
             notes=[*notes, *rows.notes()],
         )
+
+    def _check_same(self, folder: ScoresFolder, mine: Mapping[str, Any]) -> None:
+        """Compare with what an earlier driver had begun. Another scoring of the same id is refused; to the same folder, it begins anew."""
+        try:
+            check_same(folder, mine)
+        except NotTheSame as error:
+            if self._job.output.mode == "append":
+                raise
+            self._display.note(
+                f"beginning anew, without the {len(folder.written())} portions that were scored: {error.differences}"
+            )
+            folder.clear()
+            check_same(folder, mine)
 
     def _check_partitions(self, scored: DataFrame) -> None:
         for name in self._job.output.partition_by:

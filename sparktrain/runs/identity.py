@@ -15,7 +15,15 @@ _MAY_DIFFER = {"training": ("workers", "time_limit", "max_failures", "gpus_per_w
 
 
 class NotTheSame(RunTaken):
-    """Raised where a run would be resumed with another configuration, code or input than it started with."""
+    """Raised where a run would be resumed with another configuration, code or input than it started with.
+
+    Attributes:
+        differences: what differs, in words; empty where only the message says it.
+    """
+
+    def __init__(self, message: str, differences: str = "") -> None:
+        super().__init__(message)
+        self.differences = differences
 
 
 def identity(
@@ -70,9 +78,11 @@ def check_same(folder: RunFolder, mine: Mapping[str, Any]) -> None:
     }
     found = [each for name in known for each in differing(name, begun[name], known[name])]
     if found:
+        differences = "; ".join(found[:5])
         raise NotTheSame(
-            f"run {folder.run!r} was started with a different job and can't be resumed: {'; '.join(found[:5])}. Undo the change, "
-            f"or choose another {folder.option} (or remove {folder.staged.url})"
+            f"run {folder.run!r} was started with a different job and can't be resumed: {differences}. Undo the change, or choose another "
+            f"{folder.option} (or remove {folder.staged.url})",
+            differences,
         )
 
 

@@ -48,7 +48,7 @@ def test_of_two_pipelines_one_stage_differs():
         for kind in ("logistic", "keras")
     ]
     different = [(before.strip(), after.strip()) for before, after in zip(*stages, strict=True) if before != after]
-    assert different == [("LogisticRegression(),", "KerasClassifier(build=build_model, workers=2, epochs=5),")]
+    assert different == [("LogisticRegression(),", "KerasClassifier(build=build_model, workers=2, epochs=6),")]
 
 
 def test_the_rows_are_the_same_each_time(rows, tmp_path):

@@ -157,7 +157,7 @@ def test_a_cross_validation_chooses_the_same_with_more_at_a_time(assembled, hdfs
         return search.fit(folds)
 
     one, two = metrics(1), metrics(2)
-    assert one.avgMetrics == two.avgMetrics and one.bestModel.getEpochs() == 6
+    assert one.avgMetrics == two.avgMetrics and one.bestModel.summary.epochs == 6
     path = f"{hdfs.uri}/ml/search"
     two.write().overwrite().save(path)
     again = CrossValidatorModel.load(path)

@@ -10,6 +10,7 @@ import pytest
 from pyspark.sql import functions as F
 
 import sparktrain
+from sparktrain.cluster.stage import StageFailed
 from sparktrain.config import ConfigError, ScoringJob
 from sparktrain.config.check import validate
 from sparktrain.data import InputError, MissingColumn
@@ -129,11 +130,28 @@ def test_an_interrupted_scoring_goes_on_with_what_is_not_written(spark, trained,
         run_scoring(spark, asked, run_id="first")
     assert not open_folder(asked.output.path).exists()
     before = len(scored)
-    with pytest.raises(NotTheSame, match="score output was .*prediction.* and is .*raw"):
-        run_scoring(spark, job(score={"output": "raw"}), run_id="first")
     result = run_scoring(spark, asked, run_id="other")
     assert before + (1 if before == 3 else 2) - len(scored) == (1 if before == 3 else 0)
     assert result.rows == ROWS and same_as_score(spark, trained, spark.read.parquet(result.output))
+
+
+def test_another_job_to_a_folder_begins_anew_and_under_the_same_id_it_is_refused(spark, trained, job, monkeypatch, capsys):
+    def failing(self, *arguments):
+        raise StorageError("the storage is away")
+
+    for mode in ("new", "append"):
+        with pytest.MonkeyPatch.context() as broken, pytest.raises(StorageError, match="the storage is away"):
+            broken.setattr(RunFolder, "rename", failing)
+            run_scoring(spark, job(output={"mode": mode}), run_id="first")
+        other = job(score={"output": "raw"}, output={"mode": mode})
+        if mode == "append":
+            with pytest.raises(NotTheSame, match="score output was .*prediction.* and is .*raw"):
+                run_scoring(spark, other, run_id="first")
+            continue
+        result = run_scoring(spark, other, run_id="second")
+        assert "beginning anew, without the 3 portions" in capsys.readouterr().err
+        assert spark.read.parquet(result.output).columns == ["id", "day", "raw"] and result.rows == ROWS
+        open_folder(result.output).remove(recursive=True)
 
 
 def test_rows_that_need_each_other_are_scored_as_a_whole(spark, trained, job, tmp_path, monkeypatch):
@@ -160,6 +178,8 @@ def test_a_rehearsal_shows_rows_and_keeps_nothing(spark, job, capsys):
     assert "prediction" in shown and "day " in shown
     root, _, name = asked.output.path.rpartition("/")
     assert not open_folder(root).exists(name) and not open_folder(root).exists(f"_runs/{name}")
+    with pytest.raises(RunTaken, match="exists already"):
+        run_scoring(spark, job(output={"path": job().data.path[0]}), check=True)
 
 
 def test_what_cannot_be_scored_is_refused_before_a_row_is_read(spark, trained, job, hdfs):
@@ -181,6 +201,8 @@ def test_csv_goes_in_and_json_comes_out_and_a_null_has_no_prediction(spark, trai
     frame = spark.read.parquet(trained[1]).withColumn("a", F.when(F.col("id") != 7, F.col("a")))
     frame.repartition(4).write.option("header", True).csv(f"{hdfs.uri}/scoring/csv")
     data = {"path": f"{hdfs.uri}/scoring/csv", "format": "csv", "options": {"header": True}, "where": "id < 50"}
+    with pytest.raises(StageFailed, match="column 'a' .*null.*nulls"):
+        run_scoring(spark, job(data=data))
     asked = job(data=data, score={"nulls": None, "portions": 2}, output={"format": "json", "options": {"compression": "gzip"}})
     result = run_scoring(spark, asked)
     rows = {row.id: row for row in spark.read.json(result.output).collect()}
