@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from sparktrain.config import describe
 from sparktrain.config.errors import ConfigError, Problem, show
 from sparktrain.config.kinds import TAGS, Section
-from sparktrain.config.rule import broken
+from sparktrain.config.rules.rule import broken
 from sparktrain.config.yamltext import dotted
 
 Parts = tuple[Any, ...]

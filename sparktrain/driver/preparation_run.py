@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from sparktrain.config import Job
-from sparktrain.config.data_rules import refuse_cross_validation
+from sparktrain.config.rules.data import refuse_cross_validation
 from sparktrain.data import stored
 from sparktrain.display.console import RunDisplay
 from sparktrain.display.tables import prepared_table

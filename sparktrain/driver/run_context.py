@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from sparktrain.config import Job
-from sparktrain.config.data_rules import refuse_cross_validation
+from sparktrain.config.rules.data import refuse_cross_validation
 from sparktrain.display.console import RunDisplay
 from sparktrain.driver.artifacts.fingerprint import of_supplied
 from sparktrain.driver.control.controlled_run import ControlledRun

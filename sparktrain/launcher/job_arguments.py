@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from sparktrain.config import ConfigError, Job, Problem, ScoringJob, load, load_scoring, load_search
 from sparktrain.config.names import check_name, check_run_id
-from sparktrain.config.search_rules import check_space
+from sparktrain.config.rules.search import check_space
 from sparktrain.display.result_line import say
 from sparktrain.runs.result import Result, exit_status
 from sparktrain.runs.run_id import new_run_id

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from sparktrain.cluster.processes.warm_start import warm_by_default
 from sparktrain.config import Job
-from sparktrain.config.data_rules import refuse_cross_validation
+from sparktrain.config.rules.data import refuse_cross_validation
 from sparktrain.data import prepare
 from sparktrain.display.figures import figure
 from sparktrain.driver.artifacts.plots import new_figure, png

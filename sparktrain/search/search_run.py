@@ -13,9 +13,9 @@ from pyspark.sql import SparkSession
 from sparktrain.cluster.executors.slots import check_application
 from sparktrain.cluster.processes.warm_start import warm_by_default
 from sparktrain.config import BaseJob, ConfigError, Job, Search
-from sparktrain.config.data_rules import refuse_cross_validation
 from sparktrain.config.names import check_run_id
-from sparktrain.config.search_rules import check_space
+from sparktrain.config.rules.data import refuse_cross_validation
+from sparktrain.config.rules.search import check_space
 from sparktrain.data import Prepared
 from sparktrain.display.console import RunDisplay
 from sparktrain.display.figures import counted, figure

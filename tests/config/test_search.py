@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from sparktrain.config import BaseJob, ConfigError, Range, load_search
-from sparktrain.config.search_rules import check_space
+from sparktrain.config.rules.search import check_space
 
 BASE = {
     "name": "mine",

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator
 
 from sparktrain.config.errors import Problem, show
-from sparktrain.config.rule import among, rule
+from sparktrain.config.rules.rule import among, rule
 from sparktrain.config.source import RowSource
 
 

@@ -10,7 +10,7 @@ from sparktrain.config.check import validate
 from sparktrain.config.errors import ConfigError, Problem, show
 from sparktrain.config.files import read
 from sparktrain.config.job import Job
-from sparktrain.config.rule import once, rule
+from sparktrain.config.rules.rule import once, rule
 from sparktrain.config.search import Range, Search
 
 _OWN = ("name", "output", "on_end")  # keys of the job that say where and how it runs, and not what it learns

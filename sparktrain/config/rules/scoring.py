@@ -8,7 +8,7 @@ from pathlib import Path
 from sparktrain.config.check import validate
 from sparktrain.config.errors import Problem
 from sparktrain.config.files import read
-from sparktrain.config.rule import once, rule
+from sparktrain.config.rules.rule import once, rule
 from sparktrain.config.scoring import Score, ScoredModel, ScoresOutput, ScoringJob
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sparktrain.config.errors import Problem, show
-from sparktrain.config.rule import among, rule
+from sparktrain.config.rules.rule import among, rule
 from sparktrain.config.training import Model, Output, Training, WorkerRange
 from sparktrain.interfaces.engines import ENGINES
 

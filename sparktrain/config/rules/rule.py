@@ -1,4 +1,4 @@
-"""Rules between the keys of a section. Each section's rules are in a file beside it."""
+"""Rules between the keys of a section: how they are registered, and applied."""
 
 from __future__ import annotations
 

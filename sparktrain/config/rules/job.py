@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sparktrain.config.data_rules import known_classes
 from sparktrain.config.errors import Problem, show
 from sparktrain.config.job import Job
-from sparktrain.config.rule import rule
+from sparktrain.config.rules.data import known_classes
+from sparktrain.config.rules.rule import rule
 
 
 @rule(Job, "training.class_weight", "data.label")

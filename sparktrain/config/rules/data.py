@@ -10,7 +10,7 @@ from typing import Any
 from sparktrain.config.data import Data, Sample
 from sparktrain.config.errors import ConfigError, Problem, show
 from sparktrain.config.inputs import Feature, Label
-from sparktrain.config.rule import among, once, rule
+from sparktrain.config.rules.rule import among, once, rule
 
 
 @rule(Data)
