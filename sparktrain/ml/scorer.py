@@ -20,7 +20,8 @@ from sparktrain.ml.score_plan import Kind, ScoredOutput, ScorePlan
 from sparktrain.runs.result import Result
 from sparktrain.storage import open_folder
 
-_loaded: dict[str, Scorer] = {}  # the last model of this process, by what tells it from others
+_KEPT = 2  # models: two stages of a pipeline, or two models that are compared, share Spark's Python processes
+_loaded: dict[str, Scorer] = {}  # this process's models, by what tells them from others, the last used last
 
 
 def score_batches(plan: ScorePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -33,10 +34,12 @@ def score_batches(plan: ScorePlan, batches: Iterator[pa.RecordBatch]) -> Iterato
     rows = 0
     for batch in batches:
         if scorer is None:  # not for a part without rows
-            scorer = _loaded.get(plan.model)
+            scorer = _loaded.pop(plan.model, None)
             if scorer is None:
-                _loaded.clear()
-                scorer = _loaded[plan.model] = Scorer(plan)
+                for name in list(_loaded)[: 1 - _KEPT]:
+                    del _loaded[name]
+                scorer = Scorer(plan)
+            _loaded[plan.model] = scorer
         yield _scored(plan, scorer, batch, rows)
         rows += batch.num_rows
 
