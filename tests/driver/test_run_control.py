@@ -164,7 +164,7 @@ def test_a_request_from_the_command_line_names_who_asks_and_a_preparation_has_no
     with preparation:
         preparation.request(request(False))
         preparation.check()
-        assert "without epochs" in preparation.notes[0]
+        assert "there are no epochs here" in preparation.notes[0]
         preparation.request(request(True))
         with pytest.raises(RunStopped, match="ann on node7"):
             preparation.check()

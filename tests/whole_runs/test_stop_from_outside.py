@@ -310,5 +310,5 @@ def test_a_preparation_is_stopped_from_the_command_line_and_leaves_nothing(spark
         slow = frame.withColumn("number", F.udf(slowly, "int")("number"))
         write_prepared(spark, job, url, supplied=SuppliedObjects(frame=slow))
     user.join(60)
-    assert codes == [0, 0] and "rows are prepared without epochs" in " ".join(capsys.readouterr().err.split())
+    assert codes == [0, 0] and "there are no epochs here" in " ".join(capsys.readouterr().err.split())
     assert not list(tmp_path.rglob("rows/*")) and not spark.sparkContext.statusTracker().getActiveJobsIds()
