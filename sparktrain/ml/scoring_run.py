@@ -118,6 +118,7 @@ class _Scoring:
             if life.earlier is not None:
                 self._display.note(f"going on with an earlier scoring to {folder.final.url}: {life.earlier}")
             with life.reported(self._hadoop, self._status, control.request):
+                self._display.tidy(folder.forget_old, "the files of old scorings that failed were not removed")
                 record = self._score(folder)
                 control.check()
                 if record is not None:
