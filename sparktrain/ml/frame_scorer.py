@@ -24,6 +24,7 @@ from sparktrain.ml.score_plan import KINDS, Kind, ScorePlan
 from sparktrain.ml.scored_outputs import compiled_losses, scored_outputs
 from sparktrain.ml.scorer import score_batches
 from sparktrain.runs.finished import resolve
+from sparktrain.runs.paths import SIGNATURE
 from sparktrain.runs.records.signature import Signature, SignatureInput
 from sparktrain.runs.result import Result
 from sparktrain.storage import Folder, NotFound, open_folder
@@ -51,7 +52,6 @@ class FrameScorer:
     Attributes:
         url: the URL of the run's folder.
         finished: when the run was finished, ISO 8601; empty if that isn't known.
-        outputs: the model's outputs, in its order.
         columns: the names of the columns that come out.
 
     Raises:
@@ -81,11 +81,11 @@ class FrameScorer:
             raise ConfigError([Problem("model", "a run that left no model", "a finished run, or the URL of its folder")])
         folder = open_folder(url, self._hadoop)
         self.url = url
-        self._signature = _renamed(_signature(folder), columns)
+        self._signature = _renamed(read_signature(folder), columns)
         summary = (model if isinstance(model, Result) else Result.of_folder(folder, self._hadoop)).summary
         self.finished = str(summary.get("finished", ""))
-        self.outputs = scored_outputs(self._signature.outputs, partial(compiled_losses, folder))
-        self._made = made_columns(self.outputs, kinds, names)
+        self._outputs = scored_outputs(self._signature.outputs, partial(compiled_losses, folder))
+        self._made = made_columns(self._outputs, kinds, names)
         self.columns = [name for name, _, _ in self._made]
         self._pipeline: PipelineModel | None = None
         if self._signature.pipeline:
@@ -122,14 +122,14 @@ class FrameScorer:
             modules=self._modules,
             inputs=tuple(_input(each) for each in signature.inputs),
             rows=tuple((tuple(each.shape), each.dtype) for each in signature.inputs),
-            outputs=self.outputs,
+            outputs=self._outputs,
             columns=self._made,
             kept=tuple(kept),
             batch_size=self._batch_size,
             keep_nulls=self._nulls == "keep",
         )
         kept_fields = [StructField(name, chosen.schema[name].dataType) for name in kept]
-        made_fields = [StructField(name, column_type(self.outputs[number], kind)) for name, number, kind in self._made]
+        made_fields = [StructField(name, column_type(self._outputs[number], kind)) for name, number, kind in self._made]
         return chosen.mapInArrow(partial(score_batches, plan), StructType([*kept_fields, *made_fields]))
 
 
@@ -148,9 +148,15 @@ def _checked(output: str | Sequence[str], batch_size: int | str, nulls: str) -> 
     return kinds
 
 
-def _signature(folder: Folder) -> Signature:
+def read_signature(folder: Folder) -> Signature:
+    """Return the signature of a run's model.
+
+    Raises:
+        InputError: the run has none.
+        StorageError: the storage can't be read.
+    """
     try:
-        return Signature.model_validate_json(folder.read_text("signature.json"))
+        return Signature.model_validate_json(folder.read_text(SIGNATURE))
     except NotFound as error:
         raise InputError(
             f"{folder.url} has no signature.json: its run was trained by a version of sparktrain that wrote none. Expected a run "

@@ -13,11 +13,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from sparktrain.data.identity import column
-from sparktrain.ml.frame_scorer import FrameScorer
+from sparktrain.ml.frame_scorer import FrameScorer, read_signature
 from sparktrain.ml.keras_params import HasClassColumns, HasColumns
 from sparktrain.ml.persistence import ModelReader, ModelWriter
 from sparktrain.ml.training_params import spark_ml_class
-from sparktrain.runs.paths import SIGNATURE
 from sparktrain.runs.records.signature import Signature
 from sparktrain.runs.result import Result
 from sparktrain.storage import open_folder
@@ -56,6 +55,7 @@ class KerasModel(Model, MLReadable["KerasModel"], MLWritable):
     def __init__(self, result: Result) -> None:
         super().__init__()
         self.result = result
+        self._read: Signature | None = None
         self._scorer: tuple[Any, FrameScorer] | None = None  # the last one, and what it was made for
 
     @property
@@ -91,15 +91,15 @@ class KerasModel(Model, MLReadable["KerasModel"], MLWritable):
         spark: SparkSession = frame.sparkSession
         asked = (spark, tuple(kept), tuple(names.items()), features)
         if self._scorer is None or self._scorer[0] != asked:
-            columns = {} if features is None else {self._trained_with(): features}
+            columns = {} if features is None else {self._signature.inputs[0].columns[0].column: features}
             self._scorer = asked, FrameScorer(spark, self.result, output=list(names), keep=kept, names=names, columns=columns)
         return self._scorer[1](frame)
 
-    def _trained_with(self) -> str:
-        """Return the column of the model's only input, as its run's signature has it."""
-        folder = open_folder(str(self.result.output), self.result.hadoop)
-        [only] = Signature.model_validate_json(folder.read_text(SIGNATURE)).inputs
-        return only.columns[0].column
+    @property  # not a cached_property: Spark ML's `params` reads all attributes but plain properties
+    def _signature(self) -> Signature:
+        if self._read is None:
+            self._read = read_signature(open_folder(str(self.result.output), self.result.hadoop))
+        return self._read
 
 
 @spark_ml_class
@@ -113,8 +113,7 @@ class KerasClassificationModel(KerasModel, HasClassColumns):
         return 2 if last[0] in (1, None) else int(last[0])
 
     def _shape(self) -> tuple[int | None, ...]:
-        scorer = self._scorer[1] if self._scorer is not None else FrameScorer(SparkSession.active(), self.result)
-        return scorer.outputs[0].shape
+        return tuple(self._signature.outputs[0].shape)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         frame, features = self._features(dataset)

@@ -192,7 +192,8 @@ class _Scoring:
         modules = [job.data.preprocess.partition(":")[0]] if job.data.preprocess is not None else []
         code = ship(context, modules, self._search).digests
         rows = self._rows()
-        self._check_partitions(scorer(rows.frame))
+        scored = scorer(rows.frame)
+        self._check_partitions(scored)
         self._display.step("listing the input files")
         inputs, notes = rows.inputs()
         content = {**job.model_dump(mode="json", by_alias=True), "trained": {"model": scorer.url, "finished": scorer.finished}}
@@ -210,7 +211,6 @@ class _Scoring:
                 done = part.write(scorer, folder.whole.url, job.output)
             known = folder.record(number, known, done)
         folder.whole.write_text(folder.records("job.yaml"), job.to_yaml())
-        schema = scorer(rows.frame).schema
         return ScoresSummary(
             run=self._id,
             name=job.name,
@@ -218,7 +218,7 @@ class _Scoring:
             model=scorer.url,
             model_finished=scorer.finished,
             rows=sum(portion.rows for portion in folder.written().values()),
-            columns={one.name: one.dataType.simpleString() for one in schema.fields},
+            columns={one.name: one.dataType.simpleString() for one in scored.schema.fields},
             inputs=inputs,
             code=code,
             versions={**versions(), "pyspark": context.version},
