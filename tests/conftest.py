@@ -99,6 +99,25 @@ def spark(hdfs):
     session.stop()
 
 
+@pytest.fixture(autouse=True)
+def a_time_out_leaves_spark_to_the_next_test():
+    """pytest's time-out may raise while the JVM is asked: the answer is still to come, and the next call would take it for its own."""
+    raises = signal.getsignal(signal.SIGALRM)
+
+    def set_aside(number, frame):
+        context = sys.modules["pyspark"].SparkContext._active_spark_context if "pyspark" in sys.modules else None
+        if context is not None:
+            client = context._jvm._gateway_client
+            if client.get_thread_connection() not in client.deque:  # where it lies between two calls
+                client.thread_connection.connection = None  # the next call opens another
+            context.cancelAllJobs()
+        raises(number, frame)
+
+    if callable(raises):
+        signal.signal(signal.SIGALRM, set_aside)
+    yield
+
+
 @pytest.fixture(scope="session")
 def hdfs(tmp_path_factory):
     """A real NameNode and two DataNodes, which this process and what it starts find by Hadoop's own configuration."""

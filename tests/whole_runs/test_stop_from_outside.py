@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 
 import numpy
 import pytest
+from pyspark.sql import functions as F
 
 import sparktrain
 from sparktrain.cli.command import main
@@ -198,8 +201,6 @@ def test_at_once_while_executors_are_waited_for(frame, small, tmp_path):
 
 
 def test_at_once_while_spark_prepares_the_rows_and_no_other_job_of_the_application_ends(spark, frame, small, tmp_path):
-    from pyspark.sql import functions as F
-
     def sleep(seconds: int, column):
         def slowly(value):
             import time
@@ -225,6 +226,34 @@ def test_at_once_while_spark_prepares_the_rows_and_no_other_job_of_the_applicati
     neighbour.join(60)
     assert others == [0] and not spark.sparkContext.getJobTags()
     assert "start" not in seen.phases and not spark.sparkContext.statusTracker().getActiveJobsIds()
+
+
+@pytest.fixture(params=["a notebook's handler", "Spark's handler"])
+def interrupt(request):
+    """Sends this process a Ctrl-C's signal."""
+    before = signal.getsignal(signal.SIGINT)
+    if request.param == "a notebook's handler":
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: os.kill(os.getpid(), signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupt_while_spark_prepares_the_rows_ends_its_jobs_and_the_session_goes_on(spark, frame, small, tmp_path, interrupt):
+    parked = "java_method('java.util.concurrent.locks.LockSupport', 'parkNanos', 60000000000L)"
+    slow = frame.withColumn("number", F.expr(f"number + length(coalesce({parked}, ''))"))
+    before, handler = time.monotonic(), signal.getsignal(signal.SIGINT)
+    seen = Watched(lambda event: not isinstance(event, EndEvent), lambda control: threading.Timer(6, interrupt).start())
+    words = dict(workers=1, engine="single", label="number", validation=None, sample={"fraction": 0.5})
+    with pytest.raises(KeyboardInterrupt):
+        train(slow, small, f"file://{tmp_path}", control=seen.control, **words)
+    assert time.monotonic() - before < 6 + PROMPT and "start" not in seen.phases
+    assert [event.status for event in seen.events if isinstance(event, EndEvent)] == ["stopped"]
+    assert not spark.sparkContext.getJobTags() and signal.getsignal(signal.SIGINT) is handler
+    cancelled = time.monotonic() + 10
+    while spark.sparkContext.statusTracker().getActiveJobsIds():
+        assert time.monotonic() < cancelled, "Spark goes on with what nobody waits for"
+        time.sleep(0.1)
+    assert [spark.range(count).count() for count in (3, 5, 7)] == [3, 5, 7]
 
 
 @pytest.mark.parametrize("begin", ["filling", "build", "train"])

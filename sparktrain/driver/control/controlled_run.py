@@ -127,10 +127,17 @@ class ControlledRun:
 
     @contextmanager
     def converted(self) -> Iterator[None]:
-        """Raise RunStopped in place of what the end of a stopped run raises within the context, such as Spark's cancelled job."""
+        """Raise RunStopped in place of what the end of a stopped run raises within the context, such as Spark's cancelled job.
+
+        An interrupt cancels the run's Spark jobs: Python stops waiting for them, and Spark would go on.
+        """
         try:
             yield
         except RunStopped:
+            raise
+        except KeyboardInterrupt:
+            with contextlib.suppress(Py4JError):  # a terminal's Ctrl-C ends the JVM, too
+                self._context.cancelJobsWithTag(self._tag)
             raise
         except Exception as error:
             if self._now.is_set():
