@@ -186,12 +186,18 @@ def main() -> None:
         executor = psutil.Process(int(pid))
         if abs(executor.create_time() - float(started)) > 1:
             return  # another process has got its number
-        from sparktrain import worker
+        import numpy.random  # noqa: F401  which NumPy would import when it is first used
+
+        from sparktrain import engines, worker
         from sparktrain.training.imports import import_keras
 
         import_keras()
         import sparktrain.training.keras
         import sparktrain.training.own_loop  # noqa: F401  with all that they import
+        from sparktrain.training.framework import framework
+
+        framework()
+        engines.preload()
 
         gc.collect()
         gc.freeze()  # so that a forked process doesn't copy the pages of what is here by looking at it

@@ -115,7 +115,6 @@ def a_time_out_leaves_spark_to_the_next_test():
 
     if callable(raises):
         signal.signal(signal.SIGALRM, set_aside)
-    yield
 
 
 @pytest.fixture(scope="session")

@@ -29,7 +29,7 @@ MAY_IMPORT = {
     "engines": {"interfaces", "known_messages"},
     "training": {"exports", "feed", "interfaces", "models", "runs", "storage"},
     "worker": {"config", "engines", "feed", "interfaces", "known_messages", "models", "storage", "training"},
-    "template": {"training", "worker"},
+    "template": {"engines", "training", "worker"},
     "cluster": {"exports", "feed", "interfaces", "known_messages"},
     "usercode": {"config", "interfaces", "models"},
     "display": {"exports", "interfaces", "runs"},

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from importlib import import_module
 
 from sparktrain.interfaces.collective import Collective
+from sparktrain.interfaces.engines import ENGINES
 from sparktrain.interfaces.launch import Executors, Launch
 
-__all__ = ["bring_up", "collective", "launch_of"]
+__all__ = ["bring_up", "collective", "launch_of", "preload"]
 
 
 def launch_of(engine: str) -> type[Launch]:
@@ -32,3 +34,10 @@ def collective(engine: str, every_step: bool = True) -> Collective:
         every_step: whether the workers will average in every step; else rarely.
     """
     return import_module(f"sparktrain.engines.{engine}.collective").EngineCollective(every_step)
+
+
+def preload() -> None:
+    """Import the collectives of all engines whose packages are there, without joining anyone."""
+    for engine in ENGINES:
+        with contextlib.suppress(ImportError):
+            import_module(f"sparktrain.engines.{engine}.collective")

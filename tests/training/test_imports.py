@@ -6,7 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy
 import pytest
+
+from sparktrain.feed.segments import write_segment
 
 PROGRAM = """
 import sys
@@ -16,7 +19,11 @@ import_keras()
 early = {"pandas", "matplotlib", "tensorflow.lite"} & sys.modules.keys()
 assert not early, early
 
-import keras, numpy, tensorflow
+import pathlib, keras, numpy, tensorflow
+from sparktrain.feed.segments import Segment
+
+rows = Segment(pathlib.Path(sys.argv[1])).fields
+assert rows["x"].tolist() == [[0, 1], [2, 3], [4, 5]] and rows["y"].tolist() == [True, False, True]
 from keras.src.trainers.data_adapters.array_slicing import can_slice_array
 
 assert can_slice_array(numpy.zeros(3)) and not can_slice_array([1, 2])
@@ -37,8 +44,14 @@ print("done", matplotlib.pyplot.figure)
 
 
 @pytest.mark.real
-def test_what_keras_takes_in_besides_itself_is_loaded_when_it_is_used():
+def test_what_keras_takes_in_besides_itself_is_loaded_when_it_is_used(tmp_path):
+    rows = tmp_path / "rows"
+    write_segment(rows, {"x": numpy.arange(6, dtype="float16").reshape(3, 2), "y": numpy.array([True, False, True])})
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=240, cwd=Path(__file__).resolve().parents[2]
+        [sys.executable, "-c", PROGRAM, rows],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        cwd=Path(__file__).resolve().parents[2],
     )
     assert done.returncode == 0 and done.stdout.startswith("done"), done.stderr

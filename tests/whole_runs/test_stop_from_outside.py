@@ -238,7 +238,9 @@ def interrupt(request):
     signal.signal(signal.SIGINT, before)
 
 
-def test_an_interrupt_while_spark_prepares_the_rows_ends_its_jobs_and_the_session_goes_on(spark, frame, small, tmp_path, interrupt):
+def test_an_interrupt_while_spark_prepares_the_rows_ends_its_jobs_and_the_session_goes_on(
+    spark, frame, small, tmp_path, interrupt
+):
     parked = "java_method('java.util.concurrent.locks.LockSupport', 'parkNanos', 60000000000L)"
     slow = frame.withColumn("number", F.expr(f"number + length(coalesce({parked}, ''))"))
     before, handler = time.monotonic(), signal.getsignal(signal.SIGINT)
