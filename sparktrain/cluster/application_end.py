@@ -26,9 +26,12 @@ def stop_left_application() -> None:
     if context is None or os.getpid() != _IMPORTED_BY or not context.master.startswith("local-cluster"):
         return
     try:
-        log4j = context._jvm.org.apache.logging.log4j
+        jvm = context._jvm
+        log4j = jvm.org.apache.logging.log4j
         for package in _OF_THE_CLUSTER:
             log4j.core.config.Configurator.setAllLevels(package, log4j.Level.OFF)
+        # What a thread pool refuses that is closed already is printed without log4j
+        jvm.java.lang.System.setErr(jvm.java.io.PrintStream(jvm.java.io.ByteArrayOutputStream()))
         context.stop()
     except Exception:  # the JVM is gone, and so is the cluster
         return

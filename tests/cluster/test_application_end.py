@@ -10,8 +10,18 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROGRAM = """
 import sparktrain
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
+stop = SparkContext.stop
+
+
+def print_and_stop(context):
+    context._jvm.java.lang.System.err.println("as a thread pool of Spark's prints what it refuses once it is closed")
+    stop(context)
+
+
+SparkContext.stop = print_and_stop
 spark = SparkSession.builder.getOrCreate()
 print("ROWS", spark.range(10).repartition(2).count())
 raise KeyError("the program's own")

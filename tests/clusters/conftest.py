@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -199,5 +200,9 @@ def oldest_spark():
             check=True,
             timeout=SECONDS,
         )
-        scratch.rename(cache)
+        try:
+            scratch.rename(cache)
+        except OSError:  # another test session has just installed it
+            assert cache.exists()
+            shutil.rmtree(scratch)
     return str(cache / "pyspark")
