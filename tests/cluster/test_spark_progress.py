@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 # In an application of its own, of one slot
 PROGRAM = """
-import threading, time
+import os, sys, threading, time
 from pyspark.sql import SparkSession
 from sparktrain.cluster.disks.local_disks import Spare
 from sparktrain.cluster.executors.slots import count_slots
@@ -25,7 +25,10 @@ spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "fals
 context = spark.sparkContext
 context.setLogLevel("OFF")
 
+at_work_file = os.path.join(sys.argv[1], "at work")
+
 def slowly(rows):
+    open(at_work_file, "w").close()
     time.sleep(9)
     return rows
 
@@ -36,6 +39,8 @@ def job():
 stuck, begun = [], threading.Event()
 at_work = threading.Thread(target=job)
 at_work.start()
+while not os.path.exists(at_work_file):  # a busy machine may take longer than the limit until then
+    time.sleep(0.05)
 watching = threading.Thread(target=watch_beginning, args=(SparkProgress(context, "slow"), 2.0, begun, stuck.append))
 watching.start()
 at_work.join()
@@ -50,7 +55,6 @@ try:
     Attempt(spark.range(10).repartition(2), assignment, count_slots(context), 2, print, stall_timeout=3.0).run()
 except StageFailed as error:
     print(f"failed after {time.monotonic() - begin:.0f} s: {error}")
-import os, sys
 sys.stdout.flush()
 os._exit(0)
 """
@@ -58,8 +62,8 @@ os._exit(0)
 
 @pytest.mark.real
 @pytest.mark.failures
-def test_tasks_that_spark_never_starts_end_the_attempt_with_what_to_set_and_a_slow_one_is_waited_for(note_failure):
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=180, cwd=ROOT)
+def test_tasks_that_spark_never_starts_end_the_attempt_with_what_to_set_and_a_slow_one_is_waited_for(note_failure, tmp_path):
+    done = subprocess.run([sys.executable, "-c", PROGRAM, tmp_path], capture_output=True, text=True, timeout=180, cwd=ROOT)
     told = done.stdout.splitlines()
     assert len(told) == 2, done.stdout + done.stderr
     slow, failed = told
