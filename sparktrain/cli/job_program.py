@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from sparktrain.cli.early_imports import import_meanwhile
+from sparktrain.cli.early_imports import importing
 from sparktrain.config import Job, ScoringJob, load_search
 from sparktrain.display.console import make_console, show_warnings
 from sparktrain.display.launcher_link import announce, under_launcher
@@ -168,12 +168,12 @@ def _program(
         take_signals()
         loaded, folders = load_job(options)
         job = cast(J, loaded)  # the program's arguments tell which
-        import_meanwhile([needs(job)])
         from pyspark.sql import SparkSession
 
         if not under_launcher():  # the launcher prints this itself
             console.print("starting Spark (10 to 40 s)")
-        spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
+        with importing([needs(job)]):
+            spark = SparkSession.builder.appName(f"sparktrain {job.name}").getOrCreate()
         take_signals()  # Spark's handler for Ctrl-C first calls the JVM, which got the signal, too, and may be gone
         result = action(spark, job, folders)
     except BaseException as error:
