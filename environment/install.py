@@ -24,7 +24,7 @@ from steps import LOG, PYTHON, ROOT, VENV, StepFailed, log_tail, say, step
 EXTRAS = {
     "base": "tensorflow,tensorflowonspark,quickstart,avro,kerberos,plots,search",
     "java": "java",
-    "test": "test,lint",
+    "test": "test,lint,onnx",
     "docs": "docs",
 }
 LAYERS = ("base", "java", "compiled", "test", "docs")  # compiled: Horovod, and the archive of Spark's classes

@@ -80,12 +80,15 @@ MAY_IMPORT = {
         "training",
         "usercode",
     },
+    "export": {"config", "data", "driver", "exports", "feed", "ml", "models", "runs", "storage", "training", "usercode"},
     "cli": {
         "exports",
         "config",
+        "data",
         "display",
         "doctor",
         "driver",
+        "export",
         "init",
         "launcher",
         "ml",
@@ -96,13 +99,13 @@ MAY_IMPORT = {
         "usercode",
     },
 }
-_SPARK = {"cluster", "data", "driver", "doctor", "init", "search", "ml", "cli"}
-_KERAS = {"models", "training", "worker", "ml"}
+_SPARK = {"cluster", "data", "driver", "doctor", "init", "search", "ml", "export", "cli"}
+_KERAS = {"models", "training", "worker", "ml", "export"}
 NOT_BY = {
     "pyspark": MAY_IMPORT.keys() - _SPARK,
     "py4j": MAY_IMPORT.keys() - _SPARK,
     "keras": MAY_IMPORT.keys() - _KERAS,
-    "tensorflow": MAY_IMPORT.keys() - {"training", "worker", "engines", "doctor", "ml"},
+    "tensorflow": MAY_IMPORT.keys() - {"training", "worker", "engines", "doctor", "ml", "export"},
     "horovod": MAY_IMPORT.keys() - {"engines"},
     "tensorflowonspark": MAY_IMPORT.keys() - {"engines"},
     "optuna": MAY_IMPORT.keys() - {"search"},

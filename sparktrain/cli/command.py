@@ -42,6 +42,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     doctor = commands.add_parser("doctor", help="check this machine and the storage; jobs/doctor.py checks the cluster")
     doctor.add_argument("--output", metavar="URL", help="the folder for runs; writing is tried, and nothing is left there")
     doctor.add_argument("--json", metavar="PATH", help="write the report to a file instead of standard output")
+    exporting = commands.add_parser("export", help="write a run's model for serving, with its pipeline in front of it")
+    exporting.add_argument("run", help="the finished run, output.path/RUN or output.path/latest")
+    exporting.add_argument(
+        "--to", required=True, metavar="DIR", help="the folder of the model's versions; this one is DIR/1, DIR/2 ..."
+    )
+    exporting.add_argument(
+        "--format", default="savedmodel", help="savedmodel, for TensorFlow Serving; onnx; or keras. Default: savedmodel"
+    )
+    exporting.add_argument(
+        "--leave-out",
+        action="store_true",
+        help="leave out the stages of the pipeline that the format can't have: their columns go in",
+    )
+    exporting.add_argument(
+        "--rows", type=int, default=2000, help="how many rows of the run's source to compare with Spark's scores; default: 2000"
+    )
     runs = commands.add_parser("runs", help="list, show, follow, wait for, stop, fetch or remove runs at a job's output.path")
     of_runs = runs.add_subparsers(dest="what", required=True)
     listing = of_runs.add_parser("list", help="list running runs, and those that have ended")
@@ -82,7 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for each in (listing, showing):
         each.add_argument("--json", action="store_true", help="print JSON: a line for each run, or one object")
     options = parser.parse_args(argv)
-    if options.command in ("doctor", "init", "package", "runs"):
+    if options.command in ("doctor", "export", "init", "package", "runs"):
         use_running_sandbox()
     if options.command == "config":
         return _config(options, parser)
@@ -90,6 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _init(options)
     if options.command == "package":
         return _package(options.to)
+    if options.command == "export":
+        return _export(options)
     if options.command == "doctor":
         return _doctor(options)
     return _runs(options) if options.command == "runs" else _validate(options.arguments)
@@ -131,6 +149,29 @@ def _init(options: argparse.Namespace) -> int:
     except (InitError, StorageError, OSError) as error:
         print(f"sparktrain init: {error}", file=sys.stderr)
         return 2 if isinstance(error, InitError) else 1
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from sparktrain.config import ConfigError
+    from sparktrain.data import InputError
+    from sparktrain.export import ExportError, export_run
+    from sparktrain.storage import StorageError
+
+    sys.path.insert(0, os.getcwd())  # where the user's modules are
+    try:
+        made = export_run(
+            options.run,
+            options.to,
+            format=options.format,
+            leave_out=options.leave_out,
+            rows=options.rows,
+            progress=lambda text: _warn(f"sparktrain: {text} ..."),
+        )
+    except (ConfigError, ExportError, InputError, StorageError, OSError) as error:
+        _warn(f"sparktrain export: {error}")
+        return 2 if isinstance(error, ConfigError) else 1
+    print(made)
     return 0
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from sparktrain.data import InputError
+from sparktrain.data.local_session import local_session
 from sparktrain.data.reading import read_files
 from sparktrain.init.choices import InitError
 
@@ -26,18 +25,8 @@ def read(url: str, format: str, options: Mapping[str, Any], rows: int) -> pa.Tab
     Raises:
         InitError: Spark can't read them.
     """
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-    conf = Path(__file__).resolve().parents[3] / "conf"  # a checkout's, which keeps Spark's log off the terminal
-    if (conf / "log4j2.properties").exists():
-        os.environ.setdefault("SPARK_CONF_DIR", str(conf))
     starts_spark = SparkSession.getActiveSession() is None
-    spark = (
-        SparkSession.builder.master("local[2]")
-        .appName("sparktrain init")
-        .config("spark.ui.enabled", "false")
-        .config("spark.ui.showConsoleProgress", "false")
-        .getOrCreate()
-    )
+    spark = local_session("sparktrain init")
     try:
         return read_files(spark, [url], format, options=options).frame.limit(rows).toArrow()
     except InputError as error:

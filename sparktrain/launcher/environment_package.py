@@ -30,7 +30,7 @@ from sparktrain.storage import SUMMARY, Folder, NotFound, StorageError, open_fol
 
 ENVIRONMENT, JARS = "environment.tar.gz", "spark-jars.zip"
 _PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
-_ONLY_HERE = ("docs", "java", "lint", "notebook", "test")  # extras that are not packed: nodes have their own Java
+_ONLY_HERE = ("docs", "java", "lint", "notebook", "onnx", "test")  # extras that are not packed: nodes have their own Java
 _STAGED = "_staged"
 _LEFTOVER = 86_400  # seconds
 _LEFT_OUT = {"include", "tests"}  # headers, which only a compiler needs, and test suites

@@ -106,10 +106,25 @@ class FrameScorer:
         """
         kept = list(frame.columns) if self._keep is None else [str(name) for name in self._keep]
         check_kept(frame, kept, self.columns)
-        prepared = frame
-        if self._pipeline is not None:
-            with explained():
-                prepared = self._pipeline.transform(frame)
+        return self.score(self.prepare(frame), kept)
+
+    def prepare(self, frame: DataFrame) -> DataFrame:
+        """Return a frame behind the run's fitted pipeline.
+
+        Raises:
+            InputError: the pipeline can't be applied.
+        """
+        if self._pipeline is None:
+            return frame
+        with explained():
+            return self._pipeline.transform(frame)
+
+    def score(self, prepared: DataFrame, kept: Sequence[str]) -> DataFrame:
+        """Return some columns of a frame that is prepared, and the model's outputs, lazily.
+
+        Raises:
+            MissingColumn: the frame lacks columns that the model was trained with, or they have other types.
+        """
         signature = self._signature
         needed = list(dict.fromkeys(column.column for each in signature.inputs for column in each.columns))
         check_columns(prepared, needed, signature)

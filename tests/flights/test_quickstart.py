@@ -22,6 +22,20 @@ model = keras.models.load_model("model.keras")
 late = model.predict([numpy.zeros((3, *each.shape[1:]), "float32") for each in model.inputs], verbose=0)
 assert late.shape == (3, 1) and "sparktrain" not in sys.modules
 """
+SERVE = """
+import sys
+import numpy as np, tensorflow as tf
+
+serve = tf.saved_model.load(sys.argv[1]).signatures["serving_default"]
+columns = {name: tf.zeros([2 if size is None else size for size in spec.shape], spec.dtype)
+           for name, spec in serve.structured_input_signature[1].items()}
+columns |= {name: tf.constant(values) for name, values in
+            {"origin": ["JFK", "LGA"], "carrier": ["UA", "no such"], "dest": ["LAX", "BOS"]}.items()}
+columns["history"] = tf.zeros((2, 8, 10))
+scores = {name: value.numpy() for name, value in serve(**columns).items()}
+assert scores["probability"].shape == (2,) and set(scores["prediction"]) <= {0.0, 1.0}, scores
+assert not {"sparktrain", "pyspark"} & {name.partition(".")[0] for name in sys.modules}
+"""
 
 
 def test_the_quickstart_beats_logistic_regression_and_leaves_a_plain_keras_model_on_hdfs(hdfs, tmp_path):
@@ -61,3 +75,11 @@ def test_the_quickstart_beats_logistic_regression_and_leaves_a_plain_keras_model
     [fetch] = re.findall(r"^  (\S*sparktrain runs fetch .*)$", shown, re.MULTILINE)
     subprocess.run(fetch, shell=True, cwd=tmp_path, env=environment, check=True, timeout=240)
     subprocess.run([sys.executable, "-c", LOAD], cwd=tmp_path, check=True, timeout=240)
+
+    export = [Path(sys.executable).parent / "sparktrain", "export", f"{end['output']}", "--to", f"file://{tmp_path}/serving/late"]
+    made = subprocess.run(export, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=400)
+    assert made.returncode == 0 and made.stdout == f"file://{tmp_path}/serving/late/1\n", made.stderr[-3000:]
+    record = json.loads((tmp_path / "serving/late/1/sparktrain/export.json").read_text())
+    assert record["rows_compared"] == 2000 and record["greatest_difference"] < 1e-4
+    assert [each.partition(" ")[0] for each in record["stages"]] == ["StringIndexer", "TargetEncoder", "VectorAssembler"]
+    subprocess.run([sys.executable, "-c", SERVE, tmp_path / "serving/late/1"], cwd=tmp_path, check=True, timeout=240)

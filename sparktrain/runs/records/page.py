@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from sparktrain.runs.records.checkpoint import CheckpointMeta
+from sparktrain.runs.records.export import ExportRecord
 from sparktrain.runs.records.origin import Identity, Lineage
 from sparktrain.runs.records.prepared import PreparedSummary
 from sparktrain.runs.records.record import VERSION, Record
@@ -27,6 +28,7 @@ RECORDS: dict[str, type[Record]] = {
     "the record of a trial": TrialRecord,
     "search.json": SearchRecord,
     "meta of a checkpoint": CheckpointMeta,
+    "export.json": ExportRecord,
 }
 
 _INTRODUCTION = f"""\
