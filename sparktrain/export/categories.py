@@ -27,7 +27,7 @@ def string_indexer(stage: SavedStage) -> Operations:
             if keeps:
                 index = tf.where(index < 0, tf.constant(len(known), tf.int64), index)
             else:
-                conditions.require(index >= 0, f"column {name!r} has a value that was not there when {stage} was fitted")
+                conditions.require(index >= 0, f"column {name} has a value that was not there when {stage} was fitted")
             made.append(tf.cast(index, tf.float64))
         return made
 
@@ -57,7 +57,7 @@ def index_to_string(stage: SavedStage) -> Operations:
     def run(conditions: Conditions, column: Any) -> Any:
         index = tf.cast(column, tf.int64)
         inside = (index >= 0) & (index < len(stage.params["labels"]))
-        conditions.require(inside, f"column {stage.reads[0]!r} has a number that {stage} has no label for")
+        conditions.require(inside, f"column {stage.reads[0]} has a number that {stage} has no label for")
         return tf.gather(labels, tf.where(inside, index, tf.zeros_like(index)))
 
     return Operations(stage, each_column(run))
@@ -75,9 +75,7 @@ def one_hot_encoder(stage: SavedStage) -> Operations:
             if keeps:
                 index = tf.where(inside, index, tf.constant(size, tf.int64))
             else:
-                conditions.require(
-                    inside, f"column {name!r} has a number of a category that was not there when {stage} was fitted"
-                )
+                conditions.require(inside, f"column {name} has a number of a category that was not there when {stage} was fitted")
             places = tf.range(size + keeps - drops, dtype=tf.int64)
             made.append(tf.cast(index[:, None] == places[None, :], tf.float64))
         return made
@@ -100,7 +98,7 @@ def target_encoder(stage: SavedStage) -> Operations:
             place = look_up(places, tf.cast(column, tf.int64))
             if not keeps:
                 conditions.require(
-                    place >= 0, f"column {name!r} has a number of a category that was not there when {stage} was fitted"
+                    place >= 0, f"column {name} has a number of a category that was not there when {stage} was fitted"
                 )
             values = tf.constant([*known.values(), unseen], tf.float64)
             made.append(tf.gather(values, tf.where(place < 0, tf.constant(len(known), tf.int64), place)))

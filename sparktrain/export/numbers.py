@@ -23,7 +23,7 @@ def vector_assembler(stage: SavedStage) -> Operations:
             part = as_double(column)
             if part.shape.rank == 1:
                 if stage.params["handleInvalid"] != "keep":
-                    conditions.require(~tf.math.is_nan(part), f"column {name!r} is NaN, which {stage} refuses")
+                    conditions.require(~tf.math.is_nan(part), f"column {name} is NaN, which {stage} refuses")
                 part = part[:, None]
             parts.append(part)
         return [tf.concat(parts, 1)]
@@ -63,11 +63,11 @@ def bucketizer(stage: SavedStage) -> Operations:
             reached = tf.reduce_sum(tf.cast(value[:, None] >= splits[None, :], tf.int64), 1)
             bucket = tf.minimum(reached - 1, len(splits) - 2)
             inside = (reached > 0) & (value <= splits[-1])
-            conditions.require(inside | absent, f"column {name!r} is outside of the splits of {stage}")
+            conditions.require(inside | absent, f"column {name} is outside of the splits of {stage}")
             if keeps:
                 bucket = tf.where(absent, tf.constant(len(splits) - 1, tf.int64), bucket)
             else:
-                conditions.require(~absent, f"column {name!r} is NaN, which {stage} refuses")
+                conditions.require(~absent, f"column {name} is NaN, which {stage} refuses")
             made.append(tf.cast(bucket, tf.float64))
         return made
 

@@ -22,7 +22,7 @@ class Conditions:
 
         Args:
             met: bool tensor [n], whether each row meets it.
-            otherwise: what to say where one doesn't.
+            otherwise: what to say where one doesn't, without quotes, which TensorFlow puts a backslash before.
         """
         self._met.append((met, otherwise))
 

@@ -97,7 +97,7 @@ def _input(each: SignatureInput, known: Mapping[str, Any], conditions: Condition
         if part.dtype.is_floating:
             fine = tf.math.is_finite(part)
             fine = tf.reduce_all(fine, list(range(1, part.shape.rank))) if part.shape.rank > 1 else fine
-            conditions.require(fine, f"column {column.column!r} is NaN or infinite")
+            conditions.require(fine, f"column {column.column} is NaN or infinite")
         parts.append(part if part.dtype == tf.string else tf.cast(part, dtype))
     if len(parts) == 1:
         return tf.reshape(parts[0], (-1, *each.shape))

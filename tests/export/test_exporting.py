@@ -141,7 +141,7 @@ def test_plain_tensorflow_gives_sparks_scores_of_raw_columns_and_refuses_what_wa
     assert [each["prediction"] for each in made] == [row.prediction for row in expected]
     for name in names - {"prediction"}:
         np.testing.assert_allclose([each[name] for each in made], [row[name] for row in expected], rtol=1e-4, atol=1e-6)
-    assert "column 'origin' has a value that was not there when StringIndexer" in refused
+    assert "column origin has a value that was not there when StringIndexer" in refused
 
 
 def test_an_export_says_what_it_takes_and_gives_and_has_requests_to_warm_up_with(run, exported):
