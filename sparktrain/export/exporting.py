@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import secrets
 import tempfile
@@ -108,7 +107,7 @@ def export_run(
     signature = read_signature(run)
     progress("reading the pipeline")
     stages = saved_stages(run.join("pipeline")) if signature.pipeline else []
-    front = in_front(stages, _model_columns(signature), format, leave_out)
+    front = in_front(stages, signature.columns(), format, leave_out)
     with tempfile.TemporaryDirectory(prefix="sparktrain-") as scratch:
         made = Path(scratch, "export")
         made.mkdir()
@@ -120,10 +119,6 @@ def export_run(
         record = exporter.write(made, compared, to.rstrip("/").rpartition("/")[2])
         progress(f"publishing to {to}")
         return _publish(made, record, open_folder(qualified(spark, to), hadoop))
-
-
-def _model_columns(signature: Signature) -> list[str]:
-    return list(dict.fromkeys(column.column for each in signature.inputs for column in each.columns))
 
 
 def _source(spark: SparkSession, run: Folder, progress: Callable[[str], None]) -> DataFrame:
@@ -202,6 +197,7 @@ class _Exporter:
         for file in ("signature.json", "summary.json", "lineage.json", "classes.json"):
             if self._run.exists(file):
                 self._run.download(file, str(beside / file))
+        written = open_folder(made)
         return ExportRecord(
             run=self._run.url,
             format=self._form,
@@ -214,7 +210,7 @@ class _Exporter:
             rows_compared=compared,
             greatest_difference=difference,
             metrics=without_nan(self._result.metrics),
-            files={str(path.relative_to(made)): _sha256(path) for path in sorted(made.rglob("*")) if path.is_file()},
+            files={file: written.sha256(file)[1] for file in written.files()},
             versions=_versions(self._form),
         )
 
@@ -229,15 +225,9 @@ def _tensor(name: str, dtype: tf.DType, shape: tf.TensorShape) -> ExportedTensor
     return ExportedTensor(name=name, dtype=dtype.name, shape=shape.as_list())
 
 
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _versions(form: str) -> dict[str, str]:
-    names = ["sparktrain", "keras", "tensorflow", *(("onnx", "tf2onnx") if form == "onnx" else ())]
     found = {"sparktrain": sparktrain.__version__, "keras": keras.__version__, "tensorflow": tf.__version__}
-    return found | {name: version(name) for name in names if name not in found}
+    return found | {name: version(name) for name in ("onnx", "tf2onnx") if form == "onnx"}
 
 
 def _publish(made: Path, record: ExportRecord, target: Folder) -> str:

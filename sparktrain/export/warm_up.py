@@ -50,9 +50,14 @@ def write_warm_up(folder: Path, name: str, requests: list[Mapping[str, np.ndarra
             writer.write(log.SerializeToString())
 
 
-@cache
 def message(name: str) -> Any:
     """Return the class of one of the messages."""
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+
+
+@cache
+def _pool() -> descriptor_pool.DescriptorPool:
+    """Define the messages, once a process, where TensorProto is defined."""
     file = descriptor_pb2.FileDescriptorProto(
         name="sparktrain/serving.proto", package=_PACKAGE, syntax="proto3", dependency=[tensor_pb2.DESCRIPTOR.name]
     )
@@ -63,4 +68,4 @@ def message(name: str) -> Any:
             made.field.add(name=field, number=number, label=label, type=_MESSAGE if of else _TEXT, type_name=of)
     pool = descriptor_pool.Default()
     pool.AddSerializedFile(file.SerializeToString())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+    return pool

@@ -126,7 +126,7 @@ class FrameScorer:
             MissingColumn: the frame lacks columns that the model was trained with, or they have other types.
         """
         signature = self._signature
-        needed = list(dict.fromkeys(column.column for each in signature.inputs for column in each.columns))
+        needed = signature.columns()
         check_columns(prepared, needed, signature)
         chosen = select(prepared, needed, *(name for name in kept if name not in needed))
         check_types(chosen, signature)

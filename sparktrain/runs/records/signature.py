@@ -68,3 +68,7 @@ class Signature(Record):
     """Whether the columns are those that the fitted pipeline beside the model makes."""
     preprocess: str | None = None
     """The function that made the frame which the pipeline, or the model, was given; null where there was none with a name."""
+
+    def columns(self) -> list[str]:
+        """Return the names of the columns that the inputs are made of, each once, in the inputs' order."""
+        return list(dict.fromkeys(column.column for each in self.inputs for column in each.columns))
